@@ -1,0 +1,142 @@
+//! Write the connection logic of a hotsocket server: a TCP handler as a
+//! WebAssembly component.
+//!
+//! hotsocket owns the sockets and gives each connection its own sandboxed
+//! instance of your code. This is a complete guest, which sends back what it
+//! gets:
+//!
+//! ```
+//! use hotsocket_guest::{Connection, Handler, export};
+//!
+//! #[derive(Default)]
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+//!         conn.write(bytes);
+//!     }
+//! }
+//!
+//! export!(Echo);
+//! ```
+//!
+//! Saved as `echo.rs` it is built and served by `hotsocket build echo.rs` and
+//! `hotsocket serve echo.wasm`; no package is needed around it. In a package of
+//! your own, make the library a `cdylib` and run `hotsocket build` there.
+//!
+//! # State that survives a swap
+//! The code can be replaced while connections are open. What the new code must
+//! know of each is what the old code's [`Handler::save`] gave;
+//! [`Handler::restore`] takes it, and [`Snapshot::upgrade`] reads what older
+//! versions wrote. This guest counts lines, and goes on counting:
+//!
+//! ```
+//! use hotsocket_guest::{Connection, Handler, Snapshot, export, println};
+//!
+//! #[derive(Default)]
+//! struct Count(u64);
+//!
+//! impl Handler for Count {
+//!     fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+//!         self.0 += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+//!         conn.write(format!("{} lines\n", self.0));
+//!     }
+//!
+//!     fn end(&mut self, conn: &Connection) {
+//!         println!("{} sent {} lines", conn.peer(), self.0);
+//!     }
+//!
+//!     fn save(&self) -> Option<Snapshot> {
+//!         Some(Snapshot::new(1, self.0.to_le_bytes()))
+//!     }
+//!
+//!     fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
+//!         let state = snapshot.upgrade(1, &[])?;
+//!         let state = state.try_into().map_err(|_| "the state is not 8 bytes")?;
+//!         self.0 = u64::from_le_bytes(state);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! export!(Count);
+//! ```
+//!
+//! # No WASI
+//! A guest imports what the contract gives and nothing else. [`println!`],
+//! [`eprintln!`] and panics go through it, and so do `std`'s own `println!` and
+//! `eprintln!`. For that the SDK replaces two functions of the C library, with
+//! the effect that no environment variable is set and nothing can be written to
+//! files; the feature `wasi` takes the replacements out. What else of `std`
+//! needs the outside (clocks, files, sockets, also the random seed of a
+//! `HashMap`) imports the WASI interface that has it. The server links them all
+//! and grants nothing unless told to.
+//!
+//! # Tests
+//! Compiled natively, a guest runs without a server: see [`testing`].
+//!
+//! # Layout
+//! `handler` is the trait, `connection` the handle, `snapshot` the state that
+//! moves, `output` the lines and the panic hook; `glue` joins them to the
+//! generated `bindings`, `sys` to the host; `libc` keeps WASI out.
+
+mod address;
+#[doc(hidden)] // public for the expansion of `export!` only
+pub mod bindings;
+mod connection;
+mod glue;
+mod handler;
+#[cfg(all(target_family = "wasm", not(feature = "wasi")))]
+mod libc;
+mod output;
+mod snapshot;
+mod sys;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+
+pub use connection::{CloseReason, Connection, WriteError};
+pub use handler::Handler;
+pub use snapshot::{How, Resumed, Snapshot, Upgrade};
+
+/// Make a type that implements [`Handler`] the guest of this crate. Once per
+/// crate.
+#[macro_export]
+macro_rules! export {
+    ($handler:ty) => {
+        const _: () = {
+            ::std::thread_local! {
+                static CELL: $crate::__private::Cell<$handler> =
+                    const { ::std::cell::RefCell::new(::std::option::Option::None) };
+            }
+
+            impl $crate::__private::Exported for $handler {
+                fn cell() -> &'static ::std::thread::LocalKey<$crate::__private::Cell<Self>> {
+                    &CELL
+                }
+            }
+
+            // Natively there is no host to export to, and the names of
+            // component exports are none that a native linker takes. The
+            // handler counts as used all the same.
+            #[cfg(not(target_family = "wasm"))]
+            #[used]
+            static USED: fn() -> $handler = <$handler as ::std::default::Default>::default;
+
+            #[cfg(target_family = "wasm")]
+            type Glue = $crate::__private::Glue<$handler>;
+            #[cfg(target_family = "wasm")]
+            $crate::__private::export_bindings!(
+                Glue with_types_in $crate::bindings
+            );
+        };
+    };
+}
+
+/// For the macros' expansions only.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::glue::{Cell, Exported, Glue};
+    pub use crate::output::{error, print};
+
+    #[cfg(target_family = "wasm")]
+    pub use crate::bindings::export_bindings;
+}

@@ -1,0 +1,178 @@
+//! Runs cargo and reads which file it made.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::Error;
+use super::toolchain::{TARGET, Toolchain, remap};
+
+/// Beginnings of variables that would change what a lone file becomes. It has
+/// no settings of its own, so they were meant for something else.
+const FOREIGN: [&str; 4] = [
+    "CARGO_BUILD_",
+    "CARGO_PROFILE_",
+    "CARGO_UNSTABLE_",
+    "RUSTC_W",
+];
+
+/// One call of cargo.
+pub(super) struct Cargo<'a> {
+    pub(super) toolchain: &'a Toolchain,
+    /// Where the manifest is, and where cargo runs.
+    pub(super) dir: &'a Path,
+    /// What the user named, for the messages.
+    pub(super) source: &'a Path,
+    /// Flags for every crate, besides the toolchain's. They take the place of
+    /// `RUSTFLAGS`.
+    pub(super) rustflags: Vec<String>,
+    /// Whether the environment may have its say in profiles and the like.
+    pub(super) heed_env: bool,
+}
+
+impl Cargo<'_> {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.toolchain.cargo);
+        command
+            .current_dir(self.dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit());
+        if !self.heed_env {
+            let foreign = |name: &OsString| {
+                FOREIGN
+                    .iter()
+                    .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+            };
+            for (name, _) in env::vars_os().filter(|(name, _)| foreign(name)) {
+                command.env_remove(name);
+            }
+        }
+        for (name, value) in &self.toolchain.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let mut flags = self.toolchain.rustflags.clone();
+        flags.extend(self.rustflags.iter().cloned());
+        if let Some(home) = cargo_home() {
+            flags.push(remap(&home, "cargo"));
+        }
+        // Messages go on naming the real paths, for the reader to click on.
+        flags.push("--remap-path-scope=macro,debuginfo,object".to_owned());
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+        command
+    }
+
+    /// What cargo knows of the package and what it depends on.
+    pub(super) fn metadata(&self) -> Result<Value, Error> {
+        let output = self
+            .command()
+            .args([
+                "metadata",
+                "--format-version=1",
+                "--filter-platform",
+                TARGET,
+            ])
+            .output()
+            .map_err(|error| self.run_error(error))?;
+        let value = output
+            .status
+            .success()
+            .then(|| serde_json::from_slice(&output.stdout).ok());
+        value.flatten().ok_or_else(|| Error::Metadata {
+            path: self.source.to_owned(),
+        })
+    }
+
+    /// Compile the package, and read the component that its library has become.
+    /// `last` are flags for the compiler of the package's own crate alone.
+    pub(super) fn compile(
+        &self,
+        args: &[OsString],
+        env: &[(&str, &str)],
+        last: &[String],
+    ) -> Result<Vec<u8>, Error> {
+        let mut child = self
+            .command()
+            .args([
+                "rustc",
+                "--release",
+                "--lib",
+                "--message-format=json-render-diagnostics",
+            ])
+            .args(self.toolchain.args)
+            .args(args)
+            .arg("--")
+            .args(last)
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| self.run_error(error))?;
+        let manifest = self.dir.join("Cargo.toml");
+        let made = child.stdout.take().and_then(|messages| {
+            // Read to the end: cargo must not find its pipe closed.
+            let lines = BufReader::new(messages).lines().map_while(Result::ok);
+            lines
+                .filter_map(|line| component_in(&line, &manifest))
+                .last()
+        });
+        let status = child.wait().map_err(|error| self.run_error(error))?;
+        if !status.success() {
+            return Err(Error::Compile {
+                path: self.source.to_owned(),
+            });
+        }
+        let made = made.ok_or_else(|| Error::NoArtifact {
+            path: self.source.to_owned(),
+        })?;
+        fs::read(&made).map_err(|error| Error::read(&made, error))
+    }
+
+    fn run_error(&self, error: std::io::Error) -> Error {
+        Error::Run {
+            path: self.toolchain.cargo.clone(),
+            error,
+        }
+    }
+}
+
+/// The component in one line of cargo's messages, if the line tells of one made
+/// from this manifest.
+fn component_in(line: &str, manifest: &Path) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    if message["reason"] != "compiler-artifact" || message["manifest_path"] != manifest.to_str()? {
+        return None;
+    }
+    let mut files = message["filenames"]
+        .as_array()?
+        .iter()
+        .filter_map(|file| file.as_str().map(PathBuf::from));
+    files.find(|file| file.extension().is_some_and(|end| end == "wasm"))
+}
+
+fn cargo_home() -> Option<PathBuf> {
+    let set = env::var_os("CARGO_HOME").map(PathBuf::from);
+    set.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_component_is_found_among_cargos_messages() {
+        let find = |line: &str| component_in(line, Path::new("/g/Cargo.toml"));
+        let artifact = r#"{"reason":"compiler-artifact","manifest_path":"/g/Cargo.toml","filenames":["/t/e.d","/t/e.wasm"]}"#;
+        assert_eq!(find(artifact), Some(PathBuf::from("/t/e.wasm")));
+        assert_eq!(find(&artifact.replace("/g/", "/other/")), None);
+        assert_eq!(find(&artifact.replace("e.wasm", "e.rlib")), None);
+        assert_eq!(find(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(find("no JSON"), None);
+    }
+}

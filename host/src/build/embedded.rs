@@ -1,0 +1,107 @@
+//! What a single-file guest is built with, carried in this binary: the SDK and
+//! the contract, which keep their relative places, and a lock file, so that the
+//! same source makes the same component everywhere.
+
+/// Path in the generated package, and content.
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("Cargo.lock", include_str!("guest.lock")),
+    ("guest/sdk/Cargo.toml", SDK_MANIFEST),
+    (
+        "guest/sdk/src/address.rs",
+        include_str!("../../../guest/sdk/src/address.rs"),
+    ),
+    (
+        "guest/sdk/src/bindings.rs",
+        include_str!("../../../guest/sdk/src/bindings.rs"),
+    ),
+    (
+        "guest/sdk/src/connection.rs",
+        include_str!("../../../guest/sdk/src/connection.rs"),
+    ),
+    (
+        "guest/sdk/src/glue.rs",
+        include_str!("../../../guest/sdk/src/glue.rs"),
+    ),
+    (
+        "guest/sdk/src/handler.rs",
+        include_str!("../../../guest/sdk/src/handler.rs"),
+    ),
+    (
+        "guest/sdk/src/lib.rs",
+        include_str!("../../../guest/sdk/src/lib.rs"),
+    ),
+    (
+        "guest/sdk/src/libc.rs",
+        include_str!("../../../guest/sdk/src/libc.rs"),
+    ),
+    (
+        "guest/sdk/src/output.rs",
+        include_str!("../../../guest/sdk/src/output.rs"),
+    ),
+    (
+        "guest/sdk/src/snapshot.rs",
+        include_str!("../../../guest/sdk/src/snapshot.rs"),
+    ),
+    (
+        "guest/sdk/src/sys.rs",
+        include_str!("../../../guest/sdk/src/sys.rs"),
+    ),
+    (
+        "guest/sdk/src/testing.rs",
+        include_str!("../../../guest/sdk/src/testing.rs"),
+    ),
+    (
+        "wit/connection.wit",
+        include_str!("../../../wit/connection.wit"),
+    ),
+    ("wit/handler.wit", include_str!("../../../wit/handler.wit")),
+    ("wit/output.wit", include_str!("../../../wit/output.wit")),
+    ("wit/types.wit", include_str!("../../../wit/types.wit")),
+    ("wit/world.wit", include_str!("../../../wit/world.wit")),
+];
+
+const SDK_MANIFEST: &str = include_str!("../../../guest/sdk/Cargo.toml");
+
+/// The version of the SDK in `FILES`.
+pub(super) fn sdk_version() -> &'static str {
+    let version = SDK_MANIFEST
+        .lines()
+        .find_map(|line| line.strip_prefix("version = "));
+    version.unwrap_or_default().trim_matches('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn nothing_of_the_sdk_and_the_contract_is_missing() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for dir in ["guest/sdk/src", "wit"] {
+            let there: BTreeSet<String> = std::fs::read_dir(root.join(dir))
+                .expect("the checkout")
+                .flatten()
+                .map(|entry| format!("{dir}/{}", entry.file_name().to_string_lossy()))
+                .collect();
+            let embedded = FILES.iter().map(|(path, _)| (*path).to_owned());
+            let embedded = embedded.filter(|path| path.starts_with(dir)).collect();
+            assert_eq!(there, embedded);
+        }
+    }
+
+    #[test]
+    fn the_lock_file_fits_the_sdk() {
+        let lock = FILES[0].1;
+        assert!(lock.contains(&format!(
+            "name = \"hotsocket-guest\"\nversion = \"{}\"\n",
+            sdk_version()
+        )));
+        let pinned = SDK_MANIFEST.split("wit-bindgen = { version = \"=").nth(1);
+        let pinned = pinned
+            .and_then(|rest| rest.split('"').next())
+            .expect("an exact version");
+        assert!(lock.contains(&format!("name = \"wit-bindgen\"\nversion = \"{pinned}\"\n")));
+    }
+}

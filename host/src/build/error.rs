@@ -1,0 +1,54 @@
+//! Why a build failed: one line each, what failed and what to do next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a build failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read {}: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("cannot write {}: {error}", path.display())]
+    Write { path: PathBuf, error: io::Error },
+    #[error("{} is neither a directory nor a .rs file: name a cargo package's directory, or a single Rust file", path.display())]
+    NotSource { path: PathBuf },
+    #[error("{} has no Cargo.toml: name a cargo package's directory, or a single .rs file", path.display())]
+    NoPackage { path: PathBuf },
+    #[error("the package in {} makes no component: write `crate-type = [\"cdylib\"]` under `[lib]` in its Cargo.toml", path.display())]
+    NoCdylib { path: PathBuf },
+    #[error("the path {} is not UTF-8, which cargo cannot handle: rename it", path.display())]
+    NotUtf8 { path: PathBuf },
+    #[error("there is nowhere to build in: set HOME or XDG_CACHE_HOME")]
+    NoCache,
+    #[error(
+        "no compiler for wasm32-wasip2: install one with `rustup target add wasm32-wasip2`, or on Debian 12 with `apt-get install {}`",
+        super::toolchain::DEBIAN_PACKAGES
+    )]
+    NoToolchain,
+    #[error("cannot run {}: {error}; is it installed?", path.display())]
+    Run { path: PathBuf, error: io::Error },
+    #[error("cargo could not read the package in {}: see its message above", path.display())]
+    Metadata { path: PathBuf },
+    #[error("{} does not compile: see the messages above", path.display())]
+    Compile { path: PathBuf },
+    #[error("{} compiled, but cargo named no component", path.display())]
+    NoArtifact { path: PathBuf },
+    #[error("{} compiled, but is no guest: does it call `hotsocket_guest::export!(…)` with its handler?", path.display())]
+    NotAGuest { path: PathBuf },
+}
+
+impl Error {
+    pub(super) fn read(path: &Path, error: io::Error) -> Self {
+        Self::Read {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    pub(super) fn write(path: &Path, error: io::Error) -> Self {
+        Self::Write {
+            path: path.to_owned(),
+            error,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `hotsocket build`: from Rust source to a guest component, with whatever
+//! this machine has.
+//!
+//! This module owns the path from a [`Request`] to a file: `toolchain` finds a
+//! compiler, `single` makes a package around a lone file (`embedded` holds the
+//! SDK and the contract for it), `package` looks at a package that is already
+//! one, `cargo` runs the compiler, `section` says in the component what it is,
+//! and `sources` hashes what it was made of. It uses nothing of the host.
+
+mod cargo;
+mod embedded;
+mod error;
+mod package;
+mod section;
+mod single;
+mod sources;
+mod toolchain;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub use error::Error;
+pub use section::{Section, read as section};
+pub use sources::of_file as sources_of_file;
+
+/// The interface that makes a component a guest.
+const HANDLER: &str = "hotsocket:socket/handler@0.1.0";
+
+/// What to build, and where to.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// A cargo package's directory, or a single `.rs` file.
+    pub source: PathBuf,
+    /// Where the component goes; by default beside the source, as
+    /// `DIR/NAME.wasm` or `FILE.wasm`.
+    pub output: Option<PathBuf>,
+}
+
+/// A component that was built.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Where it is.
+    pub output: PathBuf,
+    /// How large it is.
+    pub size: u64,
+    /// What it says of itself.
+    pub section: Section,
+    /// What compiled it, in words.
+    pub toolchain: &'static str,
+}
+
+/// What a kind of source comes down to.
+struct Compiled {
+    component: Vec<u8>,
+    section: Section,
+    output: PathBuf,
+    toolchain: &'static str,
+}
+
+/// Build a guest. Takes seconds to minutes; the compiler's words go to standard
+/// error as they come.
+pub fn build(request: &Request) -> Result<Built, Error> {
+    let source = &request.source;
+    let kind = fs::metadata(source).map_err(|error| Error::read(source, error))?;
+    let compiled = if kind.is_dir() {
+        package::compile(source)?
+    } else if source
+        .extension()
+        .is_some_and(|extension| extension == "rs")
+    {
+        single::compile(source)?
+    } else {
+        return Err(Error::NotSource {
+            path: source.clone(),
+        });
+    };
+
+    if !section::exports(&compiled.component, HANDLER) {
+        return Err(Error::NotAGuest {
+            path: source.clone(),
+        });
+    }
+    let mut component = compiled.component;
+    section::append(&mut component, &compiled.section);
+    let output = request.output.clone().unwrap_or(compiled.output);
+    write_whole(&output, &component).map_err(|error| Error::write(&output, error))?;
+    Ok(Built {
+        output,
+        size: component.len() as u64,
+        section: compiled.section,
+        toolchain: compiled.toolchain,
+    })
+}
+
+/// Write so that whoever watches the file sees the old content or the new one,
+/// never a part.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    let part = PathBuf::from(part);
+    let written = fs::File::create(&part)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(source: impl Into<PathBuf>) -> Request {
+        Request {
+            source: source.into(),
+            output: None,
+        }
+    }
+
+    #[test]
+    fn what_is_no_source_is_told_before_anything_is_compiled() {
+        let error = |source: &str| build(&request(source)).expect_err("no source").to_string();
+        assert!(error("/nowhere/at.rs").starts_with("cannot read /nowhere/at.rs: "));
+        assert!(error("/dev/null").contains("neither a directory nor a .rs file"));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let dir = std::env::temp_dir().join(format!("hotsocket-write-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("temporary directory");
+        let path = dir.join("x.wasm");
+        for content in [&b"one"[..], b"2"] {
+            write_whole(&path, content).expect("writable");
+            assert_eq!(fs::read(&path).expect("written"), content);
+        }
+        assert!(write_whole(&dir.join("no/x.wasm"), b"").is_err());
+        assert_eq!(
+            fs::read_dir(&dir).expect("directory").count(),
+            1,
+            "nothing is left over"
+        );
+        fs::remove_dir_all(&dir).expect("removable");
+    }
+}

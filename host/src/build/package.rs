@@ -1,0 +1,133 @@
+//! A guest that is a cargo package of its own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::cargo::Cargo;
+use super::toolchain::{self, remap};
+use super::{Compiled, Error, Section, sources};
+
+/// What suits a guest, for packages that choose no profile themselves.
+const PROFILE: [(&str, &str); 5] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
+    ("CARGO_PROFILE_RELEASE_LTO", "true"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+    ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
+    ("CARGO_PROFILE_RELEASE_STRIP", "debuginfo"),
+];
+
+pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
+    let dir = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
+    if !dir.join("Cargo.toml").exists() {
+        return Err(Error::NoPackage {
+            path: source.to_owned(),
+        });
+    }
+    let toolchain = toolchain::find(&dir)?;
+    let mut cargo = Cargo {
+        toolchain: &toolchain,
+        dir: &dir,
+        source,
+        rustflags: Vec::new(),
+        heed_env: true,
+    };
+    let metadata = cargo.metadata()?;
+    let packages = metadata["packages"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+
+    let manifest = dir.join("Cargo.toml");
+    let package = packages
+        .iter()
+        .find(|package| package["manifest_path"].as_str() == manifest.to_str());
+    let package = package.filter(|package| has_cdylib(package));
+    let package = package.ok_or_else(|| Error::NoCdylib {
+        path: source.to_owned(),
+    })?;
+    let name = package["name"].as_str().unwrap_or("guest").to_owned();
+
+    // Crates on this machine outside the workspace are compiled by their full
+    // path; what they say of themselves must not name it.
+    cargo.rustflags = packages.iter().filter_map(remap_of).collect();
+    let root = PathBuf::from(metadata["workspace_root"].as_str().unwrap_or_default());
+    let profile = if has_profile(&root) {
+        &[][..]
+    } else {
+        &PROFILE
+    };
+    let component = cargo.compile(&[] as &[OsString], profile, &[])?;
+    let hash = sources::of_package(&dir).map_err(|error| Error::read(&dir, error))?;
+    let sdk = packages
+        .iter()
+        .find(|package| package["name"] == "hotsocket-guest");
+    Ok(Compiled {
+        component,
+        section: Section {
+            name: name.clone(),
+            language: "rust".to_owned(),
+            sdk: sdk
+                .and_then(|sdk| sdk["version"].as_str())
+                .map(str::to_owned),
+            sources: Some(hash),
+        },
+        output: source.join(format!("{name}.wasm")),
+        toolchain: toolchain.name,
+    })
+}
+
+fn has_cdylib(package: &Value) -> bool {
+    let is = |target: &Value| {
+        target["crate_types"]
+            .as_array()
+            .is_some_and(|types| types.iter().any(|kind| kind == "cdylib"))
+    };
+    package["targets"].as_array().is_some_and(|targets| {
+        targets
+            .iter()
+            .any(|target| is(target) && target["kind"] != serde_json::json!(["example"]))
+    })
+}
+
+fn remap_of(package: &Value) -> Option<String> {
+    if !package["source"].is_null() {
+        return None;
+    }
+    let dir = Path::new(package["manifest_path"].as_str()?).parent()?;
+    Some(remap(dir, package["name"].as_str()?))
+}
+
+/// Whether the author has chosen a profile; then ours must not override it.
+fn has_profile(workspace: &Path) -> bool {
+    let manifest = fs::read_to_string(workspace.join("Cargo.toml")).unwrap_or_default();
+    manifest
+        .lines()
+        .any(|line| line.trim_start().starts_with("[profile.release]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_cdylib_makes_a_component() {
+        let package = |kind: &str, target: &str| serde_json::json!({ "targets": [{ "kind": [target], "crate_types": [kind] }] });
+        assert!(has_cdylib(&package("cdylib", "cdylib")));
+        assert!(!has_cdylib(&package("lib", "lib")));
+        assert!(!has_cdylib(&package("cdylib", "example")));
+    }
+
+    #[test]
+    fn only_crates_of_this_machine_are_renamed() {
+        let local =
+            serde_json::json!({ "name": "a", "source": null, "manifest_path": "/x/a/Cargo.toml" });
+        assert_eq!(
+            remap_of(&local).as_deref(),
+            Some("--remap-path-prefix=/x/a=a")
+        );
+        let registry = serde_json::json!({ "name": "b", "source": "registry+…", "manifest_path": "/x/b/Cargo.toml" });
+        assert_eq!(remap_of(&registry), None);
+    }
+}

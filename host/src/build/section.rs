@@ -1,0 +1,145 @@
+//! The custom section `hotsocket`, in which a component says what it is. A
+//! component without one is as good.
+
+use serde_json::{Value, json};
+use wasmparser::{Encoding, Parser, Payload};
+
+const NAME: &str = "hotsocket";
+
+/// What a component says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The guest's name.
+    pub name: String,
+    /// What it is written in.
+    pub language: String,
+    /// The version of the SDK, if it uses one.
+    pub sdk: Option<String>,
+    /// The SHA-256 of its sources, as hexadecimal digits.
+    pub sources: Option<String>,
+}
+
+/// What a component says of itself; `None` if it says nothing, or nothing that
+/// can be understood.
+pub fn read(component: &[u8]) -> Option<Section> {
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.ok()? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if depth == 0 && section.name() == NAME => {
+                return parse(section.data());
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn parse(json: &[u8]) -> Option<Section> {
+    let value: Value = serde_json::from_slice(json).ok()?;
+    let text = |key: &str| value[key].as_str().map(str::to_owned);
+    Some(Section {
+        name: text("name")?,
+        language: text("language")?,
+        sdk: text("sdk"),
+        sources: text("sources"),
+    })
+}
+
+/// Append the section to a component.
+pub(super) fn append(component: &mut Vec<u8>, section: &Section) {
+    let json = json!({
+        "name": section.name,
+        "language": section.language,
+        "sdk": section.sdk,
+        "sources": section.sources,
+    });
+    let json = json.to_string();
+    let mut content = Vec::new();
+    push_length(&mut content, NAME.len());
+    content.extend_from_slice(NAME.as_bytes());
+    content.extend_from_slice(json.as_bytes());
+    component.push(0);
+    push_length(component, content.len());
+    component.extend_from_slice(&content);
+}
+
+/// Unsigned LEB128, as WebAssembly writes lengths.
+fn push_length(out: &mut Vec<u8>, mut length: usize) {
+    loop {
+        let low = length.to_le_bytes()[0] & 0x7f;
+        length >>= 7;
+        if length == 0 {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
+    }
+}
+
+/// Whether this is a component that exports an instance of this name.
+pub(super) fn exports(component: &[u8], name: &str) -> bool {
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload {
+            Ok(Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            }) if depth == 0 => return false,
+            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
+            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Payload::ComponentExportSection(exports)) if depth == 0 => {
+                if exports
+                    .into_iter()
+                    .flatten()
+                    .any(|export| export.name.name == name)
+                {
+                    return true;
+                }
+            }
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+    const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+    #[test]
+    fn what_is_appended_is_read() {
+        let section = Section {
+            name: "x".repeat(300),
+            language: "rust".to_owned(),
+            sdk: Some("0.1.0".to_owned()),
+            sources: None,
+        };
+        let mut component = EMPTY_COMPONENT.to_vec();
+        append(&mut component, &section);
+        assert_eq!(read(&component), Some(section));
+    }
+
+    #[test]
+    fn nothing_and_nonsense_are_none() {
+        assert_eq!(read(EMPTY_COMPONENT), None);
+        assert_eq!(read(b"text"), None);
+        assert_eq!(parse(b"{"), None);
+        assert_eq!(parse(b"{\"name\":1,\"language\":\"rust\"}"), None);
+        let mut cut = EMPTY_COMPONENT.to_vec();
+        cut.extend_from_slice(&[0, 20, 9]);
+        assert_eq!(read(&cut), None);
+    }
+
+    #[test]
+    fn what_is_no_guest_exports_no_handler() {
+        for bytes in [EMPTY_COMPONENT, EMPTY_MODULE, b"text", b""] {
+            assert!(!exports(bytes, super::super::HANDLER));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A guest that is one file: makes a package around it in the user's cache.
+//!
+//! There is one such package for all files, in which they take turns under a
+//! lock: so the standard library and the SDK are compiled once, and paths that
+//! end up in a component are the same for everyone.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::cargo::Cargo;
+use super::toolchain::{self, remap};
+use super::{Compiled, Error, Section, embedded, sources};
+
+pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    let stem = stem.ok_or_else(|| Error::NotUtf8 {
+        path: file.to_owned(),
+    })?;
+    let path = std::path::absolute(file).map_err(|error| Error::read(file, error))?;
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let hash = sources::of_file(file).map_err(|error| Error::read(file, error))?;
+
+    let cache = cache_dir()?;
+    fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
+    let _turn = take_turn(&cache)?;
+    let package = cache.join("package");
+    unpack(&package, &manifest(stem, &path)?)?;
+
+    let toolchain = toolchain::find(&package)?;
+    let cargo = Cargo {
+        toolchain: &toolchain,
+        dir: &package,
+        source: file,
+        rustflags: Vec::new(),
+        heed_env: false,
+    };
+    let target = [
+        "--locked".into(),
+        "--target-dir".into(),
+        cache.join("target").into(),
+    ];
+    // Only the guest's own crate is told where its file lies: a flag for all
+    // crates would have all of them compiled again for each directory.
+    let component = cargo.compile(&target, &[], &[remap(dir, "")])?;
+    Ok(Compiled {
+        component,
+        section: Section {
+            name: stem.to_owned(),
+            language: "rust".to_owned(),
+            sdk: Some(embedded::sdk_version().to_owned()),
+            sources: Some(hash),
+        },
+        output: file.with_extension("wasm"),
+        toolchain: toolchain.name,
+    })
+}
+
+/// The package is called the same for every file, so that one lock file fits;
+/// the library, whose name appears in back traces, is called like the file.
+pub(super) fn manifest(stem: &str, path: &Path) -> Result<String, Error> {
+    let path = path.to_str().ok_or_else(|| Error::NotUtf8 {
+        path: path.to_owned(),
+    })?;
+    let name: String = stem
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    let name = match name.chars().next() {
+        Some(first) if !first.is_ascii_digit() => name,
+        _ => format!("_{name}"),
+    };
+    // A JSON string is a TOML string.
+    let path = serde_json::Value::from(path);
+    Ok(MANIFEST
+        .replace("{name}", &name)
+        .replace("{path}", &path.to_string()))
+}
+
+const MANIFEST: &str = r#"# Written by `hotsocket build`.
+[workspace]
+resolver = "3"
+
+[workspace.lints]
+
+[package]
+name = "guest"
+version = "0.0.0"
+edition = "2024"
+
+[lib]
+name = "{name}"
+path = {path}
+crate-type = ["cdylib"]
+doctest = false
+
+[dependencies]
+hotsocket-guest = { path = "guest/sdk" }
+
+[profile.release]
+opt-level = "s"
+lto = true
+codegen-units = 1
+panic = "abort"
+strip = "debuginfo" # the names stay: messages about traps quote them
+"#;
+
+fn cache_dir() -> Result<PathBuf, Error> {
+    let xdg = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|dir| dir.is_absolute());
+    let home =
+        || Some(PathBuf::from(env::var_os("HOME").filter(|home| !home.is_empty())?).join(".cache"));
+    let cache = xdg.or_else(home).ok_or(Error::NoCache)?;
+    Ok(cache.join("hotsocket/build"))
+}
+
+/// Wait until no other build uses the package. Ends when the file is dropped.
+fn take_turn(cache: &Path) -> Result<File, Error> {
+    let path = cache.join("lock");
+    let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
+    file.lock().map_err(|error| Error::write(&path, error))?;
+    Ok(file)
+}
+
+/// Bring the package up to date. What is right already keeps its time stamp,
+/// by which cargo tells what to compile again.
+fn unpack(package: &Path, manifest: &str) -> Result<(), Error> {
+    let stamp = package.join("embedded");
+    let embedded = sources::of_embedded();
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == embedded) {
+        return put(package, "Cargo.toml", manifest);
+    }
+    // From another version: files that this one doesn't know must go.
+    match fs::remove_dir_all(package) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::write(package, error));
+        }
+        _ => {}
+    }
+    put(package, "Cargo.toml", manifest)?;
+    for (path, content) in embedded::FILES {
+        put(package, path, content)?;
+    }
+    put(package, "embedded", &embedded)
+}
+
+fn put(package: &Path, path: &str, content: &str) -> Result<(), Error> {
+    let path = package.join(path);
+    if fs::read_to_string(&path).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    path.parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(&path, content))
+        .map_err(|error| Error::write(&path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_file_name_makes_a_manifest() {
+        let manifest = |stem| manifest(stem, Path::new("/a \"b\"/x.rs")).expect("UTF-8");
+        assert!(manifest("echo").contains("[lib]\nname = \"echo\"\n"));
+        assert!(manifest("my-guest.v2").contains("name = \"my_guest_v2\"\n"));
+        assert!(manifest("2nd").contains("name = \"_2nd\"\n"));
+        assert!(manifest("echo").contains(r#"path = "/a \"b\"/x.rs""#));
+    }
+
+    #[test]
+    fn unpacking_again_changes_nothing_and_removes_what_is_strange() {
+        let dir = env::temp_dir().join(format!("hotsocket-unpack-{}", std::process::id()));
+        unpack(&dir, "one").expect("writable");
+        let world = dir.join("wit/world.wit");
+        let time = |path: &Path| {
+            fs::metadata(path)
+                .and_then(|m| m.modified())
+                .expect("a file")
+        };
+        let before = time(&world);
+        unpack(&dir, "two").expect("writable");
+        assert_eq!(time(&world), before);
+        assert_eq!(
+            fs::read_to_string(dir.join("Cargo.toml")).expect("written"),
+            "two"
+        );
+
+        fs::write(dir.join("wit/old.wit"), "").expect("writable");
+        fs::write(dir.join("embedded"), "another version").expect("writable");
+        unpack(&dir, "two").expect("writable");
+        assert!(!dir.join("wit/old.wit").exists());
+        fs::remove_dir_all(&dir).expect("removable");
+    }
+}

@@ -1,0 +1,83 @@
+//! `hotsocket inspect`.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use crate::runtime::component::{self, HANDLER, Interface, LoadError};
+use crate::runtime::Hash;
+
+/// Show what a component is, exports and imports, and what it would need granted
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The component (.wasm)
+    file: PathBuf,
+}
+
+/// Why a file cannot be inspected.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read {}: {error}", .path.display())]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("{} {error}", .path.display())]
+    Load { path: PathBuf, error: LoadError },
+}
+
+/// WASI interfaces that show nothing unless a flag of `serve` grants it.
+const GRANTED_BY: [(&str, &str); 4] = [
+    ("wasi:filesystem/", "files: --dir"),
+    ("wasi:cli/environment", "environment variables: --env"),
+    ("wasi:sockets/tcp", "sockets of its own: --allow-net"),
+    ("wasi:sockets/udp", "sockets of its own: --allow-net"),
+];
+
+pub fn run(args: &Args) -> Result<String, Error> {
+    let bytes = std::fs::read(&args.file).map_err(|error| Error::Read {
+        path: args.file.clone(),
+        error,
+    })?;
+    let description = component::describe(&bytes).map_err(|error| Error::Load {
+        path: args.file.clone(),
+        error,
+    })?;
+    let mut text = String::new();
+    let verdict = match description.check_world() {
+        Ok(()) => "a hotsocket guest".to_owned(),
+        Err(error) => format!("no guest of this server: it {error}"),
+    };
+    let _ = writeln!(text, "{}: {verdict}", args.file.display());
+    let _ = writeln!(text, "size     {} bytes", bytes.len());
+    let _ = writeln!(text, "sha256   {}", Hash::of(&bytes));
+    if let Some(section) = crate::build::section(&bytes) {
+        let _ = writeln!(text, "name     {}", section.name);
+        let sdk = section.sdk.map_or_else(String::new, |sdk| format!(", with hotsocket's SDK {sdk}"));
+        let _ = writeln!(text, "made of  {}{sdk}", section.language);
+    }
+    list(&mut text, "exports", &description.exports);
+    list(&mut text, "imports", &description.imports);
+    let mut needed: Vec<_> = GRANTED_BY
+        .iter()
+        .filter(|(interface, _)| description.imports.iter().any(|import| import.name.starts_with(interface)))
+        .map(|(_, flag)| *flag)
+        .collect();
+    needed.dedup();
+    let needed = match needed.as_slice() {
+        [] => "nothing".to_owned(),
+        flags => format!("{} (it starts without, and finds nothing there)", flags.join("; ")),
+    };
+    let _ = writeln!(text, "grants   {needed}");
+    Ok(text)
+}
+
+fn list(text: &mut String, title: &str, interfaces: &[Interface]) {
+    if interfaces.is_empty() {
+        let _ = writeln!(text, "{title}  nothing");
+    }
+    for (at, interface) in interfaces.iter().enumerate() {
+        let title = if at == 0 { title } else { "" };
+        let _ = writeln!(text, "{title:<8} {}", interface.name);
+        // WASI's are known and many.
+        if !interface.functions.is_empty() && (interface.name == HANDLER || !interface.name.starts_with("wasi:")) {
+            let _ = writeln!(text, "{:<8}   {}", "", interface.functions.join(", "));
+        }
+    }
+}

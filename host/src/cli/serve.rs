@@ -1,0 +1,266 @@
+//! `hotsocket [serve]`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::ArgAction;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+
+use super::failed;
+use crate::limits::Limits;
+use crate::listener::SocketOptions;
+use crate::log::{self, Format};
+use crate::output::Output;
+use crate::registry::Policy;
+use crate::runtime::Grants;
+use crate::server::{Control, Options, Server};
+use crate::{descriptors, duration, size};
+
+/// How long the last lines may take to get out when the process ends.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Serve a guest
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The guest: a component (.wasm) [default: the built-in hello]
+    guest: Option<PathBuf>,
+
+    /// An address to listen on; may be given several times. Port 0 takes a free one
+    #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address)]
+    listen: Vec<SocketAddr>,
+
+    /// Don't swap when the guest's file changes
+    #[arg(long)]
+    no_watch: bool,
+
+    /// Where the control socket is made [default: in the user's runtime directory]
+    #[arg(long, value_name = "PATH|none", value_parser = control)]
+    control: Option<Control>,
+
+    /// What a swap does with open connections: migrate, drain[=30s], close or new-only
+    #[arg(long, value_name = "POLICY", default_value = "migrate", help_heading = "Swapping")]
+    on_swap: Policy,
+
+    /// Generations kept compiled for rollback
+    #[arg(long, value_name = "N", default_value = "5", help_heading = "Swapping")]
+    keep: usize,
+
+    /// Connections open at once; more wait until one has closed
+    #[arg(long, value_name = "N", default_value = "10000", help_heading = LIMITS)]
+    max_connections: usize,
+
+    /// Memory of one instance
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size::parse, help_heading = LIMITS)]
+    max_memory: usize,
+
+    /// CPU time of one event
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = LIMITS)]
+    cpu_budget: Duration,
+
+    /// Time on the clock of one event, for guests that wait
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse, help_heading = LIMITS)]
+    event_timeout: Duration,
+
+    /// Bytes that may wait for one peer
+    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = size::parse, help_heading = LIMITS)]
+    max_queue: usize,
+
+    /// Size of one connection's snapshot
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size::parse, help_heading = LIMITS)]
+    max_snapshot: usize,
+
+    /// Size of a component
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size::parse, help_heading = LIMITS)]
+    max_component: usize,
+
+    /// A peer that takes nothing for this long loses its connection
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse, help_heading = TIMES)]
+    write_timeout: Duration,
+
+    /// A connection on which nothing moves for this long is closed [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIMES)]
+    idle_timeout: Option<Duration>,
+
+    /// How long a shutdown waits for what is still queued
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse, help_heading = TIMES)]
+    grace: Duration,
+
+    /// How long a closed connection still listens, so that its last reply arrives
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse, help_heading = TIMES)]
+    linger: Duration,
+
+    /// How long a connection ended by the guest waits for its silent peer
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = TIMES)]
+    half_close_timeout: Duration,
+
+    /// Silence after which a peer is asked whether it is still there
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = TIMES)]
+    keepalive: Duration,
+
+    /// Gather small writes (Nagle's algorithm) instead of sending them at once
+    #[arg(long, action = ArgAction::SetTrue, help_heading = TIMES)]
+    nagle: bool,
+
+    /// Let guests use a directory, as HOST or HOST::GUEST; may be given several times
+    #[arg(long, value_name = "DIR", value_parser = directory, help_heading = GRANTS)]
+    dir: Vec<(PathBuf, String)>,
+
+    /// Let guests see an environment variable, as NAME or NAME=VALUE; may be given several times
+    #[arg(long, value_name = "VAR", value_parser = variable, help_heading = GRANTS)]
+    env: Vec<(String, String)>,
+
+    /// Let guests open sockets of their own
+    #[arg(long, help_heading = GRANTS)]
+    allow_net: bool,
+
+    /// How the host's log looks
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = LOG)]
+    log_format: Format,
+
+    /// What the host's log tells: error, warn, info, debug, trace or off
+    #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = LOG)]
+    log_level: LevelFilter,
+
+    /// Put the connection's number before each line of its guest
+    #[arg(long, help_heading = LOG)]
+    label: bool,
+}
+
+const LIMITS: &str = "Limits";
+const TIMES: &str = "Connections";
+const GRANTS: &str = "Grants to guests (nothing is granted by default)";
+const LOG: &str = "Output";
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    numeric
+        .parse()
+        .map_err(|_| "not an address; try 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
+}
+
+fn control(text: &str) -> Result<Control, String> {
+    Ok(match text {
+        "none" => Control::None,
+        path => Control::At(PathBuf::from(path)),
+    })
+}
+
+fn directory(text: &str) -> Result<(PathBuf, String), String> {
+    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    let host = PathBuf::from(host);
+    match host.is_dir() {
+        true => Ok((host, guest.to_owned())),
+        false => Err("there is no such directory".to_owned()),
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    if let Some((name, value)) = text.split_once('=') {
+        return Ok((name.to_owned(), value.to_owned()));
+    }
+    let value = std::env::var(text).map_err(|_| "not set here; give it a value with NAME=VALUE".to_owned())?;
+    Ok((text.to_owned(), value))
+}
+
+impl Args {
+    fn options(self) -> (Options, Format, LevelFilter) {
+        let limits = Limits {
+            max_memory: self.max_memory,
+            cpu_budget: self.cpu_budget,
+            event_timeout: self.event_timeout,
+            max_queue: self.max_queue,
+            max_snapshot: self.max_snapshot,
+            max_component: self.max_component,
+            max_connections: self.max_connections,
+            write_timeout: self.write_timeout,
+            idle_timeout: self.idle_timeout,
+            grace: self.grace,
+            linger: self.linger,
+            half_close_timeout: self.half_close_timeout,
+            ..Limits::default()
+        };
+        let options = Options {
+            guest: self.guest,
+            listen: self.listen,
+            sockets: SocketOptions {
+                keepalive: self.keepalive,
+                user_timeout: self.write_timeout,
+                nodelay: !self.nagle,
+            },
+            limits,
+            grants: Grants {
+                dirs: self.dir,
+                env: self.env,
+                net: self.allow_net,
+            },
+            watch: !self.no_watch,
+            control: self.control.unwrap_or(Control::Default),
+            on_swap: self.on_swap,
+            keep: self.keep,
+            label: self.label,
+        };
+        (options, self.log_format, self.log_level)
+    }
+}
+
+pub fn run(args: Args, began: Instant) -> ExitCode {
+    let output = match Output::start() {
+        Ok(output) => output,
+        Err(error) => return failed(format!("cannot start a thread: {error}")),
+    };
+    let (mut options, format, level) = args.options();
+    log::start(&output, format, level);
+    descriptors::raise(&mut options.limits.max_connections);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let code = match runtime {
+        Ok(runtime) => {
+            let code = runtime.block_on(serve(options, Arc::clone(&output), began));
+            // Whatever still runs has had its time.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => failed(format!("cannot start the server's threads: {error}")),
+    };
+    output.flush(LAST_LINES);
+    code
+}
+
+async fn serve(options: Options, output: Arc<Output>, began: Instant) -> ExitCode {
+    // Before the server says it is ready, so that no signal is missed.
+    let (mut interrupt, mut terminate) =
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+            (Err(error), _) | (_, Err(error)) => return failed(format!("cannot catch signals: {error}")),
+        };
+    let server = match Server::start(options, Arc::clone(&output), began).await {
+        Ok(server) => server,
+        Err(error) => return failed(error),
+    };
+    either(&mut interrupt, &mut terminate).await;
+    let open = server.connections();
+    if open > 0 {
+        tracing::info!("stopping: {open} open connections are being closed; once more to stop at once");
+    }
+    tokio::select! {
+        () = server.shut_down() => ExitCode::SUCCESS,
+        code = either(&mut interrupt, &mut terminate) => {
+            tracing::warn!("stopped at once");
+            code
+        }
+    }
+}
+
+/// Wait for a signal; the exit code that a shell expects after it.
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> ExitCode {
+    tokio::select! {
+        _ = interrupt.recv() => ExitCode::from(130),
+        _ = terminate.recv() => ExitCode::from(143),
+    }
+}

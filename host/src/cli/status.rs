@@ -1,0 +1,89 @@
+//! `hotsocket status`.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::swap::Error;
+use crate::control::client;
+use crate::control::protocol::{Request, Status};
+
+/// Show what a running server listens on and serves
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    server: Which,
+}
+
+/// Which server, and how it answers.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// The server's control socket [default: that of the only server running]
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(args: &Args) -> Result<String, Error> {
+    let answer = client::ask(args.server.control.as_deref(), &Request::Status, &[])?;
+    if args.server.json {
+        return Ok(format!("{answer}\n"));
+    }
+    let status: Status = serde_json::from_value(answer)?;
+    Ok(show(&status))
+}
+
+fn show(status: &Status) -> String {
+    let connections = &status.connections;
+    let mut rows = vec![
+        ("server", format!("hotsocket {}, process {}", status.version, status.pid)),
+        ("listening", status.listeners.join(", ")),
+        ("guest", status.guest.clone()),
+        ("generation", status.generation.to_string()),
+        ("sha256", status.sha256.clone()),
+        ("watching", status.watching.clone().unwrap_or_else(|| "nothing".to_owned())),
+        (
+            "connections",
+            format!(
+                "{} open (at most {}), {} accepted, {} refused, {} faults",
+                connections.open, connections.limit, connections.accepted, connections.refused, connections.faults
+            ),
+        ),
+        ("uptime", uptime(status.uptime_s)),
+    ];
+    if status.dropped_lines > 0 {
+        rows.push(("output", format!("{} lines dropped because nobody read them", status.dropped_lines)));
+    }
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<12} {value}");
+    }
+    if status.generations.len() > 1 {
+        let _ = writeln!(text, "generations");
+        for generation in &status.generations {
+            let _ = writeln!(
+                text,
+                "  {:>3}  {:.12}  {:>6} open  {}{}",
+                generation.number,
+                generation.sha256,
+                generation.connections,
+                generation.guest,
+                if generation.active { "  (active)" } else { "" }
+            );
+        }
+    }
+    text
+}
+
+fn uptime(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => crate::duration::show(Duration::from_secs(seconds)),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}

@@ -1,0 +1,388 @@
+//! The driver's loop: wait for the socket, a timer or an order; give the guest
+//! the event; do what it asked for.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::buffer::Buffer;
+use super::ending::Ending;
+use super::migrate::Probation;
+use super::outbox::Outbox;
+use super::table::Entry;
+use super::timers::Timers;
+use super::transport::Transport;
+use super::{Context, Counters, Handle};
+use crate::limits::{HIGH_WATER, LOW_WATER};
+use crate::registry::Hold;
+use crate::runtime::{CloseReason, Effects, Ends, Fault, Instance, Origin, Window};
+
+/// Serve one connection from accept to close. Returns when the socket is
+/// closed; never panics, whatever the guest and the peer do.
+pub async fn serve<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
+    let order = context.orders.current();
+    let handle = Arc::new(Handle::new(ends, order.number));
+    let entry = context.table.enter(handle);
+    let attention = context.orders.attention();
+    let hold = Hold::new(Arc::clone(&order.generation));
+    let instance = match context.runtime.instantiate(&hold.generation().code, Some(ends)).await {
+        Ok(instance) => instance,
+        Err(fault) => {
+            Counters::count(&context.counters.refused);
+            tracing::warn!("connection {} from {} refused: {fault}", ends.id, ends.peer);
+            return socket.reset();
+        }
+    };
+    let mut driver = Driver {
+        socket,
+        instance,
+        hold,
+        outbox: Outbox::default(),
+        timers: Timers::default(),
+        phase: Phase::default(),
+        // An order published since was not seen by this connection; the next
+        // look will find it.
+        attention: if context.orders.current().number == order.number { attention } else { 0 },
+        settled: order.number,
+        drain_until: None,
+        probation: None,
+        progress: Instant::now(),
+        alarm: None,
+        ends,
+        entry,
+        context,
+    };
+    let ending = driver.run().await;
+    driver.finish(ending).await;
+}
+
+/// How far the two directions of the connection have come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Phase {
+    /// The peer's FIN has come, and `end` has been called.
+    pub peer_ended: bool,
+    /// Nothing more will be queued; FIN follows what is queued.
+    pub write_ended: bool,
+    /// Our FIN is out.
+    pub fin_sent: bool,
+    /// The guest wants to write after the peer's FIN.
+    pub held_open: bool,
+    /// Above the high-water mark: nothing is read until the peer has taken
+    /// enough, and then `drained` is called.
+    pub full: bool,
+}
+
+pub(super) struct Driver<T> {
+    pub socket: T,
+    pub instance: Instance,
+    pub hold: Hold,
+    pub outbox: Outbox,
+    pub timers: Timers,
+    pub phase: Phase,
+    /// The board's number when it was last looked at.
+    attention: u64,
+    /// The last order that was carried out or need not be.
+    pub settled: u64,
+    /// The connection may finish on its old generation until then.
+    pub drain_until: Option<Instant>,
+    /// The instance is a successor that has not stood its first event yet.
+    pub probation: Option<Probation>,
+    /// When bytes last moved; kept up only as far as a timeout needs it.
+    pub progress: Instant,
+    alarm: Option<Pin<Box<Sleep>>>,
+    pub ends: Ends,
+    pub entry: Entry,
+    pub context: Arc<Context>,
+}
+
+/// An event for the guest, with what it takes to give it again.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event<'a> {
+    Data(&'a [u8]),
+    Drained,
+    End,
+    Timer(u32),
+}
+
+/// What ended a wait.
+enum Woken {
+    /// So many bytes are in the buffer.
+    Read(Buffer, usize),
+    /// The peer sent FIN.
+    Eof,
+    /// The peer took some of what is queued.
+    Wrote,
+    Failed(io::Error),
+    /// Something else may have changed: an order, a timer.
+    Look,
+}
+
+impl<T: Transport> Driver<T> {
+    /// Everything up to the decision that the connection is over.
+    async fn run(&mut self) -> Ending {
+        match self.live().await {
+            Ok(never) => match never {},
+            Err(ending) => ending,
+        }
+    }
+
+    async fn live(&mut self) -> Result<std::convert::Infallible, Ending> {
+        self.set_window();
+        let opened = self.instance.open(Origin::Accepted).await;
+        opened.map_err(Ending::from_open)?;
+        let effects = self.instance.take_effects();
+        self.apply(effects)?;
+        loop {
+            self.follow_orders().await?;
+            self.ring_timers().await?;
+            if self.phase.full && self.outbox.len() <= LOW_WATER {
+                self.phase.full = false;
+                self.deliver(Event::Drained).await?;
+            }
+            self.end_if_done().await?;
+            match self.wait().await {
+                Woken::Read(buffer, count) => {
+                    self.moved();
+                    self.deliver(Event::Data(buffer.filled(count))).await?;
+                }
+                Woken::Eof => {
+                    self.moved();
+                    self.phase.peer_ended = true;
+                    self.deliver(Event::End).await?;
+                }
+                Woken::Wrote => self.moved(),
+                Woken::Failed(error) => return Err(Ending::PeerGone(error)),
+                Woken::Look => {}
+            }
+        }
+    }
+
+    /// Give the guest an event and do what it asked for. An event that kills a
+    /// successor in probation is given to its predecessor's code instead.
+    pub(super) async fn deliver(&mut self, event: Event<'_>) -> Result<(), Ending> {
+        self.set_window();
+        match give(&mut self.instance, event).await {
+            Ok(()) => {
+                let effects = self.instance.take_effects();
+                match self.probation.take() {
+                    None => self.apply(effects),
+                    Some(probation) => self.pass(probation, effects),
+                }
+            }
+            Err(fault) => match self.probation.take() {
+                None => Err(Ending::Fault(fault)),
+                Some(probation) => {
+                    self.return_to_predecessor(probation, &fault, event).await?;
+                    self.set_window();
+                    give(&mut self.instance, event).await.map_err(Ending::Fault)?;
+                    let effects = self.instance.take_effects();
+                    self.apply(effects)
+                }
+            },
+        }
+    }
+
+    pub(super) fn set_window(&mut self) {
+        let held = self.probation.as_ref().map_or(0, |probation| probation.held.written.len());
+        self.instance.set_window(Window {
+            queued: self.outbox.len() + held,
+            max_queue: self.context.limits.max_queue,
+            writable: !self.phase.write_ended,
+        });
+    }
+
+    /// Do what an event asked for.
+    pub(super) fn apply(&mut self, effects: Effects) -> Result<(), Ending> {
+        let Effects { written, timers, end, abort, hold_open } = effects;
+        for (id, after) in timers {
+            if !self.timers.apply(id, after, self.context.limits.max_timers) {
+                return Err(Ending::TooManyTimers);
+            }
+        }
+        if abort {
+            return Err(Ending::GuestAborted);
+        }
+        self.phase.held_open |= hold_open;
+        if !written.is_empty() {
+            self.send(written)?;
+        }
+        if end {
+            self.phase.write_ended = true;
+            self.phase.held_open = false;
+        }
+        Ok(())
+    }
+
+    /// Send at once what fits, queue the rest.
+    pub(super) fn send(&mut self, bytes: Vec<u8>) -> Result<(), Ending> {
+        let mut sent = 0;
+        if self.outbox.is_empty() {
+            match self.socket.write_now(&bytes) {
+                Ok(count) => sent = count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(Ending::PeerGone(error)),
+            }
+            if sent == bytes.len() {
+                // Kept for the next event, unless it is large enough to
+                // matter on a connection that may now be idle for hours.
+                if bytes.capacity() <= KEPT_CAPACITY {
+                    let mut bytes = bytes;
+                    bytes.clear();
+                    self.instance.effects().written = bytes;
+                }
+                return Ok(());
+            }
+            self.progress = Instant::now();
+        }
+        self.outbox.push(bytes, sent);
+        self.phase.full |= self.outbox.len() > HIGH_WATER;
+        Ok(())
+    }
+
+    /// Look at the board, if it has changed since last time.
+    async fn follow_orders(&mut self) -> Result<(), Ending> {
+        let attention = self.context.orders.attention();
+        if attention == self.attention {
+            return Ok(());
+        }
+        if self.context.orders.stopping() {
+            return Err(Ending::Host(CloseReason::Shutdown));
+        }
+        if self.carry_out_order().await? {
+            self.attention = attention;
+        }
+        Ok(())
+    }
+
+    async fn ring_timers(&mut self) -> Result<(), Ending> {
+        if self.timers.next().is_some() {
+            let now = Instant::now();
+            while let Some(id) = self.timers.due(now) {
+                self.deliver(Event::Timer(id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Send FIN when this side is done, and see whether both are.
+    async fn end_if_done(&mut self) -> Result<(), Ending> {
+        if self.phase.peer_ended && !self.phase.held_open {
+            self.phase.write_ended = true;
+        }
+        if self.phase.write_ended && self.outbox.is_empty() && !self.phase.fin_sent {
+            shut_down(&mut self.socket).await.map_err(Ending::PeerGone)?;
+            self.phase.fin_sent = true;
+            self.progress = Instant::now();
+        }
+        if self.phase.peer_ended && self.phase.fin_sent {
+            return Err(Ending::Ended);
+        }
+        self.check_deadlines()
+    }
+
+    /// Bytes have moved; only timeouts that are on want to know when.
+    fn moved(&mut self) {
+        if self.context.limits.idle_timeout.is_some() || self.phase.fin_sent || !self.outbox.is_empty() {
+            self.progress = Instant::now();
+        }
+    }
+
+    /// The moment at which the connection is over if nothing moves, and why.
+    fn deadline(&self) -> Option<(Instant, Ending)> {
+        let limits = &self.context.limits;
+        let idle = limits.idle_timeout.map(|time| (self.progress + time, Ending::Host(CloseReason::IdleTimeout)));
+        let write = (!self.outbox.is_empty())
+            .then(|| (self.progress + limits.write_timeout, Ending::WriteTimeout));
+        let half = (self.phase.fin_sent)
+            .then(|| (self.progress + limits.half_close_timeout, Ending::HalfClosed));
+        let drain = self.drain_until.map(|until| (until, Ending::Host(CloseReason::Swapped)));
+        [write, half, drain, idle].into_iter().flatten().min_by_key(|(due, _)| *due)
+    }
+
+    fn check_deadlines(&self) -> Result<(), Ending> {
+        match self.deadline() {
+            Some((due, ending)) if due <= Instant::now() => Err(ending),
+            _ => Ok(()),
+        }
+    }
+
+    /// Wait for whatever comes first. Holds a read buffer only while it reads.
+    async fn wait(&mut self) -> Woken {
+        let due = self.deadline().map(|(due, _)| due).into_iter().chain(self.timers.next()).min();
+        if let Some(due) = due {
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            // An alarm that rings too early only costs another look; setting
+            // it anew for each event would cost more.
+            if alarm.deadline() > due || alarm.is_elapsed() {
+                alarm.as_mut().reset(due);
+            }
+        }
+        let awaits_alarm = due.is_some();
+        let reads = !self.phase.full && !self.phase.peer_ended;
+        poll_fn(|cx| {
+            self.entry.handle().listen(cx.waker());
+            if self.context.orders.attention() != self.attention {
+                return Poll::Ready(Woken::Look);
+            }
+            if awaits_alarm
+                && let Some(alarm) = &mut self.alarm
+                && alarm.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Woken::Look);
+            }
+            if !self.outbox.is_empty()
+                && let Poll::Ready(woken) = self.poll_write(cx)
+            {
+                return Poll::Ready(woken);
+            }
+            if reads { self.poll_read(cx) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn poll_read(&mut self, cx: &mut TaskContext<'_>) -> Poll<Woken> {
+        let mut buffer = Buffer::take();
+        let mut space = ReadBuf::new(buffer.bytes());
+        match Pin::new(&mut self.socket).poll_read(cx, &mut space) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Woken::Failed(error)),
+            Poll::Ready(Ok(())) => match space.filled().len() {
+                0 => Poll::Ready(Woken::Eof),
+                count => Poll::Ready(Woken::Read(buffer, count)),
+            },
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut TaskContext<'_>) -> Poll<Woken> {
+        match Pin::new(&mut self.socket).poll_write(cx, self.outbox.front()) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(count)) => {
+                self.outbox.advance(count);
+                Poll::Ready(Woken::Wrote)
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Woken::Failed(error)),
+        }
+    }
+}
+
+/// The most that a connection keeps allocated for its next write.
+const KEPT_CAPACITY: usize = 4096;
+
+async fn give(instance: &mut Instance, event: Event<'_>) -> Result<(), Fault> {
+    match event {
+        Event::Data(bytes) => instance.data(bytes).await,
+        Event::Drained => instance.drained().await,
+        Event::End => instance.end().await,
+        Event::Timer(id) => instance.timer(id).await,
+    }
+}
+
+/// Send FIN.
+pub(super) async fn shut_down<T: Transport>(socket: &mut T) -> io::Result<()> {
+    poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx)).await
+}

@@ -1,0 +1,191 @@
+//! Every way a connection ends: what the guest is told, what is still sent,
+//! and how the socket is closed.
+//!
+//! Closing never destroys a reply on its way. Closing a socket with unread
+//! bytes in it, or into which bytes still come, makes the kernel send a RST,
+//! and a RST makes the peer's kernel throw away what its program has not read
+//! yet. So after FIN the driver goes on reading and discarding, for a bounded
+//! time.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, timeout_at};
+
+use super::Counters;
+use super::buffer::Buffer;
+use super::driver::{Driver, shut_down};
+use super::transport::Transport;
+use crate::runtime::{Cause, CloseReason, Event, Fault};
+
+/// While the server shuts down, a peer that is quiet this long after our FIN
+/// is not waited for any longer.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Why the driver's loop is over.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// Both sides have ended and everything was written.
+    Ended,
+    /// A RST, or the peer vanished.
+    PeerGone(io::Error),
+    GuestAborted,
+    /// The host ends it, and the guest may say farewell.
+    Host(CloseReason),
+    WriteTimeout,
+    /// The guest has ended its side, and the peer neither sends nor ends.
+    HalfClosed,
+    /// The instance died.
+    Fault(Fault),
+    /// `open` returned an error or failed.
+    Refused(Fault),
+    TooManyTimers,
+}
+
+impl Ending {
+    pub fn from_open(fault: Fault) -> Self {
+        match fault.cause {
+            Cause::Refused(_) => Ending::Refused(fault),
+            _ => Ending::Fault(fault),
+        }
+    }
+}
+
+impl<T: Transport> Driver<T> {
+    /// Tell the guest, send what is still to be sent, close the socket.
+    pub(super) async fn finish(mut self, ending: Ending) {
+        self.log(&ending);
+        let grace = Instant::now() + self.context.limits.grace;
+        match ending {
+            Ending::Ended => self.close(CloseReason::Ended).await,
+            Ending::PeerGone(_) => self.close(CloseReason::AbortedByPeer).await,
+            Ending::GuestAborted => {
+                self.close(CloseReason::AbortedByGuest).await;
+                self.socket.reset();
+            }
+            Ending::WriteTimeout => {
+                self.close(CloseReason::WriteTimeout).await;
+                self.socket.reset();
+            }
+            Ending::HalfClosed => {
+                self.close(CloseReason::Ended).await;
+                self.socket.reset();
+            }
+            Ending::Host(reason) => {
+                self.close(reason).await;
+                let quiet = match reason {
+                    CloseReason::Shutdown => QUIET,
+                    _ => self.context.limits.linger,
+                };
+                self.flush_and_linger(grace, quiet).await;
+            }
+            Ending::Fault(_) | Ending::Refused(_) | Ending::TooManyTimers => {
+                let quiet = self.context.limits.linger;
+                self.flush_and_linger(grace, quiet).await;
+            }
+        }
+    }
+
+    /// One line for what the person at the terminal should know of.
+    fn log(&self, ending: &Ending) {
+        let (id, peer) = (self.ends.id, self.ends.peer);
+        match ending {
+            Ending::Fault(Fault { cause: Cause::Exit(0), .. }) => {
+                tracing::debug!("connection {id} from {peer}: guest exited");
+            }
+            Ending::Fault(fault) => {
+                Counters::count(&self.context.counters.faults);
+                tracing::error!("connection {id} from {peer}: {fault}");
+            }
+            Ending::Refused(fault) => {
+                Counters::count(&self.context.counters.refused);
+                tracing::info!("connection {id} from {peer}: {fault}");
+            }
+            Ending::TooManyTimers => {
+                Counters::count(&self.context.counters.faults);
+                tracing::error!("connection {id} from {peer}: guest {}", Cause::TooManyTimers);
+            }
+            Ending::WriteTimeout => {
+                tracing::warn!(
+                    "connection {id} from {peer}: the peer took nothing for {}, {} bytes are lost",
+                    crate::duration::show(self.context.limits.write_timeout),
+                    self.outbox.len()
+                );
+            }
+            Ending::HalfClosed => {
+                tracing::warn!("connection {id} from {peer}: ended by the guest, and the peer neither sent nor ended");
+            }
+            Ending::PeerGone(error) => tracing::debug!("connection {id} from {peer}: {error}"),
+            Ending::Ended | Ending::GuestAborted | Ending::Host(_) => {
+                tracing::debug!("connection {id} from {peer}: over");
+            }
+        }
+    }
+
+    /// Give the guest its last event. A successor still in probation has held
+    /// back what it wrote; with its last event that is decided, too.
+    async fn close(&mut self, reason: CloseReason) {
+        if !reason.allows_farewell() {
+            self.phase.write_ended = true;
+        }
+        self.set_window();
+        match self.instance.close(reason).await {
+            Ok(()) if reason.allows_farewell() => {
+                let effects = self.instance.take_effects();
+                let held = self.probation.take().map(|probation| probation.held.written);
+                for written in [held.unwrap_or_default(), effects.written] {
+                    if !written.is_empty() && self.send(written).is_err() {
+                        self.outbox.clear();
+                    }
+                }
+            }
+            Ok(()) => {}
+            Err(Fault { event: Event::Close, cause: Cause::Exit(_) }) => {}
+            Err(fault) => {
+                Counters::count(&self.context.counters.faults);
+                tracing::error!("connection {} from {}: {fault}", self.ends.id, self.ends.peer);
+            }
+        }
+    }
+
+    /// Write what is queued, send FIN, then read and discard until the peer
+    /// ends, too, or has been quiet so long, or the linger time is over.
+    async fn flush_and_linger(mut self, grace: Instant, quiet: Duration) {
+        let flushed = timeout_at(grace, async {
+            while !self.outbox.is_empty() {
+                let count = poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, self.outbox.front())).await?;
+                self.outbox.advance(count);
+            }
+            if self.phase.fin_sent {
+                return Ok(());
+            }
+            shut_down(&mut self.socket).await
+        });
+        if !matches!(flushed.await, Ok(Ok(()))) || self.phase.peer_ended {
+            return;
+        }
+        let end = Instant::now() + self.context.limits.linger;
+        let mut buffer = Buffer::take();
+        loop {
+            let next = end.min(Instant::now() + quiet);
+            let read = timeout_at(next, poll_fn(|cx| self.poll_discard(cx, &mut buffer)));
+            if !matches!(read.await, Ok(Ok(count)) if count > 0) {
+                return;
+            }
+        }
+    }
+
+    fn poll_discard(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut Buffer,
+    ) -> Poll<io::Result<usize>> {
+        let mut space = ReadBuf::new(buffer.bytes());
+        let read = Pin::new(&mut self.socket).poll_read(cx, &mut space);
+        read.map_ok(|()| space.filled().len())
+    }
+}

@@ -1,0 +1,193 @@
+//! New code takes over an open connection, or gives it back.
+//!
+//! A migration happens between two events: the instance saves its state, an
+//! instance of the new generation opens with it, the old one is dropped. The
+//! peer's bytes wait in the kernel meanwhile, and ours in the outbox.
+//!
+//! The successor is then in *probation* until its first event has succeeded.
+//! Until then what it writes is held back, and the snapshot is kept; if the
+//! event kills it, the old generation gets the snapshot and the same event.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::driver::{Driver, Event};
+use super::ending::Ending;
+use super::timers::Timers;
+use super::transport::Transport;
+use crate::registry::{Generation, Hold, Order, Policy, Tally};
+use crate::runtime::{CloseReason, Effects, Fault, Origin, Succession};
+
+/// What it takes to undo a migration.
+pub(super) struct Probation {
+    /// The generation to go back to.
+    pub old: Arc<Generation>,
+    /// The state that the successor was given.
+    pub snapshot: Option<Vec<u8>>,
+    /// The timers as they were before.
+    pub timers: Timers,
+    /// The order that brought the successor.
+    pub order: Arc<Order>,
+    /// What the successor has asked for in `open`, not done yet.
+    pub held: Effects,
+}
+
+impl<T: Transport> Driver<T> {
+    /// Do what the current order says for this connection. False if it must
+    /// wait its turn and go on with its old code until then.
+    pub(super) async fn carry_out_order(&mut self) -> Result<bool, Ending> {
+        let order = self.context.orders.current();
+        if order.number == self.settled {
+            return Ok(true);
+        }
+        match order.policy {
+            // A connection that is closing keeps the code it has.
+            Policy::Migrate if !self.phase.fin_sent => {
+                if order.generation.number != self.hold.generation().number {
+                    if !self.context.orders.may_migrate() {
+                        return Ok(false);
+                    }
+                    self.drain_until = None;
+                    self.migrate(&order).await?;
+                }
+            }
+            Policy::Migrate | Policy::NewOnly => {}
+            Policy::Drain(time) => self.drain_until = Some(Instant::now() + time),
+            Policy::Close => {
+                Tally::count(&order.tally.closed);
+                return Err(Ending::Host(CloseReason::Swapped));
+            }
+        }
+        self.settle(order.number);
+        Ok(true)
+    }
+
+    fn settle(&mut self, order: u64) {
+        self.settled = order;
+        self.entry.handle().settle(order);
+        self.context.orders.progress.notify_waiters();
+    }
+
+    /// Put an instance of the order's generation in place of the current one.
+    /// On failure the current one stays. Ends the connection only if the
+    /// current instance died in `save` and the new one cannot begin either.
+    async fn migrate(&mut self, order: &Arc<Order>) -> Result<(), Ending> {
+        // A successor that has had no event yet has nothing to save that its
+        // own snapshot does not hold; and it may be bad.
+        let (old, snapshot, timers, save_failed) = match self.probation.take() {
+            Some(probation) => {
+                (probation.old, probation.snapshot, probation.timers, None)
+            }
+            None => {
+                let old = Arc::clone(self.hold.generation());
+                let timers = self.timers.clone();
+                match self.instance.save().await {
+                    Ok(snapshot) => (old, snapshot, timers, None),
+                    Err(fault) => {
+                        Tally::count(&order.tally.without_snapshot);
+                        tracing::warn!("connection {}: no snapshot: {fault}", self.ends.id);
+                        (old, None, timers, Some(fault))
+                    }
+                }
+            }
+        };
+        match self.begin_successor(&order.generation, snapshot.clone()).await {
+            Ok(held) => {
+                self.timers = timers.clone();
+                Tally::count(&order.tally.migrated);
+                self.probation = Some(Probation {
+                    old,
+                    snapshot,
+                    timers,
+                    order: Arc::clone(order),
+                    held,
+                });
+                self.start_held_timers()
+            }
+            Err(fault) => {
+                Tally::count(&order.tally.failed);
+                tracing::warn!(
+                    "connection {}: stays on generation {}: {fault}",
+                    self.ends.id,
+                    old.number
+                );
+                match save_failed {
+                    Some(fault) if fault.is_fatal() => Err(Ending::Fault(fault)),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Make an instance of a generation and open it with a snapshot. Only when
+    /// that has succeeded does it replace the current instance.
+    async fn begin_successor(
+        &mut self,
+        generation: &Arc<Generation>,
+        snapshot: Option<Vec<u8>>,
+    ) -> Result<Effects, Fault> {
+        let context = Arc::clone(&self.context);
+        let mut successor = context.runtime.instantiate(&generation.code, Some(self.ends)).await?;
+        std::mem::swap(&mut self.instance, &mut successor);
+        self.set_window();
+        std::mem::swap(&mut self.instance, &mut successor);
+        let origin = Origin::Migrated(Succession {
+            snapshot,
+            peer_ended: self.phase.peer_ended,
+        });
+        successor.open(origin).await?;
+        let held = successor.take_effects();
+        self.instance = successor;
+        self.hold = Hold::new(Arc::clone(generation));
+        Ok(held)
+    }
+
+    /// Timers that the successor set in `open` run from then on; everything
+    /// else that it asked for waits for its first event.
+    fn start_held_timers(&mut self) -> Result<(), Ending> {
+        let timers = match &mut self.probation {
+            Some(probation) => std::mem::take(&mut probation.held.timers),
+            None => return Ok(()),
+        };
+        for (id, after) in timers {
+            if !self.timers.apply(id, after, self.context.limits.max_timers) {
+                return Err(Ending::TooManyTimers);
+            }
+        }
+        Ok(())
+    }
+
+    /// The successor's first event has succeeded: do what it asked for in
+    /// `open`, then what the event asked for.
+    pub(super) fn pass(&mut self, probation: Probation, effects: Effects) -> Result<(), Ending> {
+        self.apply(probation.held)?;
+        self.apply(effects)
+    }
+
+    /// The successor died in its first event: go back to the old generation
+    /// and the snapshot, as if the successor had never been.
+    pub(super) async fn return_to_predecessor(
+        &mut self,
+        probation: Probation,
+        fault: &Fault,
+        event: Event<'_>,
+    ) -> Result<(), Ending> {
+        Tally::count(&probation.order.tally.failed);
+        tracing::warn!(
+            "connection {}: back on generation {}: {fault}",
+            self.ends.id,
+            probation.old.number
+        );
+        let held = self
+            .begin_successor(&probation.old, probation.snapshot)
+            .await
+            .map_err(Ending::from_open)?;
+        self.timers = probation.timers;
+        if let Event::Timer(id) = event {
+            // It rings now, in the event that is given again.
+            let _cleared = self.timers.apply(id, None, 0);
+        }
+        self.apply(held)
+    }
+}

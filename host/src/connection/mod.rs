@@ -1,0 +1,71 @@
+//! A connection: the task, its *driver*, that owns one socket from accept to
+//! close and gives the guest its events.
+//!
+//! The driver alone reads, writes and closes the socket, and alone calls the
+//! instance; so one event happens at a time, and between two of them it may
+//! change the instance under the connection. What the guest asked for in an
+//! event is done after the event has succeeded.
+//!
+//! ```text
+//!   accept ─ open ─┬─> wait ──> read ──> data ──> write ─┐
+//!                  │    │  (also: drained, end, timer)   │
+//!                  │    └──> order: migrate ─────────────┤
+//!                  │                                     │
+//!                  └<────────────────────────────────────┘
+//!            over: close ─ flush ─ FIN ─ linger ─ closed
+//! ```
+//!
+//! - [`driver`]: the loop
+//! - [`migrate`]: new code takes the connection over, or gives it back
+//! - [`ending`]: every way a connection ends
+//! - [`outbox`], [`timers`], [`buffer`]: what a connection has beside a socket
+//! - [`table`]: the open connections, as others see them
+
+mod buffer;
+mod driver;
+mod ending;
+mod migrate;
+mod outbox;
+mod table;
+mod timers;
+mod transport;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use driver::serve;
+pub use table::{Entry, Handle, Table};
+pub use transport::Transport;
+
+use crate::limits::Limits;
+use crate::registry::Orders;
+use crate::runtime::Runtime;
+
+/// What all connections of a server share.
+pub struct Context {
+    pub runtime: Arc<Runtime>,
+    pub orders: Arc<Orders>,
+    pub table: Arc<Table>,
+    pub limits: Arc<Limits>,
+    pub counters: Counters,
+}
+
+/// Totals since the server started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub accepted: AtomicU64,
+    /// Instances that trapped or met a limit.
+    pub faults: AtomicU64,
+    /// Connections that the guest, or lack of room, refused.
+    pub refused: AtomicU64,
+}
+
+impl Counters {
+    pub fn count(which: &AtomicU64) {
+        which.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn read(which: &AtomicU64) -> u64 {
+        which.load(Ordering::Relaxed)
+    }
+}

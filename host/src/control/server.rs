@@ -1,0 +1,186 @@
+//! The server's end of the control socket.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::protocol::{Answer, MAX_REQUEST, Request};
+use crate::registry::{Policy, Registry, Source};
+
+/// Requests served at once; more wait.
+const MAX_CLIENTS: usize = 8;
+/// A request must have come in whole after this time.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// An answer must have been taken after this time.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// What the control socket speaks for.
+pub trait Subject: Send + Sync + 'static {
+    fn registry(&self) -> &Registry;
+    fn status(&self) -> super::protocol::Status;
+    /// Largest component taken, in bytes.
+    fn max_component(&self) -> usize;
+}
+
+/// A control socket; its file goes when it is dropped.
+pub struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Listen at this path, for the owner only. A socket that nobody listens
+    /// on any more is replaced.
+    ///
+    /// # Errors
+    /// When the path is taken or can't be written.
+    pub fn bind(path: &Path) -> Result<Self, String> {
+        let failed = |reason: String| {
+            format!(
+                "cannot make the control socket {}: {reason}; name another with --control PATH, or --control none",
+                path.display()
+            )
+        };
+        let left_behind = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+        if left_behind {
+            match std::os::unix::net::UnixStream::connect(path) {
+                Ok(_) => return Err(failed("a running server has it".to_owned())),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    fs::remove_file(path).map_err(|error| failed(error.to_string()))?;
+                }
+                Err(error) => return Err(failed(error.to_string())),
+            }
+        }
+        let listener = bind_private(path).map_err(|error| {
+            failed(match error.kind() {
+                io::ErrorKind::AddrInUse => "there is a file of that name".to_owned(),
+                io::ErrorKind::NotFound => "there is no such directory".to_owned(),
+                _ => error.to_string(),
+            })
+        })?;
+        Ok(ControlSocket {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Answer requests until dropped.
+    pub async fn serve(self, subject: Arc<impl Subject>) {
+        let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let subject = Arc::clone(&subject);
+                    tokio::spawn(async move {
+                        converse(stream, &*subject).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::debug!("control socket: {error}");
+                    sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Bind so that there is no moment at which others could connect.
+fn bind_private(path: &Path) -> io::Result<UnixListener> {
+    // The mask is the process', but only this thread runs when it is changed:
+    // the server binds before it starts to serve.
+    let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(mask);
+    let listener = listener?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn converse(mut stream: UnixStream, subject: &impl Subject) {
+    let answer = match timeout(REQUEST_TIME, receive(&mut stream, subject)).await {
+        Ok(Ok((request, body))) => carry_out(request, body, subject).await,
+        Ok(Err(error)) => Answer::Error { error },
+        Err(_) => Answer::Error {
+            error: "the request did not come in time".to_owned(),
+        },
+    };
+    let mut line = serde_json::to_vec(&answer).unwrap_or_default();
+    line.push(b'\n');
+    let _ = timeout(ANSWER_TIME, async {
+        stream.write_all(&line).await?;
+        stream.shutdown().await
+    })
+    .await;
+}
+
+async fn receive(stream: &mut UnixStream, subject: &impl Subject) -> Result<(Request, Vec<u8>), String> {
+    // Others are kept out by the file's mode already; this also holds where
+    // the socket was put into a directory of somebody else's.
+    let caller = stream.peer_cred().map_err(|error| error.to_string())?.uid();
+    if caller != super::place::uid() && caller != 0 {
+        return Err("only the user who runs the server may control it".to_owned());
+    }
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    (&mut reader)
+        .take(MAX_REQUEST as u64)
+        .read_until(b'\n', &mut line)
+        .await
+        .map_err(|error| error.to_string())?;
+    let request: Request = serde_json::from_slice(&line)
+        .map_err(|error| format!("not a request this server knows: {error}"))?;
+    let mut body = Vec::new();
+    if let Request::Swap { length, .. } = &request {
+        let max = subject.max_component();
+        if usize::try_from(*length).map_or(true, |length| length > max) {
+            return Err(format!("a component of {length} bytes is too large; at most {max} are taken (--max-component)"));
+        }
+        let read = reader.take(*length).read_to_end(&mut body).await.map_err(|error| error.to_string())?;
+        if read as u64 != *length {
+            return Err(format!("only {read} of {length} bytes came"));
+        }
+    }
+    Ok((request, body))
+}
+
+async fn carry_out(request: Request, body: Vec<u8>, subject: &impl Subject) -> Answer {
+    match request {
+        Request::Status => Answer::Status(Box::new(subject.status())),
+        Request::Swap { name, policy, .. } => {
+            let policy = match policy.map(|policy| policy.parse::<Policy>()).transpose() {
+                Ok(policy) => policy,
+                Err(error) => return Answer::Error { error },
+            };
+            match subject.registry().swap(body, Source::Sent(name), policy).await {
+                Ok(report) => Answer::Swap(report),
+                Err(error) => {
+                    let active = subject.registry().orders().active().number;
+                    tracing::warn!("not swapped: {error}; generation {active} goes on");
+                    Answer::Error {
+                        error: format!("not swapped: {error}; generation {active} goes on"),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! hotsocket: an application server for raw TCP whose connection logic is a
+//! WebAssembly component.
+//!
+//! The host owns the sockets, one sandboxed instance serves one connection,
+//! and the code of that instance can be replaced between any two events.
+//!
+//! # Layout
+//! - [`server`]: a server from start to the last byte; begin reading here
+//! - [`listener`]: bind and accept
+//! - [`connection`]: the driver of one connection
+//! - [`runtime`]: the sandbox; the only place that knows wasmtime
+//! - [`registry`]: generations of the guest, and swaps
+//! - [`control`]: the socket that the other commands talk to
+//! - [`cli`]: the command line
+//! - [`build`]: guests from source
+//! - [`limits`]: every limit and its default
+//! - [`output`], [`log`]: what is printed
+
+pub mod build;
+pub mod cli;
+pub mod connection;
+pub mod control;
+mod descriptors;
+pub mod duration;
+pub mod limits;
+pub mod listener;
+pub mod log;
+pub mod output;
+pub mod registry;
+pub mod runtime;
+pub mod server;
+mod size;

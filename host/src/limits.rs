@@ -1,0 +1,74 @@
+//! Every limit of the server in one place, with its default.
+//!
+//! Each is set by the `serve` flag of the same name; see [`crate::cli::serve`].
+
+use std::time::Duration;
+
+/// What one guest, one connection and the server as a whole may use.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Memory of one instance, in bytes, all of its linear memories together.
+    pub max_memory: usize,
+    /// Elements of all tables of one instance.
+    pub max_table: usize,
+    /// CPU time of one event.
+    pub cpu_budget: Duration,
+    /// Wall-clock time of one event, for guests that wait in WASI.
+    pub event_timeout: Duration,
+    /// Bytes that one connection may have waiting for its peer.
+    pub max_queue: usize,
+    /// Size of what `save` may give, in bytes.
+    pub max_snapshot: usize,
+    /// Longest guest line in bytes; the rest of a longer one is cut.
+    pub max_line: usize,
+    /// Timers that one connection may have set at once.
+    pub max_timers: usize,
+    /// Largest component, in bytes.
+    pub max_component: usize,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Connections open at once from one peer address.
+    pub max_per_peer: Option<usize>,
+    /// How long a peer may take nothing of what waits for it.
+    pub write_timeout: Duration,
+    /// How long a connection may be silent in both directions.
+    pub idle_timeout: Option<Duration>,
+    /// How long a shutdown, or a farewell, waits for what is still queued.
+    pub grace: Duration,
+    /// How long to read and discard after our FIN, so that closing the socket
+    /// does not reset it and destroy a reply on its way.
+    pub linger: Duration,
+    /// How long a connection that the guest has ended may wait for the next
+    /// bytes or the FIN of its peer.
+    pub half_close_timeout: Duration,
+}
+
+/// Back-pressure begins above this many queued bytes…
+pub const HIGH_WATER: usize = 64 * 1024;
+/// …and ends at this many.
+pub const LOW_WATER: usize = 16 * 1024;
+/// The most that one `data` event carries.
+pub const READ_SIZE: usize = 64 * 1024;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_memory: 64 << 20,
+            max_table: 100_000,
+            cpu_budget: Duration::from_millis(100),
+            event_timeout: Duration::from_secs(5),
+            max_queue: 8 << 20,
+            max_snapshot: 1 << 20,
+            max_line: 64 * 1024,
+            max_timers: 64,
+            max_component: 256 << 20,
+            max_connections: 10_000,
+            max_per_peer: None,
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: None,
+            grace: Duration::from_secs(10),
+            linger: Duration::from_secs(2),
+            half_close_timeout: Duration::from_secs(60),
+        }
+    }
+}

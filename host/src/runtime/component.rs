@@ -1,0 +1,210 @@
+//! What a file is before anything is compiled: a guest, something else, or
+//! half of one, told so that its author knows what to do.
+
+use wasmparser::component_types::ComponentEntityType;
+use wasmparser::types::TypesRef;
+use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+
+/// The interface that makes a component a guest.
+pub const HANDLER: &str = "hotsocket:socket/handler@0.1.0";
+/// The contract's package, without its version.
+const PACKAGE: &str = "hotsocket:socket/";
+/// What a guest may import of the contract.
+const IMPORTS: [&str; 3] = [
+    "hotsocket:socket/types@0.1.0",
+    "hotsocket:socket/connection@0.1.0",
+    "hotsocket:socket/output@0.1.0",
+];
+/// What [`HANDLER`] must have.
+const FUNCTIONS: [&str; 8] = [
+    "listening", "open", "data", "drained", "end", "timer", "close", "save",
+];
+
+/// Why bytes cannot be served. Each message reads on after a file's name.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LoadError {
+    #[error("is empty")]
+    Empty,
+    #[error("is text, not a WebAssembly component; `hotsocket build` compiles a guest's source")]
+    Text,
+    #[error("is not WebAssembly: it does not begin with \\0asm")]
+    NotWasm,
+    #[error(
+        "is a core WebAssembly module, not a component; build it for wasm32-wasip2 \
+         (`hotsocket build` does)"
+    )]
+    CoreModule,
+    #[error("ends in the middle: it is damaged, or still being written")]
+    Truncated,
+    #[error("is {size} bytes long; at most {max} are taken (--max-component)")]
+    TooLarge { size: usize, max: usize },
+    #[error("is not a valid component: {0}")]
+    Invalid(String),
+    #[error("is a component, but not a guest: it does not export {HANDLER}{found}")]
+    NoHandler { found: String },
+    #[error("speaks {found}, and this server {HANDLER}; build it against this server's SDK")]
+    OtherVersion { found: String },
+    #[error("exports {HANDLER} without the function `{0}`")]
+    MissingFunction(&'static str),
+    #[error("exports the function `{name}` of {HANDLER} with a wrong type: {detail}")]
+    WrongType { name: String, detail: String },
+    #[error("imports {0}, which this server does not have (it has hotsocket:socket@0.1.0 and wasi@0.2)")]
+    UnknownImport(String),
+    #[error("imports something that this server has with another type: {0}")]
+    WrongImport(String),
+    #[error("cannot be compiled: {0}")]
+    Compile(String),
+    #[error("failed its trial: {0}")]
+    Trial(String),
+}
+
+/// One import or export of a component, with the functions in it.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    pub name: String,
+    /// Names of functions; empty for what is not an interface.
+    pub functions: Vec<String>,
+}
+
+/// What a component says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    pub imports: Vec<Interface>,
+    pub exports: Vec<Interface>,
+}
+
+/// Read and validate a component, without compiling it.
+///
+/// # Errors
+/// When the bytes are not a component, with the likely reason.
+pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
+    sniff(bytes)?;
+    let mut validator = Validator::new_with_features(WasmFeatures::default());
+    let types = validator.validate_all(bytes).map_err(|error| {
+        // The parser knows exactly when it merely ran out of bytes.
+        if error.message().contains("unexpected end") {
+            LoadError::Truncated
+        } else {
+            LoadError::Invalid(super::fault::one_line(&error.to_string()))
+        }
+    })?;
+    let mut description = Description::default();
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(invalid)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    let name = import.map_err(invalid)?.name.name;
+                    let ty = types.as_ref().component_item_for_import(name);
+                    description.imports.push(interface(types.as_ref(), name, ty.map(|item| item.ty)));
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let name = export.map_err(invalid)?.name.name;
+                    let ty = types.as_ref().component_item_for_export(name);
+                    description.exports.push(interface(types.as_ref(), name, ty.map(|item| item.ty)));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(description)
+}
+
+fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::Invalid(super::fault::one_line(&error.to_string()))
+}
+
+/// Tell what is not a component at all by its first bytes.
+fn sniff(bytes: &[u8]) -> Result<(), LoadError> {
+    let magic = b"\0asm";
+    if bytes.is_empty() {
+        return Err(LoadError::Empty);
+    }
+    if !bytes.starts_with(magic) {
+        let head = bytes.get(..512).unwrap_or(bytes);
+        let text = !head.contains(&0)
+            && str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+        return Err(match magic.starts_with(bytes) {
+            true => LoadError::Truncated,
+            false if text => LoadError::Text,
+            false => LoadError::NotWasm,
+        });
+    }
+    match Parser::new(0).parse_all(bytes).next() {
+        Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => Err(LoadError::CoreModule),
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) if bytes.len() >= 8 => Err(invalid(error)),
+        _ => Err(LoadError::Truncated),
+    }
+}
+
+fn interface(types: TypesRef<'_>, name: &str, ty: Option<ComponentEntityType>) -> Interface {
+    let functions = match ty {
+        Some(ComponentEntityType::Instance(id)) => types
+            .get(id)
+            .map(|instance| {
+                instance
+                    .exports
+                    .iter()
+                    .filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)))
+                    .map(|(name, _)| name.clone())
+                    .collect()
+            })
+            .unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    Interface {
+        name: name.to_owned(),
+        functions,
+    }
+}
+
+impl Description {
+    /// Whether the component is a guest of this server's world, as far as
+    /// names go. Types are checked when it is linked.
+    ///
+    /// # Errors
+    /// Names the first export that is missing or import that is unknown.
+    pub fn check_world(&self) -> Result<(), LoadError> {
+        let Some(handler) = self.exports.iter().find(|export| export.name == HANDLER) else {
+            return Err(self.no_handler());
+        };
+        for function in FUNCTIONS {
+            if !handler.functions.iter().any(|name| name == function) {
+                return Err(LoadError::MissingFunction(function));
+            }
+        }
+        match self.imports.iter().find(|import| !known(&import.name)) {
+            Some(import) => Err(LoadError::UnknownImport(import.name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn no_handler(&self) -> LoadError {
+        let names = || self.exports.iter().map(|export| export.name.as_str());
+        if let Some(found) = names().find(|name| name.starts_with(PACKAGE)) {
+            return LoadError::OtherVersion {
+                found: found.to_owned(),
+            };
+        }
+        let found = match names().collect::<Vec<_>>() {
+            names if names.is_empty() => " (it exports nothing)".to_owned(),
+            names => format!(" (it exports {})", names.join(", ")),
+        };
+        LoadError::NoHandler { found }
+    }
+
+    /// Whether any interface of WASI is imported.
+    pub fn imports_wasi(&self) -> bool {
+        self.imports.iter().any(|import| import.name.starts_with("wasi:"))
+    }
+}
+
+fn known(import: &str) -> bool {
+    IMPORTS.contains(&import)
+        || (import.starts_with("wasi:") && import.rsplit_once('@').is_some_and(|(_, v)| v.starts_with("0.2.")))
+}

@@ -1,0 +1,155 @@
+//! wasmtime's engine: its configuration, the pool that instances come from,
+//! and the clock that interrupts them.
+//!
+//! The pool's shape is fixed when the server starts. It is generous where that
+//! costs only address space; what one guest may use is enforced elsewhere, by
+//! [`Allowance`](super::state::Allowance).
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::meter::TICK;
+
+/// Stack of one guest, in bytes; deeper recursion traps.
+const GUEST_STACK: usize = 512 * 1024;
+/// A fiber holds the guest's stack and the host functions called from it.
+const FIBER_STACK: usize = 1024 * 1024;
+/// Memory mappings of one live instance with its fiber stack, as measured.
+const MAPS_PER_INSTANCE: u64 = 6;
+/// Mappings left to everything else in the process.
+const MAPS_RESERVED: u64 = 2000;
+/// Linux' own default for `vm.max_map_count`.
+const MAPS_DEFAULT: u64 = 65_530;
+/// Instances beyond one per connection: trials, and successors made before
+/// their predecessors go.
+const SPARE_INSTANCES: u32 = 128;
+
+/// How many instances there is room for, and what to tell about it.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// Instances that may live at once; `None` if only memory is the limit.
+    pub instances: Option<u32>,
+    /// A sentence for the log when there is less room than was asked for.
+    pub warning: Option<String>,
+}
+
+/// Make the engine for so many connections.
+///
+/// # Errors
+/// When wasmtime cannot run on this machine at all.
+pub fn build(connections: usize) -> wasmtime::Result<(Engine, Room)> {
+    let wanted = u32::try_from(connections)
+        .unwrap_or(u32::MAX)
+        .saturating_add(SPARE_INSTANCES);
+    let maps = max_map_count();
+    let fitting = u32::try_from(maps.saturating_sub(MAPS_RESERVED) / MAPS_PER_INSTANCE)
+        .unwrap_or(u32::MAX)
+        .max(SPARE_INSTANCES + 1);
+    let instances = wanted.min(fitting);
+    let mut warning = (instances < wanted).then(|| {
+        let needed = u64::from(wanted) * MAPS_PER_INSTANCE + MAPS_RESERVED;
+        format!(
+            "room for {} connections only: the kernel allows a process {maps} memory mappings; \
+             raise it with `sysctl -w vm.max_map_count={needed}`",
+            instances - SPARE_INSTANCES
+        )
+    });
+    match Engine::new(&pooled(instances)) {
+        Ok(engine) => {
+            let instances = Some(instances);
+            Ok((engine, Room { instances, warning }))
+        }
+        Err(error) => {
+            // No address space for the pool (`ulimit -v`, strict overcommit).
+            let engine = Engine::new(config().allocation_strategy(
+                InstanceAllocationStrategy::OnDemand,
+            ))?;
+            warning = Some(format!(
+                "instances are slower to make: no address space for a pool of {instances} \
+                 ({}); look at `ulimit -v` and vm.overcommit_memory",
+                super::fault::one_line(&error.root_cause().to_string())
+            ));
+            let instances = None;
+            Ok((engine, Room { instances, warning }))
+        }
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    // Events are synchronous; without this a call costs three times as much.
+    config.concurrency_support(false);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(GUEST_STACK);
+    config.async_stack_size(FIBER_STACK);
+    // Function names in traps need no map from machine code to byte offsets.
+    config.generate_address_map(false);
+    config
+}
+
+fn pooled(instances: u32) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        .total_memories(instances)
+        .max_memories_per_component(16)
+        .total_tables(instances.saturating_mul(4))
+        .max_tables_per_component(64)
+        .table_elements(100_000)
+        .total_core_instances(instances.saturating_mul(64))
+        .max_core_instances_per_component(1000)
+        .max_component_instance_size(16 << 20)
+        .max_core_instance_size(16 << 20)
+        .max_memory_size(4 << 30);
+    let mut config = config();
+    config.allocation_strategy(pool);
+    config
+}
+
+fn max_map_count() -> u64 {
+    fs::read_to_string("/proc/sys/vm/max_map_count")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(MAPS_DEFAULT)
+}
+
+/// Advances the engine's epoch every [`TICK`] until dropped.
+pub struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    /// # Errors
+    /// When the system refuses one more thread.
+    pub fn start(engine: &Engine) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let engine = engine.clone();
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("epoch".to_owned())
+            .spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    thread::sleep(TICK);
+                    engine.increment_epoch();
+                }
+            })?;
+        Ok(Ticker {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! How an instance ends before its connection does, told for the log.
+//!
+//! A *fault* is the host's account of it. What a guest may know of an error is
+//! in the contract's own result types, and the two never mix.
+
+use std::fmt;
+use std::time::Duration;
+
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::state::State;
+
+/// The exported function that an instance was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Making the instance, which may run a start function.
+    Start,
+    Listening,
+    Open,
+    Data,
+    Drained,
+    End,
+    Timer,
+    Close,
+    Save,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Event::Start => "its start",
+            Event::Listening => "`listening`",
+            Event::Open => "`open`",
+            Event::Data => "`data`",
+            Event::Drained => "`drained`",
+            Event::End => "`end`",
+            Event::Timer => "`timer`",
+            Event::Close => "`close`",
+            Event::Save => "`save`",
+        })
+    }
+}
+
+/// The instance is of no more use.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .cause.told(*.event))]
+pub struct Fault {
+    pub event: Event,
+    pub cause: Cause,
+}
+
+/// Why an event did not come to its end.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Cause {
+    /// The guest said why before it trapped.
+    #[error("{words}{}", in_function(.function.as_ref()))]
+    Panic {
+        words: String,
+        function: Option<String>,
+    },
+    #[error("{what}{}", in_function(.function.as_ref()))]
+    Trap {
+        what: String,
+        function: Option<String>,
+    },
+    #[error("used more than {} of CPU time; --cpu-budget sets how much it may", human(*.0))]
+    CpuBudget(Duration),
+    #[error("took longer than {}; --event-timeout sets how long it may", human(*.0))]
+    EventTimeout(Duration),
+    #[error("set more timers than a connection may have")]
+    TooManyTimers,
+    /// `open` returned an error.
+    #[error("{0}")]
+    Refused(String),
+    /// The guest called WASI's `exit`.
+    #[error("exited with code {0}")]
+    Exit(i32),
+    /// `save` gave more than a snapshot may hold.
+    #[error("gave a snapshot of {size} bytes; --max-snapshot allows {max}")]
+    SnapshotTooLarge { size: usize, max: usize },
+    /// No instance could be made: the pool or the machine has no room.
+    #[error("no room for another instance: {0}")]
+    NoRoom(String),
+}
+
+impl Cause {
+    pub(super) fn into_error(self) -> wasmtime::Error {
+        wasmtime::Error::from(self)
+    }
+
+    fn told(&self, event: Event) -> String {
+        match self {
+            Cause::Panic { .. } => format!("guest panicked in {event}: {self}"),
+            Cause::Trap { .. } => format!("guest trapped in {event}: {self}"),
+            Cause::Refused(reason) => format!("guest refused the connection: {reason}"),
+            Cause::NoRoom(_) => self.to_string(),
+            _ => format!("guest {self} (in {event})"),
+        }
+    }
+}
+
+/// `100 ms`, `1.5 s`.
+fn human(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{} s", duration.as_secs_f64())
+    }
+}
+
+fn in_function(function: Option<&String>) -> String {
+    function.map_or_else(String::new, |name| format!(" (in function {name})"))
+}
+
+impl Fault {
+    /// Tell an error of wasmtime's by what lies at its root.
+    pub(super) fn new(event: Event, error: &wasmtime::Error, state: &mut State) -> Self {
+        let words = state.last_words.take();
+        let cause = if let Some(cause) = error.downcast_ref::<Cause>() {
+            cause.clone()
+        } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            Cause::Exit(exit.0)
+        } else if let Some(words) = words {
+            Cause::Panic {
+                words: one_line(&words),
+                function: guilty_function(error),
+            }
+        } else if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            Cause::NoRoom(one_line(&error.to_string()))
+        } else {
+            let mut what = match error.downcast_ref::<Trap>() {
+                Some(Trap::StackOverflow) => "its call stack is exhausted".to_owned(),
+                Some(trap) => trap.to_string().replace("wasm trap: ", ""),
+                None => one_line(&format!("{:#}", error.root_cause())),
+            };
+            if state.allowance.memory_refused {
+                what.push_str(", after it asked for more memory than --max-memory allows");
+            }
+            Cause::Trap {
+                what,
+                function: guilty_function(error),
+            }
+        };
+        Fault { event, cause }
+    }
+}
+
+/// A guest's text must not fake a second line of the log.
+pub(crate) fn one_line(text: &str) -> String {
+    text.trim_end()
+        .split(['\n', '\r'])
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" | ")
+}
+
+/// The innermost function that is not the language's own way of dying. Told
+/// only if the component has kept its names.
+fn guilty_function(error: &wasmtime::Error) -> Option<String> {
+    let trace = error.downcast_ref::<WasmBacktrace>()?;
+    trace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
+        .find(|name| !DYING.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+/// What Rust runs between a failure and its trap.
+const DYING: [&str; 8] = [
+    "core::",
+    "std::",
+    "alloc::",
+    "rust_",
+    "__rust",
+    "abort",
+    "<std::",
+    "hotsocket_guest::panic",
+];
+
+impl Fault {
+    /// Whether the instance can no longer be used.
+    pub fn is_fatal(&self) -> bool {
+        !matches!(self.cause, Cause::SnapshotTooLarge { .. })
+    }
+}

@@ -1,0 +1,247 @@
+//! One instance of a guest: its store, its exports, and the events it is given.
+//!
+//! An instance serves one connection, or none (for `listening` and trials).
+//! After a [`Fault`] it must be dropped; dropping it is the only way its work
+//! ends. It never touches a socket: what an event asked for is fetched with
+//! [`Instance::take_effects`].
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+use wasmtime::Store;
+
+use super::bindings::Guest;
+use super::bindings::hotsocket::socket::types::{self, Address};
+use super::fault::{Cause, Event, Fault};
+use super::meter::mark_slice;
+use super::state::{Effects, State, Window};
+
+/// Why an instance begins to serve a connection.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    Accepted,
+    Migrated(Succession),
+}
+
+/// What an instance inherits from the one before it.
+#[derive(Clone, Debug)]
+pub struct Succession {
+    pub snapshot: Option<Vec<u8>>,
+    pub peer_ended: bool,
+}
+
+/// Why a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    Ended,
+    AbortedByPeer,
+    AbortedByGuest,
+    IdleTimeout,
+    WriteTimeout,
+    Shutdown,
+    Swapped,
+}
+
+impl CloseReason {
+    /// Whether the guest may write a farewell in `close`.
+    pub fn allows_farewell(self) -> bool {
+        matches!(self, Self::IdleTimeout | Self::Shutdown | Self::Swapped)
+    }
+}
+
+/// See the module's documentation.
+pub struct Instance {
+    store: Store<State>,
+    guest: Guest,
+    event_timeout: Duration,
+    max_snapshot: usize,
+}
+
+impl Instance {
+    pub(super) fn new(
+        store: Store<State>,
+        guest: Guest,
+        event_timeout: Duration,
+        max_snapshot: usize,
+    ) -> Self {
+        Instance {
+            store,
+            guest,
+            event_timeout,
+            max_snapshot,
+        }
+    }
+
+    /// What the last events asked for since it was last taken. The buffer of
+    /// written bytes goes with it; give one back with [`Self::reuse`].
+    pub fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.store.data_mut().effects)
+    }
+
+    /// Whether the last event asked for anything.
+    pub fn effects(&mut self) -> &mut Effects {
+        &mut self.store.data_mut().effects
+    }
+
+    /// Say what `write` may take during the next event.
+    pub fn set_window(&mut self, window: Window) {
+        self.store.data_mut().window = window;
+    }
+
+    pub async fn listening(&mut self, listeners: &[std::net::SocketAddr]) -> Result<(), Fault> {
+        let listeners: Vec<Address> = listeners.iter().copied().map(super::imports::address).collect();
+        self.begin();
+        let call = self.guest.hotsocket_socket_handler().call_listening(&mut self.store, &listeners);
+        let result = metered(call, self.event_timeout).await;
+        self.done(Event::Listening, result)
+    }
+
+    pub async fn open(&mut self, origin: Origin) -> Result<(), Fault> {
+        let origin = match origin {
+            Origin::Accepted => types::Origin::Accepted,
+            Origin::Migrated(succession) => types::Origin::Migrated(succession.into()),
+        };
+        self.begin();
+        let call = self.guest.hotsocket_socket_handler().call_open(&mut self.store, &origin);
+        let result = metered(call, self.event_timeout).await;
+        self.done(Event::Open, result)?.map_err(|reason| Fault {
+            event: Event::Open,
+            cause: Cause::Refused(super::fault::one_line(&reason)),
+        })
+    }
+
+    pub async fn data(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.begin();
+        let call = self.guest.hotsocket_socket_handler().call_data(&mut self.store, bytes);
+        let result = metered(call, self.event_timeout).await;
+        self.done(Event::Data, result)
+    }
+
+    pub async fn drained(&mut self) -> Result<(), Fault> {
+        self.begin();
+        let call = self.guest.hotsocket_socket_handler().call_drained(&mut self.store);
+        let result = metered(call, self.event_timeout).await;
+        self.done(Event::Drained, result)
+    }
+
+    pub async fn end(&mut self) -> Result<(), Fault> {
+        self.begin();
+        let call = self.guest.hotsocket_socket_handler().call_end(&mut self.store);
+        let result = metered(call, self.event_timeout).await;
+        self.done(Event::End, result)
+    }
+
+    pub async fn timer(&mut self, id: u32) -> Result<(), Fault> {
+        self.begin();
+        let call = self.guest.hotsocket_socket_handler().call_timer(&mut self.store, id);
+        let result = metered(call, self.event_timeout).await;
+        self.done(Event::Timer, result)
+    }
+
+    pub async fn close(&mut self, reason: CloseReason) -> Result<(), Fault> {
+        let reason = match reason {
+            CloseReason::Ended => types::CloseReason::Ended,
+            CloseReason::AbortedByPeer => types::CloseReason::AbortedByPeer,
+            CloseReason::AbortedByGuest => types::CloseReason::AbortedByGuest,
+            CloseReason::IdleTimeout => types::CloseReason::IdleTimeout,
+            CloseReason::WriteTimeout => types::CloseReason::WriteTimeout,
+            CloseReason::Shutdown => types::CloseReason::Shutdown,
+            CloseReason::Swapped => types::CloseReason::Swapped,
+        };
+        self.begin();
+        let call = self.guest.hotsocket_socket_handler().call_close(&mut self.store, &reason);
+        let result = metered(call, self.event_timeout).await;
+        self.done(Event::Close, result)
+    }
+
+    /// The guest's state of this connection. What it wrote or printed on the
+    /// way is dropped.
+    pub async fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        self.begin();
+        let muted = std::mem::replace(&mut self.store.data_mut().voice.muted, true);
+        let call = self.guest.hotsocket_socket_handler().call_save(&mut self.store);
+        let result = metered(call, self.event_timeout).await;
+        self.take_effects();
+        self.store.data_mut().voice.muted = muted;
+        let snapshot = self.done(Event::Save, result)?;
+        match &snapshot {
+            Some(bytes) if bytes.len() > self.max_snapshot => Err(Fault {
+                event: Event::Save,
+                cause: Cause::SnapshotTooLarge {
+                    size: bytes.len(),
+                    max: self.max_snapshot,
+                },
+            }),
+            _ => Ok(snapshot),
+        }
+    }
+
+    fn begin(&mut self) {
+        self.store.data_mut().meter.begin();
+        self.store.set_epoch_deadline(1);
+    }
+
+    fn done<R>(&mut self, event: Event, result: wasmtime::Result<R>) -> Result<R, Fault> {
+        result.map_err(|error| Fault::new(event, &error, self.store.data_mut()))
+    }
+}
+
+impl From<Succession> for types::Succession {
+    fn from(succession: Succession) -> Self {
+        types::Succession {
+            snapshot: succession.snapshot,
+            peer_ended: succession.peer_ended,
+        }
+    }
+}
+
+pin_project! {
+    /// Polls one event, tells the meter when a slice of it begins, and ends it
+    /// at the wall-clock limit. Short events never touch a clock.
+    struct Metered<F> {
+        #[pin]
+        call: F,
+        #[pin]
+        alarm: Option<Sleep>,
+        timeout: Duration,
+        resumed: bool,
+    }
+}
+
+pub(super) async fn metered<R>(
+    call: impl Future<Output = wasmtime::Result<R>>,
+    timeout: Duration,
+) -> wasmtime::Result<R> {
+    Metered {
+        call,
+        alarm: None,
+        timeout,
+        resumed: false,
+    }
+    .await
+}
+
+impl<R, F: Future<Output = wasmtime::Result<R>>> Future for Metered<F> {
+    type Output = wasmtime::Result<R>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        mark_slice(*this.resumed);
+        if let Poll::Ready(result) = this.call.poll(cx) {
+            return Poll::Ready(result);
+        }
+        *this.resumed = true;
+        if this.alarm.is_none() {
+            this.alarm.set(Some(tokio::time::sleep(*this.timeout)));
+        }
+        match this.alarm.as_pin_mut().map(|alarm| alarm.poll(cx)) {
+            Some(Poll::Ready(())) => {
+                Poll::Ready(Err(Cause::EventTimeout(*this.timeout).into_error()))
+            }
+            _ => Poll::Pending,
+        }
+    }
+}

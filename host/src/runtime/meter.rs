@@ -1,0 +1,73 @@
+//! What one event costs, and when it has cost enough.
+//!
+//! A guest is charged the CPU time of the thread that it runs on, never the
+//! wall clock: on a busy machine an honest event may take long without using
+//! much. The clock is read only at epoch ticks, so an event shorter than a
+//! tick pays nothing for being metered.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// How often the epoch advances. A guest that computes longer than this gives
+/// way to its neighbours on the same thread.
+pub const TICK: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// CPU time of this thread when the event that it polls was resumed;
+    /// `None` during the first slice of an event, which nobody clocked.
+    static RESUMED_AT: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// CPU time that the calling thread has used so far.
+fn thread_cpu_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// The account of the event under way.
+#[derive(Debug, Default)]
+pub struct Meter {
+    budget: Duration,
+    spent: Duration,
+}
+
+impl Meter {
+    pub fn new(budget: Duration) -> Self {
+        Meter {
+            budget,
+            spent: Duration::ZERO,
+        }
+    }
+
+    pub fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    /// A new event begins with nothing spent.
+    pub fn begin(&mut self) {
+        self.spent = Duration::ZERO;
+    }
+
+    /// The epoch ticked while the guest computed: charge it. True while the
+    /// budget lasts.
+    pub fn tick(&mut self) -> bool {
+        let now = thread_cpu_time();
+        // The first slice of an event has no beginning on the clock. It ended
+        // at the first tick after it began, so a tick is the most it used.
+        let slice = RESUMED_AT
+            .replace(Some(now))
+            .map_or(TICK, |since| now.saturating_sub(since));
+        self.spent += slice;
+        self.spent < self.budget
+    }
+}
+
+/// Call before polling an event: `resumed` when it was polled before.
+pub fn mark_slice(resumed: bool) {
+    RESUMED_AT.set(resumed.then(thread_cpu_time));
+}

@@ -1,0 +1,211 @@
+//! The sandbox: compiles guests, makes instances of them, gives them events.
+//!
+//! Only this module and those below it name wasmtime's types. The rest of the
+//! server knows [`Runtime`], [`Code`], [`Instance`] and [`Fault`].
+//!
+//! - [`engine`]: configuration, pool, epoch clock
+//! - [`component`]: what a file is, before it is compiled
+//! - [`instance`]: one instance and its events
+//! - [`imports`], [`state`], [`wasi`]: what a guest finds around it
+//! - [`meter`], [`fault`]: what it may use, and how it ends
+//! - [`bindings`]: generated from `wit/`
+
+mod bindings;
+pub mod component;
+mod engine;
+mod fault;
+mod imports;
+mod instance;
+mod meter;
+mod state;
+mod wasi;
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+pub use component::LoadError;
+pub use engine::Room;
+pub use fault::{Cause, Event, Fault};
+pub use instance::{CloseReason, Instance, Origin, Succession};
+pub use state::{Effects, Ends, Window};
+pub use wasi::Grants;
+
+use crate::limits::Limits;
+use crate::output::Output;
+use meter::Meter;
+use state::{Allowance, State, Voice};
+
+/// SHA-256 of a component's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hash([u8; 32]);
+
+impl Hash {
+    pub fn of(bytes: &[u8]) -> Self {
+        Hash(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(64).div_ceil(2);
+        self.0.iter().take(digits).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A guest that has been compiled, linked and tried.
+pub struct Code {
+    pre: bindings::GuestPre<State>,
+    pub hash: Hash,
+    /// Size of the component in bytes.
+    pub size: usize,
+    pub imports_wasi: bool,
+}
+
+/// Everything that instances share.
+pub struct Runtime {
+    engine: Engine,
+    linker: Linker<State>,
+    limits: Arc<Limits>,
+    grants: Arc<Grants>,
+    output: Arc<Output>,
+    /// Put the connection before each guest line.
+    label: bool,
+    pub room: Room,
+    _ticker: engine::Ticker,
+}
+
+impl Runtime {
+    /// # Errors
+    /// When wasmtime cannot run here, or no thread can be started.
+    pub fn new(
+        limits: Arc<Limits>,
+        grants: Grants,
+        output: Arc<Output>,
+        label: bool,
+    ) -> wasmtime::Result<Self> {
+        let (engine, room) = engine::build(limits.max_connections)?;
+        let mut linker = Linker::new(&engine);
+        imports::link(&mut linker)?;
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        let ticker = engine::Ticker::start(&engine)?;
+        Ok(Runtime {
+            engine,
+            linker,
+            limits,
+            grants: Arc::new(grants),
+            output,
+            label,
+            room,
+            _ticker: ticker,
+        })
+    }
+
+    /// No event takes longer than this.
+    pub fn longest_event(&self) -> std::time::Duration {
+        self.limits.event_timeout
+    }
+
+    /// Lines of guests and of the log that nobody read in time.
+    pub fn dropped_lines(&self) -> u64 {
+        self.output.dropped()
+    }
+
+    /// Check, compile and link a component. Takes milliseconds to seconds of
+    /// CPU: never call it on a serving thread.
+    ///
+    /// # Errors
+    /// When the bytes are not a guest that this server can serve.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Code, LoadError> {
+        if bytes.len() > self.limits.max_component {
+            return Err(LoadError::TooLarge {
+                size: bytes.len(),
+                max: self.limits.max_component,
+            });
+        }
+        let description = component::describe(bytes)?;
+        description.check_world()?;
+        let told = |error: wasmtime::Error| fault::one_line(&format!("{error:#}"));
+        let component = Component::from_binary(&self.engine, bytes)
+            .map_err(|error| LoadError::Compile(told(error)))?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::WrongImport(told(error)))?;
+        let pre = bindings::GuestPre::new(pre).map_err(|error| LoadError::Invalid(told(error)))?;
+        Ok(Code {
+            pre,
+            hash: Hash::of(bytes),
+            size: bytes.len(),
+            imports_wasi: description.imports_wasi(),
+        })
+    }
+
+    /// Make one instance that serves nothing, under the limits that hold for
+    /// every instance, to learn whether others can be made. No event is sent
+    /// to it and nothing it prints is shown.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn try_out(&self, code: &Code) -> Result<(), LoadError> {
+        self.make(code, None, true).await.map(drop).map_err(|fault| match fault.cause {
+            Cause::Trap { what, .. } if what.contains("type mismatch") => LoadError::WrongType {
+                name: "?".to_owned(),
+                detail: what,
+            },
+            _ => LoadError::Trial(fault.to_string()),
+        })
+    }
+
+    /// Make an instance for a connection, or for none.
+    ///
+    /// # Errors
+    /// When there is no room for it, or the guest fails while it starts.
+    pub async fn instantiate(&self, code: &Code, ends: Option<Ends>) -> Result<Instance, Fault> {
+        self.make(code, ends, false).await
+    }
+
+    async fn make(&self, code: &Code, ends: Option<Ends>, muted: bool) -> Result<Instance, Fault> {
+        let label = ends
+            .filter(|_| self.label)
+            .map(|ends| Arc::from(format!("{} ", ends.id)));
+        let voice = Voice {
+            output: Arc::clone(&self.output),
+            label,
+            muted,
+            max_line: self.limits.max_line,
+        };
+        let state = State::new(
+            ends,
+            voice,
+            Meter::new(self.limits.cpu_budget),
+            Allowance::new(self.limits.max_memory, self.limits.max_table),
+            self.limits.max_timers,
+            Arc::clone(&self.grants),
+        );
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.allowance);
+        store.epoch_deadline_callback(|mut store| {
+            let meter = &mut store.data_mut().meter;
+            if meter.tick() {
+                Ok(UpdateDeadline::Yield(1))
+            } else {
+                Err(Cause::CpuBudget(meter.budget()).into_error())
+            }
+        });
+        store.set_epoch_deadline(1);
+        let making = code.pre.instantiate_async(&mut store);
+        match instance::metered(making, self.limits.event_timeout).await {
+            Ok(guest) => Ok(Instance::new(
+                store,
+                guest,
+                self.limits.event_timeout,
+                self.limits.max_snapshot,
+            )),
+            Err(error) => Err(Fault::new(Event::Start, &error, store.data_mut())),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a store holds beside the guest's memory: the effects of the event
+//! under way, its account, and WASI for the guests that want it.
+//!
+//! Nothing in here outlives the instance; what must, belongs to the
+//! connection's driver, which takes the effects after each event.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+
+use super::meter::Meter;
+use super::wasi::Grants;
+use crate::output::Output;
+
+/// The data of an instance's store.
+pub struct State {
+    pub(super) ends: Option<Ends>,
+    pub(super) effects: Effects,
+    pub(super) window: Window,
+    pub(super) voice: Voice,
+    pub(super) meter: Meter,
+    pub(super) allowance: Allowance,
+    pub(super) max_timers: usize,
+    /// What the guest said about the trap to come.
+    pub(super) last_words: Option<String>,
+    grants: Arc<Grants>,
+    wasi: Option<Box<(WasiCtx, ResourceTable)>>,
+}
+
+/// Who is connected to what.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    /// Unique in this process, from 1.
+    pub id: u64,
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+}
+
+/// What an event asked the host to do; applied by the driver once the event
+/// has succeeded.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Bytes for the peer, in order.
+    pub written: Vec<u8>,
+    /// Timers set (with the delay) or cleared, in order.
+    pub timers: Vec<(u32, Option<Duration>)>,
+    pub end: bool,
+    pub abort: bool,
+    pub hold_open: bool,
+}
+
+/// What `write` may take during the event under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Window {
+    /// Bytes that already wait for the peer.
+    pub queued: usize,
+    /// The most that may wait.
+    pub max_queue: usize,
+    /// Whether this side can still be written to.
+    pub writable: bool,
+}
+
+/// Where the guest's lines go, and whether they go anywhere.
+#[derive(Clone)]
+pub struct Voice {
+    pub output: Arc<Output>,
+    /// Put before each line.
+    pub label: Option<Arc<str>>,
+    /// During `save` and trials nothing is printed.
+    pub muted: bool,
+    /// Longest line, in bytes.
+    pub max_line: usize,
+}
+
+impl Voice {
+    pub fn print(&self, line: &str) {
+        if !self.muted {
+            let line = cut(line, self.max_line);
+            self.output.guest_line(self.label.as_deref(), line);
+        }
+    }
+
+    pub fn error(&self, line: &str) {
+        if !self.muted {
+            let line = cut(line, self.max_line);
+            self.output.guest_error(self.label.as_deref(), line);
+        }
+    }
+}
+
+/// The longest prefix of at most `max` bytes that ends between characters.
+pub(super) fn cut(line: &str, max: usize) -> &str {
+    line.get(..line.floor_char_boundary(max)).unwrap_or(line)
+}
+
+/// Memory and tables that one instance may have, and has.
+#[derive(Debug)]
+pub struct Allowance {
+    memory: usize,
+    memory_used: usize,
+    table: usize,
+    table_used: usize,
+    /// A growth was refused: the likely cause of the trap that follows.
+    pub(super) memory_refused: bool,
+}
+
+impl Allowance {
+    pub fn new(memory: usize, table: usize) -> Self {
+        Allowance {
+            memory,
+            memory_used: 0,
+            table,
+            table_used: 0,
+            memory_refused: false,
+        }
+    }
+}
+
+impl ResourceLimiter for Allowance {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let used = self.memory_used.saturating_add(desired.saturating_sub(current));
+        let granted = used <= self.memory;
+        if granted {
+            self.memory_used = used;
+        } else {
+            self.memory_refused = true;
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let used = self.table_used.saturating_add(desired.saturating_sub(current));
+        let granted = used <= self.table;
+        if granted {
+            self.table_used = used;
+        }
+        Ok(granted)
+    }
+}
+
+impl State {
+    pub fn new(
+        ends: Option<Ends>,
+        voice: Voice,
+        meter: Meter,
+        allowance: Allowance,
+        max_timers: usize,
+        grants: Arc<Grants>,
+    ) -> Self {
+        State {
+            ends,
+            effects: Effects::default(),
+            window: Window::default(),
+            voice,
+            meter,
+            allowance,
+            max_timers,
+            last_words: None,
+            grants,
+            wasi: None,
+        }
+    }
+}
+
+impl WasiView for State {
+    /// Made at the first use: most guests never ask.
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (ctx, table) = &mut **self.wasi.get_or_insert_with(|| {
+            Box::new((self.grants.context(&self.voice), ResourceTable::new()))
+        });
+        WasiCtxView { ctx, table }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a guest may see of the machine through WASI: nothing but clocks,
+//! random numbers and its own output, unless the server's flags grant more.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+
+use super::state::Voice;
+
+/// The flags `--dir`, `--env` and `--allow-net`.
+#[derive(Clone, Debug, Default)]
+pub struct Grants {
+    /// Directories of the host, and the paths under which guests see them.
+    pub dirs: Vec<(PathBuf, String)>,
+    pub env: Vec<(String, String)>,
+    /// Sockets of the guest's own, and name look-ups.
+    pub net: bool,
+}
+
+impl Grants {
+    /// A directory that cannot be opened is told at start, by [`Self::check`];
+    /// one that vanished later is not there for the guest.
+    pub(super) fn context(&self, voice: &Voice) -> WasiCtx {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(Stream::new(voice, Voice::print));
+        wasi.stderr(Stream::new(voice, Voice::error));
+        wasi.envs(&self.env);
+        for (host, guest) in &self.dirs {
+            if let Err(error) = wasi.preopened_dir(host, guest, FsPerms::ReadWrite) {
+                tracing::warn!("granted directory {}: {error}", host.display());
+            }
+        }
+        if self.net {
+            wasi.inherit_network();
+            wasi.allow_ip_name_lookup(true);
+        }
+        wasi.build()
+    }
+}
+
+/// WASI's stdout or stderr, cut into lines for the server's output.
+#[derive(Clone)]
+struct Stream {
+    voice: Voice,
+    put: fn(&Voice, &str),
+    /// The line not yet ended. Bounded by the voice's longest line.
+    partial: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Stream {
+    fn new(voice: &Voice, put: fn(&Voice, &str)) -> Self {
+        Stream {
+            voice: voice.clone(),
+            put,
+            partial: Arc::default(),
+        }
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            partial.extend_from_slice(piece);
+            let ended = partial.pop_if(|last| *last == b'\n').is_some();
+            if ended || partial.len() > self.voice.max_line {
+                (self.put)(&self.voice, &String::from_utf8_lossy(&partial));
+                partial.clear();
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    /// A guest that ends without a newline still gets its last words out.
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.partial) == 1 {
+            let partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+            if !partial.is_empty() {
+                (self.put)(&self.voice, &String::from_utf8_lossy(&partial));
+            }
+        }
+    }
+}
+
+impl IsTerminal for Stream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.take(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

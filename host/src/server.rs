@@ -1,0 +1,329 @@
+//! A server: one guest behind its listeners, from start to the last byte.
+//!
+//! Starting is fail-fast: whatever can be wrong is found before the first
+//! connection is accepted. Stopping is bounded: nothing waits longer than the
+//! grace time.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::connection::{Context, Counters, Table};
+use crate::control::protocol::{Connections, GenerationStatus, Status};
+use crate::control::server::{ControlSocket, Subject};
+use crate::control::place::{self, PlaceError};
+use crate::limits::Limits;
+use crate::listener::{self, BindError, SocketOptions};
+use crate::output::Output;
+use crate::registry::{self, Policy, Registry, Source};
+use crate::runtime::{Fault, Grants, LoadError, Runtime};
+
+/// The guest that is served when none is named.
+pub const BUILT_IN: &[u8] = include_bytes!("../../guest/prebuilt/hello.wasm");
+
+/// Everything that can be said to a server before it starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The component to serve; the built-in `hello` if none.
+    pub guest: Option<PathBuf>,
+    pub listen: Vec<SocketAddr>,
+    pub sockets: SocketOptions,
+    pub limits: Limits,
+    pub grants: Grants,
+    /// Swap when the guest's file changes.
+    pub watch: bool,
+    pub control: Control,
+    pub on_swap: Policy,
+    /// Generations kept for rollback.
+    pub keep: usize,
+    /// Put the connection's id before each guest line.
+    pub label: bool,
+}
+
+/// Where the control socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Where the other commands look for it.
+    Default,
+    At(PathBuf),
+    None,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot read {}: {error}{}", .path.display(), hint(.error))]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("{guest} {error}")]
+    Load { guest: String, error: LoadError },
+    #[error("{guest}: {fault}")]
+    Listening { guest: String, fault: Fault },
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("{0}")]
+    Control(String),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error("cannot start the WebAssembly engine: {0}")]
+    Engine(String),
+}
+
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "; name a guest's .wasm file, or none to serve the built-in one (`hotsocket --help` lists the commands)"
+        }
+        std::io::ErrorKind::IsADirectory => "; name a guest's .wasm file (`hotsocket build DIR` makes one)",
+        _ => "",
+    }
+}
+
+/// A running server.
+pub struct Server {
+    context: Arc<Context>,
+    registry: Arc<Registry>,
+    listeners: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    acceptors: Vec<JoinHandle<()>>,
+    /// Stopped when the server is.
+    attendants: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Start and accept connections. `began` is when the process did, for the
+    /// log.
+    ///
+    /// # Errors
+    /// Tells the first thing that is wrong; then nothing has been accepted.
+    pub async fn start(options: Options, output: Arc<Output>, began: Instant) -> Result<Self, StartError> {
+        let (bytes, source) = read_guest(options.guest.as_deref())?;
+        let sockets = options
+            .listen
+            .iter()
+            .map(|address| listener::bind(*address, options.sockets))
+            .collect::<Result<Vec<_>, _>>()?;
+        let control = bind_control(&options.control)?;
+        let listeners: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+
+        let limits = Arc::new(options.limits);
+        let runtime = Runtime::new(Arc::clone(&limits), options.grants, output, options.label)
+            .map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let runtime = Arc::new(runtime);
+        if let Some(warning) = &runtime.room.warning {
+            tracing::warn!("{warning}");
+        }
+        let guest = source.to_string();
+        let code = runtime.compile(&bytes).map_err(|error| StartError::Load {
+            guest: guest.clone(),
+            error,
+        })?;
+        runtime.try_out(&code).await.map_err(|error| StartError::Load {
+            guest: guest.clone(),
+            error,
+        })?;
+        let hash = code.hash;
+        tell_listening(&runtime, &code, &listeners)
+            .await
+            .map_err(|fault| StartError::Listening {
+                guest: guest.clone(),
+                fault,
+            })?;
+
+        let table = Arc::<Table>::default();
+        let registry = Arc::new(Registry::new(
+            Arc::clone(&runtime),
+            Arc::clone(&table),
+            code,
+            source,
+            options.on_swap,
+            options.keep,
+        ));
+        let context = Arc::new(Context {
+            runtime,
+            orders: Arc::clone(registry.orders()),
+            table,
+            limits,
+            counters: Counters::default(),
+        });
+        let mut server = Server {
+            context,
+            registry,
+            listeners,
+            stop: watch::channel(false).0,
+            acceptors: Vec::new(),
+            attendants: Vec::new(),
+        };
+        let watched = options.guest.filter(|_| options.watch);
+        if let Some(path) = &watched {
+            let watching = registry::watch(Arc::clone(&server.registry), path.clone(), hash);
+            server.attendants.push(tokio::spawn(watching));
+        }
+        if let Some(control) = control {
+            tracing::debug!("control socket {}", control.path().display());
+            let subject = server.subject(watched.as_deref());
+            server.attendants.push(tokio::spawn(control.serve(subject)));
+        }
+        server.accept(sockets);
+        for address in &server.listeners {
+            tracing::info!("listening on {address}");
+        }
+        tracing::info!(
+            "serving {guest}, generation 1 ({hash:.12}), ready in {} ms{}",
+            began.elapsed().as_millis(),
+            if watched.is_some() { "; overwrite the file to swap" } else { "" }
+        );
+        Ok(server)
+    }
+
+    fn accept(&mut self, sockets: Vec<TcpListener>) {
+        for socket in sockets {
+            let acceptor = listener::accept(socket, Arc::clone(&self.context), self.stop.subscribe());
+            self.acceptors.push(tokio::spawn(acceptor));
+        }
+    }
+
+    fn subject(&self, watched: Option<&Path>) -> Arc<Desk> {
+        Arc::new(Desk {
+            context: Arc::clone(&self.context),
+            registry: Arc::clone(&self.registry),
+            listeners: self.listeners.clone(),
+            watching: watched.map(|path| path.display().to_string()),
+            started: Instant::now(),
+        })
+    }
+
+    /// The addresses that are listened on, with their real ports.
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.listeners
+    }
+
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.context.table.len()
+    }
+
+    /// Stop accepting, tell every connection, and wait until they have ended,
+    /// at most the grace and linger times.
+    pub async fn shut_down(self) {
+        for attendant in &self.attendants {
+            attendant.abort();
+        }
+        self.stop.send_replace(true);
+        for acceptor in self.acceptors {
+            let _ = acceptor.await;
+        }
+        let limits = &self.context.limits;
+        let deadline = Instant::now() + limits.grace + limits.linger + Duration::from_millis(200);
+        self.context.orders.stop();
+        self.context.table.wake_all();
+        loop {
+            let gone = self.context.table.gone.notified();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.context.table.is_empty() || left.is_zero() {
+                break;
+            }
+            let _ = tokio::time::timeout(left, gone).await;
+        }
+        match self.context.table.len() {
+            0 => tracing::info!("stopped"),
+            open => tracing::warn!("stopped with {open} connections cut off: their peers took nothing"),
+        }
+    }
+}
+
+fn read_guest(path: Option<&Path>) -> Result<(Vec<u8>, Source), StartError> {
+    match path {
+        None => Ok((BUILT_IN.to_vec(), Source::BuiltIn("hello"))),
+        Some(path) => match std::fs::read(path) {
+            Ok(bytes) => Ok((bytes, Source::File(path.to_owned()))),
+            Err(error) => Err(StartError::Read {
+                path: path.to_owned(),
+                error,
+            }),
+        },
+    }
+}
+
+fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> {
+    let path = match control {
+        Control::None => return Ok(None),
+        Control::At(path) => path.clone(),
+        Control::Default => place::own()?,
+    };
+    ControlSocket::bind(&path).map(Some).map_err(StartError::Control)
+}
+
+/// The guest's first event, in an instance that serves no connection.
+async fn tell_listening(
+    runtime: &Runtime,
+    code: &crate::runtime::Code,
+    listeners: &[SocketAddr],
+) -> Result<(), Fault> {
+    let mut instance = runtime.instantiate(code, None).await?;
+    instance.listening(listeners).await
+}
+
+/// What the control socket sees of the server.
+struct Desk {
+    context: Arc<Context>,
+    registry: Arc<Registry>,
+    listeners: Vec<SocketAddr>,
+    watching: Option<String>,
+    started: Instant,
+}
+
+impl Subject for Desk {
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn max_component(&self) -> usize {
+        self.context.limits.max_component
+    }
+
+    fn status(&self) -> Status {
+        let active = self.registry.orders().active();
+        let counters = &self.context.counters;
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: self.started.elapsed().as_secs(),
+            listeners: self.listeners.iter().map(ToString::to_string).collect(),
+            guest: active.source.to_string(),
+            generation: active.number,
+            sha256: active.code.hash.to_string(),
+            watching: self.watching.clone(),
+            connections: Connections {
+                open: self.context.table.len(),
+                limit: self.context.limits.max_connections,
+                accepted: counters.accepted.load(Ordering::Relaxed),
+                refused: counters.refused.load(Ordering::Relaxed),
+                faults: counters.faults.load(Ordering::Relaxed),
+            },
+            generations: self
+                .registry
+                .generations()
+                .iter()
+                .map(|generation| GenerationStatus {
+                    number: generation.number,
+                    guest: generation.source.to_string(),
+                    sha256: generation.code.hash.to_string(),
+                    active: generation.number == active.number,
+                    connections: generation.connections(),
+                    age_s: generation.accepted.elapsed().map_or(0, |age| age.as_secs()),
+                })
+                .collect(),
+            dropped_lines: self.context.runtime.dropped_lines(),
+        }
+    }
+}
