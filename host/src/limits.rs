@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 /// What one guest, one connection and the server as a whole may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -38,9 +40,26 @@ pub struct Limits {
     /// How long to read and discard after our FIN, so that closing the socket
     /// does not reset it and destroy a reply on its way.
     pub linger: Duration,
+    /// What becomes of a connection whose instance has died.
+    pub on_trap: OnTrap,
+    /// With [`OnTrap::Restart`], a snapshot is taken after so many events.
+    pub snapshot_every: u32,
+    /// With [`OnTrap::Restart`], fresh instances that one connection gets
+    /// within ten seconds.
+    pub max_restarts: usize,
     /// How long a connection that the guest has ended may wait for the next
     /// bytes or the FIN of its peer.
     pub half_close_timeout: Duration,
+}
+
+/// What becomes of a connection whose instance has died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnTrap {
+    /// It is closed.
+    #[default]
+    Close,
+    /// It gets a fresh instance with its last snapshot.
+    Restart,
 }
 
 /// Back-pressure begins above this many queued bytes…
@@ -68,6 +87,9 @@ impl Default for Limits {
             idle_timeout: None,
             grace: Duration::from_secs(10),
             linger: Duration::from_secs(2),
+            on_trap: OnTrap::Close,
+            snapshot_every: 1,
+            max_restarts: 3,
             half_close_timeout: Duration::from_secs(60),
         }
     }

@@ -21,7 +21,7 @@ use crate::control::place::{self, PlaceError};
 use crate::limits::Limits;
 use crate::listener::{self, BindError, SocketOptions};
 use crate::output::Output;
-use crate::registry::{self, Policy, Registry, Source};
+use crate::registry::{self, Registry, Rules, Source};
 use crate::runtime::{Fault, Grants, LoadError, Runtime};
 
 /// The guest that is served when none is named.
@@ -39,9 +39,7 @@ pub struct Options {
     /// Swap when the guest's file changes.
     pub watch: bool,
     pub control: Control,
-    pub on_swap: Policy,
-    /// Generations kept for rollback.
-    pub keep: usize,
+    pub rules: Rules,
     /// Put the connection's id before each guest line.
     pub label: bool,
 }
@@ -139,10 +137,9 @@ impl Server {
         let registry = Arc::new(Registry::new(
             Arc::clone(&runtime),
             Arc::clone(&table),
-            code,
+            Arc::new(code),
             source,
-            options.on_swap,
-            options.keep,
+            options.rules,
         ));
         let context = Arc::new(Context {
             runtime,
@@ -159,6 +156,8 @@ impl Server {
             acceptors: Vec::new(),
             attendants: Vec::new(),
         };
+        let guarded = Arc::clone(&server.registry);
+        server.attendants.push(tokio::spawn(async move { guarded.guard().await }));
         let watched = options.guest.filter(|_| options.watch);
         if let Some(path) = &watched {
             let watching = registry::watch(Arc::clone(&server.registry), path.clone(), hash);
@@ -309,6 +308,7 @@ impl Subject for Desk {
                 accepted: counters.accepted.load(Ordering::Relaxed),
                 refused: counters.refused.load(Ordering::Relaxed),
                 faults: counters.faults.load(Ordering::Relaxed),
+                restarts: counters.restarts.load(Ordering::Relaxed),
             },
             generations: self
                 .registry

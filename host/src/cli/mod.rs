@@ -2,6 +2,7 @@
 //! file of its own and returns what to print or what went wrong.
 
 mod build;
+mod history;
 mod inspect;
 pub mod serve;
 mod status;
@@ -31,7 +32,9 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Swap(swap::Args),
+    Rollback(swap::RollbackArgs),
     Status(status::Args),
+    History(history::Args),
     Inspect(inspect::Args),
     Build(build::Args),
 }
@@ -44,6 +47,8 @@ pub fn main(began: Instant) -> ExitCode {
         None => serve::run(cli.serve, began),
         Some(Command::Serve(args)) => serve::run(*args, began),
         Some(Command::Swap(args)) => done(swap::run(&args)),
+        Some(Command::Rollback(args)) => done(swap::roll_back(&args)),
+        Some(Command::History(args)) => done(history::run(&args)),
         Some(Command::Status(args)) => done(status::run(&args)),
         Some(Command::Inspect(args)) => done(inspect::run(&args)),
         Some(Command::Build(args)) => done(build::run(&args)),

@@ -11,11 +11,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
 use super::failed;
-use crate::limits::Limits;
+use crate::limits::{Limits, OnTrap};
 use crate::listener::SocketOptions;
 use crate::log::{self, Format};
 use crate::output::Output;
-use crate::registry::Policy;
+use crate::registry::{Policy, RollbackAfter, Rules};
 use crate::runtime::Grants;
 use crate::server::{Control, Options, Server};
 use crate::{descriptors, duration, size};
@@ -45,9 +45,25 @@ pub struct Args {
     #[arg(long, value_name = "POLICY", default_value = "migrate", help_heading = "Swapping")]
     on_swap: Policy,
 
+    /// Undo a swap when N of the first M migrated connections fail on it, as N/M, or never
+    #[arg(long, value_name = "N/M", default_value = "3/10", value_parser = rollback_after, help_heading = "Swapping")]
+    rollback_after: After,
+
     /// Generations kept compiled for rollback
     #[arg(long, value_name = "N", default_value = "5", help_heading = "Swapping")]
     keep: usize,
+
+    /// What to do with a connection whose instance has died
+    #[arg(long, value_name = "WHAT", default_value = "close", help_heading = "Dead instances")]
+    on_trap: OnTrap,
+
+    /// With --on-trap restart, take a snapshot after every N events
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Dead instances")]
+    snapshot_every: u32,
+
+    /// With --on-trap restart, fresh instances for one connection within ten seconds
+    #[arg(long, value_name = "N", default_value = "3", help_heading = "Dead instances")]
+    max_restarts: usize,
 
     /// Connections open at once; more wait until one has closed
     #[arg(long, value_name = "N", default_value = "10000", help_heading = LIMITS)]
@@ -135,6 +151,14 @@ const TIMES: &str = "Connections";
 const GRANTS: &str = "Grants to guests (nothing is granted by default)";
 const LOG: &str = "Output";
 
+/// `None` for `never`.
+#[derive(Clone, Copy, Debug)]
+struct After(Option<RollbackAfter>);
+
+fn rollback_after(text: &str) -> Result<After, String> {
+    RollbackAfter::parse(text).map(After)
+}
+
 fn address(text: &str) -> Result<SocketAddr, String> {
     let numeric = match text.strip_prefix("localhost:") {
         Some(port) => format!("127.0.0.1:{port}"),
@@ -184,6 +208,9 @@ impl Args {
             grace: self.grace,
             linger: self.linger,
             half_close_timeout: self.half_close_timeout,
+            on_trap: self.on_trap,
+            snapshot_every: self.snapshot_every,
+            max_restarts: self.max_restarts,
             ..Limits::default()
         };
         let options = Options {
@@ -202,8 +229,11 @@ impl Args {
             },
             watch: !self.no_watch,
             control: self.control.unwrap_or(Control::Default),
-            on_swap: self.on_swap,
-            keep: self.keep,
+            rules: Rules {
+                policy: self.on_swap,
+                rollback_after: self.rollback_after.0,
+                keep: self.keep,
+            },
             label: self.label,
         };
         (options, self.log_format, self.log_level)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::Request;
-use crate::registry::{Policy, Report};
+use crate::registry::{Outcome, Policy, Report};
 
 /// Make a running server serve another guest, on its open connections too
 #[derive(Debug, clap::Args)]
@@ -27,8 +27,31 @@ pub enum Error {
     Read { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error("{0}")]
+    Undone(String),
     #[error("the server's answer is not understood; is it of another version? ({0})")]
     Answer(#[from] serde_json::Error),
+}
+
+/// Go back to the generation before, on open connections too
+///
+/// The code is still compiled, and the connections' state moves as in any
+/// swap. Once more goes one generation further.
+#[derive(Debug, clap::Args)]
+pub struct RollbackArgs {
+    /// What to do with open connections: migrate, drain[=30s], close or new-only [default: the server's --on-swap]
+    #[arg(long)]
+    policy: Option<Policy>,
+
+    #[command(flatten)]
+    server: super::status::Which,
+}
+
+pub fn roll_back(args: &RollbackArgs) -> Result<String, Error> {
+    let request = Request::Rollback {
+        policy: args.policy.map(|policy| policy.to_string()),
+    };
+    told(&args.server, &request, &[])
 }
 
 pub fn run(args: &Args) -> Result<String, Error> {
@@ -41,10 +64,19 @@ pub fn run(args: &Args) -> Result<String, Error> {
         length: bytes.len() as u64,
         policy: args.policy.map(|policy| policy.to_string()),
     };
-    let answer = client::ask(args.server.control.as_deref(), &request, &bytes)?;
-    if args.server.json {
-        return Ok(format!("{answer}\n"));
+    told(&args.server, &request, &bytes)
+}
+
+/// A swap that the server undid is a failure, told as such.
+fn told(server: &super::status::Which, request: &Request, bytes: &[u8]) -> Result<String, Error> {
+    let answer = client::ask(server.control.as_deref(), request, bytes)?;
+    let report: Report = serde_json::from_value(answer.clone())?;
+    let told = match server.json {
+        true => answer.to_string(),
+        false => report.told(),
+    };
+    match report.outcome {
+        Outcome::Undone => Err(Error::Undone(told)),
+        _ => Ok(format!("{told}\n")),
     }
-    let report: Report = serde_json::from_value(answer)?;
-    Ok(format!("{}\n", report.told()))
 }

@@ -14,11 +14,12 @@ use super::buffer::Buffer;
 use super::ending::Ending;
 use super::migrate::Probation;
 use super::outbox::Outbox;
+use super::restart::Recovery;
 use super::table::Entry;
 use super::timers::Timers;
 use super::transport::Transport;
 use super::{Context, Counters, Handle};
-use crate::limits::{HIGH_WATER, LOW_WATER};
+use crate::limits::{HIGH_WATER, LOW_WATER, OnTrap};
 use crate::registry::Hold;
 use crate::runtime::{CloseReason, Effects, Ends, Fault, Instance, Origin, Window};
 
@@ -51,6 +52,7 @@ pub async fn serve<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
         settled: order.number,
         drain_until: None,
         probation: None,
+        recovery: (context.limits.on_trap == OnTrap::Restart).then(Recovery::new),
         progress: Instant::now(),
         alarm: None,
         ends,
@@ -92,6 +94,8 @@ pub(super) struct Driver<T> {
     pub drain_until: Option<Instant>,
     /// The instance is a successor that has not stood its first event yet.
     pub probation: Option<Probation>,
+    /// Present if the connection shall survive its instance.
+    pub recovery: Option<Recovery>,
     /// When bytes last moved; kept up only as far as a timeout needs it.
     pub progress: Instant,
     alarm: Option<Pin<Box<Sleep>>>,
@@ -170,18 +174,22 @@ impl<T: Transport> Driver<T> {
             Ok(()) => {
                 let effects = self.instance.take_effects();
                 match self.probation.take() {
-                    None => self.apply(effects),
-                    Some(probation) => self.pass(probation, effects),
+                    None => self.apply(effects)?,
+                    Some(probation) => self.pass(probation, effects)?,
                 }
+                self.keep_snapshot().await
             }
             Err(fault) => match self.probation.take() {
-                None => Err(Ending::Fault(fault)),
+                None => self.survive(fault).await,
                 Some(probation) => {
                     self.return_to_predecessor(probation, &fault, event).await?;
                     self.set_window();
-                    give(&mut self.instance, event).await.map_err(Ending::Fault)?;
+                    if let Err(fault) = give(&mut self.instance, event).await {
+                        return self.survive(fault).await;
+                    }
                     let effects = self.instance.take_effects();
-                    self.apply(effects)
+                    self.apply(effects)?;
+                    self.keep_snapshot().await
                 }
             },
         }

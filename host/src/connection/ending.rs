@@ -41,6 +41,8 @@ pub(super) enum Ending {
     HalfClosed,
     /// The instance died.
     Fault(Fault),
+    /// It died again and again.
+    CrashLoop(Fault),
     /// `open` returned an error or failed.
     Refused(Fault),
     TooManyTimers,
@@ -83,7 +85,7 @@ impl<T: Transport> Driver<T> {
                 };
                 self.flush_and_linger(grace, quiet).await;
             }
-            Ending::Fault(_) | Ending::Refused(_) | Ending::TooManyTimers => {
+            Ending::Fault(_) | Ending::CrashLoop(_) | Ending::Refused(_) | Ending::TooManyTimers => {
                 let quiet = self.context.limits.linger;
                 self.flush_and_linger(grace, quiet).await;
             }
@@ -100,6 +102,10 @@ impl<T: Transport> Driver<T> {
             Ending::Fault(fault) => {
                 Counters::count(&self.context.counters.faults);
                 tracing::error!("connection {id} from {peer}: {fault}");
+            }
+            Ending::CrashLoop(fault) => {
+                Counters::count(&self.context.counters.faults);
+                tracing::error!("connection {id} from {peer}: {fault}; not restarted again (--max-restarts)");
             }
             Ending::Refused(fault) => {
                 Counters::count(&self.context.counters.refused);

@@ -16,7 +16,7 @@ use super::driver::{Driver, Event};
 use super::ending::Ending;
 use super::timers::Timers;
 use super::transport::Transport;
-use crate::registry::{Generation, Hold, Order, Policy, Tally};
+use crate::registry::{Generation, Hold, Order, Policy};
 use crate::runtime::{CloseReason, Effects, Fault, Origin, Succession};
 
 /// What it takes to undo a migration.
@@ -27,8 +27,10 @@ pub(super) struct Probation {
     pub snapshot: Option<Vec<u8>>,
     /// The timers as they were before.
     pub timers: Timers,
-    /// The order that brought the successor.
+    /// The order that brought the successor, and its place among those that
+    /// the order brought.
     pub order: Arc<Order>,
+    pub place: usize,
     /// What the successor has asked for in `open`, not done yet.
     pub held: Effects,
 }
@@ -55,7 +57,7 @@ impl<T: Transport> Driver<T> {
             Policy::Migrate | Policy::NewOnly => {}
             Policy::Drain(time) => self.drain_until = Some(Instant::now() + time),
             Policy::Close => {
-                Tally::count(&order.tally.closed);
+                order.tally.closed();
                 return Err(Ending::Host(CloseReason::Swapped));
             }
         }
@@ -73,6 +75,7 @@ impl<T: Transport> Driver<T> {
     /// On failure the current one stays. Ends the connection only if the
     /// current instance died in `save` and the new one cannot begin either.
     async fn migrate(&mut self, order: &Arc<Order>) -> Result<(), Ending> {
+        let place = order.tally.attempt();
         // A successor that has had no event yet has nothing to save that its
         // own snapshot does not hold; and it may be bad.
         let (old, snapshot, timers, save_failed) = match self.probation.take() {
@@ -85,7 +88,7 @@ impl<T: Transport> Driver<T> {
                 match self.instance.save().await {
                     Ok(snapshot) => (old, snapshot, timers, None),
                     Err(fault) => {
-                        Tally::count(&order.tally.without_snapshot);
+                        order.tally.without_snapshot();
                         tracing::warn!("connection {}: no snapshot: {fault}", self.ends.id);
                         (old, None, timers, Some(fault))
                     }
@@ -95,18 +98,19 @@ impl<T: Transport> Driver<T> {
         match self.begin_successor(&order.generation, snapshot.clone()).await {
             Ok(held) => {
                 self.timers = timers.clone();
-                Tally::count(&order.tally.migrated);
+                order.tally.migrated();
                 self.probation = Some(Probation {
                     old,
                     snapshot,
                     timers,
                     order: Arc::clone(order),
+                    place,
                     held,
                 });
                 self.start_held_timers()
             }
             Err(fault) => {
-                Tally::count(&order.tally.failed);
+                self.tell(order.tally.failed(place));
                 tracing::warn!(
                     "connection {}: stays on generation {}: {fault}",
                     self.ends.id,
@@ -117,6 +121,13 @@ impl<T: Transport> Driver<T> {
                     _ => Ok(()),
                 }
             }
+        }
+    }
+
+    /// Raise the alarm if a failure has made the swap one to undo.
+    fn tell(&self, must_undo: bool) {
+        if must_undo {
+            self.context.orders.alarm.notify_one();
         }
     }
 
@@ -173,7 +184,7 @@ impl<T: Transport> Driver<T> {
         fault: &Fault,
         event: Event<'_>,
     ) -> Result<(), Ending> {
-        Tally::count(&probation.order.tally.failed);
+        self.tell(probation.order.tally.relapsed(probation.place));
         tracing::warn!(
             "connection {}: back on generation {}: {fault}",
             self.ends.id,

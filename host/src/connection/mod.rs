@@ -17,6 +17,7 @@
 //!
 //! - [`driver`]: the loop
 //! - [`migrate`]: new code takes the connection over, or gives it back
+//! - [`restart`]: a connection survives its instance
 //! - [`ending`]: every way a connection ends
 //! - [`outbox`], [`timers`], [`buffer`]: what a connection has beside a socket
 //! - [`table`]: the open connections, as others see them
@@ -26,6 +27,7 @@ mod driver;
 mod ending;
 mod migrate;
 mod outbox;
+mod restart;
 mod table;
 mod timers;
 mod transport;
@@ -56,6 +58,8 @@ pub struct Counters {
     pub accepted: AtomicU64,
     /// Instances that trapped or met a limit.
     pub faults: AtomicU64,
+    /// Instances replaced after a fault.
+    pub restarts: AtomicU64,
     /// Connections that the guest, or lack of room, refused.
     pub refused: AtomicU64,
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::registry::Report;
+use crate::registry::{Record, Report};
 
 /// Longest line of a request, in bytes.
 pub const MAX_REQUEST: usize = 16 * 1024;
@@ -23,6 +23,10 @@ pub enum Request {
         length: u64,
         policy: Option<String>,
     },
+    Rollback {
+        policy: Option<String>,
+    },
+    History,
 }
 
 /// What the server says.
@@ -31,6 +35,8 @@ pub enum Request {
 pub enum Answer {
     Status(Box<Status>),
     Swap(Report),
+    Rollback(Report),
+    History { generations: Vec<Record> },
     Error { error: String },
 }
 
@@ -63,6 +69,8 @@ pub struct Connections {
     pub refused: u64,
     /// Instances that trapped or met a limit.
     pub faults: u64,
+    /// Instances replaced after a fault (`--on-trap restart`).
+    pub restarts: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::protocol::{Answer, MAX_REQUEST, Request};
-use crate::registry::{Policy, Registry, Source};
+use crate::registry::{Policy, Registry, Source, SwapError};
 
 /// Requests served at once; more wait.
 const MAX_CLIENTS: usize = 8;
@@ -164,23 +164,38 @@ async fn receive(stream: &mut UnixStream, subject: &impl Subject) -> Result<(Req
 }
 
 async fn carry_out(request: Request, body: Vec<u8>, subject: &impl Subject) -> Answer {
-    match request {
-        Request::Status => Answer::Status(Box::new(subject.status())),
-        Request::Swap { name, policy, .. } => {
-            let policy = match policy.map(|policy| policy.parse::<Policy>()).transpose() {
-                Ok(policy) => policy,
-                Err(error) => return Answer::Error { error },
-            };
-            match subject.registry().swap(body, Source::Sent(name), policy).await {
-                Ok(report) => Answer::Swap(report),
-                Err(error) => {
-                    let active = subject.registry().orders().active().number;
-                    tracing::warn!("not swapped: {error}; generation {active} goes on");
-                    Answer::Error {
-                        error: format!("not swapped: {error}; generation {active} goes on"),
-                    }
-                }
+    let registry = subject.registry();
+    let answer = match request {
+        Request::Status => Ok(Answer::Status(Box::new(subject.status()))),
+        Request::History => Ok(Answer::History {
+            generations: registry.history(),
+        }),
+        Request::Swap { name, policy, .. } => match parse(policy) {
+            Ok(policy) => {
+                let swapped = registry.swap(body, Source::Sent(name), policy).await;
+                swapped.map(Answer::Swap).map_err(|error| not_swapped(registry, &error))
             }
-        }
-    }
+            Err(error) => Err(error),
+        },
+        Request::Rollback { policy } => match parse(policy) {
+            Ok(policy) => {
+                let swapped = registry.roll_back(policy).await;
+                swapped.map(Answer::Rollback).map_err(|error| not_swapped(registry, &error))
+            }
+            Err(error) => Err(error),
+        },
+    };
+    answer.unwrap_or_else(|error| Answer::Error { error })
+}
+
+fn parse(policy: Option<String>) -> Result<Option<Policy>, String> {
+    policy.map(|policy| policy.parse()).transpose()
+}
+
+/// Both the caller and whoever reads the log should know.
+fn not_swapped(registry: &Registry, error: &SwapError) -> String {
+    let active = registry.orders().active().number;
+    let told = format!("not swapped: {error}; generation {active} goes on");
+    tracing::warn!("{told}");
+    told
 }

@@ -3,17 +3,21 @@
 //!
 //! *Active* is a pointer to one generation. A swap makes a new generation,
 //! tries it, and only then publishes one order that every connection carries
-//! out between two of its events. A swap that fails changes nothing.
+//! out between two of its events. A swap that fails changes nothing. A
+//! rollback is a swap to a generation that is still compiled.
 //!
 //! - [`generation`]: one accepted version of the guest
 //! - [`orders`]: the board that open connections look at
-//! - [`swap`]: the pipeline from bytes to an order carried out
+//! - [`swap`]: the pipeline from bytes to an order carried out, and back
+//! - [`history`]: what became of each generation
 //! - [`watch`]: swaps when the served file changes
 //!
 //! This module never touches a socket or an instance.
 
 mod generation;
+mod history;
 mod orders;
+mod report;
 mod swap;
 mod watch;
 
@@ -23,25 +27,46 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 pub use generation::{Generation, Hold, Source};
-pub use orders::{Order, Orders, Policy, Tally};
-pub use swap::{Outcome, Report, SwapError};
+pub use history::Record;
+pub use orders::{Count, Order, Orders, Policy, RollbackAfter, Tally};
+pub use report::{Outcome, Report};
+pub use swap::SwapError;
 pub use watch::watch;
 
 use crate::connection::Table;
-use crate::runtime::{Code, Runtime};
+use crate::runtime::{Code, Hash, Runtime};
+use history::History;
+
+/// How swaps are done when they don't say.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub policy: Policy,
+    /// `None`: never.
+    pub rollback_after: Option<RollbackAfter>,
+    /// Generations kept compiled.
+    pub keep: usize,
+}
 
 /// The generations of one server.
 pub struct Registry {
     runtime: Arc<Runtime>,
     orders: Arc<Orders>,
     table: Arc<Table>,
+    rules: Rules,
     /// One swap at a time; the others wait here in order.
     turn: tokio::sync::Mutex<()>,
-    /// The last generations, oldest first. Kept compiled.
-    generations: Mutex<VecDeque<Arc<Generation>>>,
-    keep: usize,
-    /// What a swap does with open connections if it doesn't say.
-    policy: Policy,
+    shelf: Mutex<Shelf>,
+    history: Mutex<History>,
+}
+
+/// The generations that are compiled.
+struct Shelf {
+    last_number: u64,
+    /// Oldest first.
+    kept: VecDeque<Arc<Generation>>,
+    /// Those that were active one after the other, the active one last: the
+    /// way back.
+    trail: Vec<Arc<Generation>>,
 }
 
 impl Registry {
@@ -49,20 +74,25 @@ impl Registry {
     pub fn new(
         runtime: Arc<Runtime>,
         table: Arc<Table>,
-        first: Code,
+        first: Arc<Code>,
         source: Source,
-        policy: Policy,
-        keep: usize,
+        rules: Rules,
     ) -> Self {
-        let first = Arc::new(Generation::new(1, Arc::new(first), source));
+        let first = Arc::new(Generation::new(1, first, source));
+        let mut history = History::default();
+        history.activate(&first, None);
         Registry {
             runtime,
             orders: Arc::new(Orders::new(Arc::clone(&first))),
             table,
+            rules,
             turn: tokio::sync::Mutex::new(()),
-            generations: Mutex::new(VecDeque::from([first])),
-            keep,
-            policy,
+            shelf: Mutex::new(Shelf {
+                last_number: 1,
+                kept: VecDeque::from([Arc::clone(&first)]),
+                trail: vec![first],
+            }),
+            history: Mutex::new(history),
         }
     }
 
@@ -70,25 +100,47 @@ impl Registry {
         &self.orders
     }
 
-    /// The generations that are kept, and those that still have connections,
+    /// The generations that are kept and those that still have connections,
     /// oldest first.
     pub fn generations(&self) -> Vec<Arc<Generation>> {
-        self.generations.lock().iter().cloned().collect()
+        self.shelf.lock().kept.iter().cloned().collect()
     }
 
-    /// Number the next generation and keep it. Older ones go when there are
-    /// more than are kept and no connection is on them.
-    fn adopt(&self, code: Arc<Code>, source: Source) -> Arc<Generation> {
-        let mut generations = self.generations.lock();
-        let number = generations.back().map_or(1, |last| last.number + 1);
-        let generation = Arc::new(Generation::new(number, code, source));
-        generations.push_back(Arc::clone(&generation));
-        let mut surplus = generations.len().saturating_sub(self.keep.max(1));
-        generations.retain(|generation| {
-            let goes = surplus > 0 && generation.connections() == 0;
+    pub fn history(&self) -> Vec<Record> {
+        self.history.lock().records()
+    }
+}
+
+impl Shelf {
+    /// Number a new generation, put it on the trail, and let those go that are
+    /// more than `keep` and have no connection.
+    fn adopt(&mut self, code: Arc<Code>, source: Source, keep: usize) -> Arc<Generation> {
+        self.last_number += 1;
+        let generation = Arc::new(Generation::new(self.last_number, code, source));
+        self.kept.push_back(Arc::clone(&generation));
+        self.trail.push(Arc::clone(&generation));
+        let mut surplus = self.kept.len().saturating_sub(keep.max(1));
+        let active = generation.number;
+        self.kept.retain(|kept| {
+            let goes = surplus > 0 && kept.number != active && kept.connections() == 0;
             surplus -= usize::from(goes);
             !goes
         });
+        let kept = &self.kept;
+        self.trail.retain(|trail| kept.iter().any(|kept| kept.number == trail.number));
         generation
+    }
+
+    /// The generation before the active one.
+    fn previous(&self) -> Option<Arc<Generation>> {
+        self.trail.iter().rev().nth(1).cloned()
+    }
+
+    /// Compiled code of this content, if a kept generation has it.
+    fn compiled(&self, hash: Hash) -> Option<Arc<Code>> {
+        self.kept
+            .iter()
+            .find(|generation| generation.code.hash == hash)
+            .map(|generation| Arc::clone(&generation.code))
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::generation::Generation;
@@ -64,28 +65,119 @@ pub struct Order {
     pub generation: Arc<Generation>,
     /// For connections that are open when the order comes.
     pub policy: Policy,
-    /// The order takes back a bad generation: a connection still in probation
-    /// on it returns to the snapshot that it came with.
     pub tally: Tally,
+}
+
+/// How many failures among the first migrations undo a swap by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RollbackAfter {
+    pub failures: usize,
+    pub among: usize,
+}
+
+impl RollbackAfter {
+    /// Parse `N/M`, or `never`.
+    ///
+    /// # Errors
+    /// Says what it takes, when it isn't that.
+    pub fn parse(text: &str) -> Result<Option<Self>, String> {
+        if text == "never" {
+            return Ok(None);
+        }
+        let wrong = || format!("{text:?} is neither N/M, like 3/10, nor never");
+        let (failures, among) = text.split_once('/').ok_or_else(wrong)?;
+        match (failures.parse(), among.parse()) {
+            (Ok(failures), Ok(among)) if (1..=among).contains(&failures) => {
+                Ok(Some(RollbackAfter { failures, among }))
+            }
+            _ => Err(wrong()),
+        }
+    }
 }
 
 /// What became of the connections that were open when the order came.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Served by the new generation.
-    pub migrated: AtomicUsize,
-    /// Stayed with, or returned to, their old generation.
-    pub failed: AtomicUsize,
-    /// Closed by the order's policy.
-    pub closed: AtomicUsize,
-    /// Migrated without a snapshot because `save` failed.
-    pub without_snapshot: AtomicUsize,
+    attempts: AtomicUsize,
+    migrated: AtomicUsize,
+    failed: AtomicUsize,
+    closed: AtomicUsize,
+    without_snapshot: AtomicUsize,
+    early_failures: AtomicUsize,
+    /// `None`: nothing undoes the swap by itself.
+    limit: Option<RollbackAfter>,
 }
 
 impl Tally {
-    pub fn count(which: &AtomicUsize) {
-        which.fetch_add(1, Ordering::AcqRel);
+    pub fn new(limit: Option<RollbackAfter>) -> Self {
+        Tally {
+            limit,
+            ..Tally::default()
+        }
     }
+
+    /// A connection begins to migrate. Returns its place among all that did.
+    pub fn attempt(&self) -> usize {
+        self.attempts.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// The successor's `open` has succeeded.
+    pub fn migrated(&self) {
+        self.migrated.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The successor at this place could not begin. True if that makes the
+    /// swap one to undo.
+    pub fn failed(&self, place: usize) -> bool {
+        self.failed.fetch_add(1, Ordering::AcqRel);
+        if self.limit.is_some_and(|limit| place < limit.among) {
+            self.early_failures.fetch_add(1, Ordering::AcqRel);
+        }
+        self.must_undo()
+    }
+
+    /// The successor at this place had begun and died in its first event.
+    pub fn relapsed(&self, place: usize) -> bool {
+        self.migrated.fetch_sub(1, Ordering::AcqRel);
+        self.failed(place)
+    }
+
+    pub fn closed(&self) {
+        self.closed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The predecessor's `save` has failed.
+    pub fn without_snapshot(&self) {
+        self.without_snapshot.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Too many of the first migrations have failed.
+    pub fn must_undo(&self) -> bool {
+        self.limit
+            .is_some_and(|limit| self.early_failures.load(Ordering::Acquire) >= limit.failures)
+    }
+
+    pub fn count(&self) -> Count {
+        Count {
+            migrated: self.migrated.load(Ordering::Acquire),
+            failed: self.failed.load(Ordering::Acquire),
+            closed: self.closed.load(Ordering::Acquire),
+            without_snapshot: self.without_snapshot.load(Ordering::Acquire),
+        }
+    }
+}
+
+/// A tally at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Connections that the new generation serves.
+    pub migrated: usize,
+    /// Connections that stayed with, or returned to, their old generation.
+    pub failed: usize,
+    /// Connections closed because the policy says so.
+    pub closed: usize,
+    /// Connections that migrated without their state because `save` failed.
+    pub without_snapshot: usize,
 }
 
 /// The board on which orders are published.
@@ -98,6 +190,8 @@ pub struct Orders {
     pace: AtomicI64,
     /// Told when a connection has carried out an order.
     pub progress: Notify,
+    /// Told when the current order has become one to undo.
+    pub alarm: Notify,
 }
 
 impl Orders {
@@ -113,6 +207,7 @@ impl Orders {
             stopping: AtomicBool::new(false),
             pace: AtomicI64::new(0),
             progress: Notify::new(),
+            alarm: Notify::new(),
         }
     }
 

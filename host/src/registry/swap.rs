@@ -1,4 +1,5 @@
-//! The pipeline of a swap: compile, try, publish, and see it through.
+//! The pipeline of a swap: compile, try, publish, and see it through; and the
+//! ways back.
 //!
 //! Up to the publication nothing that serves is touched. After it the
 //! conductor lets open connections migrate at a pace that leaves most of the
@@ -6,13 +7,11 @@
 //! the end of it; quiet ones are woken in batches.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-
-use serde::{Deserialize, Serialize};
 
 use super::generation::Source;
 use super::orders::{Order, Policy, Tally};
+use super::report::{Outcome, Report};
 use super::{Generation, Registry};
 use crate::connection::Handle;
 use crate::runtime::{Code, Hash, LoadError, Runtime};
@@ -28,56 +27,30 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How much less of a busy processor a compilation gets than what serves.
 const NICENESS: i32 = 5;
 
-/// Why a swap did not happen.
+/// Why a swap did not happen. Then nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
-    #[error("{source_name} {error}")]
-    Load { source_name: String, error: LoadError },
-    #[error("cannot compile {source_name}: {error}")]
-    Thread {
-        source_name: String,
-        error: std::io::Error,
-    },
+    #[error("{guest} {error}")]
+    Load { guest: String, error: LoadError },
+    #[error("cannot compile {guest}: {error}")]
+    Thread { guest: String, error: std::io::Error },
+    #[error("there is no generation to go back to")]
+    NoPrevious,
 }
 
-/// What a swap did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// The generation is active.
-    Swapped,
-    /// The same code was active already.
-    Unchanged,
-}
-
-/// The answer to a swap.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Report {
-    pub outcome: Outcome,
-    pub generation: u64,
-    pub previous: u64,
-    pub guest: String,
-    pub sha256: String,
-    pub policy: String,
-    /// Connections that the new generation has taken over.
-    pub migrated: usize,
-    /// Connections that stayed with their old generation.
-    pub failed: usize,
-    /// Connections closed because the policy says so.
-    pub closed: usize,
-    /// Connections that migrated without a snapshot because `save` failed.
-    pub without_snapshot: usize,
-    /// Connections still on older generations when the answer was given.
-    pub remaining: usize,
-    /// From the bytes' arrival to the last migration, in milliseconds.
-    pub elapsed_ms: u64,
+/// A swap under way.
+struct Step {
+    outcome: Outcome,
+    previous: Arc<Generation>,
+    begun: Instant,
+    compiling: Duration,
 }
 
 impl Registry {
     /// Make these bytes the active generation.
     ///
     /// # Errors
-    /// When they are not a guest that can be served; then nothing has changed.
+    /// When they are not a guest that can be served.
     pub async fn swap(
         &self,
         bytes: Vec<u8>,
@@ -86,63 +59,134 @@ impl Registry {
     ) -> Result<Report, SwapError> {
         let begun = Instant::now();
         let _turn = self.turn.lock().await;
-        let policy = policy.unwrap_or(self.policy);
+        let policy = policy.unwrap_or(self.rules.policy);
         let previous = self.orders.active();
+        let mut step = Step {
+            outcome: Outcome::Unchanged,
+            previous: Arc::clone(&previous),
+            begun,
+            compiling: Duration::ZERO,
+        };
         if Hash::of(&bytes) == previous.code.hash {
-            let tally = Tally::default();
-            return Ok(self.report(Outcome::Unchanged, &previous, &previous, policy, &tally, begun));
+            return Ok(self.report(&step, &self.order(previous, policy, false)));
         }
+        let compiling = Instant::now();
         let code = self.compile(bytes, &source).await?;
-        let generation = self.adopt(code, source);
-        let order = self.publish(Arc::clone(&generation), policy);
+        step.compiling = compiling.elapsed();
+        step.outcome = Outcome::Swapped;
+        let generation = self.shelf.lock().adopt(code, source, self.rules.keep);
+        let order = self.order(generation, policy, true);
+        let outcome = format!("replaced by generation {}", order.generation.number);
+        self.publish(&order, &previous, outcome);
         self.conduct(&order).await;
-        let report = self.report(Outcome::Swapped, &generation, &previous, policy, &order.tally, begun);
-        report.log();
+        if order.tally.must_undo() {
+            return self.undo(&order).await;
+        }
+        let report = self.report(&step, &order);
+        tracing::info!("{}", report.told());
+        Ok(report)
+    }
+
+    /// Make the generation before the active one active again. Once more goes
+    /// one further.
+    ///
+    /// # Errors
+    /// When there is none, or it isn't kept any more.
+    pub async fn roll_back(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
+        let _turn = self.turn.lock().await;
+        let policy = policy.unwrap_or(self.rules.policy);
+        self.go_back(policy, Outcome::RolledBack, "rolled back".to_owned()).await
+    }
+
+    /// Undo swaps that turn out bad after they were answered. Runs as long as
+    /// the server.
+    pub async fn guard(&self) {
+        loop {
+            self.orders.alarm.notified().await;
+            let _turn = self.turn.lock().await;
+            let order = self.orders.current();
+            if order.tally.must_undo() {
+                let _ = self.undo(&order).await;
+            }
+        }
+    }
+
+    /// Take back a swap on which too many connections have failed.
+    async fn undo(&self, order: &Order) -> Result<Report, SwapError> {
+        let failed = order.tally.count().failed;
+        let mut report = self
+            .go_back(Policy::Migrate, Outcome::Undone, format!("undone: {failed} connections failed"))
+            .await?;
+        report.count.failed += failed;
+        Ok(report)
+    }
+
+    async fn go_back(&self, policy: Policy, outcome: Outcome, end: String) -> Result<Report, SwapError> {
+        let begun = Instant::now();
+        let target = self.shelf.lock().previous().ok_or(SwapError::NoPrevious)?;
+        let previous = self.orders.active();
+        self.shelf.lock().trail.pop();
+        let order = self.order(target, policy, false);
+        self.publish(&order, &previous, end);
+        self.conduct(&order).await;
+        let step = Step {
+            outcome,
+            previous,
+            begun,
+            compiling: Duration::ZERO,
+        };
+        let report = self.report(&step, &order);
+        tracing::info!("{}", report.told());
         Ok(report)
     }
 
     /// Compile beside the serving threads, then make one instance to see that
-    /// others can be made.
+    /// others can be made. Code that a kept generation has is known already.
     async fn compile(&self, bytes: Vec<u8>, source: &Source) -> Result<Arc<Code>, SwapError> {
-        let source_name = source.to_string();
-        let failed = |error| SwapError::Load {
-            source_name: source_name.clone(),
-            error,
+        if let Some(code) = self.shelf.lock().compiled(Hash::of(&bytes)) {
+            return Ok(code);
+        }
+        let guest = source.to_string();
+        let code = match compile_beside(Arc::clone(&self.runtime), bytes).await {
+            Ok(Ok(code)) => code,
+            Ok(Err(error)) => return Err(SwapError::Load { guest, error }),
+            Err(error) => return Err(SwapError::Thread { guest, error }),
         };
-        let code = compile_beside(Arc::clone(&self.runtime), bytes)
-            .await
-            .map_err(|error| SwapError::Thread {
-                source_name: source_name.clone(),
-                error,
-            })?
-            .map_err(failed)?;
-        self.runtime.try_out(&code).await.map_err(failed)?;
-        Ok(Arc::new(code))
+        match self.runtime.try_out(&code).await {
+            Ok(()) => Ok(Arc::new(code)),
+            Err(error) => Err(SwapError::Load { guest, error }),
+        }
     }
 
-    fn publish(&self, generation: Arc<Generation>, policy: Policy) -> Arc<Order> {
-        let order = Arc::new(Order {
+    fn order(&self, generation: Arc<Generation>, policy: Policy, may_be_undone: bool) -> Arc<Order> {
+        let limit = self.rules.rollback_after.filter(|_| may_be_undone);
+        Arc::new(Order {
             number: self.orders.current().number + 1,
             generation,
             policy,
-            tally: Tally::default(),
-        });
-        self.orders.set_pace(0);
-        self.orders.publish(Arc::clone(&order));
-        order
+            tally: Tally::new(limit),
+        })
     }
 
-    /// See that every open connection carries the order out.
+    fn publish(&self, order: &Arc<Order>, previous: &Generation, end: String) {
+        let mut history = self.history.lock();
+        history.end(previous.number, end);
+        history.activate(&order.generation, Some(Arc::clone(order)));
+        drop(history);
+        self.orders.set_pace(0);
+        self.orders.publish(Arc::clone(order));
+    }
+
+    /// See that every open connection carries the order out, unless it turns
+    /// out to be one to undo.
     async fn conduct(&self, order: &Order) {
         let deadline = Instant::now() + self.runtime.longest_event() + PATIENCE;
-        let unsettled = |handle: &Arc<Handle>| handle.settled() < order.number;
         let mut waiting = self.table.all();
-        // Those that were woken before come last.
         let mut next = 0;
         loop {
             let told = self.orders.progress.notified();
-            waiting.retain(unsettled);
-            if waiting.is_empty() || Instant::now() > deadline {
+            waiting.retain(|handle: &Arc<Handle>| handle.settled() < order.number);
+            if waiting.is_empty() || order.tally.must_undo() || Instant::now() > deadline {
                 break;
             }
             self.orders.set_pace(BATCH as i64);
@@ -158,6 +202,11 @@ impl Registry {
                 tokio::time::sleep(BEAT).await;
             }
         }
+        if order.tally.must_undo() {
+            // Nobody else shall begin on it.
+            self.orders.set_pace(0);
+            return;
+        }
         // Whoever is late, or was accepted meanwhile, need not wait.
         self.orders.set_pace(i64::MAX);
         for handle in waiting {
@@ -165,78 +214,27 @@ impl Registry {
         }
     }
 
-    fn report(
-        &self,
-        outcome: Outcome,
-        generation: &Generation,
-        previous: &Generation,
-        policy: Policy,
-        tally: &Tally,
-        begun: Instant,
-    ) -> Report {
+    fn report(&self, step: &Step, order: &Order) -> Report {
+        let active = &order.generation;
         let remaining = self
             .generations()
             .iter()
-            .filter(|other| other.number != generation.number)
+            .filter(|other| other.number != active.number)
             .map(|other| other.connections())
             .sum();
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Report {
-            outcome,
-            generation: generation.number,
-            previous: previous.number,
-            guest: generation.source.to_string(),
-            sha256: generation.code.hash.to_string(),
-            policy: policy.to_string(),
-            migrated: tally.migrated.load(Ordering::Acquire),
-            failed: tally.failed.load(Ordering::Acquire),
-            closed: tally.closed.load(Ordering::Acquire),
-            without_snapshot: tally.without_snapshot.load(Ordering::Acquire),
+            outcome: step.outcome,
+            generation: active.number,
+            previous: step.previous.number,
+            guest: active.source.to_string(),
+            sha256: active.code.hash.to_string(),
+            policy: order.policy.to_string(),
+            count: order.tally.count(),
             remaining,
-            elapsed_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            compile_ms: ms(step.compiling),
+            elapsed_ms: ms(step.begun.elapsed()),
         }
-    }
-}
-
-impl Report {
-    /// What happened, for a person.
-    pub fn told(&self) -> String {
-        if self.outcome == Outcome::Unchanged {
-            return format!(
-                "unchanged: generation {} already is {} ({:.12})",
-                self.generation, self.guest, self.sha256
-            );
-        }
-        let mut told = format!(
-            "swapped: generation {} is {} ({:.12}); {} in {} ms",
-            self.generation,
-            self.guest,
-            self.sha256,
-            connections(self.migrated, "migrated"),
-            self.elapsed_ms
-        );
-        for (count, what) in [
-            (self.failed, "stayed with the old code because the new one failed"),
-            (self.without_snapshot, "migrated without their state because `save` failed"),
-            (self.closed, "closed"),
-            (self.remaining, "still on older generations"),
-        ] {
-            if count > 0 {
-                told.push_str("; ");
-                told.push_str(&connections(count, what));
-            }
-        }
-        told
-    }
-
-    fn log(&self) {
-        tracing::info!("{}", self.told());
-    }
-}
-
-fn connections(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 connection {what}"),
-        _ => format!("{count} connections {what}"),
     }
 }
 
@@ -255,7 +253,7 @@ async fn compile_beside(
 }
 
 /// Lower the priority of the calling thread.
-pub fn give_way() {
+fn give_way() {
     let thread = rustix::thread::gettid();
     // Without it the compilation only competes harder.
     let _ = rustix::process::setpriority_process(Some(thread), NICENESS);

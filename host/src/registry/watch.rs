@@ -89,7 +89,6 @@ impl Watched {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.seen = now;
-                self.considered = None;
                 let active = registry.orders().active().number;
                 return self.complain(match error.kind() {
                     io::ErrorKind::NotFound => {

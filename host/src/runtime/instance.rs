@@ -24,6 +24,7 @@ use super::state::{Effects, State, Window};
 pub enum Origin {
     Accepted,
     Migrated(Succession),
+    Restarted(Succession),
 }
 
 /// What an instance inherits from the one before it.
@@ -103,6 +104,7 @@ impl Instance {
         let origin = match origin {
             Origin::Accepted => types::Origin::Accepted,
             Origin::Migrated(succession) => types::Origin::Migrated(succession.into()),
+            Origin::Restarted(succession) => types::Origin::Restarted(succession.into()),
         };
         self.begin();
         let call = self.guest.hotsocket_socket_handler().call_open(&mut self.store, &origin);

@@ -1,0 +1,52 @@
+//! `hotsocket history`.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::status::Which;
+use super::swap::Error;
+use crate::control::client;
+use crate::control::protocol::Request;
+use crate::registry::Record;
+
+/// List the generations that a running server has had
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    server: Which,
+}
+
+pub fn run(args: &Args) -> Result<String, Error> {
+    let answer = client::ask(args.server.control.as_deref(), &Request::History, &[])?;
+    if args.server.json {
+        return Ok(format!("{answer}\n"));
+    }
+    let generations = answer.get("generations").cloned().unwrap_or(Value::Null);
+    let records: Vec<Record> = serde_json::from_value(generations)?;
+    Ok(show(&records))
+}
+
+fn show(records: &[Record]) -> String {
+    let width = records.iter().map(|record| record.guest.len()).max().unwrap_or(0);
+    let mut text = format!(
+        "{:>4}  {:<12}  {:>10}  {:>8}  {:>6}  {:<width$}  outcome\n",
+        "no.", "sha256", "accepted", "migrated", "failed", "guest"
+    );
+    for record in records {
+        let age = crate::duration::show(Duration::from_secs(record.age()));
+        let _ = writeln!(
+            text,
+            "{:>4}  {:.12}  {:>10}  {:>8}  {:>6}  {:<width$}  {}",
+            record.generation,
+            record.sha256,
+            format!("{age} ago"),
+            record.migrated,
+            record.failed,
+            record.guest,
+            record.outcome
+        );
+    }
+    text
+}

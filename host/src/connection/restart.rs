@@ -1,0 +1,101 @@
+//! A dead instance is not a dead client: with `--on-trap restart` a connection
+//! whose instance died gets a fresh one of the same generation.
+//!
+//! This is the only place where state may be old: the fresh instance opens
+//! with the last snapshot that the host has taken, at most `--snapshot-every`
+//! events ago, and the event that killed its predecessor is not given again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Counters;
+use super::driver::Driver;
+use super::ending::Ending;
+use super::transport::Transport;
+use crate::runtime::{Cause, Fault, Origin, Succession};
+
+/// Restarts are counted over this time to tell a crash loop.
+const LOOP_TIME: Duration = Duration::from_secs(10);
+
+/// What a connection keeps to survive its instance.
+pub(super) struct Recovery {
+    /// The last snapshot, and the events since.
+    snapshot: Option<Vec<u8>>,
+    events: u32,
+    /// When it was restarted lately.
+    restarts: VecDeque<Instant>,
+}
+
+impl Recovery {
+    /// For a connection without state, as yet.
+    pub fn new() -> Self {
+        Recovery {
+            snapshot: None,
+            events: 0,
+            restarts: VecDeque::new(),
+        }
+    }
+}
+
+impl<T: Transport> Driver<T> {
+    /// An event has succeeded: take a snapshot if it is time.
+    pub(super) async fn keep_snapshot(&mut self) -> Result<(), Ending> {
+        let Some(recovery) = &mut self.recovery else { return Ok(()) };
+        recovery.events += 1;
+        if recovery.events < self.context.limits.snapshot_every {
+            return Ok(());
+        }
+        match self.instance.save().await {
+            Ok(snapshot) => {
+                recovery.snapshot = snapshot;
+                recovery.events = 0;
+                Ok(())
+            }
+            Err(fault) if fault.is_fatal() => self.survive(fault).await,
+            Err(fault) => {
+                tracing::warn!("connection {}: no snapshot: {fault}", self.ends.id);
+                recovery.events = 0;
+                Ok(())
+            }
+        }
+    }
+
+    /// The instance died. Put a fresh one in its place if that is wanted, can
+    /// be done, and was not done too often.
+    pub(super) async fn survive(&mut self, fault: Fault) -> Result<(), Ending> {
+        let Some(recovery) = &mut self.recovery else { return Err(Ending::Fault(fault)) };
+        if matches!(fault.cause, Cause::Exit(_)) {
+            return Err(Ending::Fault(fault));
+        }
+        let now = Instant::now();
+        recovery.restarts.retain(|at| now - *at < LOOP_TIME);
+        if recovery.restarts.len() >= self.context.limits.max_restarts {
+            return Err(Ending::CrashLoop(fault));
+        }
+        recovery.restarts.push_back(now);
+        let succession = Succession {
+            snapshot: recovery.snapshot.clone(),
+            peer_ended: self.phase.peer_ended,
+        };
+        Counters::count(&self.context.counters.faults);
+        Counters::count(&self.context.counters.restarts);
+        tracing::error!(
+            "connection {} from {}: {fault}; restarted with the state of {} events ago",
+            self.ends.id,
+            self.ends.peer,
+            recovery.events + 1
+        );
+        let context = Arc::clone(&self.context);
+        let code = &self.hold.generation().code;
+        let fresh = context.runtime.instantiate(code, Some(self.ends)).await;
+        self.instance = fresh.map_err(Ending::Fault)?;
+        self.set_window();
+        let opened = self.instance.open(Origin::Restarted(succession)).await;
+        opened.map_err(Ending::from_open)?;
+        let effects = self.instance.take_effects();
+        self.apply(effects)
+    }
+}

@@ -1,0 +1,99 @@
+//! What became of each generation.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::generation::Generation;
+use super::orders::{Count, Order};
+
+/// Generations remembered; older ones are forgotten.
+const REMEMBERED: usize = 200;
+
+/// One generation's line in `hotsocket history`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    pub generation: u64,
+    pub guest: String,
+    pub sha256: String,
+    /// When it was accepted, in seconds since 1970.
+    pub accepted: u64,
+    /// `active`, or how it ended.
+    pub outcome: String,
+    /// Connections that it took over, or failed to, when it came last.
+    pub migrated: usize,
+    pub failed: usize,
+}
+
+/// The records of a server, oldest first.
+#[derive(Default)]
+pub struct History(VecDeque<Entry>);
+
+struct Entry {
+    record: Record,
+    /// The order that made it active last; counts on while the connections
+    /// that it moved stand their first events.
+    order: Option<Arc<Order>>,
+}
+
+impl History {
+    /// A generation becomes active, for the first time or again.
+    pub fn activate(&mut self, generation: &Generation, order: Option<Arc<Order>>) {
+        if let Some(entry) = self.find(generation.number) {
+            "active".clone_into(&mut entry.record.outcome);
+            return;
+        }
+        if self.0.len() >= REMEMBERED {
+            self.0.pop_front();
+        }
+        let since = generation.accepted.duration_since(UNIX_EPOCH);
+        self.0.push_back(Entry {
+            record: Record {
+                generation: generation.number,
+                guest: generation.source.to_string(),
+                sha256: generation.code.hash.to_string(),
+                accepted: since.map_or(0, |since| since.as_secs()),
+                outcome: "active".to_owned(),
+                migrated: 0,
+                failed: 0,
+            },
+            order,
+        });
+    }
+
+    /// A generation is active no more.
+    pub fn end(&mut self, generation: u64, outcome: String) {
+        if let Some(entry) = self.find(generation) {
+            entry.record.outcome = outcome;
+        }
+    }
+
+    fn find(&mut self, generation: u64) -> Option<&mut Entry> {
+        self.0.iter_mut().find(|entry| entry.record.generation == generation)
+    }
+
+    pub fn records(&self) -> Vec<Record> {
+        self.0
+            .iter()
+            .map(|entry| {
+                let count = entry.order.as_ref().map_or_else(Count::default, |order| order.tally.count());
+                Record {
+                    migrated: count.migrated,
+                    failed: count.failed,
+                    ..entry.record.clone()
+                }
+            })
+            .collect()
+    }
+}
+
+impl Record {
+    /// How long ago it was accepted, in seconds.
+    pub fn age(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs().saturating_sub(self.accepted))
+    }
+}
