@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::connection::{Context, Counters, Table};
+use crate::connection::{Context, Counters, Table, Transport};
 use crate::control::protocol::{Connections, GenerationStatus, Status};
 use crate::control::server::{ControlSocket, Subject};
 use crate::control::place::{self, PlaceError};
@@ -100,6 +100,19 @@ impl Server {
     /// # Errors
     /// Tells the first thing that is wrong; then nothing has been accepted.
     pub async fn start(options: Options, output: Arc<Output>, began: Instant) -> Result<Self, StartError> {
+        Self::start_with(options, output, began, |socket| socket).await
+    }
+
+    /// The same, with something between the drivers and their sockets.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with<T: Transport>(
+        options: Options,
+        output: Arc<Output>,
+        began: Instant,
+        wrap: impl Fn(TcpStream) -> T + Clone + Send + 'static,
+    ) -> Result<Self, StartError> {
         let (bytes, source) = read_guest(options.guest.as_deref())?;
         let sockets = options
             .listen
@@ -168,7 +181,11 @@ impl Server {
             let subject = server.subject(watched.as_deref());
             server.attendants.push(tokio::spawn(control.serve(subject)));
         }
-        server.accept(sockets);
+        for socket in sockets {
+            let (context, stop) = (Arc::clone(&server.context), server.stop.subscribe());
+            let acceptor = listener::accept(socket, context, stop, wrap.clone());
+            server.acceptors.push(tokio::spawn(acceptor));
+        }
         for address in &server.listeners {
             tracing::info!("listening on {address}");
         }
@@ -178,13 +195,6 @@ impl Server {
             if watched.is_some() { "; overwrite the file to swap" } else { "" }
         );
         Ok(server)
-    }
-
-    fn accept(&mut self, sockets: Vec<TcpListener>) {
-        for socket in sockets {
-            let acceptor = listener::accept(socket, Arc::clone(&self.context), self.stop.subscribe());
-            self.acceptors.push(tokio::spawn(acceptor));
-        }
     }
 
     fn subject(&self, watched: Option<&Path>) -> Arc<Desk> {

@@ -61,6 +61,9 @@ impl<T: Transport> Driver<T> {
     /// Tell the guest, send what is still to be sent, close the socket.
     pub(super) async fn finish(mut self, ending: Ending) {
         self.log(&ending);
+        // A swap need not wait for a connection that is closing.
+        self.entry.handle().settle(u64::MAX);
+        self.context.orders.progress.notify_waiters();
         let grace = Instant::now() + self.context.limits.grace;
         match ending {
             Ending::Ended => self.close(CloseReason::Ended).await,

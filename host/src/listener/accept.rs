@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::connection::{self, Context, Counters};
+use crate::connection::{self, Context, Counters, Transport};
 use crate::runtime::Ends;
 
 /// Between two attempts when the machine has no room.
@@ -29,8 +29,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The last id given to a connection.
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
-/// Accept connections and start a driver for each, until told to stop.
-pub async fn accept(listener: TcpListener, context: Arc<Context>, mut stop: watch::Receiver<bool>) {
+/// Accept connections and start a driver for each, until told to stop. `wrap`
+/// turns an accepted socket into what the driver works on.
+pub async fn accept<T: Transport>(
+    listener: TcpListener,
+    context: Arc<Context>,
+    mut stop: watch::Receiver<bool>,
+    wrap: impl Fn(TcpStream) -> T,
+) {
     let mut complaint = None;
     let mut was_full = false;
     let local = listener.local_addr().ok();
@@ -61,7 +67,10 @@ pub async fn accept(listener: TcpListener, context: Arc<Context>, mut stop: watc
                     tracing::info!("accepting connections again");
                 }
                 was_full = false;
-                start(&context, socket, peer, local);
+                if let Some(ends) = ends(&socket, peer, local) {
+                    Counters::count(&context.counters.accepted);
+                    tokio::spawn(connection::serve(Arc::clone(&context), ends, wrap(socket)));
+                }
             }
             Err(error) if peers_own(&error) => {}
             Err(error) => {
@@ -78,20 +87,15 @@ pub async fn accept(listener: TcpListener, context: Arc<Context>, mut stop: watc
     }
 }
 
-fn start(context: &Arc<Context>, socket: TcpStream, peer: SocketAddr, listener: Option<SocketAddr>) {
+/// Number the connection. `None` if the peer has already reset it.
+fn ends(socket: &TcpStream, peer: SocketAddr, listener: Option<SocketAddr>) -> Option<Ends> {
     // A listener on all addresses doesn't know which one the peer has chosen.
     let local = match listener {
         Some(local) if !local.ip().is_unspecified() => local,
-        _ => match socket.local_addr() {
-            Ok(local) => local,
-            // The peer has already reset the connection.
-            Err(_) => return,
-        },
+        _ => socket.local_addr().ok()?,
     };
     let id = LAST_ID.fetch_add(1, Ordering::Relaxed) + 1;
-    Counters::count(&context.counters.accepted);
-    let ends = Ends { id, local, peer };
-    tokio::spawn(connection::serve(Arc::clone(context), ends, socket));
+    Some(Ends { id, local, peer })
 }
 
 /// Errors of the connection that was to be accepted, not of the listener.
