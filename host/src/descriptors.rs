@@ -16,8 +16,12 @@ pub fn raise(max_connections: &mut usize) {
     // Raising the soft limit up to the hard one is always allowed; should it
     // fail all the same, what counts is the limit that stays.
     let _ = setrlimit(Resource::Nofile, raised);
-    let Some(files) = getrlimit(Resource::Nofile).current else { return };
-    let fitting = usize::try_from(files.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
+    let Some(files) = getrlimit(Resource::Nofile).current else {
+        return;
+    };
+    let fitting = usize::try_from(files.saturating_sub(RESERVED))
+        .unwrap_or(usize::MAX)
+        .max(1);
     if fitting < *max_connections {
         tracing::warn!(
             "room for {fitting} connections only, not {max_connections}: a process may have {files} files open; \

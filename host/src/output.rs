@@ -69,12 +69,14 @@ impl Output {
 
     /// A guest's line for standard output.
     pub fn guest_line(&self, label: Option<&str>, line: &str) {
-        self.stdout.put(&[label.unwrap_or("").as_bytes(), line.as_bytes(), b"\n"]);
+        self.stdout
+            .put(&[label.unwrap_or("").as_bytes(), line.as_bytes(), b"\n"]);
     }
 
     /// A guest's line for standard error.
     pub fn guest_error(&self, label: Option<&str>, line: &str) {
-        self.stderr.put(&[label.unwrap_or("").as_bytes(), line.as_bytes(), b"\n"]);
+        self.stderr
+            .put(&[label.unwrap_or("").as_bytes(), line.as_bytes(), b"\n"]);
     }
 
     /// A line of the host's log, with its newline.
@@ -126,7 +128,12 @@ impl Stream {
     fn flush(&self, deadline: Instant) {
         let mut buffer = self.shared.buffer.lock();
         while (buffer.writing || !buffer.waiting.is_empty()) && !buffer.closed {
-            if self.shared.changed.wait_until(&mut buffer, deadline).timed_out() {
+            if self
+                .shared
+                .changed
+                .wait_until(&mut buffer, deadline)
+                .timed_out()
+            {
                 return;
             }
         }
@@ -147,7 +154,11 @@ impl Shared {
             std::mem::swap(&mut taken, &mut buffer.waiting);
             buffer.writing = true;
             drop(buffer);
-            if target.write_all(&taken).and_then(|()| target.flush()).is_err() {
+            if target
+                .write_all(&taken)
+                .and_then(|()| target.flush())
+                .is_err()
+            {
                 let mut buffer = self.buffer.lock();
                 buffer.closed = true;
                 buffer.waiting = Vec::new();

@@ -15,14 +15,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::connection::{Context, Counters, Table, Transport};
+use crate::control::place::{self, PlaceError};
 use crate::control::protocol::{Connections, GenerationStatus, Status};
 use crate::control::server::{ControlSocket, Subject};
-use crate::control::place::{self, PlaceError};
 use crate::limits::Limits;
 use crate::listener::{self, BindError, SocketOptions};
 use crate::output::Output;
 use crate::registry::{self, Registry, Rules, Source};
-use crate::runtime::{Fault, Grants, LoadError, Runtime};
+use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime};
 
 /// The guest that is served when none is named.
 pub const BUILT_IN: &[u8] = include_bytes!("../../guest/prebuilt/hello.wasm");
@@ -40,6 +40,8 @@ pub struct Options {
     pub watch: bool,
     pub control: Control,
     pub rules: Rules,
+    /// Where compiled code is kept.
+    pub code_cache: CachePlace,
     /// Put the connection's id before each guest line.
     pub label: bool,
 }
@@ -57,7 +59,10 @@ pub enum Control {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot read {}: {error}{}", .path.display(), hint(.error))]
-    Read { path: PathBuf, error: std::io::Error },
+    Read {
+        path: PathBuf,
+        error: std::io::Error,
+    },
     #[error("{guest} {error}")]
     Load { guest: String, error: LoadError },
     #[error("{guest}: {fault}")]
@@ -77,7 +82,9 @@ fn hint(error: &std::io::Error) -> &'static str {
         std::io::ErrorKind::NotFound => {
             "; name a guest's .wasm file, or none to serve the built-in one (`hotsocket --help` lists the commands)"
         }
-        std::io::ErrorKind::IsADirectory => "; name a guest's .wasm file (`hotsocket build DIR` makes one)",
+        std::io::ErrorKind::IsADirectory => {
+            "; name a guest's .wasm file (`hotsocket build DIR` makes one)"
+        }
         _ => "",
     }
 }
@@ -99,7 +106,11 @@ impl Server {
     ///
     /// # Errors
     /// Tells the first thing that is wrong; then nothing has been accepted.
-    pub async fn start(options: Options, output: Arc<Output>, began: Instant) -> Result<Self, StartError> {
+    pub async fn start(
+        options: Options,
+        output: Arc<Output>,
+        began: Instant,
+    ) -> Result<Self, StartError> {
         Self::start_with(options, output, began, |socket| socket).await
     }
 
@@ -120,11 +131,20 @@ impl Server {
             .map(|address| listener::bind(*address, options.sockets))
             .collect::<Result<Vec<_>, _>>()?;
         let control = bind_control(&options.control)?;
-        let listeners: Vec<_> = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let listeners: Vec<_> = sockets
+            .iter()
+            .filter_map(|socket| socket.local_addr().ok())
+            .collect();
 
         let limits = Arc::new(options.limits);
-        let runtime = Runtime::new(Arc::clone(&limits), options.grants, output, options.label)
-            .map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let runtime = Runtime::new(
+            Arc::clone(&limits),
+            options.grants,
+            output,
+            options.label,
+            &options.code_cache,
+        )
+        .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
         if let Some(warning) = &runtime.room.warning {
             tracing::warn!("{warning}");
@@ -134,10 +154,13 @@ impl Server {
             guest: guest.clone(),
             error,
         })?;
-        runtime.try_out(&code).await.map_err(|error| StartError::Load {
-            guest: guest.clone(),
-            error,
-        })?;
+        runtime
+            .try_out(&code)
+            .await
+            .map_err(|error| StartError::Load {
+                guest: guest.clone(),
+                error,
+            })?;
         let hash = code.hash;
         tell_listening(&runtime, &code, &listeners)
             .await
@@ -170,7 +193,9 @@ impl Server {
             attendants: Vec::new(),
         };
         let guarded = Arc::clone(&server.registry);
-        server.attendants.push(tokio::spawn(async move { guarded.guard().await }));
+        server
+            .attendants
+            .push(tokio::spawn(async move { guarded.guard().await }));
         let watched = options.guest.filter(|_| options.watch);
         if let Some(path) = &watched {
             let watching = registry::watch(Arc::clone(&server.registry), path.clone(), hash);
@@ -192,7 +217,11 @@ impl Server {
         tracing::info!(
             "serving {guest}, generation 1 ({hash:.12}), ready in {} ms{}",
             began.elapsed().as_millis(),
-            if watched.is_some() { "; overwrite the file to swap" } else { "" }
+            if watched.is_some() {
+                "; overwrite the file to swap"
+            } else {
+                ""
+            }
         );
         Ok(server)
     }
@@ -245,7 +274,9 @@ impl Server {
         }
         match self.context.table.len() {
             0 => tracing::info!("stopped"),
-            open => tracing::warn!("stopped with {open} connections cut off: their peers took nothing"),
+            open => {
+                tracing::warn!("stopped with {open} connections cut off: their peers took nothing")
+            }
         }
     }
 }
@@ -269,7 +300,9 @@ fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> 
         Control::At(path) => path.clone(),
         Control::Default => place::own()?,
     };
-    ControlSocket::bind(&path).map(Some).map_err(StartError::Control)
+    ControlSocket::bind(&path)
+        .map(Some)
+        .map_err(StartError::Control)
 }
 
 /// The guest's first event, in an instance that serves no connection.

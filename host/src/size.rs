@@ -21,7 +21,14 @@ mod tests {
 
     #[test]
     fn reads_what_people_type() {
-        for (text, bytes) in [("0", 0), ("512", 512), ("4K", 4096), ("64M", 64 << 20), ("1GiB", 1 << 30), ("2kB", 2048)] {
+        for (text, bytes) in [
+            ("0", 0),
+            ("512", 512),
+            ("4K", 4096),
+            ("64M", 64 << 20),
+            ("1GiB", 1 << 30),
+            ("2kB", 2048),
+        ] {
             assert_eq!(parse(text), Ok(bytes), "{text}");
         }
         for text in ["", "M", "-1", "1.5M", "99999999999999999999", "1T"] {

@@ -146,10 +146,13 @@ impl Cargo<'_> {
 /// from this manifest.
 fn component_in(line: &str, manifest: &Path) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
-    if message["reason"] != "compiler-artifact" || message["manifest_path"] != manifest.to_str()? {
+    if message.get("reason")? != "compiler-artifact"
+        || message.get("manifest_path")? != manifest.to_str()?
+    {
         return None;
     }
-    let mut files = message["filenames"]
+    let mut files = message
+        .get("filenames")?
         .as_array()?
         .iter()
         .filter_map(|file| file.as_str().map(PathBuf::from));

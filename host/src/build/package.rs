@@ -35,7 +35,9 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
         heed_env: true,
     };
     let metadata = cargo.metadata()?;
-    let packages = metadata["packages"]
+    let packages = metadata
+        .get("packages")
+        .unwrap_or(&Value::Null)
         .as_array()
         .map_or(&[][..], Vec::as_slice);
 
@@ -52,7 +54,12 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
     // Crates on this machine outside the workspace are compiled by their full
     // path; what they say of themselves must not name it.
     cargo.rustflags = packages.iter().filter_map(remap_of).collect();
-    let root = PathBuf::from(metadata["workspace_root"].as_str().unwrap_or_default());
+    let root = PathBuf::from(
+        metadata
+            .get("workspace_root")
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+    );
     let profile = if has_profile(&root) {
         &[][..]
     } else {

@@ -38,7 +38,7 @@ pub fn read(component: &[u8]) -> Option<Section> {
 
 fn parse(json: &[u8]) -> Option<Section> {
     let value: Value = serde_json::from_slice(json).ok()?;
-    let text = |key: &str| value[key].as_str().map(str::to_owned);
+    let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
     Some(Section {
         name: text("name")?,
         language: text("language")?,

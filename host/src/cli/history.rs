@@ -29,7 +29,11 @@ pub fn run(args: &Args) -> Result<String, Error> {
 }
 
 fn show(records: &[Record]) -> String {
-    let width = records.iter().map(|record| record.guest.len()).max().unwrap_or(0);
+    let width = records
+        .iter()
+        .map(|record| record.guest.len())
+        .max()
+        .unwrap_or(0);
     let mut text = format!(
         "{:>4}  {:<12}  {:>10}  {:>8}  {:>6}  {:<width$}  outcome\n",
         "no.", "sha256", "accepted", "migrated", "failed", "guest"

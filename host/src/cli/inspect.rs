@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use crate::runtime::component::{self, HANDLER, Interface, LoadError};
 use crate::runtime::Hash;
+use crate::runtime::component::{self, HANDLER, Interface, LoadError};
 
 /// Show what a component is, exports and imports, and what it would need granted
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,10 @@ pub struct Args {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read {}: {error}", .path.display())]
-    Read { path: PathBuf, error: std::io::Error },
+    Read {
+        path: PathBuf,
+        error: std::io::Error,
+    },
     #[error("{} {error}", .path.display())]
     Load { path: PathBuf, error: LoadError },
 }
@@ -49,20 +52,30 @@ pub fn run(args: &Args) -> Result<String, Error> {
     let _ = writeln!(text, "sha256   {}", Hash::of(&bytes));
     if let Some(section) = crate::build::section(&bytes) {
         let _ = writeln!(text, "name     {}", section.name);
-        let sdk = section.sdk.map_or_else(String::new, |sdk| format!(", with hotsocket's SDK {sdk}"));
+        let sdk = section
+            .sdk
+            .map_or_else(String::new, |sdk| format!(", with hotsocket's SDK {sdk}"));
         let _ = writeln!(text, "made of  {}{sdk}", section.language);
     }
     list(&mut text, "exports", &description.exports);
     list(&mut text, "imports", &description.imports);
     let mut needed: Vec<_> = GRANTED_BY
         .iter()
-        .filter(|(interface, _)| description.imports.iter().any(|import| import.name.starts_with(interface)))
+        .filter(|(interface, _)| {
+            description
+                .imports
+                .iter()
+                .any(|import| import.name.starts_with(interface))
+        })
         .map(|(_, flag)| *flag)
         .collect();
     needed.dedup();
     let needed = match needed.as_slice() {
         [] => "nothing".to_owned(),
-        flags => format!("{} (it starts without, and finds nothing there)", flags.join("; ")),
+        flags => format!(
+            "{} (it starts without, and finds nothing there)",
+            flags.join("; ")
+        ),
     };
     let _ = writeln!(text, "grants   {needed}");
     Ok(text)
@@ -76,7 +89,9 @@ fn list(text: &mut String, title: &str, interfaces: &[Interface]) {
         let title = if at == 0 { title } else { "" };
         let _ = writeln!(text, "{title:<8} {}", interface.name);
         // WASI's are known and many.
-        if !interface.functions.is_empty() && (interface.name == HANDLER || !interface.name.starts_with("wasi:")) {
+        if !interface.functions.is_empty()
+            && (interface.name == HANDLER || !interface.name.starts_with("wasi:"))
+        {
             let _ = writeln!(text, "{:<8}   {}", "", interface.functions.join(", "));
         }
     }

@@ -16,7 +16,7 @@ use crate::listener::SocketOptions;
 use crate::log::{self, Format};
 use crate::output::Output;
 use crate::registry::{Policy, RollbackAfter, Rules};
-use crate::runtime::Grants;
+use crate::runtime::{CachePlace, Grants};
 use crate::server::{Control, Options, Server};
 use crate::{descriptors, duration, size};
 
@@ -41,8 +41,17 @@ pub struct Args {
     #[arg(long, value_name = "PATH|none", value_parser = control)]
     control: Option<Control>,
 
+    /// Where compiled code is kept [default: in the user's cache directory]
+    #[arg(long, value_name = "DIR|none", value_parser = code_cache)]
+    code_cache: Option<CachePlace>,
+
     /// What a swap does with open connections: migrate, drain[=30s], close or new-only
-    #[arg(long, value_name = "POLICY", default_value = "migrate", help_heading = "Swapping")]
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value = "migrate",
+        help_heading = "Swapping"
+    )]
     on_swap: Policy,
 
     /// Undo a swap when N of the first M migrated connections fail on it, as N/M, or never
@@ -54,15 +63,30 @@ pub struct Args {
     keep: usize,
 
     /// What to do with a connection whose instance has died
-    #[arg(long, value_name = "WHAT", default_value = "close", help_heading = "Dead instances")]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "close",
+        help_heading = "Dead instances"
+    )]
     on_trap: OnTrap,
 
     /// With --on-trap restart, take a snapshot after every N events
-    #[arg(long, value_name = "N", default_value = "1", help_heading = "Dead instances")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        help_heading = "Dead instances"
+    )]
     snapshot_every: u32,
 
     /// With --on-trap restart, fresh instances for one connection within ten seconds
-    #[arg(long, value_name = "N", default_value = "3", help_heading = "Dead instances")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "3",
+        help_heading = "Dead instances"
+    )]
     max_restarts: usize,
 
     /// Connections open at once; more wait until one has closed
@@ -176,6 +200,13 @@ fn control(text: &str) -> Result<Control, String> {
     })
 }
 
+fn code_cache(text: &str) -> Result<CachePlace, String> {
+    Ok(match text {
+        "none" => CachePlace::None,
+        path => CachePlace::At(PathBuf::from(path)),
+    })
+}
+
 fn directory(text: &str) -> Result<(PathBuf, String), String> {
     let (host, guest) = text.split_once("::").unwrap_or((text, text));
     let host = PathBuf::from(host);
@@ -189,7 +220,8 @@ fn variable(text: &str) -> Result<(String, String), String> {
     if let Some((name, value)) = text.split_once('=') {
         return Ok((name.to_owned(), value.to_owned()));
     }
-    let value = std::env::var(text).map_err(|_| "not set here; give it a value with NAME=VALUE".to_owned())?;
+    let value = std::env::var(text)
+        .map_err(|_| "not set here; give it a value with NAME=VALUE".to_owned())?;
     Ok((text.to_owned(), value))
 }
 
@@ -234,6 +266,7 @@ impl Args {
                 rollback_after: self.rollback_after.0,
                 keep: self.keep,
             },
+            code_cache: self.code_cache.unwrap_or_default(),
             label: self.label,
         };
         (options, self.log_format, self.log_level)
@@ -248,7 +281,9 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
     let (mut options, format, level) = args.options();
     log::start(&output, format, level);
     descriptors::raise(&mut options.limits.max_connections);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let code = match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(serve(options, Arc::clone(&output), began));
@@ -264,11 +299,15 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
 
 async fn serve(options: Options, output: Arc<Output>, began: Instant) -> ExitCode {
     // Before the server says it is ready, so that no signal is missed.
-    let (mut interrupt, mut terminate) =
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-            (Err(error), _) | (_, Err(error)) => return failed(format!("cannot catch signals: {error}")),
-        };
+    let (mut interrupt, mut terminate) = match (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) {
+        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+        (Err(error), _) | (_, Err(error)) => {
+            return failed(format!("cannot catch signals: {error}"));
+        }
+    };
     let server = match Server::start(options, Arc::clone(&output), began).await {
         Ok(server) => server,
         Err(error) => return failed(error),
@@ -276,7 +315,9 @@ async fn serve(options: Options, output: Arc<Output>, began: Instant) -> ExitCod
     either(&mut interrupt, &mut terminate).await;
     let open = server.connections();
     if open > 0 {
-        tracing::info!("stopping: {open} open connections are being closed; once more to stop at once");
+        tracing::info!(
+            "stopping: {open} open connections are being closed; once more to stop at once"
+        );
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,

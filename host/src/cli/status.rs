@@ -39,23 +39,42 @@ pub fn run(args: &Args) -> Result<String, Error> {
 fn show(status: &Status) -> String {
     let connections = &status.connections;
     let mut rows = vec![
-        ("server", format!("hotsocket {}, process {}", status.version, status.pid)),
+        (
+            "server",
+            format!("hotsocket {}, process {}", status.version, status.pid),
+        ),
         ("listening", status.listeners.join(", ")),
         ("guest", status.guest.clone()),
         ("generation", status.generation.to_string()),
         ("sha256", status.sha256.clone()),
-        ("watching", status.watching.clone().unwrap_or_else(|| "nothing".to_owned())),
+        (
+            "watching",
+            status
+                .watching
+                .clone()
+                .unwrap_or_else(|| "nothing".to_owned()),
+        ),
         (
             "connections",
             format!(
                 "{} open (at most {}), {} accepted, {} refused, {} faults",
-                connections.open, connections.limit, connections.accepted, connections.refused, connections.faults
+                connections.open,
+                connections.limit,
+                connections.accepted,
+                connections.refused,
+                connections.faults
             ),
         ),
         ("uptime", uptime(status.uptime_s)),
     ];
     if status.dropped_lines > 0 {
-        rows.push(("output", format!("{} lines dropped because nobody read them", status.dropped_lines)));
+        rows.push((
+            "output",
+            format!(
+                "{} lines dropped because nobody read them",
+                status.dropped_lines
+            ),
+        ));
     }
     let mut text = String::new();
     for (name, value) in rows {

@@ -31,7 +31,11 @@ pub async fn serve<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
     let entry = context.table.enter(handle);
     let attention = context.orders.attention();
     let hold = Hold::new(Arc::clone(&order.generation));
-    let instance = match context.runtime.instantiate(&hold.generation().code, Some(ends)).await {
+    let instance = match context
+        .runtime
+        .instantiate(&hold.generation().code, Some(ends))
+        .await
+    {
         Ok(instance) => instance,
         Err(fault) => {
             Counters::count(&context.counters.refused);
@@ -48,7 +52,11 @@ pub async fn serve<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
         phase: Phase::default(),
         // An order published since was not seen by this connection; the next
         // look will find it.
-        attention: if context.orders.current().number == order.number { attention } else { 0 },
+        attention: if context.orders.current().number == order.number {
+            attention
+        } else {
+            0
+        },
         settled: order.number,
         drain_until: None,
         probation: None,
@@ -196,7 +204,10 @@ impl<T: Transport> Driver<T> {
     }
 
     pub(super) fn set_window(&mut self) {
-        let held = self.probation.as_ref().map_or(0, |probation| probation.held.written.len());
+        let held = self
+            .probation
+            .as_ref()
+            .map_or(0, |probation| probation.held.written.len());
         self.instance.set_window(Window {
             queued: self.outbox.len() + held,
             max_queue: self.context.limits.max_queue,
@@ -206,7 +217,13 @@ impl<T: Transport> Driver<T> {
 
     /// Do what an event asked for.
     pub(super) fn apply(&mut self, effects: Effects) -> Result<(), Ending> {
-        let Effects { written, timers, end, abort, hold_open } = effects;
+        let Effects {
+            written,
+            timers,
+            end,
+            abort,
+            hold_open,
+        } = effects;
         for (id, after) in timers {
             if !self.timers.apply(id, after, self.context.limits.max_timers) {
                 return Err(Ending::TooManyTimers);
@@ -283,7 +300,9 @@ impl<T: Transport> Driver<T> {
             self.phase.write_ended = true;
         }
         if self.phase.write_ended && self.outbox.is_empty() && !self.phase.fin_sent {
-            shut_down(&mut self.socket).await.map_err(Ending::PeerGone)?;
+            shut_down(&mut self.socket)
+                .await
+                .map_err(Ending::PeerGone)?;
             self.phase.fin_sent = true;
             self.progress = Instant::now();
         }
@@ -295,7 +314,10 @@ impl<T: Transport> Driver<T> {
 
     /// Bytes have moved; only timeouts that are on want to know when.
     fn moved(&mut self) {
-        if self.context.limits.idle_timeout.is_some() || self.phase.fin_sent || !self.outbox.is_empty() {
+        if self.context.limits.idle_timeout.is_some()
+            || self.phase.fin_sent
+            || !self.outbox.is_empty()
+        {
             self.progress = Instant::now();
         }
     }
@@ -303,13 +325,24 @@ impl<T: Transport> Driver<T> {
     /// The moment at which the connection is over if nothing moves, and why.
     fn deadline(&self) -> Option<(Instant, Ending)> {
         let limits = &self.context.limits;
-        let idle = limits.idle_timeout.map(|time| (self.progress + time, Ending::Host(CloseReason::IdleTimeout)));
+        let idle = limits
+            .idle_timeout
+            .map(|time| (self.progress + time, Ending::Host(CloseReason::IdleTimeout)));
         let write = (!self.outbox.is_empty())
             .then(|| (self.progress + limits.write_timeout, Ending::WriteTimeout));
-        let half = (self.phase.fin_sent)
-            .then(|| (self.progress + limits.half_close_timeout, Ending::HalfClosed));
-        let drain = self.drain_until.map(|until| (until, Ending::Host(CloseReason::Swapped)));
-        [write, half, drain, idle].into_iter().flatten().min_by_key(|(due, _)| *due)
+        let half = (self.phase.fin_sent).then(|| {
+            (
+                self.progress + limits.half_close_timeout,
+                Ending::HalfClosed,
+            )
+        });
+        let drain = self
+            .drain_until
+            .map(|until| (until, Ending::Host(CloseReason::Swapped)));
+        [write, half, drain, idle]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(due, _)| *due)
     }
 
     fn check_deadlines(&self) -> Result<(), Ending> {
@@ -321,7 +354,12 @@ impl<T: Transport> Driver<T> {
 
     /// Wait for whatever comes first. Holds a read buffer only while it reads.
     async fn wait(&mut self) -> Woken {
-        let due = self.deadline().map(|(due, _)| due).into_iter().chain(self.timers.next()).min();
+        let due = self
+            .deadline()
+            .map(|(due, _)| due)
+            .into_iter()
+            .chain(self.timers.next())
+            .min();
         if let Some(due) = due {
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
             // An alarm that rings too early only costs another look; setting
@@ -348,7 +386,11 @@ impl<T: Transport> Driver<T> {
             {
                 return Poll::Ready(woken);
             }
-            if reads { self.poll_read(cx) } else { Poll::Pending }
+            if reads {
+                self.poll_read(cx)
+            } else {
+                Poll::Pending
+            }
         })
         .await
     }

@@ -88,7 +88,10 @@ impl<T: Transport> Driver<T> {
                 };
                 self.flush_and_linger(grace, quiet).await;
             }
-            Ending::Fault(_) | Ending::CrashLoop(_) | Ending::Refused(_) | Ending::TooManyTimers => {
+            Ending::Fault(_)
+            | Ending::CrashLoop(_)
+            | Ending::Refused(_)
+            | Ending::TooManyTimers => {
                 let quiet = self.context.limits.linger;
                 self.flush_and_linger(grace, quiet).await;
             }
@@ -99,7 +102,10 @@ impl<T: Transport> Driver<T> {
     fn log(&self, ending: &Ending) {
         let (id, peer) = (self.ends.id, self.ends.peer);
         match ending {
-            Ending::Fault(Fault { cause: Cause::Exit(0), .. }) => {
+            Ending::Fault(Fault {
+                cause: Cause::Exit(0),
+                ..
+            }) => {
                 tracing::debug!("connection {id} from {peer}: guest exited");
             }
             Ending::Fault(fault) => {
@@ -108,7 +114,9 @@ impl<T: Transport> Driver<T> {
             }
             Ending::CrashLoop(fault) => {
                 Counters::count(&self.context.counters.faults);
-                tracing::error!("connection {id} from {peer}: {fault}; not restarted again (--max-restarts)");
+                tracing::error!(
+                    "connection {id} from {peer}: {fault}; not restarted again (--max-restarts)"
+                );
             }
             Ending::Refused(fault) => {
                 Counters::count(&self.context.counters.refused);
@@ -116,7 +124,10 @@ impl<T: Transport> Driver<T> {
             }
             Ending::TooManyTimers => {
                 Counters::count(&self.context.counters.faults);
-                tracing::error!("connection {id} from {peer}: guest {}", Cause::TooManyTimers);
+                tracing::error!(
+                    "connection {id} from {peer}: guest {}",
+                    Cause::TooManyTimers
+                );
             }
             Ending::WriteTimeout => {
                 tracing::warn!(
@@ -126,7 +137,9 @@ impl<T: Transport> Driver<T> {
                 );
             }
             Ending::HalfClosed => {
-                tracing::warn!("connection {id} from {peer}: ended by the guest, and the peer neither sent nor ended");
+                tracing::warn!(
+                    "connection {id} from {peer}: ended by the guest, and the peer neither sent nor ended"
+                );
             }
             Ending::PeerGone(error) => tracing::debug!("connection {id} from {peer}: {error}"),
             Ending::Ended | Ending::GuestAborted | Ending::Host(_) => {
@@ -145,7 +158,10 @@ impl<T: Transport> Driver<T> {
         match self.instance.close(reason).await {
             Ok(()) if reason.allows_farewell() => {
                 let effects = self.instance.take_effects();
-                let held = self.probation.take().map(|probation| probation.held.written);
+                let held = self
+                    .probation
+                    .take()
+                    .map(|probation| probation.held.written);
                 for written in [held.unwrap_or_default(), effects.written] {
                     if !written.is_empty() && self.send(written).is_err() {
                         self.outbox.clear();
@@ -153,10 +169,17 @@ impl<T: Transport> Driver<T> {
                 }
             }
             Ok(()) => {}
-            Err(Fault { event: Event::Close, cause: Cause::Exit(_) }) => {}
+            Err(Fault {
+                event: Event::Close,
+                cause: Cause::Exit(_),
+            }) => {}
             Err(fault) => {
                 Counters::count(&self.context.counters.faults);
-                tracing::error!("connection {} from {}: {fault}", self.ends.id, self.ends.peer);
+                tracing::error!(
+                    "connection {} from {}: {fault}",
+                    self.ends.id,
+                    self.ends.peer
+                );
             }
         }
     }
@@ -166,7 +189,9 @@ impl<T: Transport> Driver<T> {
     async fn flush_and_linger(mut self, grace: Instant, quiet: Duration) {
         let flushed = timeout_at(grace, async {
             while !self.outbox.is_empty() {
-                let count = poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, self.outbox.front())).await?;
+                let count =
+                    poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, self.outbox.front()))
+                        .await?;
                 self.outbox.advance(count);
             }
             if self.phase.fin_sent {

@@ -79,9 +79,7 @@ impl<T: Transport> Driver<T> {
         // A successor that has had no event yet has nothing to save that its
         // own snapshot does not hold; and it may be bad.
         let (old, snapshot, timers, save_failed) = match self.probation.take() {
-            Some(probation) => {
-                (probation.old, probation.snapshot, probation.timers, None)
-            }
+            Some(probation) => (probation.old, probation.snapshot, probation.timers, None),
             None => {
                 let old = Arc::clone(self.hold.generation());
                 let timers = self.timers.clone();
@@ -95,7 +93,10 @@ impl<T: Transport> Driver<T> {
                 }
             }
         };
-        match self.begin_successor(&order.generation, snapshot.clone()).await {
+        match self
+            .begin_successor(&order.generation, snapshot.clone())
+            .await
+        {
             Ok(held) => {
                 self.timers = timers.clone();
                 order.tally.migrated();
@@ -139,7 +140,10 @@ impl<T: Transport> Driver<T> {
         snapshot: Option<Vec<u8>>,
     ) -> Result<Effects, Fault> {
         let context = Arc::clone(&self.context);
-        let mut successor = context.runtime.instantiate(&generation.code, Some(self.ends)).await?;
+        let mut successor = context
+            .runtime
+            .instantiate(&generation.code, Some(self.ends))
+            .await?;
         std::mem::swap(&mut self.instance, &mut successor);
         self.set_window();
         std::mem::swap(&mut self.instance, &mut successor);

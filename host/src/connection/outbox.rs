@@ -32,7 +32,11 @@ impl Outbox {
             return;
         };
         self.len += rest.len();
-        if let Some(last) = self.chunks.back_mut().filter(|last| last.len() + rest.len() <= CHUNK) {
+        if let Some(last) = self
+            .chunks
+            .back_mut()
+            .filter(|last| last.len() + rest.len() <= CHUNK)
+        {
             last.extend_from_slice(rest);
         } else if self.chunks.is_empty() {
             self.sent = from;
@@ -46,7 +50,10 @@ impl Outbox {
 
     /// The bytes to send next; empty only if nothing waits.
     pub fn front(&self) -> &[u8] {
-        self.chunks.front().and_then(|chunk| chunk.get(self.sent..)).unwrap_or_default()
+        self.chunks
+            .front()
+            .and_then(|chunk| chunk.get(self.sent..))
+            .unwrap_or_default()
     }
 
     /// So many of [`Self::front`] have been sent.

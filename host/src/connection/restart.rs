@@ -43,7 +43,9 @@ impl Recovery {
 impl<T: Transport> Driver<T> {
     /// An event has succeeded: take a snapshot if it is time.
     pub(super) async fn keep_snapshot(&mut self) -> Result<(), Ending> {
-        let Some(recovery) = &mut self.recovery else { return Ok(()) };
+        let Some(recovery) = &mut self.recovery else {
+            return Ok(());
+        };
         recovery.events += 1;
         if recovery.events < self.context.limits.snapshot_every {
             return Ok(());
@@ -66,7 +68,9 @@ impl<T: Transport> Driver<T> {
     /// The instance died. Put a fresh one in its place if that is wanted, can
     /// be done, and was not done too often.
     pub(super) async fn survive(&mut self, fault: Fault) -> Result<(), Ending> {
-        let Some(recovery) = &mut self.recovery else { return Err(Ending::Fault(fault)) };
+        let Some(recovery) = &mut self.recovery else {
+            return Err(Ending::Fault(fault));
+        };
         if matches!(fault.cause, Cause::Exit(_)) {
             return Err(Ending::Fault(fault));
         }

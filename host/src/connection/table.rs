@@ -60,7 +60,10 @@ pub struct Table {
 }
 
 impl Table {
-    #[expect(clippy::indexing_slicing, reason = "the index is taken modulo the length")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the index is taken modulo the length"
+    )]
     fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Arc<Handle>>> {
         &self.shards[(id % SHARDS as u64) as usize]
     }
@@ -68,7 +71,9 @@ impl Table {
     /// Enter a connection; it leaves when the entry is dropped.
     pub fn enter(self: &Arc<Self>, handle: Arc<Handle>) -> Entry {
         self.open.fetch_add(1, Ordering::AcqRel);
-        self.shard(handle.ends.id).lock().insert(handle.ends.id, Arc::clone(&handle));
+        self.shard(handle.ends.id)
+            .lock()
+            .insert(handle.ends.id, Arc::clone(&handle));
         Entry {
             table: Arc::clone(self),
             handle,
@@ -85,7 +90,10 @@ impl Table {
 
     /// All connections that are open now.
     pub fn all(&self) -> Vec<Arc<Handle>> {
-        self.shards.iter().flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>()).collect()
+        self.shards
+            .iter()
+            .flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     pub fn wake_all(&self) {
@@ -111,7 +119,10 @@ impl Drop for Entry {
     fn drop(&mut self) {
         // Whoever waits for this connection to settle need not wait longer.
         self.handle.settle(u64::MAX);
-        self.table.shard(self.handle.ends.id).lock().remove(&self.handle.ends.id);
+        self.table
+            .shard(self.handle.ends.id)
+            .lock()
+            .remove(&self.handle.ends.id);
         self.table.open.fetch_sub(1, Ordering::AcqRel);
         self.table.gone.notify_waiters();
     }

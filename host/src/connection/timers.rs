@@ -44,7 +44,12 @@ impl Timers {
 
     /// Take the timer that has been due the longest, if any is.
     pub fn due(&mut self, now: Instant) -> Option<u32> {
-        let (at, due) = self.0.iter().enumerate().map(|(at, (_, due))| (at, *due)).min_by_key(|(_, due)| *due)?;
+        let (at, due) = self
+            .0
+            .iter()
+            .enumerate()
+            .map(|(at, (_, due))| (at, *due))
+            .min_by_key(|(_, due)| *due)?;
         (due <= now).then(|| self.0.swap_remove(at).0)
     }
 }

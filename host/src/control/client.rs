@@ -59,7 +59,9 @@ pub fn ask(socket: Option<&Path>, request: &Request, body: &[u8]) -> Result<Valu
 fn talk(mut stream: UnixStream, request: &Request, body: &[u8]) -> io::Result<Value> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    let sent = stream.write_all(&line).and_then(|()| stream.write_all(body));
+    let sent = stream
+        .write_all(&line)
+        .and_then(|()| stream.write_all(body));
     // A server that refuses early closes its end; its answer says why.
     let mut answer = String::new();
     let read = BufReader::new(&mut stream).read_line(&mut answer);

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 /// Why no server is found.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
-    #[error("no hotsocket server of yours is running; start one with `hotsocket`, or name its socket with --control")]
+    #[error(
+        "no hotsocket server of yours is running; start one with `hotsocket`, or name its socket with --control"
+    )]
     None,
     #[error("several hotsocket servers are running; say which with --control: {}", .0.join(", "))]
     Several(Vec<String>),
@@ -65,7 +67,10 @@ pub fn find() -> Result<PathBuf, PlaceError> {
         0 => Err(PlaceError::None),
         1 => found.pop().ok_or(PlaceError::None),
         _ => Err(PlaceError::Several(
-            found.iter().map(|path| path.display().to_string()).collect(),
+            found
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
         )),
     }
 }
@@ -79,7 +84,10 @@ fn running() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sock"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "sock")
+        })
         .filter(|path| match UnixStream::connect(path) {
             Ok(_) => true,
             Err(error) => {

@@ -49,7 +49,8 @@ impl ControlSocket {
                 path.display()
             )
         };
-        let left_behind = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+        let left_behind =
+            fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
         if left_behind {
             match std::os::unix::net::UnixStream::connect(path) {
                 Ok(_) => return Err(failed("a running server has it".to_owned())),
@@ -80,7 +81,9 @@ impl ControlSocket {
     pub async fn serve(self, subject: Arc<impl Subject>) {
         let places = Arc::new(Semaphore::new(MAX_CLIENTS));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let subject = Arc::clone(&subject);
@@ -133,7 +136,10 @@ async fn converse(mut stream: UnixStream, subject: &impl Subject) {
     .await;
 }
 
-async fn receive(stream: &mut UnixStream, subject: &impl Subject) -> Result<(Request, Vec<u8>), String> {
+async fn receive(
+    stream: &mut UnixStream,
+    subject: &impl Subject,
+) -> Result<(Request, Vec<u8>), String> {
     // Others are kept out by the file's mode already; this also holds where
     // the socket was put into a directory of somebody else's.
     let caller = stream.peer_cred().map_err(|error| error.to_string())?.uid();
@@ -153,9 +159,15 @@ async fn receive(stream: &mut UnixStream, subject: &impl Subject) -> Result<(Req
     if let Request::Swap { length, .. } = &request {
         let max = subject.max_component();
         if usize::try_from(*length).map_or(true, |length| length > max) {
-            return Err(format!("a component of {length} bytes is too large; at most {max} are taken (--max-component)"));
+            return Err(format!(
+                "a component of {length} bytes is too large; at most {max} are taken (--max-component)"
+            ));
         }
-        let read = reader.take(*length).read_to_end(&mut body).await.map_err(|error| error.to_string())?;
+        let read = reader
+            .take(*length)
+            .read_to_end(&mut body)
+            .await
+            .map_err(|error| error.to_string())?;
         if read as u64 != *length {
             return Err(format!("only {read} of {length} bytes came"));
         }
@@ -173,14 +185,18 @@ async fn carry_out(request: Request, body: Vec<u8>, subject: &impl Subject) -> A
         Request::Swap { name, policy, .. } => match parse(policy) {
             Ok(policy) => {
                 let swapped = registry.swap(body, Source::Sent(name), policy).await;
-                swapped.map(Answer::Swap).map_err(|error| not_swapped(registry, &error))
+                swapped
+                    .map(Answer::Swap)
+                    .map_err(|error| not_swapped(registry, &error))
             }
             Err(error) => Err(error),
         },
         Request::Rollback { policy } => match parse(policy) {
             Ok(policy) => {
                 let swapped = registry.roll_back(policy).await;
-                swapped.map(Answer::Rollback).map_err(|error| not_swapped(registry, &error))
+                swapped
+                    .map(Answer::Rollback)
+                    .map_err(|error| not_swapped(registry, &error))
             }
             Err(error) => Err(error),
         },

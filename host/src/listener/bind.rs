@@ -66,7 +66,11 @@ pub fn bind(address: SocketAddr, options: SocketOptions) -> Result<TcpListener, 
 }
 
 fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // A server that was stopped a moment ago must be able to start again.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {

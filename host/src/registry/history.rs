@@ -71,14 +71,19 @@ impl History {
     }
 
     fn find(&mut self, generation: u64) -> Option<&mut Entry> {
-        self.0.iter_mut().find(|entry| entry.record.generation == generation)
+        self.0
+            .iter_mut()
+            .find(|entry| entry.record.generation == generation)
     }
 
     pub fn records(&self) -> Vec<Record> {
         self.0
             .iter()
             .map(|entry| {
-                let count = entry.order.as_ref().map_or_else(Count::default, |order| order.tally.count());
+                let count = entry
+                    .order
+                    .as_ref()
+                    .map_or_else(Count::default, |order| order.tally.count());
                 Record {
                     migrated: count.migrated,
                     failed: count.failed,

@@ -127,7 +127,8 @@ impl Shelf {
             !goes
         });
         let kept = &self.kept;
-        self.trail.retain(|trail| kept.iter().any(|kept| kept.number == trail.number));
+        self.trail
+            .retain(|trail| kept.iter().any(|kept| kept.number == trail.number));
         generation
     }
 

@@ -42,7 +42,9 @@ impl FromStr for Policy {
             None if text == "close" => Ok(Policy::Close),
             None if text == "new-only" => Ok(Policy::NewOnly),
             Some(("drain", time)) => crate::duration::parse(time).map(Policy::Drain),
-            _ => Err(format!("{text:?} is none of migrate, drain, drain=30s, close, new-only")),
+            _ => Err(format!(
+                "{text:?} is none of migrate, drain, drain=30s, close, new-only"
+            )),
         }
     }
 }
@@ -245,7 +247,9 @@ impl Orders {
     /// code and asks again after its next event.
     pub fn may_migrate(&self) -> bool {
         self.pace
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| (left > 0).then_some(left - 1))
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                (left > 0).then_some(left - 1)
+            })
             .is_ok()
     }
 

@@ -43,7 +43,10 @@ pub struct Report {
 impl Report {
     /// What happened, in a sentence.
     pub fn told(&self) -> String {
-        let generation = format!("generation {} is {} ({:.12})", self.generation, self.guest, self.sha256);
+        let generation = format!(
+            "generation {} is {} ({:.12})",
+            self.generation, self.guest, self.sha256
+        );
         let mut told = match self.outcome {
             Outcome::Unchanged => return format!("unchanged: {generation} already"),
             Outcome::Swapped => format!("swapped: {generation}"),
@@ -55,13 +58,23 @@ impl Report {
         };
         let counts = [
             (self.count.migrated, "migrated"),
-            (self.count.failed, "stayed with the old code because the new one failed"),
-            (self.count.without_snapshot, "migrated without state because `save` failed"),
+            (
+                self.count.failed,
+                "stayed with the old code because the new one failed",
+            ),
+            (
+                self.count.without_snapshot,
+                "migrated without state because `save` failed",
+            ),
             (self.count.closed, "closed"),
             (self.remaining, "still on other generations"),
         ];
         for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-            let noun = if count == 1 { "connection" } else { "connections" };
+            let noun = if count == 1 {
+                "connection"
+            } else {
+                "connections"
+            };
             told.push_str(&format!("; {count} {noun} {what}"));
         }
         told.push_str(&format!("; {} ms", self.elapsed_ms));

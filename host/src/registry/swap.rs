@@ -14,7 +14,7 @@ use super::orders::{Order, Policy, Tally};
 use super::report::{Outcome, Report};
 use super::{Generation, Registry};
 use crate::connection::Handle;
-use crate::runtime::{Code, Hash, LoadError, Runtime};
+use crate::runtime::{self, Code, Hash, LoadError, Runtime};
 
 /// Migrations let through at once, and then in every beat.
 const BATCH: usize = 16;
@@ -24,8 +24,6 @@ const BEAT: Duration = Duration::from_millis(2);
 /// event's own limits. It migrates all the same, only the answer to the swap
 /// doesn't tell of it.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How much less of a busy processor a compilation gets than what serves.
-const NICENESS: i32 = 5;
 
 /// Why a swap did not happen. Then nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +31,10 @@ pub enum SwapError {
     #[error("{guest} {error}")]
     Load { guest: String, error: LoadError },
     #[error("cannot compile {guest}: {error}")]
-    Thread { guest: String, error: std::io::Error },
+    Thread {
+        guest: String,
+        error: std::io::Error,
+    },
     #[error("there is no generation to go back to")]
     NoPrevious,
 }
@@ -95,7 +96,8 @@ impl Registry {
     pub async fn roll_back(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
         let _turn = self.turn.lock().await;
         let policy = policy.unwrap_or(self.rules.policy);
-        self.go_back(policy, Outcome::RolledBack, "rolled back".to_owned()).await
+        self.go_back(policy, Outcome::RolledBack, "rolled back".to_owned())
+            .await
     }
 
     /// Undo swaps that turn out bad after they were answered. Runs as long as
@@ -115,13 +117,22 @@ impl Registry {
     async fn undo(&self, order: &Order) -> Result<Report, SwapError> {
         let failed = order.tally.count().failed;
         let mut report = self
-            .go_back(Policy::Migrate, Outcome::Undone, format!("undone: {failed} connections failed"))
+            .go_back(
+                Policy::Migrate,
+                Outcome::Undone,
+                format!("undone: {failed} connections failed"),
+            )
             .await?;
         report.count.failed += failed;
         Ok(report)
     }
 
-    async fn go_back(&self, policy: Policy, outcome: Outcome, end: String) -> Result<Report, SwapError> {
+    async fn go_back(
+        &self,
+        policy: Policy,
+        outcome: Outcome,
+        end: String,
+    ) -> Result<Report, SwapError> {
         let begun = Instant::now();
         let target = self.shelf.lock().previous().ok_or(SwapError::NoPrevious)?;
         let previous = self.orders.active();
@@ -158,7 +169,12 @@ impl Registry {
         }
     }
 
-    fn order(&self, generation: Arc<Generation>, policy: Policy, may_be_undone: bool) -> Arc<Order> {
+    fn order(
+        &self,
+        generation: Arc<Generation>,
+        policy: Policy,
+        may_be_undone: bool,
+    ) -> Arc<Order> {
         let limit = self.rules.rollback_after.filter(|_| may_be_undone);
         Arc::new(Order {
             number: self.orders.current().number + 1,
@@ -244,17 +260,14 @@ async fn compile_beside(
     bytes: Vec<u8>,
 ) -> std::io::Result<Result<Code, LoadError>> {
     let (done, result) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("compile".to_owned()).spawn(move || {
-        give_way();
-        // Nobody waits any more when the server is shutting down.
-        let _ = done.send(runtime.compile(&bytes));
-    })?;
-    result.await.map_err(|_| std::io::Error::other("the compiling thread died"))
-}
-
-/// Lower the priority of the calling thread.
-fn give_way() {
-    let thread = rustix::thread::gettid();
-    // Without it the compilation only competes harder.
-    let _ = rustix::process::setpriority_process(Some(thread), NICENESS);
+    std::thread::Builder::new()
+        .name("compile".to_owned())
+        .spawn(move || {
+            runtime::give_way();
+            // Nobody waits any more when the server is shutting down.
+            let _ = done.send(runtime.compile(&bytes));
+        })?;
+    result
+        .await
+        .map_err(|_| std::io::Error::other("the compiling thread died"))
 }

@@ -92,9 +92,15 @@ impl Watched {
                 let active = registry.orders().active().number;
                 return self.complain(match error.kind() {
                     io::ErrorKind::NotFound => {
-                        format!("{} is gone; generation {active} goes on", self.path.display())
+                        format!(
+                            "{} is gone; generation {active} goes on",
+                            self.path.display()
+                        )
                     }
-                    _ => format!("cannot read {}: {error}; generation {active} goes on", self.path.display()),
+                    _ => format!(
+                        "cannot read {}: {error}; generation {active} goes on",
+                        self.path.display()
+                    ),
                 });
             }
         };
@@ -104,7 +110,10 @@ impl Watched {
             return;
         }
         self.considered = Some(hash);
-        match registry.swap(bytes, Source::File(self.path.clone()), None).await {
+        match registry
+            .swap(bytes, Source::File(self.path.clone()), None)
+            .await
+        {
             Ok(report) => {
                 if report.outcome == Outcome::Unchanged && self.complaint.is_some() {
                     tracing::info!("{}", report.told());
@@ -113,9 +122,21 @@ impl Watched {
             }
             Err(error) => {
                 let active = registry.orders().active().number;
-                let unfinished = matches!(&error, SwapError::Load { error: LoadError::Truncated | LoadError::Empty, .. });
-                let hint = if unfinished { "; waiting for the rest" } else { "" };
-                self.complain(format!("not swapped: {error}; generation {active} goes on{hint}"));
+                let unfinished = matches!(
+                    &error,
+                    SwapError::Load {
+                        error: LoadError::Truncated | LoadError::Empty,
+                        ..
+                    }
+                );
+                let hint = if unfinished {
+                    "; waiting for the rest"
+                } else {
+                    ""
+                };
+                self.complain(format!(
+                    "not swapped: {error}; generation {active} goes on{hint}"
+                ));
             }
         }
     }
@@ -172,7 +193,9 @@ impl Bell {
 
     /// Watch every directory in which a change could lead the path elsewhere.
     fn listen_around(&mut self, path: &Path) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         let wanted = directories(path);
         for gone in self.watched.difference(&wanted) {
             let _ = watcher.unwatch(gone);
@@ -181,7 +204,11 @@ impl Bell {
         // watching one twice does no harm.
         self.watched = wanted
             .into_iter()
-            .filter(|directory| watcher.watch(directory, RecursiveMode::NonRecursive).is_ok())
+            .filter(|directory| {
+                watcher
+                    .watch(directory, RecursiveMode::NonRecursive)
+                    .is_ok()
+            })
             .collect();
     }
 }
@@ -209,7 +236,10 @@ fn directories(path: &Path) -> BTreeSet<PathBuf> {
             None => break,
         }
     }
-    found.insert(at.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned));
+    found.insert(
+        at.parent()
+            .map_or_else(|| PathBuf::from("/"), Path::to_owned),
+    );
     found
 }
 

@@ -17,7 +17,14 @@ const IMPORTS: [&str; 3] = [
 ];
 /// What [`HANDLER`] must have.
 const FUNCTIONS: [&str; 8] = [
-    "listening", "open", "data", "drained", "end", "timer", "close", "save",
+    "listening",
+    "open",
+    "data",
+    "drained",
+    "end",
+    "timer",
+    "close",
+    "save",
 ];
 
 /// Why bytes cannot be served. Each message reads on after a file's name.
@@ -48,7 +55,9 @@ pub enum LoadError {
     MissingFunction(&'static str),
     #[error("exports the function `{name}` of {HANDLER} with a wrong type: {detail}")]
     WrongType { name: String, detail: String },
-    #[error("imports {0}, which this server does not have (it has hotsocket:socket@0.1.0 and wasi@0.2)")]
+    #[error(
+        "imports {0}, which this server does not have (it has hotsocket:socket@0.1.0 and wasi@0.2)"
+    )]
     UnknownImport(String),
     #[error("imports something that this server has with another type: {0}")]
     WrongImport(String),
@@ -98,14 +107,22 @@ pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
                 for import in section {
                     let name = import.map_err(invalid)?.name.name;
                     let ty = types.as_ref().component_item_for_import(name);
-                    description.imports.push(interface(types.as_ref(), name, ty.map(|item| item.ty)));
+                    description.imports.push(interface(
+                        types.as_ref(),
+                        name,
+                        ty.map(|item| item.ty),
+                    ));
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
                     let name = export.map_err(invalid)?.name.name;
                     let ty = types.as_ref().component_item_for_export(name);
-                    description.exports.push(interface(types.as_ref(), name, ty.map(|item| item.ty)));
+                    description.exports.push(interface(
+                        types.as_ref(),
+                        name,
+                        ty.map(|item| item.ty),
+                    ));
                 }
             }
             _ => {}
@@ -135,7 +152,10 @@ fn sniff(bytes: &[u8]) -> Result<(), LoadError> {
         });
     }
     match Parser::new(0).parse_all(bytes).next() {
-        Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => Err(LoadError::CoreModule),
+        Some(Ok(Payload::Version {
+            encoding: Encoding::Module,
+            ..
+        })) => Err(LoadError::CoreModule),
         Some(Ok(_)) => Ok(()),
         Some(Err(error)) if bytes.len() >= 8 => Err(invalid(error)),
         _ => Err(LoadError::Truncated),
@@ -197,14 +217,12 @@ impl Description {
         };
         LoadError::NoHandler { found }
     }
-
-    /// Whether any interface of WASI is imported.
-    pub fn imports_wasi(&self) -> bool {
-        self.imports.iter().any(|import| import.name.starts_with("wasi:"))
-    }
 }
 
 fn known(import: &str) -> bool {
     IMPORTS.contains(&import)
-        || (import.starts_with("wasi:") && import.rsplit_once('@').is_some_and(|(_, v)| v.starts_with("0.2.")))
+        || (import.starts_with("wasi:")
+            && import
+                .rsplit_once('@')
+                .is_some_and(|(_, v)| v.starts_with("0.2.")))
 }

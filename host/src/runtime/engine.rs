@@ -42,6 +42,7 @@ pub struct Room {
 /// # Errors
 /// When wasmtime cannot run on this machine at all.
 pub fn build(connections: usize) -> wasmtime::Result<(Engine, Room)> {
+    calm_compiler();
     let wanted = u32::try_from(connections)
         .unwrap_or(u32::MAX)
         .saturating_add(SPARE_INSTANCES);
@@ -65,9 +66,8 @@ pub fn build(connections: usize) -> wasmtime::Result<(Engine, Room)> {
         }
         Err(error) => {
             // No address space for the pool (`ulimit -v`, strict overcommit).
-            let engine = Engine::new(config().allocation_strategy(
-                InstanceAllocationStrategy::OnDemand,
-            ))?;
+            let engine =
+                Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))?;
             warning = Some(format!(
                 "instances are slower to make: no address space for a pool of {instances} \
                  ({}); look at `ulimit -v` and vm.overcommit_memory",
@@ -77,6 +77,25 @@ pub fn build(connections: usize) -> wasmtime::Result<(Engine, Room)> {
             Ok((engine, Room { instances, warning }))
         }
     }
+}
+
+/// How much less of a busy processor a compilation gets than what serves.
+const NICENESS: i32 = 5;
+
+/// Lower the priority of the calling thread to that of compilations.
+pub fn give_way() {
+    let thread = rustix::thread::gettid();
+    // Without it the compilation only competes harder.
+    let _ = rustix::process::setpriority_process(Some(thread), NICENESS);
+}
+
+/// Let the compiler's own threads give way as well. They are made once for the
+/// process; in a second server of the same process they are there already.
+fn calm_compiler() {
+    let _ = rayon::ThreadPoolBuilder::new()
+        .thread_name(|index| format!("compile-{index}"))
+        .start_handler(|_| give_way())
+        .build_global();
 }
 
 fn config() -> Config {

@@ -47,19 +47,28 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     })?;
 
     let mut output = linker.instance("hotsocket:socket/output@0.1.0")?;
-    output.func_wrap("print", |store: StoreContextMut<State>, (line,): (WasmStr,)| {
-        store.data().voice.print(&line.to_str(&store)?);
-        Ok(())
-    })?;
-    output.func_wrap("error", |store: StoreContextMut<State>, (line,): (WasmStr,)| {
-        store.data().voice.error(&line.to_str(&store)?);
-        Ok(())
-    })?;
-    output.func_wrap("panic", |mut store: StoreContextMut<State>, (line,): (WasmStr,)| {
-        let words = cut(&line.to_str(&store)?, MAX_LAST_WORDS).to_owned();
-        store.data_mut().last_words = Some(words);
-        Ok(())
-    })?;
+    output.func_wrap(
+        "print",
+        |store: StoreContextMut<State>, (line,): (WasmStr,)| {
+            store.data().voice.print(&line.to_str(&store)?);
+            Ok(())
+        },
+    )?;
+    output.func_wrap(
+        "error",
+        |store: StoreContextMut<State>, (line,): (WasmStr,)| {
+            store.data().voice.error(&line.to_str(&store)?);
+            Ok(())
+        },
+    )?;
+    output.func_wrap(
+        "panic",
+        |mut store: StoreContextMut<State>, (line,): (WasmStr,)| {
+            let words = cut(&line.to_str(&store)?, MAX_LAST_WORDS).to_owned();
+            store.data_mut().last_words = Some(words);
+            Ok(())
+        },
+    )?;
     Ok(())
 }
 

@@ -93,9 +93,16 @@ impl Instance {
     }
 
     pub async fn listening(&mut self, listeners: &[std::net::SocketAddr]) -> Result<(), Fault> {
-        let listeners: Vec<Address> = listeners.iter().copied().map(super::imports::address).collect();
+        let listeners: Vec<Address> = listeners
+            .iter()
+            .copied()
+            .map(super::imports::address)
+            .collect();
         self.begin();
-        let call = self.guest.hotsocket_socket_handler().call_listening(&mut self.store, &listeners);
+        let call = self
+            .guest
+            .hotsocket_socket_handler()
+            .call_listening(&mut self.store, &listeners);
         let result = metered(call, self.event_timeout).await;
         self.done(Event::Listening, result)
     }
@@ -107,7 +114,10 @@ impl Instance {
             Origin::Restarted(succession) => types::Origin::Restarted(succession.into()),
         };
         self.begin();
-        let call = self.guest.hotsocket_socket_handler().call_open(&mut self.store, &origin);
+        let call = self
+            .guest
+            .hotsocket_socket_handler()
+            .call_open(&mut self.store, &origin);
         let result = metered(call, self.event_timeout).await;
         self.done(Event::Open, result)?.map_err(|reason| Fault {
             event: Event::Open,
@@ -117,28 +127,40 @@ impl Instance {
 
     pub async fn data(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.begin();
-        let call = self.guest.hotsocket_socket_handler().call_data(&mut self.store, bytes);
+        let call = self
+            .guest
+            .hotsocket_socket_handler()
+            .call_data(&mut self.store, bytes);
         let result = metered(call, self.event_timeout).await;
         self.done(Event::Data, result)
     }
 
     pub async fn drained(&mut self) -> Result<(), Fault> {
         self.begin();
-        let call = self.guest.hotsocket_socket_handler().call_drained(&mut self.store);
+        let call = self
+            .guest
+            .hotsocket_socket_handler()
+            .call_drained(&mut self.store);
         let result = metered(call, self.event_timeout).await;
         self.done(Event::Drained, result)
     }
 
     pub async fn end(&mut self) -> Result<(), Fault> {
         self.begin();
-        let call = self.guest.hotsocket_socket_handler().call_end(&mut self.store);
+        let call = self
+            .guest
+            .hotsocket_socket_handler()
+            .call_end(&mut self.store);
         let result = metered(call, self.event_timeout).await;
         self.done(Event::End, result)
     }
 
     pub async fn timer(&mut self, id: u32) -> Result<(), Fault> {
         self.begin();
-        let call = self.guest.hotsocket_socket_handler().call_timer(&mut self.store, id);
+        let call = self
+            .guest
+            .hotsocket_socket_handler()
+            .call_timer(&mut self.store, id);
         let result = metered(call, self.event_timeout).await;
         self.done(Event::Timer, result)
     }
@@ -154,7 +176,10 @@ impl Instance {
             CloseReason::Swapped => types::CloseReason::Swapped,
         };
         self.begin();
-        let call = self.guest.hotsocket_socket_handler().call_close(&mut self.store, &reason);
+        let call = self
+            .guest
+            .hotsocket_socket_handler()
+            .call_close(&mut self.store, &reason);
         let result = metered(call, self.event_timeout).await;
         self.done(Event::Close, result)
     }
@@ -164,7 +189,10 @@ impl Instance {
     pub async fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
         self.begin();
         let muted = std::mem::replace(&mut self.store.data_mut().voice.muted, true);
-        let call = self.guest.hotsocket_socket_handler().call_save(&mut self.store);
+        let call = self
+            .guest
+            .hotsocket_socket_handler()
+            .call_save(&mut self.store);
         let result = metered(call, self.event_timeout).await;
         self.take_effects();
         self.store.data_mut().voice.muted = muted;

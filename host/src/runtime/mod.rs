@@ -8,9 +8,11 @@
 //! - [`instance`]: one instance and its events
 //! - [`imports`], [`state`], [`wasi`]: what a guest finds around it
 //! - [`meter`], [`fault`]: what it may use, and how it ends
+//! - [`cache`]: compiled code on disk
 //! - [`bindings`]: generated from `wit/`
 
 mod bindings;
+mod cache;
 pub mod component;
 mod engine;
 mod fault;
@@ -27,8 +29,9 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
+pub use cache::Place as CachePlace;
 pub use component::LoadError;
-pub use engine::Room;
+pub use engine::{Room, give_way};
 pub use fault::{Cause, Event, Fault};
 pub use instance::{CloseReason, Instance, Origin, Succession};
 pub use state::{Effects, Ends, Window};
@@ -36,6 +39,7 @@ pub use wasi::Grants;
 
 use crate::limits::Limits;
 use crate::output::Output;
+use cache::CodeCache;
 use meter::Meter;
 use state::{Allowance, State, Voice};
 
@@ -52,7 +56,10 @@ impl Hash {
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(64).div_ceil(2);
-        self.0.iter().take(digits).try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0
+            .iter()
+            .take(digits)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -69,6 +76,7 @@ pub struct Code {
 pub struct Runtime {
     engine: Engine,
     linker: Linker<State>,
+    cache: CodeCache,
     limits: Arc<Limits>,
     grants: Arc<Grants>,
     output: Arc<Output>,
@@ -86,6 +94,7 @@ impl Runtime {
         grants: Grants,
         output: Arc<Output>,
         label: bool,
+        cache: &CachePlace,
     ) -> wasmtime::Result<Self> {
         let (engine, room) = engine::build(limits.max_connections)?;
         let mut linker = Linker::new(&engine);
@@ -93,6 +102,7 @@ impl Runtime {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         let ticker = engine::Ticker::start(&engine)?;
         Ok(Runtime {
+            cache: CodeCache::open(cache, &engine),
             engine,
             linker,
             limits,
@@ -126,11 +136,23 @@ impl Runtime {
                 max: self.limits.max_component,
             });
         }
-        let description = component::describe(bytes)?;
-        description.check_world()?;
+        let hash = Hash::of(bytes);
         let told = |error: wasmtime::Error| fault::one_line(&format!("{error:#}"));
-        let component = Component::from_binary(&self.engine, bytes)
-            .map_err(|error| LoadError::Compile(told(error)))?;
+        let component = match self.cache.load(&self.engine, hash) {
+            // Only what has passed the checks below gets into the cache.
+            Some(component) => component,
+            None => {
+                component::describe(bytes)?.check_world()?;
+                let component = Component::from_binary(&self.engine, bytes)
+                    .map_err(|error| LoadError::Compile(told(error)))?;
+                self.cache.store(&component, hash);
+                component
+            }
+        };
+        let imports_wasi = component
+            .component_type()
+            .imports(&self.engine)
+            .any(|(name, _)| name.starts_with("wasi:"));
         let pre = self
             .linker
             .instantiate_pre(&component)
@@ -138,9 +160,9 @@ impl Runtime {
         let pre = bindings::GuestPre::new(pre).map_err(|error| LoadError::Invalid(told(error)))?;
         Ok(Code {
             pre,
-            hash: Hash::of(bytes),
+            hash,
             size: bytes.len(),
-            imports_wasi: description.imports_wasi(),
+            imports_wasi,
         })
     }
 
@@ -151,13 +173,18 @@ impl Runtime {
     /// # Errors
     /// When it cannot be made.
     pub async fn try_out(&self, code: &Code) -> Result<(), LoadError> {
-        self.make(code, None, true).await.map(drop).map_err(|fault| match fault.cause {
-            Cause::Trap { what, .. } if what.contains("type mismatch") => LoadError::WrongType {
-                name: "?".to_owned(),
-                detail: what,
-            },
-            _ => LoadError::Trial(fault.to_string()),
-        })
+        self.make(code, None, true)
+            .await
+            .map(drop)
+            .map_err(|fault| match fault.cause {
+                Cause::Trap { what, .. } if what.contains("type mismatch") => {
+                    LoadError::WrongType {
+                        name: "?".to_owned(),
+                        detail: what,
+                    }
+                }
+                _ => LoadError::Trial(fault.to_string()),
+            })
     }
 
     /// Make an instance for a connection, or for none.

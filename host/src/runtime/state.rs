@@ -126,7 +126,9 @@ impl ResourceLimiter for Allowance {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let used = self.memory_used.saturating_add(desired.saturating_sub(current));
+        let used = self
+            .memory_used
+            .saturating_add(desired.saturating_sub(current));
         let granted = used <= self.memory;
         if granted {
             self.memory_used = used;
@@ -142,7 +144,9 @@ impl ResourceLimiter for Allowance {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let used = self.table_used.saturating_add(desired.saturating_sub(current));
+        let used = self
+            .table_used
+            .saturating_add(desired.saturating_sub(current));
         let granted = used <= self.table;
         if granted {
             self.table_used = used;
