@@ -58,6 +58,12 @@ impl Serve {
         self
     }
 
+    /// Another runtime directory than its own.
+    pub fn runtime_dir(mut self, dir: &Path) -> Self {
+        self.command.env("XDG_RUNTIME_DIR", dir);
+        self
+    }
+
     pub fn listen(mut self, addresses: &[&str]) -> Self {
         self.listen = addresses.iter().map(|&address| address.to_owned()).collect();
         self
