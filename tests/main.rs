@@ -9,20 +9,20 @@
 mod guests;
 mod harness;
 
-// mod clients;
-// mod closing;
+mod clients;
+mod closing;
 mod control;
 mod examples;
-// mod faults;
+mod faults;
 mod files;
-// mod flow;
+mod flow;
 mod input;
 mod inspect;
 mod migration;
 mod node;
 mod prebuilt;
-// mod signals;
-// mod source;
+mod signals;
+mod source;
 mod start;
-// mod vanished;
+mod vanished;
 mod watch;

@@ -7,10 +7,10 @@ mod server;
 mod wait;
 
 pub use client::Client;
-pub use command::{Ran, ask, hotsocket, run};
+pub use command::{Ran, ask, hotsocket, run, run_within};
 pub use lines::Lines;
 pub use server::{Serve, Server, serve};
-pub use wait::{PATIENCE, stalled, wait_for};
+pub use wait::{PATIENCE, stalled, wait_for, wait_within};
 
 use std::path::PathBuf;
 
