@@ -1,0 +1,42 @@
+//! A guest that goes astray in the ways that need an operating system, or a
+//! language: it exits, waits or panics when a client tells it to.
+
+use std::time::Duration;
+
+use hotsocket_guest::{Connection, Handler, export};
+
+#[derive(Default)]
+pub struct Wayward;
+
+impl Handler for Wayward {
+    fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let (order, number) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        match order {
+            "exit" => {
+                conn.write("never sent, as the event has no end");
+                std::process::exit(number.parse().unwrap_or(0));
+            }
+            "sleep" => {
+                std::thread::sleep(Duration::from_millis(number.parse().unwrap_or(0)));
+                conn.write("slept");
+            }
+            "panic" => stumble(number),
+            "environment" => {
+                let names: Vec<_> = std::env::vars().map(|(name, _)| name).collect();
+                let files = std::fs::read_dir("/").is_ok();
+                conn.write(format!("{names:?} {files}"));
+            }
+            _ => {
+                conn.write(bytes);
+            }
+        }
+    }
+}
+
+#[inline(never)]
+fn stumble(over: &str) {
+    panic!("stumbled over {over}\nand fell");
+}
+
+export!(Wayward);

@@ -1,0 +1,77 @@
+//! Programs that run to their end.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{Lines, wait_for};
+
+/// The binary under test.
+pub fn hotsocket() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_hotsocket"))
+}
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Ran {
+    /// 128 and the signal's number, as a shell has it, if one ended it.
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Run a program to its end, which it must reach in time.
+pub fn run(command: &mut Command) -> Ran {
+    use std::os::unix::process::ExitStatusExt;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let stdout = Lines::collect("stdout", child.stdout.take().expect("piped"));
+    let stderr = Lines::collect("stderr", child.stderr.take().expect("piped"));
+    let mut status = None;
+    let in_time = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_for("the end of a program", || {
+            status = child.try_wait().expect("a child");
+            status.is_some()
+        });
+    }));
+    let Some(status) = status else {
+        let _ = child.kill();
+        println!("stdout:\n{}\nstderr:\n{}", stdout.text(), stderr.text());
+        std::panic::resume_unwind(in_time.expect_err("it has no status"));
+    };
+    Ran {
+        code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        stdout: String::from_utf8_lossy(&stdout.whole()).into_owned(),
+        stderr: String::from_utf8_lossy(&stderr.whole()).into_owned(),
+    }
+}
+
+impl Ran {
+    /// It failed with this code and one line on standard error, which is given
+    /// without its `error: `. A panic of the host would show here.
+    #[track_caller]
+    pub fn failure(&self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:?}");
+        let lines: Vec<_> = self.stderr.lines().collect();
+        let [line] = lines.as_slice() else { panic!("one line, not {}:\n{}", lines.len(), self.stderr) };
+        assert_eq!(self.stdout, "");
+        line.strip_prefix("error: ").unwrap_or_else(|| panic!("an error, not {line:?}")).to_owned()
+    }
+
+    /// It succeeded and had nothing to complain about; what it printed.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        assert_eq!(self.stderr, "");
+        self.stdout
+    }
+}
+
+/// The outcome of `hotsocket` with these arguments, for a server that has this
+/// runtime directory.
+pub fn ask(runtime_dir: &Path, args: &[&str]) -> Ran {
+    run(hotsocket().args(args).env("XDG_RUNTIME_DIR", runtime_dir))
+}

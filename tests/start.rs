@@ -1,0 +1,89 @@
+//! From the command to the first connection.
+
+use std::net::SocketAddr;
+
+use crate::harness::{Client, Serve, hotsocket, run};
+
+#[test]
+fn without_a_guest_it_serves_hello() {
+    let server = Serve::nothing().start();
+    let mut client = server.connect();
+    client.ask("x", "Hello World from the server!");
+    client.end();
+    client.expect_rest("");
+    let first = format!("Server listening on port {}", server.port());
+    assert_eq!(server.stop().lines().next(), Some(first.as_str()));
+}
+
+#[test]
+fn serve_may_be_said_or_left_out() {
+    for command in [&["serve"][..], &[]] {
+        let server = Serve::nothing().args(command).start();
+        server.connect().ask("x", "Hello World from the server!");
+    }
+}
+
+#[test]
+fn the_defaults_are_on_the_help_page() {
+    let help = run(hotsocket().args(["serve", "--help"])).success();
+    for part in ["[default: 127.0.0.1:3000]", "[default: migrate]", "[default: the built-in hello]"] {
+        assert!(help.contains(part), "{part}\n{help}");
+    }
+    assert!(run(hotsocket().arg("--version")).success().starts_with("hotsocket "));
+}
+
+#[test]
+fn port_0_takes_a_free_port_and_tells_it() {
+    let (one, other) = (Serve::nothing().start(), Serve::nothing().start());
+    assert_ne!(one.port(), 0);
+    assert_ne!(one.port(), other.port());
+    one.stdout.wait(&format!("Server listening on port {}", one.port()));
+    let ready = one.stderr.wait("ready in ");
+    assert!(ready.contains("serving hello (built in), generation 1 ("), "{ready}");
+    assert_eq!(one.stderr.text().lines().count(), 2);
+}
+
+#[test]
+fn it_listens_on_several_addresses() {
+    let server = Serve::prebuilt("echo").listen(&["127.0.0.1:0", "127.0.0.1:0", "[::1]:0", "localhost:0"]).start();
+    assert_eq!(server.addresses.len(), 4);
+    assert!(server.addresses[2].is_ipv6());
+    for (at, &address) in server.addresses.iter().enumerate() {
+        Client::connect(address).ask(format!("{at}"), format!("{at}"));
+    }
+    let told: Vec<SocketAddr> = server.status()["listeners"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|address| address.as_str()?.parse().ok())
+        .collect();
+    assert_eq!(told, server.addresses);
+    // The guest is told once, of the first one here, as it has one line to say.
+    assert_eq!(server.stdout.count("Server listening"), 1);
+}
+
+#[test]
+fn a_server_that_was_stopped_starts_again_on_its_port() {
+    let first = Serve::prebuilt("echo").start();
+    let address = first.addresses[0].to_string();
+    let mut client = first.connect();
+    client.ask("x", "x");
+    // The server closes first, so its side is the one that lingers in TIME_WAIT.
+    first.stop();
+    let second = Serve::prebuilt("echo").listen(&[&address]).start();
+    second.connect().ask("y", "y");
+}
+
+#[test]
+fn the_log_speaks_json_or_nothing() {
+    let server = Serve::nothing().args(&["--log-format", "json", "--control", "none"]).start();
+    for line in server.stderr.text().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(line["level"], "INFO", "{line}");
+    }
+    assert!(!server.path("hotsocket").exists(), "no control socket was made");
+
+    let silent = Serve::nothing().args(&["--log-level", "off"]).start_when("");
+    silent.stdout.wait("Server listening on port");
+    assert_eq!(silent.stderr.text(), "");
+}
