@@ -8,7 +8,8 @@ use hotsocket::build::{section, sources_of_file};
 use crate::harness::repo;
 
 fn is_fresh(source: &Path, component: &Path) {
-    let bytes = fs::read(component).unwrap_or_else(|error| panic!("{}: {error}", component.display()));
+    let bytes =
+        fs::read(component).unwrap_or_else(|error| panic!("{}: {error}", component.display()));
     let section = section(&bytes).expect("a section that names the sources");
     let sources = sources_of_file(source).expect("the source");
     assert!(
@@ -23,17 +24,28 @@ fn is_fresh(source: &Path, component: &Path) {
 #[test]
 fn examples_are_fresh() {
     let mut examples = 0;
-    for entry in fs::read_dir(repo("guest/examples")).expect("a directory").flatten() {
+    for entry in fs::read_dir(repo("guest/examples"))
+        .expect("a directory")
+        .flatten()
+    {
         let source = entry.path();
         let name = source.file_stem().expect("a name").to_owned();
-        is_fresh(&source, &repo("guest/prebuilt").join(name).with_extension("wasm"));
+        is_fresh(
+            &source,
+            &repo("guest/prebuilt").join(name).with_extension("wasm"),
+        );
         examples += 1;
     }
-    let prebuilt = fs::read_dir(repo("guest/prebuilt")).expect("a directory").count();
+    let prebuilt = fs::read_dir(repo("guest/prebuilt"))
+        .expect("a directory")
+        .count();
     assert_eq!(examples, prebuilt, "each component has a source");
 }
 
 #[test]
 fn guests_of_the_tests_are_fresh() {
-    is_fresh(&repo("tests/guests/wayward.rs"), &repo("tests/guests/wayward.wasm"));
+    is_fresh(
+        &repo("tests/guests/wayward.rs"),
+        &repo("tests/guests/wayward.wasm"),
+    );
 }

@@ -26,10 +26,18 @@ fn serve_may_be_said_or_left_out() {
 #[test]
 fn the_defaults_are_on_the_help_page() {
     let help = run(hotsocket().args(["serve", "--help"])).success();
-    for part in ["[default: 127.0.0.1:3000]", "[default: migrate]", "[default: the built-in hello]"] {
+    for part in [
+        "[default: 127.0.0.1:3000]",
+        "[default: migrate]",
+        "[default: the built-in hello]",
+    ] {
         assert!(help.contains(part), "{part}\n{help}");
     }
-    assert!(run(hotsocket().arg("--version")).success().starts_with("hotsocket "));
+    assert!(
+        run(hotsocket().arg("--version"))
+            .success()
+            .starts_with("hotsocket ")
+    );
 }
 
 #[test]
@@ -37,15 +45,21 @@ fn port_0_takes_a_free_port_and_tells_it() {
     let (one, other) = (Serve::nothing().start(), Serve::nothing().start());
     assert_ne!(one.port(), 0);
     assert_ne!(one.port(), other.port());
-    one.stdout.wait(&format!("Server listening on port {}", one.port()));
+    one.stdout
+        .wait(&format!("Server listening on port {}", one.port()));
     let ready = one.stderr.wait("ready in ");
-    assert!(ready.contains("serving hello (built in), generation 1 ("), "{ready}");
+    assert!(
+        ready.contains("serving hello (built in), generation 1 ("),
+        "{ready}"
+    );
     assert_eq!(one.stderr.text().lines().count(), 2);
 }
 
 #[test]
 fn it_listens_on_several_addresses() {
-    let server = Serve::prebuilt("echo").listen(&["127.0.0.1:0", "127.0.0.1:0", "[::1]:0", "localhost:0"]).start();
+    let server = Serve::prebuilt("echo")
+        .listen(&["127.0.0.1:0", "127.0.0.1:0", "[::1]:0", "localhost:0"])
+        .start();
     assert_eq!(server.addresses.len(), 4);
     assert!(server.addresses[2].is_ipv6());
     for (at, &address) in server.addresses.iter().enumerate() {
@@ -76,14 +90,21 @@ fn a_server_that_was_stopped_starts_again_on_its_port() {
 
 #[test]
 fn the_log_speaks_json_or_nothing() {
-    let server = Serve::nothing().args(&["--log-format", "json", "--control", "none"]).start();
+    let server = Serve::nothing()
+        .args(&["--log-format", "json", "--control", "none"])
+        .start();
     for line in server.stderr.text().lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(line["level"], "INFO", "{line}");
     }
-    assert!(!server.path("hotsocket").exists(), "no control socket was made");
+    assert!(
+        !server.path("hotsocket").exists(),
+        "no control socket was made"
+    );
 
-    let silent = Serve::nothing().args(&["--log-level", "off"]).start_when("");
+    let silent = Serve::nothing()
+        .args(&["--log-level", "off"])
+        .start_when("");
     silent.stdout.wait("Server listening on port");
     assert_eq!(silent.stderr.text(), "");
 }

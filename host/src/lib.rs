@@ -14,6 +14,7 @@
 //! - [`cli`]: the command line
 //! - [`build`]: guests from source
 //! - [`limits`]: every limit and its default
+//! - [`reached`]: which of them were reached
 //! - [`output`], [`log`]: what is printed
 
 pub mod build;
@@ -26,6 +27,7 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod output;
+pub mod reached;
 pub mod registry;
 pub mod runtime;
 pub mod server;

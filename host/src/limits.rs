@@ -23,12 +23,20 @@ pub struct Limits {
     pub max_snapshot: usize,
     /// Longest guest line in bytes; the rest of a longer one is cut.
     pub max_line: usize,
+    /// Lines that one instance may print in a second; more are dropped.
+    pub max_lines: u32,
+    /// Stack of one guest, in bytes; deeper recursion traps.
+    pub max_stack: usize,
     /// Timers that one connection may have set at once.
     pub max_timers: usize,
     /// Largest component, in bytes.
     pub max_component: usize,
+    /// How long a component may take to compile.
+    pub compile_timeout: Duration,
     /// Connections open at once.
     pub max_connections: usize,
+    /// What happens to connections beyond that.
+    pub when_full: WhenFull,
     /// Connections open at once from one peer address.
     pub max_per_peer: Option<usize>,
     /// How long a peer may take nothing of what waits for it.
@@ -50,6 +58,16 @@ pub struct Limits {
     /// How long a connection that the guest has ended may wait for the next
     /// bytes or the FIN of its peer.
     pub half_close_timeout: Duration,
+}
+
+/// What happens to connections beyond the limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WhenFull {
+    /// They wait in the kernel until others have closed.
+    #[default]
+    Wait,
+    /// They are reset.
+    Refuse,
 }
 
 /// What becomes of a connection whose instance has died.
@@ -79,9 +97,13 @@ impl Default for Limits {
             max_queue: 8 << 20,
             max_snapshot: 1 << 20,
             max_line: 64 * 1024,
+            max_lines: 100_000,
+            max_stack: 512 << 10,
             max_timers: 64,
             max_component: 256 << 20,
+            compile_timeout: Duration::from_secs(60),
             max_connections: 10_000,
+            when_full: WhenFull::Wait,
             max_per_peer: None,
             write_timeout: Duration::from_secs(30),
             idle_timeout: None,

@@ -5,7 +5,8 @@
 //! each stream has a bounded buffer, and lines that do not fit are dropped and
 //! counted. A line is never torn.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -25,6 +26,8 @@ pub struct Output {
 /// One stream: a buffer that any thread appends to and one thread writes out.
 struct Stream {
     shared: Arc<Shared>,
+    /// A person reads it, whose terminal obeys what it is told.
+    terminal: bool,
 }
 
 #[derive(Default)]
@@ -50,33 +53,33 @@ impl Output {
     /// # Errors
     /// When the system refuses a thread.
     pub fn start() -> io::Result<Arc<Self>> {
-        Self::to(io::stdout(), io::stderr())
+        let terminals = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        Self::to(io::stdout(), io::stderr(), terminals)
     }
 
-    /// Write to these instead.
+    /// Write to these instead, of which so many are terminals.
     ///
     /// # Errors
     /// When the system refuses a thread.
     pub fn to(
         stdout: impl Write + Send + 'static,
         stderr: impl Write + Send + 'static,
+        terminals: (bool, bool),
     ) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Output {
-            stdout: Stream::start("stdout", stdout)?,
-            stderr: Stream::start("stderr", stderr)?,
+            stdout: Stream::start("stdout", stdout, terminals.0)?,
+            stderr: Stream::start("stderr", stderr, terminals.1)?,
         }))
     }
 
     /// A guest's line for standard output.
-    pub fn guest_line(&self, label: Option<&str>, line: &str) {
-        self.stdout
-            .put(&[label.unwrap_or("").as_bytes(), line.as_bytes(), b"\n"]);
+    pub fn guest_line(&self, label: Option<&str>, line: &[u8]) {
+        self.stdout.line(label.unwrap_or(""), line);
     }
 
     /// A guest's line for standard error.
-    pub fn guest_error(&self, label: Option<&str>, line: &str) {
-        self.stderr
-            .put(&[label.unwrap_or("").as_bytes(), line.as_bytes(), b"\n"]);
+    pub fn guest_error(&self, label: Option<&str>, line: &[u8]) {
+        self.stderr.line(label.unwrap_or(""), line);
     }
 
     /// A line of the host's log, with its newline.
@@ -98,13 +101,23 @@ impl Output {
 }
 
 impl Stream {
-    fn start(name: &str, target: impl Write + Send + 'static) -> io::Result<Self> {
+    fn start(name: &str, target: impl Write + Send + 'static, terminal: bool) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let writer = Arc::clone(&shared);
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || writer.write_out(target))?;
-        Ok(Stream { shared })
+        Ok(Stream { shared, terminal })
+    }
+
+    /// A guest's line: as it is, or harmless if it goes to a terminal.
+    fn line(&self, label: &str, line: &[u8]) {
+        if self.terminal {
+            let line = harmless(line);
+            self.put(&[label.as_bytes(), line.as_bytes(), b"\n"]);
+        } else {
+            self.put(&[label.as_bytes(), line, b"\n"]);
+        }
     }
 
     fn put(&self, parts: &[&[u8]]) {
@@ -166,5 +179,99 @@ impl Shared {
                 return;
             }
         }
+    }
+}
+
+/// Text in which nothing moves the cursor, changes colours or rings: control
+/// characters are shown as `\x1b` and the like. Line breaks and tabs stay.
+fn harmless(line: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(line);
+    let wild = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(wild) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\r' => {}
+            c if wild(c) => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// A reader that lets nothing through until it is told to.
+    struct Stuck(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stuck_reader_costs_lines_not_time() {
+        let (go, stuck) = mpsc::sync_channel(1);
+        let got = Arc::<Mutex<Vec<u8>>>::default();
+        let target = Stuck(stuck, Arc::clone(&got));
+        let output = Output::to(target, io::sink(), (false, false)).expect("threads");
+        let line = vec![b'x'; 1 << 20];
+        for _ in 0..20 {
+            output.guest_line(None, &line);
+        }
+        assert!(output.dropped() >= 12, "{}", output.dropped());
+        drop(go);
+        output.flush(Duration::from_secs(20));
+        let got = got.lock();
+        assert!(
+            got.split(|byte| *byte == b'\n')
+                .all(|line| line.is_empty() || line.len() == 1 << 20)
+        );
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_matter() {
+        let output = Output::to(Closed, io::sink(), (false, false)).expect("threads");
+        output.guest_line(None, b"first");
+        output.flush(Duration::from_secs(20));
+        output.guest_line(None, b"second");
+        assert_eq!(output.dropped(), 1);
+    }
+
+    #[test]
+    fn a_terminal_is_not_steered() {
+        assert_eq!(
+            harmless(b"plain \xe2\x82\xac\ttext\n x"),
+            "plain \u{20ac}\ttext\n x"
+        );
+        assert_eq!(
+            harmless(b"\x1b[2Jgone\x07 \xff\r"),
+            "\\x1b[2Jgone\\x07 \u{fffd}"
+        );
+        assert_eq!(harmless("\u{9b}31m".as_bytes()), "\\x9b31m");
     }
 }

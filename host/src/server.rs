@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::connection::{Context, Counters, Table, Transport};
@@ -21,6 +21,7 @@ use crate::control::server::{ControlSocket, Subject};
 use crate::limits::Limits;
 use crate::listener::{self, BindError, SocketOptions};
 use crate::output::Output;
+use crate::reached::Complaint;
 use crate::registry::{self, Registry, Rules, Source};
 use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime};
 
@@ -177,12 +178,16 @@ impl Server {
             source,
             options.rules,
         ));
+        let places = Arc::new(Semaphore::new(limits.max_connections));
         let context = Arc::new(Context {
             runtime,
             orders: Arc::clone(registry.orders()),
             table,
             limits,
             counters: Counters::default(),
+            places,
+            no_room: Complaint::default(),
+            crowded: Complaint::default(),
         });
         let mut server = Server {
             context,
@@ -336,6 +341,7 @@ impl Subject for Desk {
     fn status(&self) -> Status {
         let active = self.registry.orders().active();
         let counters = &self.context.counters;
+        let reached = &self.context.runtime.reached;
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -365,6 +371,10 @@ impl Subject for Desk {
                     connections: generation.connections(),
                     age_s: generation.accepted.elapsed().map_or(0, |age| age.as_secs()),
                 })
+                .collect(),
+            limits_reached: reached
+                .all()
+                .map(|(name, count)| (name.to_owned(), count))
                 .collect(),
             dropped_lines: self.context.runtime.dropped_lines(),
         }

@@ -47,7 +47,10 @@ impl Guest {
     /// What an exported function does. See `template.wat` for what is there to
     /// be called.
     pub fn body(mut self, function: &'static str, body: &str) -> Self {
-        assert!(BODIES.iter().any(|(name, _)| *name == function), "no function {function}");
+        assert!(
+            BODIES.iter().any(|(name, _)| *name == function),
+            "no function {function}"
+        );
         self.bodies.insert(function, body.to_owned());
         self
     }
@@ -67,7 +70,10 @@ impl Guest {
         let mut text = TEMPLATE.to_owned();
         for (function, default) in BODIES {
             let body = self.bodies.get(function).map_or(default, String::as_str);
-            text = text.replace(&format!(";; body of {function}"), &placed(body, &mut strings));
+            text = text.replace(
+                &format!(";; body of {function}"),
+                &placed(body, &mut strings),
+            );
         }
         let escaped: String = strings.iter().map(|byte| format!("\\{byte:02x}")).collect();
         text = text.replace("STRINGS", &escaped);

@@ -61,7 +61,7 @@
   (alias core export $heap "realloc" (core func $realloc))
 
   (core func $write (canon lower (func $the-connection "write") (memory $memory) (realloc $realloc)))
-  (core func $end (canon lower (func $the-connection "end")))
+  (core func $finish (canon lower (func $the-connection "end")))
   (core func $abort (canon lower (func $the-connection "abort")))
   (core func $hold-open (canon lower (func $the-connection "hold-open")))
   (core func $set-timer (canon lower (func $the-connection "set-timer")))
@@ -151,7 +151,7 @@
     (with "heap" (instance $heap))
     (with "host" (instance
       (export "write" (func $write))
-      (export "end" (func $end))
+      (export "end" (func $finish))
       (export "abort" (func $abort))
       (export "hold-open" (func $hold-open))
       (export "set-timer" (func $set-timer))

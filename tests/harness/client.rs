@@ -15,14 +15,20 @@ pub struct Client {
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the server accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a write timeout");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a read timeout");
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("a write timeout");
         stream.set_nodelay(true).expect("no delay");
         Client { stream }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).expect("the server takes it");
+        self.stream
+            .write_all(bytes.as_ref())
+            .expect("the server takes it");
     }
 
     /// Read exactly so many bytes.
@@ -43,7 +49,12 @@ impl Client {
     pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
         let expected = expected.as_ref();
         let got = self.read(expected.len());
-        assert!(got == expected, "read {:?}, not {:?}", told(&got), told(expected));
+        assert!(
+            got == expected,
+            "read {:?}, not {:?}",
+            told(&got),
+            told(expected)
+        );
     }
 
     /// Send this, and read that.
@@ -71,7 +82,12 @@ impl Client {
     pub fn expect_rest(&mut self, expected: impl AsRef<[u8]>) {
         let got = self.rest().expect("FIN, not RST");
         let expected = expected.as_ref();
-        assert!(got == expected, "read {:?}, not {:?}", told(&got), told(expected));
+        assert!(
+            got == expected,
+            "read {:?}, not {:?}",
+            told(&got),
+            told(expected)
+        );
     }
 
     /// The server closes, in whichever way.
@@ -90,13 +106,19 @@ impl Client {
 
     /// Reset the connection.
     pub fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
+        SockRef::from(&self.stream)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .expect("linger");
     }
 }
 
 /// Bytes for a message: text, and not all of a long one.
 fn told(bytes: &[u8]) -> String {
     let shown = bytes.get(..200).unwrap_or(bytes);
-    let more = if shown.len() < bytes.len() { format!("… ({} bytes)", bytes.len()) } else { String::new() };
+    let more = if shown.len() < bytes.len() {
+        format!("… ({} bytes)", bytes.len())
+    } else {
+        String::new()
+    };
     String::from_utf8_lossy(shown).into_owned() + &more
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use super::{Lines, wait_for};
+use super::{Lines, PATIENCE, wait_within};
 
 /// The binary under test.
 pub fn hotsocket() -> Command {
@@ -19,8 +20,13 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// Run a program to its end, which it must reach in time.
+/// Run a program to its end.
 pub fn run(command: &mut Command) -> Ran {
+    run_within(PATIENCE, command)
+}
+
+/// Run a program to its end, which it must reach in this time.
+pub fn run_within(time: Duration, command: &mut Command) -> Ran {
     use std::os::unix::process::ExitStatusExt;
     let mut child = command
         .stdin(Stdio::null())
@@ -31,19 +37,22 @@ pub fn run(command: &mut Command) -> Ran {
     let stdout = Lines::collect("stdout", child.stdout.take().expect("piped"));
     let stderr = Lines::collect("stderr", child.stderr.take().expect("piped"));
     let mut status = None;
-    let in_time = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        wait_for("the end of a program", || {
-            status = child.try_wait().expect("a child");
-            status.is_some()
-        });
-    }));
-    let Some(status) = status else {
+    let ended = wait_within(time, || {
+        status = child.try_wait().expect("a child");
+        status.is_some()
+    });
+    let Some(status) = status.filter(|_| ended) else {
         let _ = child.kill();
-        println!("stdout:\n{}\nstderr:\n{}", stdout.text(), stderr.text());
-        std::panic::resume_unwind(in_time.expect_err("it has no status"));
+        panic!(
+            "it has no end; stdout:\n{}\nstderr:\n{}",
+            stdout.text(),
+            stderr.text()
+        );
     };
     Ran {
-        code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        code: status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         stdout: String::from_utf8_lossy(&stdout.whole()).into_owned(),
         stderr: String::from_utf8_lossy(&stderr.whole()).into_owned(),
     }
@@ -56,9 +65,13 @@ impl Ran {
     pub fn failure(&self, code: i32) -> String {
         assert_eq!(self.code, code, "{self:?}");
         let lines: Vec<_> = self.stderr.lines().collect();
-        let [line] = lines.as_slice() else { panic!("one line, not {}:\n{}", lines.len(), self.stderr) };
+        let [line] = lines.as_slice() else {
+            panic!("one line, not {}:\n{}", lines.len(), self.stderr)
+        };
         assert_eq!(self.stdout, "");
-        line.strip_prefix("error: ").unwrap_or_else(|| panic!("an error, not {line:?}")).to_owned()
+        line.strip_prefix("error: ")
+            .unwrap_or_else(|| panic!("an error, not {line:?}"))
+            .to_owned()
     }
 
     /// It succeeded and had nothing to complain about; what it printed.

@@ -22,7 +22,10 @@ struct Collected {
 impl Lines {
     pub fn collect(name: &'static str, mut stream: impl Read + Send + 'static) -> Self {
         let collected = Arc::<Mutex<Collected>>::default();
-        let lines = Lines { name, collected: Arc::clone(&collected) };
+        let lines = Lines {
+            name,
+            collected: Arc::clone(&collected),
+        };
         thread::spawn(move || {
             let mut buffer = [0; 8192];
             loop {
@@ -40,7 +43,11 @@ impl Lines {
 
     /// Everything so far.
     pub fn bytes(&self) -> Vec<u8> {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner).bytes.clone()
+        self.collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .bytes
+            .clone()
     }
 
     pub fn text(&self) -> String {
@@ -50,14 +57,20 @@ impl Lines {
     /// Wait until the process has closed the stream, and give all of it.
     pub fn whole(&self) -> Vec<u8> {
         wait_for("the end of a stream", || {
-            self.collected.lock().unwrap_or_else(PoisonError::into_inner).ended
+            self.collected
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .ended
         });
         self.bytes()
     }
 
     /// How many lines have this in them.
     pub fn count(&self, part: &str) -> usize {
-        self.text().lines().filter(|line| line.contains(part)).count()
+        self.text()
+            .lines()
+            .filter(|line| line.contains(part))
+            .count()
     }
 
     /// Wait for a line with this in it, and give it.
@@ -67,7 +80,10 @@ impl Lines {
             let text = self.text();
             // The last line may be half of one.
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            found = whole.lines().find(|line| line.contains(part)).map(str::to_owned);
+            found = whole
+                .lines()
+                .find(|line| line.contains(part))
+                .map(str::to_owned);
             found.is_some()
         });
         found.unwrap_or_default()
@@ -75,6 +91,8 @@ impl Lines {
 
     /// Wait until so many lines have this in them.
     pub fn wait_count(&self, part: &str, count: usize) {
-        wait_for(&format!("{count} times {part:?} on {}", self.name), || self.count(part) >= count);
+        wait_for(&format!("{count} times {part:?} on {}", self.name), || {
+            self.count(part) >= count
+        });
     }
 }

@@ -7,16 +7,18 @@ mod server;
 mod wait;
 
 pub use client::Client;
-pub use command::{Ran, ask, hotsocket, run};
+pub use command::{Ran, ask, hotsocket, run, run_within};
 pub use lines::Lines;
 pub use server::{Serve, Server, serve};
-pub use wait::{PATIENCE, stalled, wait_for};
+pub use wait::{PATIENCE, stalled, wait_for, wait_within};
 
 use std::path::PathBuf;
 
 /// A file of the repository.
 pub fn repo(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(path)
 }
 
 /// One of the guests that come with the project.
@@ -29,7 +31,10 @@ pub fn prebuilt(name: &str) -> PathBuf {
 pub fn skip(test: &str, lacking: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {lacking}");
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI must have it: {lacking}");
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "CI must have it: {lacking}"
+    );
 }
 
 /// Whether a program can be run here.

@@ -34,8 +34,14 @@ impl Serve {
     pub fn nothing() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let mut command = hotsocket();
-        command.current_dir(dir.path()).env("XDG_RUNTIME_DIR", dir.path());
-        Serve { command, dir, listen: vec!["127.0.0.1:0".to_owned()] }
+        command
+            .current_dir(dir.path())
+            .env("XDG_RUNTIME_DIR", dir.path());
+        Serve {
+            command,
+            dir,
+            listen: vec!["127.0.0.1:0".to_owned()],
+        }
     }
 
     /// One of the guests that come with the project.
@@ -58,8 +64,17 @@ impl Serve {
         self
     }
 
+    /// Another runtime directory than its own.
+    pub fn runtime_dir(mut self, dir: &Path) -> Self {
+        self.command.env("XDG_RUNTIME_DIR", dir);
+        self
+    }
+
     pub fn listen(mut self, addresses: &[&str]) -> Self {
-        self.listen = addresses.iter().map(|&address| address.to_owned()).collect();
+        self.listen = addresses
+            .iter()
+            .map(|&address| address.to_owned())
+            .collect();
         self
     }
 
@@ -91,7 +106,13 @@ impl Serve {
             .expect("the binary starts");
         let stdout = Lines::collect("stdout", child.stdout.take().expect("piped"));
         let stderr = Lines::collect("stderr", child.stderr.take().expect("piped"));
-        let mut server = Server { child, dir: self.dir, stdout, stderr, addresses: Vec::new() };
+        let mut server = Server {
+            child,
+            dir: self.dir,
+            stdout,
+            stderr,
+            addresses: Vec::new(),
+        };
         if !ready.is_empty() {
             server.stderr.wait(ready);
         }
@@ -160,7 +181,8 @@ impl Server {
     }
 
     pub fn wait_swapped(&self, generation: u64) {
-        self.stderr.wait(&format!("swapped: generation {generation} is "));
+        self.stderr
+            .wait(&format!("swapped: generation {generation} is "));
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -187,7 +209,8 @@ impl Server {
 
     /// It still runs and has said nothing that it should not say.
     pub fn is_well(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_none() && !self.stderr.text().contains("panicked at host")
+        self.child.try_wait().expect("a child").is_none()
+            && !self.stderr.text().contains("panicked at host")
     }
 }
 

@@ -7,12 +7,24 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Wait until the condition holds; panic with these words if it never does.
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+#[track_caller]
+pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    assert!(
+        wait_within(PATIENCE, condition),
+        "waited in vain for: {what}"
+    );
+}
+
+/// Wait until the condition holds; false if it doesn't in this time.
+pub fn wait_within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + time;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain for: {what}");
+        if Instant::now() > deadline {
+            return false;
+        }
         thread::sleep(Duration::from_millis(2));
     }
+    true
 }
 
 /// Wait until a number has stopped rising, and give it. A machine so busy that

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
 use super::failed;
-use crate::limits::{Limits, OnTrap};
+use crate::limits::{Limits, OnTrap, WhenFull};
 use crate::listener::SocketOptions;
 use crate::log::{self, Format};
 use crate::output::Output;
@@ -89,13 +89,29 @@ pub struct Args {
     )]
     max_restarts: usize,
 
-    /// Connections open at once; more wait until one has closed
-    #[arg(long, value_name = "N", default_value = "10000", help_heading = LIMITS)]
+    /// Connections open at once
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = LIMITS)]
     max_connections: usize,
+
+    /// What happens to more: they wait until one has closed, or are refused
+    #[arg(long, value_name = "WHAT", default_value = "wait", help_heading = LIMITS)]
+    when_full: WhenFull,
+
+    /// Connections open at once from one peer address [default: none]
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    max_per_peer: Option<usize>,
 
     /// Memory of one instance
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size::parse, help_heading = LIMITS)]
     max_memory: usize,
+
+    /// Table elements of one instance
+    #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS)]
+    max_table: usize,
+
+    /// Stack of one instance
+    #[arg(long, value_name = "SIZE", default_value = "512K", value_parser = size::parse, help_heading = LIMITS)]
+    max_stack: usize,
 
     /// CPU time of one event
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = LIMITS)]
@@ -113,9 +129,25 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size::parse, help_heading = LIMITS)]
     max_snapshot: usize,
 
+    /// Timers of one connection
+    #[arg(long, value_name = "N", default_value = "64", help_heading = LIMITS)]
+    max_timers: usize,
+
+    /// Length of a line that a guest prints; the rest is cut
+    #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size::parse, help_heading = LIMITS)]
+    max_line: usize,
+
+    /// Lines that one connection's guest may print in a second; more are dropped
+    #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS)]
+    max_lines: u32,
+
     /// Size of a component
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size::parse, help_heading = LIMITS)]
     max_component: usize,
+
+    /// How long a component may take to compile
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = LIMITS)]
+    compile_timeout: Duration,
 
     /// A peer that takes nothing for this long loses its connection
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse, help_heading = TIMES)]
@@ -183,6 +215,14 @@ fn rollback_after(text: &str) -> Result<After, String> {
     RollbackAfter::parse(text).map(After)
 }
 
+/// At least one, and no more than anybody has.
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=10_000_000) => Ok(count),
+        _ => Err("not a number from 1 to 10000000".to_owned()),
+    }
+}
+
 fn address(text: &str) -> Result<SocketAddr, String> {
     let numeric = match text.strip_prefix("localhost:") {
         Some(port) => format!("127.0.0.1:{port}"),
@@ -229,6 +269,14 @@ impl Args {
     fn options(self) -> (Options, Format, LevelFilter) {
         let limits = Limits {
             max_memory: self.max_memory,
+            max_table: self.max_table,
+            max_stack: self.max_stack,
+            max_timers: self.max_timers,
+            max_line: self.max_line,
+            max_lines: self.max_lines,
+            compile_timeout: self.compile_timeout,
+            when_full: self.when_full,
+            max_per_peer: self.max_per_peer,
             cpu_budget: self.cpu_budget,
             event_timeout: self.event_timeout,
             max_queue: self.max_queue,
@@ -243,7 +291,6 @@ impl Args {
             on_trap: self.on_trap,
             snapshot_every: self.snapshot_every,
             max_restarts: self.max_restarts,
-            ..Limits::default()
         };
         let options = Options {
             guest: self.guest,

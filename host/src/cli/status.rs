@@ -67,6 +67,13 @@ fn show(status: &Status) -> String {
         ),
         ("uptime", uptime(status.uptime_s)),
     ];
+    if !status.limits_reached.is_empty() {
+        let reached = status.limits_reached.iter();
+        let reached: Vec<_> = reached
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        rows.push(("limits met", reached.join(", ")));
+    }
     if status.dropped_lines > 0 {
         rows.push((
             "output",

@@ -15,17 +15,22 @@ use super::ending::Ending;
 use super::migrate::Probation;
 use super::outbox::Outbox;
 use super::restart::Recovery;
-use super::table::Entry;
+use super::table::Entered;
 use super::timers::Timers;
 use super::transport::Transport;
-use super::{Context, Counters, Handle};
+use super::{Context, Counters, Handle, Place};
 use crate::limits::{HIGH_WATER, LOW_WATER, OnTrap};
 use crate::registry::Hold;
 use crate::runtime::{CloseReason, Effects, Ends, Fault, Instance, Origin, Window};
 
 /// Serve one connection from accept to close. Returns when the socket is
 /// closed; never panics, whatever the guest and the peer do.
-pub async fn serve<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
+pub async fn serve<T: Transport>(context: Arc<Context>, ends: Ends, socket: T, place: Place) {
+    converse(context, ends, socket).await;
+    drop(place);
+}
+
+async fn converse<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
     let order = context.orders.current();
     let handle = Arc::new(Handle::new(ends, order.number));
     let entry = context.table.enter(handle);
@@ -39,7 +44,12 @@ pub async fn serve<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
         Ok(instance) => instance,
         Err(fault) => {
             Counters::count(&context.counters.refused);
-            tracing::warn!("connection {} from {} refused: {fault}", ends.id, ends.peer);
+            if let Some(limit) = fault.limit() {
+                context.runtime.reached.count(limit);
+            }
+            let (id, peer) = (ends.id, ends.peer);
+            let refused = || format!("connection {id} from {peer} refused: {fault}");
+            context.no_room.make(refused);
             return socket.reset();
         }
     };
@@ -108,7 +118,7 @@ pub(super) struct Driver<T> {
     pub progress: Instant,
     alarm: Option<Pin<Box<Sleep>>>,
     pub ends: Ends,
-    pub entry: Entry,
+    pub entry: Entered,
     pub context: Arc<Context>,
 }
 

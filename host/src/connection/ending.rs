@@ -10,16 +10,19 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, timeout_at};
 
-use super::Counters;
 use super::buffer::Buffer;
-use super::driver::{Driver, shut_down};
+use super::driver::{Driver, Phase, shut_down};
+use super::outbox::Outbox;
 use super::transport::Transport;
+use super::{Context, Counters, Entered};
+use crate::reached::Limit;
 use crate::runtime::{Cause, CloseReason, Event, Fault};
 
 /// While the server shuts down, a peer that is quiet this long after our FIN
@@ -49,6 +52,19 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// The limit that ended the connection, if one did.
+    fn limit(&self) -> Option<Limit> {
+        match self {
+            Ending::Fault(fault) | Ending::Refused(fault) => fault.limit(),
+            Ending::CrashLoop(_) => Some(Limit::Restarts),
+            Ending::TooManyTimers => Some(Limit::Timers),
+            Ending::WriteTimeout => Some(Limit::WriteTimeout),
+            Ending::HalfClosed => Some(Limit::HalfCloseTimeout),
+            Ending::Host(CloseReason::IdleTimeout) => Some(Limit::IdleTimeout),
+            Ending::Ended | Ending::PeerGone(_) | Ending::GuestAborted | Ending::Host(_) => None,
+        }
+    }
+
     pub fn from_open(fault: Fault) -> Self {
         match fault.cause {
             Cause::Refused(_) => Ending::Refused(fault),
@@ -64,37 +80,49 @@ impl<T: Transport> Driver<T> {
         // A swap need not wait for a connection that is closing.
         self.entry.handle().settle(u64::MAX);
         self.context.orders.progress.notify_waiters();
+        if let Some(limit) = ending.limit() {
+            self.context.runtime.reached.count(limit);
+        }
         let grace = Instant::now() + self.context.limits.grace;
-        match ending {
-            Ending::Ended => self.close(CloseReason::Ended).await,
-            Ending::PeerGone(_) => self.close(CloseReason::AbortedByPeer).await,
+        let mut quiet = self.context.limits.linger;
+        let resets = match ending {
+            Ending::Ended => {
+                self.close(CloseReason::Ended).await;
+                return self.instance.retire();
+            }
+            Ending::PeerGone(_) => {
+                self.close(CloseReason::AbortedByPeer).await;
+                return self.instance.retire();
+            }
             Ending::GuestAborted => {
                 self.close(CloseReason::AbortedByGuest).await;
-                self.socket.reset();
+                true
             }
             Ending::WriteTimeout => {
                 self.close(CloseReason::WriteTimeout).await;
-                self.socket.reset();
+                true
             }
             Ending::HalfClosed => {
                 self.close(CloseReason::Ended).await;
-                self.socket.reset();
+                true
             }
             Ending::Host(reason) => {
                 self.close(reason).await;
-                let quiet = match reason {
-                    CloseReason::Shutdown => QUIET,
-                    _ => self.context.limits.linger,
-                };
-                self.flush_and_linger(grace, quiet).await;
+                if reason == CloseReason::Shutdown {
+                    quiet = quiet.min(QUIET);
+                }
+                false
             }
             Ending::Fault(_)
             | Ending::CrashLoop(_)
             | Ending::Refused(_)
-            | Ending::TooManyTimers => {
-                let quiet = self.context.limits.linger;
-                self.flush_and_linger(grace, quiet).await;
-            }
+            | Ending::TooManyTimers => false,
+        };
+        let closing = self.part();
+        if resets {
+            closing.socket.reset();
+        } else {
+            closing.flush_and_linger(grace, quiet).await;
         }
     }
 
@@ -184,38 +212,69 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Let go of the instance and whatever else the socket doesn't need.
+    fn part(self) -> Closing<T> {
+        self.instance.retire();
+        Closing {
+            socket: self.socket,
+            outbox: self.outbox,
+            phase: self.phase,
+            context: self.context,
+            _entry: self.entry,
+        }
+    }
+}
+
+/// A connection without an instance, on its way out.
+struct Closing<T> {
+    socket: T,
+    outbox: Outbox,
+    phase: Phase,
+    context: Arc<Context>,
+    /// It counts as open until the socket is closed.
+    _entry: Entered,
+}
+
+impl<T: Transport> Closing<T> {
     /// Write what is queued, send FIN, then read and discard until the peer
     /// ends, too, or has been quiet so long, or the linger time is over.
     async fn flush_and_linger(mut self, grace: Instant, quiet: Duration) {
-        let flushed = timeout_at(grace, async {
-            while !self.outbox.is_empty() {
-                let count =
-                    poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, self.outbox.front()))
-                        .await?;
-                self.outbox.advance(count);
-            }
-            if self.phase.fin_sent {
-                return Ok(());
-            }
-            shut_down(&mut self.socket).await
-        });
-        if !matches!(flushed.await, Ok(Ok(()))) || self.phase.peer_ended {
-            return;
+        let flushed = timeout_at(grace, self.flush()).await;
+        match flushed {
+            Err(_) => return self.context.runtime.reached.count(Limit::Grace),
+            Ok(Err(_)) => return,
+            Ok(Ok(())) if self.phase.peer_ended => return,
+            Ok(Ok(())) => {}
         }
         let end = Instant::now() + self.context.limits.linger;
         let mut buffer = Buffer::take();
-        loop {
+        while Instant::now() < end {
             let next = end.min(Instant::now() + quiet);
             let read = timeout_at(next, poll_fn(|cx| self.poll_discard(cx, &mut buffer)));
-            if !matches!(read.await, Ok(Ok(count)) if count > 0) {
-                return;
+            match read.await {
+                Ok(Ok(count)) if count > 0 => {}
+                Err(_) if Instant::now() >= end => break,
+                _ => return,
             }
+        }
+        self.context.runtime.reached.count(Limit::Linger);
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        while !self.outbox.is_empty() {
+            let front = self.outbox.front();
+            let sent = poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, front)).await?;
+            self.outbox.advance(sent);
+        }
+        match self.phase.fin_sent {
+            true => Ok(()),
+            false => shut_down(&mut self.socket).await,
         }
     }
 
     fn poll_discard(
         &mut self,
-        cx: &mut std::task::Context<'_>,
+        cx: &mut TaskContext<'_>,
         buffer: &mut Buffer,
     ) -> Poll<io::Result<usize>> {
         let mut space = ReadBuf::new(buffer.bytes());

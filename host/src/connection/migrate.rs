@@ -153,7 +153,7 @@ impl<T: Transport> Driver<T> {
         });
         successor.open(origin).await?;
         let held = successor.take_effects();
-        self.instance = successor;
+        std::mem::replace(&mut self.instance, successor).retire();
         self.hold = Hold::new(Arc::clone(generation));
         Ok(held)
     }

@@ -36,10 +36,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use driver::serve;
-pub use table::{Entry, Handle, Table};
+pub use table::{Entered, Handle, PeerPlace, Table};
 pub use transport::Transport;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use crate::limits::Limits;
+use crate::reached::Complaint;
 use crate::registry::Orders;
 use crate::runtime::Runtime;
 
@@ -50,6 +53,18 @@ pub struct Context {
     pub table: Arc<Table>,
     pub limits: Arc<Limits>,
     pub counters: Counters,
+    /// Places for connections; each open one holds one.
+    pub places: Arc<Semaphore>,
+    /// Connections refused for lack of room.
+    pub no_room: Complaint,
+    /// Connections refused because their peer has enough of them.
+    pub crowded: Complaint,
+}
+
+/// A connection's right to be.
+pub struct Place {
+    pub _among_all: OwnedSemaphorePermit,
+    pub _of_peer: Option<PeerPlace>,
 }
 
 /// Totals since the server started.

@@ -86,6 +86,9 @@ impl<T: Transport> Driver<T> {
         };
         Counters::count(&self.context.counters.faults);
         Counters::count(&self.context.counters.restarts);
+        if let Some(limit) = fault.limit() {
+            self.context.runtime.reached.count(limit);
+        }
         tracing::error!(
             "connection {} from {}: {fault}; restarted with the state of {} events ago",
             self.ends.id,
@@ -95,7 +98,8 @@ impl<T: Transport> Driver<T> {
         let context = Arc::clone(&self.context);
         let code = &self.hold.generation().code;
         let fresh = context.runtime.instantiate(code, Some(self.ends)).await;
-        self.instance = fresh.map_err(Ending::Fault)?;
+        let fresh = fresh.map_err(Ending::Fault)?;
+        std::mem::replace(&mut self.instance, fresh).retire();
         self.set_window();
         let opened = self.instance.open(Origin::Restarted(succession)).await;
         opened.map_err(Ending::from_open)?;

@@ -1,6 +1,8 @@
 //! The open connections, as seen from outside their drivers.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
@@ -55,6 +57,8 @@ impl Handle {
 pub struct Table {
     shards: [Mutex<HashMap<u64, Arc<Handle>>>; SHARDS],
     open: AtomicUsize,
+    /// Connections of each peer address; kept only where they are limited.
+    peers: Mutex<HashMap<IpAddr, usize>>,
     /// Told when a connection has gone.
     pub gone: Notify,
 }
@@ -69,15 +73,30 @@ impl Table {
     }
 
     /// Enter a connection; it leaves when the entry is dropped.
-    pub fn enter(self: &Arc<Self>, handle: Arc<Handle>) -> Entry {
+    pub fn enter(self: &Arc<Self>, handle: Arc<Handle>) -> Entered {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.shard(handle.ends.id)
             .lock()
             .insert(handle.ends.id, Arc::clone(&handle));
-        Entry {
+        Entered {
             table: Arc::clone(self),
             handle,
         }
+    }
+
+    /// Take one of the `max` places that a peer address has. The place is free
+    /// again when it is dropped.
+    pub fn place(self: &Arc<Self>, peer: IpAddr, max: usize) -> Option<PeerPlace> {
+        let mut peers = self.peers.lock();
+        let taken = peers.entry(peer).or_default();
+        if *taken >= max {
+            return None;
+        }
+        *taken += 1;
+        Some(PeerPlace {
+            table: Arc::clone(self),
+            peer,
+        })
     }
 
     pub fn len(&self) -> usize {
@@ -104,18 +123,18 @@ impl Table {
 }
 
 /// A connection's place in the table.
-pub struct Entry {
+pub struct Entered {
     table: Arc<Table>,
     handle: Arc<Handle>,
 }
 
-impl Entry {
+impl Entered {
     pub fn handle(&self) -> &Arc<Handle> {
         &self.handle
     }
 }
 
-impl Drop for Entry {
+impl Drop for Entered {
     fn drop(&mut self) {
         // Whoever waits for this connection to settle need not wait longer.
         self.handle.settle(u64::MAX);
@@ -125,5 +144,23 @@ impl Drop for Entry {
             .remove(&self.handle.ends.id);
         self.table.open.fetch_sub(1, Ordering::AcqRel);
         self.table.gone.notify_waiters();
+    }
+}
+
+/// One of a peer address' places.
+pub struct PeerPlace {
+    table: Arc<Table>,
+    peer: IpAddr,
+}
+
+impl Drop for PeerPlace {
+    fn drop(&mut self) {
+        let mut peers = self.table.peers.lock();
+        if let Entry::Occupied(mut taken) = peers.entry(self.peer) {
+            *taken.get_mut() -= 1;
+            if *taken.get() == 0 {
+                taken.remove();
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! `length` bytes if the request carries a component. The server answers with
 //! one line of JSON, an [`Answer`], and closes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::registry::{Record, Report};
@@ -56,6 +58,9 @@ pub struct Status {
     /// Those kept for rollback and those that still have connections, oldest
     /// first.
     pub generations: Vec<GenerationStatus>,
+    /// How often each limit was reached since the start, by its flag; those
+    /// that never were are left out.
+    pub limits_reached: BTreeMap<String, u64>,
     /// Lines that nobody read in time and that were dropped.
     pub dropped_lines: u64,
 }

@@ -16,7 +16,7 @@ use super::protocol::{Answer, MAX_REQUEST, Request};
 use crate::registry::{Policy, Registry, Source, SwapError};
 
 /// Requests served at once; more wait.
-const MAX_CLIENTS: usize = 8;
+const MAX_CLIENTS: usize = 64;
 /// A request must have come in whole after this time.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// An answer must have been taken after this time.

@@ -6,11 +6,11 @@
 //! | EMFILE, ENFILE, ENOBUFS, ENOMEM | the machine has no room | says so once, waits a little, tries again |
 //! | anything else | unknown | says so once, waits a little, tries again |
 //!
-//! At the limit of connections nothing is accepted; the kernel's backlog holds
-//! who comes.
+//! At the limit of connections the next one waits here, and those after it in
+//! the kernel's backlog; or each is reset (`--when-full refuse`).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::connection::{self, Context, Counters, Transport};
+use crate::connection::{self, Context, Counters, Place, Transport};
+use crate::limits::WhenFull;
+use crate::reached::Limit;
 use crate::runtime::Ends;
 
 /// Between two attempts when the machine has no room.
@@ -38,25 +40,8 @@ pub async fn accept<T: Transport>(
     wrap: impl Fn(TcpStream) -> T,
 ) {
     let mut complaint = None;
-    let mut was_full = false;
     let local = listener.local_addr().ok();
     loop {
-        if context.table.len() >= context.limits.max_connections {
-            if !std::mem::replace(&mut was_full, true) {
-                tracing::warn!(
-                    "{} connections are open; the next ones wait until some have closed (--max-connections)",
-                    context.limits.max_connections
-                );
-            }
-            let gone = context.table.gone.notified();
-            if context.table.len() >= context.limits.max_connections {
-                tokio::select! {
-                    () = gone => {}
-                    _ = stop.wait_for(|stop| *stop) => return,
-                }
-            }
-            continue;
-        }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
@@ -66,14 +51,23 @@ pub async fn accept<T: Transport>(
                 if complaint.take().is_some() {
                     tracing::info!("accepting connections again");
                 }
-                was_full = false;
-                if let Some(ends) = ends(&socket, peer, local) {
-                    Counters::count(&context.counters.accepted);
-                    tokio::spawn(connection::serve(Arc::clone(&context), ends, wrap(socket)));
+                let place = tokio::select! {
+                    place = place(&context, peer.ip()) => place,
+                    _ = stop.wait_for(|stop| *stop) => return,
+                };
+                match (place, ends(&socket, peer, local)) {
+                    (Some(place), Some(ends)) => {
+                        Counters::count(&context.counters.accepted);
+                        let socket = wrap(socket);
+                        tokio::spawn(connection::serve(Arc::clone(&context), ends, socket, place));
+                    }
+                    (None, _) => socket.reset(),
+                    (_, None) => {}
                 }
             }
             Err(error) if peers_own(&error) => {}
             Err(error) => {
+                context.runtime.reached.count(Limit::Descriptors);
                 if complaint != Some(error.kind()) {
                     tracing::error!("cannot accept connections: {}", told(&error));
                     complaint = Some(error.kind());
@@ -85,6 +79,54 @@ pub async fn accept<T: Transport>(
             }
         }
     }
+}
+
+/// Find a place for the connection, waiting for one if that is wanted. `None`:
+/// refuse it.
+async fn place(context: &Arc<Context>, peer: IpAddr) -> Option<Place> {
+    let reached = &context.runtime.reached;
+    let of_peer = match context.limits.max_per_peer {
+        None => None,
+        Some(max) => match context.table.place(peer.to_canonical(), max) {
+            Some(place) => Some(place),
+            None => {
+                reached.count(Limit::PerPeer);
+                Counters::count(&context.counters.refused);
+                context.crowded.make(|| {
+                    format!("a connection from {peer} refused: it has {max} open (--max-per-peer)")
+                });
+                return None;
+            }
+        },
+    };
+    if let Ok(permit) = Arc::clone(&context.places).try_acquire_owned() {
+        return Some(Place {
+            _among_all: permit,
+            _of_peer: of_peer,
+        });
+    }
+    reached.count(Limit::Connections);
+    let (max, waits) = (
+        context.limits.max_connections,
+        context.limits.when_full == WhenFull::Wait,
+    );
+    let become_of = if waits {
+        "wait until some have closed"
+    } else {
+        "are refused"
+    };
+    context.no_room.make(|| {
+        format!("{max} connections are open (--max-connections); more {become_of} (--when-full)")
+    });
+    if !waits {
+        Counters::count(&context.counters.refused);
+        return None;
+    }
+    let permit = Arc::clone(&context.places).acquire_owned().await.ok()?;
+    Some(Place {
+        _among_all: permit,
+        _of_peer: of_peer,
+    })
 }
 
 /// Number the connection. `None` if the peer has already reset it.

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::generation::Generation;
-use super::orders::{Count, Order};
+use super::orders::{Count, Tally};
 
 /// Generations remembered; older ones are forgotten.
 const REMEMBERED: usize = 200;
@@ -33,14 +33,15 @@ pub struct History(VecDeque<Entry>);
 
 struct Entry {
     record: Record,
-    /// The order that made it active last; counts on while the connections
-    /// that it moved stand their first events.
-    order: Option<Arc<Order>>,
+    /// What the order that made it active counts, on and on while the
+    /// connections that it moved stand their first events. Not the order: that
+    /// would keep the generation's code.
+    tally: Option<Arc<Tally>>,
 }
 
 impl History {
     /// A generation becomes active, for the first time or again.
-    pub fn activate(&mut self, generation: &Generation, order: Option<Arc<Order>>) {
+    pub fn activate(&mut self, generation: &Generation, tally: Option<Arc<Tally>>) {
         if let Some(entry) = self.find(generation.number) {
             "active".clone_into(&mut entry.record.outcome);
             return;
@@ -59,7 +60,7 @@ impl History {
                 migrated: 0,
                 failed: 0,
             },
-            order,
+            tally,
         });
     }
 
@@ -81,9 +82,9 @@ impl History {
             .iter()
             .map(|entry| {
                 let count = entry
-                    .order
+                    .tally
                     .as_ref()
-                    .map_or_else(Count::default, |order| order.tally.count());
+                    .map_or_else(Count::default, |tally| tally.count());
                 Record {
                     migrated: count.migrated,
                     failed: count.failed,

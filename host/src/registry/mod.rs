@@ -25,6 +25,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 pub use generation::{Generation, Hold, Source};
 pub use history::Record;
@@ -36,6 +37,9 @@ pub use watch::watch;
 use crate::connection::Table;
 use crate::runtime::{Code, Hash, Runtime};
 use history::History;
+
+/// Compilations at once; there are more than one only when one takes too long.
+const MAX_COMPILERS: usize = 2;
 
 /// How swaps are done when they don't say.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,8 @@ pub struct Registry {
     rules: Rules,
     /// One swap at a time; the others wait here in order.
     turn: tokio::sync::Mutex<()>,
+    /// Compilations under way, also those that nobody waits for any more.
+    compilers: Arc<Semaphore>,
     shelf: Mutex<Shelf>,
     history: Mutex<History>,
 }
@@ -87,6 +93,7 @@ impl Registry {
             table,
             rules,
             turn: tokio::sync::Mutex::new(()),
+            compilers: Arc::new(Semaphore::new(MAX_COMPILERS)),
             shelf: Mutex::new(Shelf {
                 last_number: 1,
                 kept: VecDeque::from([Arc::clone(&first)]),

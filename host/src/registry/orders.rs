@@ -67,7 +67,7 @@ pub struct Order {
     pub generation: Arc<Generation>,
     /// For connections that are open when the order comes.
     pub policy: Policy,
-    pub tally: Tally,
+    pub tally: Arc<Tally>,
 }
 
 /// How many failures among the first migrations undo a swap by itself.
@@ -204,7 +204,7 @@ impl Orders {
                 number: 1,
                 generation: first,
                 policy: Policy::NewOnly,
-                tally: Tally::default(),
+                tally: Arc::default(),
             }),
             stopping: AtomicBool::new(false),
             pace: AtomicI64::new(0),

@@ -9,6 +9,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::generation::Source;
 use super::orders::{Order, Policy, Tally};
 use super::report::{Outcome, Report};
@@ -25,6 +27,10 @@ const BEAT: Duration = Duration::from_millis(2);
 /// doesn't tell of it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Stack of a compiling thread, in bytes. Nesting in a component is bounded by
+/// the validator; this holds what it allows.
+const COMPILE_STACK: usize = 16 << 20;
+
 /// Why a swap did not happen. Then nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
@@ -35,6 +41,10 @@ pub enum SwapError {
         guest: String,
         error: std::io::Error,
     },
+    #[error("{guest} is not compiled after {}; --compile-timeout sets how long it may take", crate::duration::show(*.time))]
+    Slow { guest: String, time: Duration },
+    #[error("{guest} must wait: earlier components are still being compiled")]
+    Busy { guest: String },
     #[error("there is no generation to go back to")]
     NoPrevious,
 }
@@ -158,7 +168,15 @@ impl Registry {
             return Ok(code);
         }
         let guest = source.to_string();
-        let code = match compile_beside(Arc::clone(&self.runtime), bytes).await {
+        let Ok(place) = Arc::clone(&self.compilers).try_acquire_owned() else {
+            return Err(SwapError::Busy { guest });
+        };
+        let time = self.runtime.compile_timeout();
+        let compiling = compile_beside(Arc::clone(&self.runtime), bytes, place);
+        let Ok(compiled) = tokio::time::timeout(time, compiling).await else {
+            return Err(SwapError::Slow { guest, time });
+        };
+        let code = match compiled {
             Ok(Ok(code)) => code,
             Ok(Err(error)) => return Err(SwapError::Load { guest, error }),
             Err(error) => return Err(SwapError::Thread { guest, error }),
@@ -180,14 +198,14 @@ impl Registry {
             number: self.orders.current().number + 1,
             generation,
             policy,
-            tally: Tally::new(limit),
+            tally: Arc::new(Tally::new(limit)),
         })
     }
 
     fn publish(&self, order: &Arc<Order>, previous: &Generation, end: String) {
         let mut history = self.history.lock();
         history.end(previous.number, end);
-        history.activate(&order.generation, Some(Arc::clone(order)));
+        history.activate(&order.generation, Some(Arc::clone(&order.tally)));
         drop(history);
         self.orders.set_pace(0);
         self.orders.publish(Arc::clone(order));
@@ -254,18 +272,23 @@ impl Registry {
     }
 }
 
-/// Compile on a thread of its own that gives way to those that serve.
+/// Compile on a thread of its own that gives way to those that serve. A
+/// compilation can't be stopped: one that is not waited for any more holds its
+/// place until it ends.
 async fn compile_beside(
     runtime: Arc<Runtime>,
     bytes: Vec<u8>,
+    place: OwnedSemaphorePermit,
 ) -> std::io::Result<Result<Code, LoadError>> {
     let (done, result) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("compile".to_owned())
+        .stack_size(COMPILE_STACK)
         .spawn(move || {
             runtime::give_way();
             // Nobody waits any more when the server is shutting down.
             let _ = done.send(runtime.compile(&bytes));
+            drop(place);
         })?;
     result
         .await

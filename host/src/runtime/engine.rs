@@ -14,10 +14,9 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use super::meter::TICK;
 
-/// Stack of one guest, in bytes; deeper recursion traps.
-const GUEST_STACK: usize = 512 * 1024;
-/// A fiber holds the guest's stack and the host functions called from it.
-const FIBER_STACK: usize = 1024 * 1024;
+/// A fiber holds the guest's stack and that of the host functions called from
+/// it, which need no more than this.
+const HOST_STACK: usize = 512 * 1024;
 /// Memory mappings of one live instance with its fiber stack, as measured.
 const MAPS_PER_INSTANCE: u64 = 6;
 /// Mappings left to everything else in the process.
@@ -41,7 +40,7 @@ pub struct Room {
 ///
 /// # Errors
 /// When wasmtime cannot run on this machine at all.
-pub fn build(connections: usize) -> wasmtime::Result<(Engine, Room)> {
+pub fn build(connections: usize, stack: usize) -> wasmtime::Result<(Engine, Room)> {
     calm_compiler();
     let wanted = u32::try_from(connections)
         .unwrap_or(u32::MAX)
@@ -59,15 +58,16 @@ pub fn build(connections: usize) -> wasmtime::Result<(Engine, Room)> {
             instances - SPARE_INSTANCES
         )
     });
-    match Engine::new(&pooled(instances)) {
+    match Engine::new(&pooled(instances, stack)) {
         Ok(engine) => {
             let instances = Some(instances);
             Ok((engine, Room { instances, warning }))
         }
         Err(error) => {
             // No address space for the pool (`ulimit -v`, strict overcommit).
-            let engine =
-                Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))?;
+            let engine = Engine::new(
+                config(stack).allocation_strategy(InstanceAllocationStrategy::OnDemand),
+            )?;
             warning = Some(format!(
                 "instances are slower to make: no address space for a pool of {instances} \
                  ({}); look at `ulimit -v` and vm.overcommit_memory",
@@ -98,19 +98,19 @@ fn calm_compiler() {
         .build_global();
 }
 
-fn config() -> Config {
+fn config(stack: usize) -> Config {
     let mut config = Config::new();
     // Events are synchronous; without this a call costs three times as much.
     config.concurrency_support(false);
     config.epoch_interruption(true);
-    config.max_wasm_stack(GUEST_STACK);
-    config.async_stack_size(FIBER_STACK);
+    config.max_wasm_stack(stack);
+    config.async_stack_size(stack + HOST_STACK);
     // Function names in traps need no map from machine code to byte offsets.
     config.generate_address_map(false);
     config
 }
 
-fn pooled(instances: u32) -> Config {
+fn pooled(instances: u32, stack: usize) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)
@@ -124,7 +124,7 @@ fn pooled(instances: u32) -> Config {
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .max_memory_size(4 << 30);
-    let mut config = config();
+    let mut config = config(stack);
     config.allocation_strategy(pool);
     config
 }

@@ -10,6 +10,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::state::State;
+use crate::reached::Limit;
 
 /// The exported function that an instance was in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub enum Cause {
         what: String,
         function: Option<String>,
     },
+    #[error("went deeper than its stack; --max-stack sets how deep it may{}", in_function(.function.as_ref()))]
+    StackOverflow { function: Option<String> },
     #[error("used more than {} of CPU time; --cpu-budget sets how much it may", human(*.0))]
     CpuBudget(Duration),
     #[error("took longer than {}; --event-timeout sets how long it may", human(*.0))]
@@ -117,6 +120,7 @@ impl Fault {
     /// Tell an error of wasmtime's by what lies at its root.
     pub(super) fn new(event: Event, error: &wasmtime::Error, state: &mut State) -> Self {
         let words = state.last_words.take();
+        let refused = state.take_refusal();
         let cause = if let Some(cause) = error.downcast_ref::<Cause>() {
             cause.clone()
         } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
@@ -126,16 +130,21 @@ impl Fault {
                 words: one_line(&words),
                 function: guilty_function(error),
             }
+        } else if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
+            let function = guilty_function(error);
+            Cause::StackOverflow { function }
         } else if error.is::<wasmtime::PoolConcurrencyLimitError>() {
             Cause::NoRoom(one_line(&error.to_string()))
         } else {
             let mut what = match error.downcast_ref::<Trap>() {
-                Some(Trap::StackOverflow) => "its call stack is exhausted".to_owned(),
                 Some(trap) => trap.to_string().replace("wasm trap: ", ""),
                 None => one_line(&format!("{:#}", error.root_cause())),
             };
-            if state.allowance.memory_refused {
-                what.push_str(", after it asked for more memory than --max-memory allows");
+            if let Some(limit) = refused {
+                what.push_str(&format!(
+                    ", after it asked for more than --{} allows",
+                    limit.name()
+                ));
             }
             Cause::Trap {
                 what,
@@ -146,9 +155,13 @@ impl Fault {
     }
 }
 
+/// The most of a guest's own words that one line of the log holds, in bytes.
+const MAX_TOLD: usize = 4096;
+
 /// A guest's text must not fake a second line of the log.
 pub(crate) fn one_line(text: &str) -> String {
-    text.trim_end()
+    String::from_utf8_lossy(super::voice::cut(text.as_bytes(), MAX_TOLD))
+        .trim_end()
         .split(['\n', '\r'])
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
@@ -180,6 +193,19 @@ const DYING: [&str; 8] = [
 ];
 
 impl Fault {
+    /// The limit that the instance met, if it was one.
+    pub fn limit(&self) -> Option<Limit> {
+        match self.cause {
+            Cause::CpuBudget(_) => Some(Limit::CpuBudget),
+            Cause::EventTimeout(_) => Some(Limit::EventTimeout),
+            Cause::TooManyTimers => Some(Limit::Timers),
+            Cause::SnapshotTooLarge { .. } => Some(Limit::Snapshot),
+            Cause::StackOverflow { .. } => Some(Limit::Stack),
+            Cause::NoRoom(_) => Some(Limit::Room),
+            _ => None,
+        }
+    }
+
     /// Whether the instance can no longer be used.
     pub fn is_fatal(&self) -> bool {
         !matches!(self.cause, Cause::SnapshotTooLarge { .. })

@@ -12,8 +12,10 @@ use wasmtime::{AsContext, StoreContextMut};
 
 use super::bindings::hotsocket::socket::types::{Address, ConnectionInfo, WriteError};
 use super::fault::Cause;
-use super::state::{State, cut};
+use super::state::State;
+use super::voice::cut;
 use crate::limits::HIGH_WATER;
+use crate::reached::Limit;
 
 /// The longest panic message that is kept, in bytes.
 const MAX_LAST_WORDS: usize = 4096;
@@ -50,21 +52,22 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     output.func_wrap(
         "print",
         |store: StoreContextMut<State>, (line,): (WasmStr,)| {
-            store.data().voice.print(&line.to_str(&store)?);
+            store.data().voice.print(line.to_str(&store)?.as_bytes());
             Ok(())
         },
     )?;
     output.func_wrap(
         "error",
         |store: StoreContextMut<State>, (line,): (WasmStr,)| {
-            store.data().voice.error(&line.to_str(&store)?);
+            store.data().voice.error(line.to_str(&store)?.as_bytes());
             Ok(())
         },
     )?;
     output.func_wrap(
         "panic",
         |mut store: StoreContextMut<State>, (line,): (WasmStr,)| {
-            let words = cut(&line.to_str(&store)?, MAX_LAST_WORDS).to_owned();
+            let words = line.to_str(&store)?;
+            let words = String::from_utf8_lossy(cut(words.as_bytes(), MAX_LAST_WORDS)).into_owned();
             store.data_mut().last_words = Some(words);
             Ok(())
         },
@@ -108,6 +111,10 @@ fn write(mut store: StoreContextMut<State>, bytes: &WasmList<u8>) -> Result<bool
         .saturating_add(effects.written.len())
         .saturating_add(bytes.len());
     if waiting > state.window.max_queue {
+        state.notes.note(
+            Limit::Queue,
+            "its guest wrote more than may wait, and was told `full`",
+        );
         return Err(WriteError::Full);
     }
     let mut written = std::mem::take(&mut store.data_mut().effects.written);

@@ -5,18 +5,14 @@
 //! ends. It never touches a socket: what an event asked for is fetched with
 //! [`Instance::take_effects`].
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::Arc;
 
-use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 use wasmtime::Store;
 
 use super::bindings::Guest;
 use super::bindings::hotsocket::socket::types::{self, Address};
 use super::fault::{Cause, Event, Fault};
-use super::meter::mark_slice;
+use super::pacing::Pacing;
 use super::state::{Effects, State, Window};
 
 /// Why an instance begins to serve a connection.
@@ -57,22 +53,33 @@ impl CloseReason {
 pub struct Instance {
     store: Store<State>,
     guest: Guest,
-    event_timeout: Duration,
+    pacing: Arc<Pacing>,
     max_snapshot: usize,
 }
+
+/// Giving back more memory than this takes the kernel longer than a tick.
+const MUCH_MEMORY: usize = 4 << 20;
 
 impl Instance {
     pub(super) fn new(
         store: Store<State>,
         guest: Guest,
-        event_timeout: Duration,
+        pacing: Arc<Pacing>,
         max_snapshot: usize,
     ) -> Self {
         Instance {
             store,
             guest,
-            event_timeout,
+            pacing,
             max_snapshot,
+        }
+    }
+
+    /// Drop the instance, on a thread that serves nobody if it has much memory
+    /// to give back.
+    pub fn retire(self) {
+        if self.store.data().allowance.memory_used() > MUCH_MEMORY {
+            tokio::task::spawn_blocking(move || drop(self));
         }
     }
 
@@ -103,7 +110,7 @@ impl Instance {
             .guest
             .hotsocket_socket_handler()
             .call_listening(&mut self.store, &listeners);
-        let result = metered(call, self.event_timeout).await;
+        let result = self.pacing.event(call).await;
         self.done(Event::Listening, result)
     }
 
@@ -118,7 +125,7 @@ impl Instance {
             .guest
             .hotsocket_socket_handler()
             .call_open(&mut self.store, &origin);
-        let result = metered(call, self.event_timeout).await;
+        let result = self.pacing.event(call).await;
         self.done(Event::Open, result)?.map_err(|reason| Fault {
             event: Event::Open,
             cause: Cause::Refused(super::fault::one_line(&reason)),
@@ -131,7 +138,7 @@ impl Instance {
             .guest
             .hotsocket_socket_handler()
             .call_data(&mut self.store, bytes);
-        let result = metered(call, self.event_timeout).await;
+        let result = self.pacing.event(call).await;
         self.done(Event::Data, result)
     }
 
@@ -141,7 +148,7 @@ impl Instance {
             .guest
             .hotsocket_socket_handler()
             .call_drained(&mut self.store);
-        let result = metered(call, self.event_timeout).await;
+        let result = self.pacing.event(call).await;
         self.done(Event::Drained, result)
     }
 
@@ -151,7 +158,7 @@ impl Instance {
             .guest
             .hotsocket_socket_handler()
             .call_end(&mut self.store);
-        let result = metered(call, self.event_timeout).await;
+        let result = self.pacing.event(call).await;
         self.done(Event::End, result)
     }
 
@@ -161,7 +168,7 @@ impl Instance {
             .guest
             .hotsocket_socket_handler()
             .call_timer(&mut self.store, id);
-        let result = metered(call, self.event_timeout).await;
+        let result = self.pacing.event(call).await;
         self.done(Event::Timer, result)
     }
 
@@ -180,7 +187,7 @@ impl Instance {
             .guest
             .hotsocket_socket_handler()
             .call_close(&mut self.store, &reason);
-        let result = metered(call, self.event_timeout).await;
+        let result = self.pacing.event(call).await;
         self.done(Event::Close, result)
     }
 
@@ -193,7 +200,7 @@ impl Instance {
             .guest
             .hotsocket_socket_handler()
             .call_save(&mut self.store);
-        let result = metered(call, self.event_timeout).await;
+        let result = self.pacing.event(call).await;
         self.take_effects();
         self.store.data_mut().voice.muted = muted;
         let snapshot = self.done(Event::Save, result)?;
@@ -215,7 +222,12 @@ impl Instance {
     }
 
     fn done<R>(&mut self, event: Event, result: wasmtime::Result<R>) -> Result<R, Fault> {
-        result.map_err(|error| Fault::new(event, &error, self.store.data_mut()))
+        let state = self.store.data_mut();
+        result
+            .inspect(|_| {
+                state.take_refusal();
+            })
+            .map_err(|error| Fault::new(event, &error, self.store.data_mut()))
     }
 }
 
@@ -224,54 +236,6 @@ impl From<Succession> for types::Succession {
         types::Succession {
             snapshot: succession.snapshot,
             peer_ended: succession.peer_ended,
-        }
-    }
-}
-
-pin_project! {
-    /// Polls one event, tells the meter when a slice of it begins, and ends it
-    /// at the wall-clock limit. Short events never touch a clock.
-    struct Metered<F> {
-        #[pin]
-        call: F,
-        #[pin]
-        alarm: Option<Sleep>,
-        timeout: Duration,
-        resumed: bool,
-    }
-}
-
-pub(super) async fn metered<R>(
-    call: impl Future<Output = wasmtime::Result<R>>,
-    timeout: Duration,
-) -> wasmtime::Result<R> {
-    Metered {
-        call,
-        alarm: None,
-        timeout,
-        resumed: false,
-    }
-    .await
-}
-
-impl<R, F: Future<Output = wasmtime::Result<R>>> Future for Metered<F> {
-    type Output = wasmtime::Result<R>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        mark_slice(*this.resumed);
-        if let Poll::Ready(result) = this.call.poll(cx) {
-            return Poll::Ready(result);
-        }
-        *this.resumed = true;
-        if this.alarm.is_none() {
-            this.alarm.set(Some(tokio::time::sleep(*this.timeout)));
-        }
-        match this.alarm.as_pin_mut().map(|alarm| alarm.poll(cx)) {
-            Some(Poll::Ready(())) => {
-                Poll::Ready(Err(Cause::EventTimeout(*this.timeout).into_error()))
-            }
-            _ => Poll::Pending,
         }
     }
 }

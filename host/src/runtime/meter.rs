@@ -18,6 +18,8 @@ thread_local! {
     /// CPU time of this thread when the event that it polls was resumed;
     /// `None` during the first slice of an event, which nobody clocked.
     static RESUMED_AT: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// The event being polled has computed up to a tick.
+    static TICKED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// CPU time that the calling thread has used so far.
@@ -56,6 +58,7 @@ impl Meter {
     /// The epoch ticked while the guest computed: charge it. True while the
     /// budget lasts.
     pub fn tick(&mut self) -> bool {
+        TICKED.set(true);
         let now = thread_cpu_time();
         // The first slice of an event has no beginning on the clock. It ended
         // at the first tick after it began, so a tick is the most it used.
@@ -70,4 +73,11 @@ impl Meter {
 /// Call before polling an event: `resumed` when it was polled before.
 pub fn mark_slice(resumed: bool) {
     RESUMED_AT.set(resumed.then(thread_cpu_time));
+    TICKED.set(false);
+}
+
+/// Whether the slice since [`mark_slice`] ended at a tick, so that the guest
+/// wants to compute on, and not because it waits for something.
+pub fn wants_more() -> bool {
+    TICKED.get()
 }

@@ -7,7 +7,7 @@
 //! - [`component`]: what a file is, before it is compiled
 //! - [`instance`]: one instance and its events
 //! - [`imports`], [`state`], [`wasi`]: what a guest finds around it
-//! - [`meter`], [`fault`]: what it may use, and how it ends
+//! - [`meter`], [`pacing`], [`fault`]: what it may use, and how it ends
 //! - [`cache`]: compiled code on disk
 //! - [`bindings`]: generated from `wit/`
 
@@ -19,7 +19,9 @@ mod fault;
 mod imports;
 mod instance;
 mod meter;
+mod pacing;
 mod state;
+mod voice;
 mod wasi;
 
 use std::fmt;
@@ -39,9 +41,12 @@ pub use wasi::Grants;
 
 use crate::limits::Limits;
 use crate::output::Output;
+use crate::reached::{Notes, Reached};
 use cache::CodeCache;
 use meter::Meter;
-use state::{Allowance, State, Voice};
+use pacing::Pacing;
+use state::{Allowance, State};
+use voice::{Rate, Voice};
 
 /// SHA-256 of a component's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,10 +81,12 @@ pub struct Code {
 pub struct Runtime {
     engine: Engine,
     linker: Linker<State>,
+    pacing: Arc<Pacing>,
     cache: CodeCache,
     limits: Arc<Limits>,
     grants: Arc<Grants>,
     output: Arc<Output>,
+    pub reached: Arc<Reached>,
     /// Put the connection before each guest line.
     label: bool,
     pub room: Room,
@@ -96,18 +103,22 @@ impl Runtime {
         label: bool,
         cache: &CachePlace,
     ) -> wasmtime::Result<Self> {
-        let (engine, room) = engine::build(limits.max_connections)?;
+        let (engine, room) = engine::build(limits.max_connections, limits.max_stack)?;
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker)?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         let ticker = engine::Ticker::start(&engine)?;
+        let threads = tokio::runtime::Handle::try_current()
+            .map_or(1, |handle| handle.metrics().num_workers());
         Ok(Runtime {
+            pacing: Arc::new(Pacing::new(threads, limits.event_timeout)),
             cache: CodeCache::open(cache, &engine),
             engine,
             linker,
             limits,
             grants: Arc::new(grants),
             output,
+            reached: Arc::default(),
             label,
             room,
             _ticker: ticker,
@@ -117,6 +128,11 @@ impl Runtime {
     /// No event takes longer than this.
     pub fn longest_event(&self) -> std::time::Duration {
         self.limits.event_timeout
+    }
+
+    /// No compilation is waited for longer than this.
+    pub fn compile_timeout(&self) -> std::time::Duration {
+        self.limits.compile_timeout
     }
 
     /// Lines of guests and of the log that nobody read in time.
@@ -199,7 +215,10 @@ impl Runtime {
         let label = ends
             .filter(|_| self.label)
             .map(|ends| Arc::from(format!("{} ", ends.id)));
+        let whose = ends.map(|ends| (ends.id, ends.peer));
         let voice = Voice {
+            rate: Arc::new(Rate::new(self.limits.max_lines)),
+            notes: Arc::new(Notes::new(Arc::clone(&self.reached), whose)),
             output: Arc::clone(&self.output),
             label,
             muted,
@@ -225,11 +244,11 @@ impl Runtime {
         });
         store.set_epoch_deadline(1);
         let making = code.pre.instantiate_async(&mut store);
-        match instance::metered(making, self.limits.event_timeout).await {
+        match self.pacing.event(making).await {
             Ok(guest) => Ok(Instance::new(
                 store,
                 guest,
-                self.limits.event_timeout,
+                Arc::clone(&self.pacing),
                 self.limits.max_snapshot,
             )),
             Err(error) => Err(Fault::new(Event::Start, &error, store.data_mut())),

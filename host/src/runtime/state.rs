@@ -12,8 +12,9 @@ use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use super::meter::Meter;
+use super::voice::Voice;
 use super::wasi::Grants;
-use crate::output::Output;
+use crate::reached::{Limit, Notes};
 
 /// The data of an instance's store.
 pub struct State {
@@ -24,6 +25,7 @@ pub struct State {
     pub(super) meter: Meter,
     pub(super) allowance: Allowance,
     pub(super) max_timers: usize,
+    pub(super) notes: Arc<Notes>,
     /// What the guest said about the trap to come.
     pub(super) last_words: Option<String>,
     grants: Arc<Grants>,
@@ -63,39 +65,6 @@ pub struct Window {
     pub writable: bool,
 }
 
-/// Where the guest's lines go, and whether they go anywhere.
-#[derive(Clone)]
-pub struct Voice {
-    pub output: Arc<Output>,
-    /// Put before each line.
-    pub label: Option<Arc<str>>,
-    /// During `save` and trials nothing is printed.
-    pub muted: bool,
-    /// Longest line, in bytes.
-    pub max_line: usize,
-}
-
-impl Voice {
-    pub fn print(&self, line: &str) {
-        if !self.muted {
-            let line = cut(line, self.max_line);
-            self.output.guest_line(self.label.as_deref(), line);
-        }
-    }
-
-    pub fn error(&self, line: &str) {
-        if !self.muted {
-            let line = cut(line, self.max_line);
-            self.output.guest_error(self.label.as_deref(), line);
-        }
-    }
-}
-
-/// The longest prefix of at most `max` bytes that ends between characters.
-pub(super) fn cut(line: &str, max: usize) -> &str {
-    line.get(..line.floor_char_boundary(max)).unwrap_or(line)
-}
-
 /// Memory and tables that one instance may have, and has.
 #[derive(Debug)]
 pub struct Allowance {
@@ -104,7 +73,7 @@ pub struct Allowance {
     table: usize,
     table_used: usize,
     /// A growth was refused: the likely cause of the trap that follows.
-    pub(super) memory_refused: bool,
+    refused: Option<Limit>,
 }
 
 impl Allowance {
@@ -114,8 +83,20 @@ impl Allowance {
             memory_used: 0,
             table,
             table_used: 0,
-            memory_refused: false,
+            refused: None,
         }
+    }
+}
+
+impl Allowance {
+    /// The limit at which growth was refused since this was last asked.
+    pub fn take_refused(&mut self) -> Option<Limit> {
+        self.refused.take()
+    }
+
+    /// Bytes of all linear memories.
+    pub fn memory_used(&self) -> usize {
+        self.memory_used
     }
 }
 
@@ -133,7 +114,7 @@ impl ResourceLimiter for Allowance {
         if granted {
             self.memory_used = used;
         } else {
-            self.memory_refused = true;
+            self.refused = Some(Limit::Memory);
         }
         Ok(granted)
     }
@@ -150,6 +131,8 @@ impl ResourceLimiter for Allowance {
         let granted = used <= self.table;
         if granted {
             self.table_used = used;
+        } else {
+            self.refused = Some(Limit::Table);
         }
         Ok(granted)
     }
@@ -166,6 +149,7 @@ impl State {
     ) -> Self {
         State {
             ends,
+            notes: Arc::clone(&voice.notes),
             effects: Effects::default(),
             window: Window::default(),
             voice,
@@ -176,6 +160,18 @@ impl State {
             grants,
             wasi: None,
         }
+    }
+}
+
+impl State {
+    /// Tell of a growth that was refused since this was last called.
+    pub(super) fn take_refusal(&mut self) -> Option<Limit> {
+        let limit = self.allowance.take_refused()?;
+        self.notes.note(
+            limit,
+            "its guest asked for more than it may have, and was refused",
+        );
+        Some(limit)
     }
 }
 

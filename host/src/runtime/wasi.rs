@@ -11,7 +11,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
-use super::state::Voice;
+use super::voice::Voice;
 
 /// The flags `--dir`, `--env` and `--allow-net`.
 #[derive(Clone, Debug, Default)]
@@ -48,13 +48,13 @@ impl Grants {
 #[derive(Clone)]
 struct Stream {
     voice: Voice,
-    put: fn(&Voice, &str),
+    put: fn(&Voice, &[u8]),
     /// The line not yet ended. Bounded by the voice's longest line.
     partial: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Stream {
-    fn new(voice: &Voice, put: fn(&Voice, &str)) -> Self {
+    fn new(voice: &Voice, put: fn(&Voice, &[u8])) -> Self {
         Stream {
             voice: voice.clone(),
             put,
@@ -68,7 +68,7 @@ impl Stream {
             partial.extend_from_slice(piece);
             let ended = partial.pop_if(|last| *last == b'\n').is_some();
             if ended || partial.len() > self.voice.max_line {
-                (self.put)(&self.voice, &String::from_utf8_lossy(&partial));
+                (self.put)(&self.voice, &partial);
                 partial.clear();
             }
         }
@@ -81,7 +81,7 @@ impl Drop for Stream {
         if Arc::strong_count(&self.partial) == 1 {
             let partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
             if !partial.is_empty() {
-                (self.put)(&self.voice, &String::from_utf8_lossy(&partial));
+                (self.put)(&self.voice, &partial);
             }
         }
     }
