@@ -67,6 +67,7 @@ async fn converse<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
         } else {
             0
         },
+        deferred: 0,
         settled: order.number,
         drain_until: None,
         probation: None,
@@ -106,6 +107,8 @@ pub(super) struct Driver<T> {
     pub phase: Phase,
     /// The board's number when it was last looked at.
     attention: u64,
+    /// The board's number at which there was no turn to migrate left.
+    deferred: u64,
     /// The last order that was carried out or need not be.
     pub settled: u64,
     /// The connection may finish on its old generation until then.
@@ -290,8 +293,18 @@ impl<T: Transport> Driver<T> {
         }
         if self.carry_out_order().await? {
             self.attention = attention;
+        } else {
+            self.deferred = attention;
         }
         Ok(())
+    }
+
+    /// Whether the board has something to do, now. A connection that waits for
+    /// its turn to migrate goes on serving meanwhile.
+    fn is_wanted(&self) -> bool {
+        let orders = &self.context.orders;
+        let attention = orders.attention();
+        attention != self.attention && (attention != self.deferred || orders.has_turns())
     }
 
     async fn ring_timers(&mut self) -> Result<(), Ending> {
@@ -382,7 +395,7 @@ impl<T: Transport> Driver<T> {
         let reads = !self.phase.full && !self.phase.peer_ended;
         poll_fn(|cx| {
             self.entry.handle().listen(cx.waker());
-            if self.context.orders.attention() != self.attention {
+            if self.is_wanted() {
                 return Poll::Ready(Woken::Look);
             }
             if awaits_alarm

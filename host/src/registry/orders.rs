@@ -263,6 +263,11 @@ impl Orders {
             .is_ok()
     }
 
+    /// Whether [`Self::may_migrate`] would be answered with yes.
+    pub fn has_turns(&self) -> bool {
+        self.pace.load(Ordering::Acquire) > 0
+    }
+
     pub(super) fn set_pace(&self, migrations: i64) {
         self.pace.store(migrations, Ordering::Release);
     }

@@ -242,8 +242,10 @@ impl Registry {
         }
         // Whoever is late, or was accepted meanwhile, need not wait.
         self.orders.set_pace(i64::MAX);
-        for handle in waiting {
-            handle.wake();
+        for handle in self.table.all() {
+            if handle.settled() < order.number {
+                handle.wake();
+            }
         }
     }
 

@@ -1,0 +1,238 @@
+//! The soak's guest: a session of numbered, checksummed messages with a running
+//! state, which tells the client what it saw as soon as something is amiss. How
+//! it misbehaves when it is swapped in or out stands in [`NATURE`], which the
+//! soak changes in the finished component. The format is told in
+//! `tests/soak/wire.rs`.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use hotsocket_guest::{Connection, Handler, How, Resumed, Snapshot, export};
+
+/// A letter: how it misbehaves; on one connection out of how many; a serial
+/// number that makes another component of it.
+static NATURE: [u8; 24] = *b"soak-nature:g/001/000000";
+
+const MAGIC: &[u8; 16] = b"SYNC the soak 7f";
+const SYNC: usize = 44;
+const GOODBYE: u32 = 1;
+
+#[derive(Default)]
+pub struct Soak {
+    messages: u64,
+    bytes: u64,
+    hash: u64,
+    /// Received, and not yet a whole message.
+    partial: Vec<u8>,
+    /// The state was lost; the client must say where it was.
+    lost: bool,
+    /// The goodbye follows the peer's FIN by a timer.
+    lingers: bool,
+    /// Something was amiss and has been told.
+    broken: bool,
+    /// The first event after a migration has not come yet.
+    fresh: bool,
+}
+
+fn misbehaves(how: u8, conn: &Connection) -> bool {
+    let nature = black_box(&NATURE);
+    let every = nature[14..17].iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0'));
+    nature[12] == how && conn.id() % every == 0
+}
+
+fn spin() -> ! {
+    loop {
+        black_box(0);
+    }
+}
+
+impl Soak {
+    /// Every event begins here.
+    fn begin(&mut self, conn: &Connection) {
+        if std::mem::take(&mut self.fresh) && misbehaves(b'f', conn) {
+            conn.write("of the dead");
+            panic!("it is in my nature");
+        }
+    }
+
+    fn digest(&mut self, bytes: &[u8]) {
+        self.hash = bytes.iter().fold(self.hash, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    }
+
+    /// Take the next whole message or mark out of the bytes; how many they were.
+    fn step(&mut self, conn: &Connection, bytes: &[u8]) -> Option<usize> {
+        if self.lost || bytes.starts_with(MAGIC) {
+            return self.sync(conn, bytes);
+        }
+        let header = bytes.first_chunk::<12>()?;
+        let length = 12 + usize::from(u16::from_le_bytes([header[2], header[3]]));
+        let number = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+        let want = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
+        if header[0] == MAGIC[0] && bytes.len() < MAGIC.len() {
+            return None;
+        }
+        if header[0] != b'Q' || u64::from(number) != self.messages {
+            return self.amiss(conn, bytes);
+        }
+        let message = bytes.get(..length + 4)?;
+        if checksum(&message[..length]).to_le_bytes() != message[length..] {
+            return self.amiss(conn, bytes);
+        }
+        self.messages += 1;
+        self.bytes += message.len() as u64;
+        self.digest(message);
+        self.lingers |= header[1] == 1;
+        let mut answer = b"A\0\0\0".to_vec();
+        answer.extend(number.to_le_bytes());
+        answer.extend(self.state());
+        answer.extend(want.to_le_bytes());
+        answer.extend((0..want).map(|at| filler(number, at)));
+        answer.extend(checksum(&answer).to_le_bytes());
+        conn.write(answer);
+        Some(message.len())
+    }
+
+    /// Look for the client's word on where it was.
+    fn sync(&mut self, conn: &Connection, bytes: &[u8]) -> Option<usize> {
+        let Some(at) = bytes.windows(MAGIC.len()).position(|window| window == MAGIC) else {
+            return (bytes.len() >= SYNC).then(|| bytes.len() - SYNC + 1);
+        };
+        let mark = bytes.get(at..at + SYNC)?;
+        let number = |from: usize| {
+            let field = mark[from..].first_chunk().copied();
+            u64::from_le_bytes(field.unwrap_or_default())
+        };
+        (self.messages, self.bytes, self.hash) = (number(20), number(28), number(36));
+        self.lost = false;
+        conn.write([b"Y\0\0\0", &mark[16..20]].concat());
+        Some(at + SYNC)
+    }
+
+    fn amiss(&mut self, conn: &Connection, bytes: &[u8]) -> Option<usize> {
+        let seen = &bytes[..bytes.len().min(256)];
+        self.broken = true;
+        conn.write([&[b'E', 0, seen.len() as u8, (seen.len() >> 8) as u8], &self.messages.to_le_bytes()[..], seen].concat());
+        conn.end();
+        None
+    }
+
+    fn state(&self) -> Vec<u8> {
+        [self.messages, self.bytes, self.hash].iter().flat_map(|n| n.to_le_bytes()).collect()
+    }
+
+    fn goodbye(&self, conn: &Connection) {
+        if !self.lost {
+            conn.write([b"F\0\0\0".to_vec(), self.state()].concat());
+        }
+        conn.end();
+    }
+}
+
+impl Handler for Soak {
+    fn listening(_: &[std::net::SocketAddr]) {}
+
+    fn resume(&mut self, conn: &Connection, resumed: Resumed) -> Result<(), String> {
+        self.fresh = resumed.how == How::Migrated;
+        for how in *b"etl" {
+            if misbehaves(how, conn) {
+                conn.write("of the unborn");
+                match how {
+                    b'e' => return Err("it is in my nature".to_owned()),
+                    b't' => panic!("it is in my nature"),
+                    _ => spin(),
+                }
+            }
+        }
+        match resumed.snapshot {
+            Some(snapshot) => self.restore(snapshot),
+            None => {
+                self.lost = true;
+                conn.write(b"R\0\0\0");
+                Ok(())
+            }
+        }
+    }
+
+    fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+        self.begin(conn);
+        if self.broken {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.partial);
+        waiting.extend_from_slice(bytes);
+        let mut taken = 0;
+        while let Some(count) = self.step(conn, &waiting[taken..]) {
+            taken += count;
+        }
+        self.partial = waiting.split_off(taken);
+    }
+
+    fn end(&mut self, conn: &Connection) {
+        self.begin(conn);
+        if self.broken {
+            return;
+        }
+        if !self.partial.is_empty() && !self.lost {
+            let partial = std::mem::take(&mut self.partial);
+            self.amiss(conn, &partial);
+        } else if self.lingers {
+            conn.hold_open();
+            conn.set_timer(GOODBYE, Duration::from_millis(40));
+        } else {
+            self.goodbye(conn);
+        }
+    }
+
+    fn timer(&mut self, conn: &Connection, _: u32) {
+        self.begin(conn);
+        self.goodbye(conn);
+    }
+
+    fn drained(&mut self, conn: &Connection) {
+        self.begin(conn);
+    }
+
+    fn save(&self) -> Option<Snapshot> {
+        let conn = Connection::default();
+        if misbehaves(b's', &conn) {
+            panic!("it is in my nature");
+        }
+        if misbehaves(b'v', &conn) {
+            spin();
+        }
+        let mut state = self.state();
+        state.extend([self.lost, self.lingers, self.broken].map(u8::from));
+        state.extend_from_slice(&self.partial);
+        if misbehaves(b'b', &conn) {
+            state.resize(3 << 20, 0);
+        }
+        Some(Snapshot::new(1, state))
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
+        let state = snapshot.upgrade(1, &[])?;
+        let head = state.first_chunk::<27>().ok_or("the state is too short")?;
+        let number = |from: usize| {
+            let field = head[from..].first_chunk().copied();
+            u64::from_le_bytes(field.unwrap_or_default())
+        };
+        (self.messages, self.bytes, self.hash) = (number(0), number(8), number(16));
+        [self.lost, self.lingers, self.broken] = [head[24] == 1, head[25] == 1, head[26] == 1];
+        self.partial = state[27..].to_vec();
+        Ok(())
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The byte at this place of the answer to this message.
+fn filler(number: u32, at: u32) -> u8 {
+    let mixed = number.wrapping_mul(0x9e37_79b1).wrapping_add(at.wrapping_mul(0x85eb_ca6b));
+    (mixed ^ (mixed >> 15)).to_le_bytes()[2]
+}
+
+export!(Soak);

@@ -1,0 +1,118 @@
+//! A socket with a fault built in, to show that the soak would find it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hotsocket::connection::Transport;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What is done to one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Drop,
+    Repeat,
+    /// Changes places with the next one.
+    Swap,
+}
+
+/// On which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    ToGuest,
+    ToClient,
+}
+
+/// One fault on one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    pub kind: Kind,
+    pub way: Way,
+    /// It happens once so many bytes have passed.
+    pub after: usize,
+}
+
+/// See the module's documentation.
+pub struct Faulty {
+    socket: TcpStream,
+    fault: Option<Fault>,
+    passed: usize,
+}
+
+impl Faulty {
+    pub fn new(socket: TcpStream, fault: Option<Fault>) -> Self {
+        Faulty { socket, fault, passed: 0 }
+    }
+
+    /// Some bytes are about to pass: these instead, if it is time.
+    fn tamper(&mut self, way: Way, bytes: &[u8]) -> Option<Vec<u8>> {
+        let Fault { kind, after, .. } = self.fault.filter(|fault| fault.way == way)?;
+        let &[first, second, ref rest @ ..] = bytes else { return None };
+        if self.passed < after || first == second || rest.is_empty() {
+            return None;
+        }
+        let changed: &[u8] = match kind {
+            Kind::Drop => &[second],
+            Kind::Repeat => &[first, first, second],
+            Kind::Swap => &[second, first],
+        };
+        Some([changed, rest].concat())
+    }
+}
+
+impl AsyncRead for Faulty {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let me = self.get_mut();
+        let before = space.filled().len();
+        // A byte more may have to fit.
+        let mut short = space.take(space.remaining() - 1);
+        ready!(Pin::new(&mut me.socket).poll_read(cx, &mut short))?;
+        let bytes = short.filled().to_vec();
+        let tampered = me.tamper(Way::ToGuest, &bytes);
+        me.passed += bytes.len();
+        if tampered.is_some() {
+            me.fault = None;
+        }
+        space.set_filled(before);
+        space.put_slice(tampered.as_ref().unwrap_or(&bytes));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Transport for Faulty {
+    fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(tampered) = self.tamper(Way::ToClient, bytes) else {
+            let written = self.socket.try_write(bytes)?;
+            self.passed += written;
+            return Ok(written);
+        };
+        // What does not fit at once would need the fault again.
+        match self.socket.try_write(&tampered)? {
+            written if written == tampered.len() => self.fault = None,
+            _ => return Err(io::Error::other("the socket's buffer is too small for the fault")),
+        }
+        Ok(bytes.len())
+    }
+
+    fn reset(self) {
+        self.socket.reset();
+    }
+}
+
+impl AsyncWrite for Faulty {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let me = self.get_mut();
+        let written = ready!(Pin::new(&mut me.socket).poll_write(cx, bytes))?;
+        me.passed += written;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,48 @@
+//! The soak, by hand and as long as one likes:
+//! `cargo run --release --example soak -- --connections 1000 --time 5m`.
+//! It prints one line, and fails when anything is not as it must be.
+
+#[path = "mod.rs"]
+mod soak;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Many connections, many swaps, and every byte checked
+#[derive(Parser)]
+struct Args {
+    /// Connections open at once
+    #[arg(long, default_value = "1000")]
+    connections: u32,
+
+    /// How long
+    #[arg(long, default_value = "1m", value_parser = hotsocket::duration::parse)]
+    time: Duration,
+
+    /// How long answers are timed without swaps, and with swaps of good code
+    #[arg(long, default_value = "5s", value_parser = hotsocket::duration::parse)]
+    measured: Duration,
+
+    /// Messages a second on each connection
+    #[arg(long, default_value = "5")]
+    rate: u32,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = soak::run(soak::Plan {
+        connections: args.connections,
+        time: args.time,
+        measured: args.measured,
+        rate: args.rate,
+        fault: None,
+    });
+    println!("{outcome}");
+    let complaints = outcome.complaints();
+    for complaint in &complaints {
+        eprintln!("{complaint}");
+    }
+    if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,286 @@
+//! The other side of the soak: swaps of every kind, one after the other.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hotsocket::registry::{Outcome, Policy, Report};
+
+use super::chance::Chance;
+use super::client::Shared;
+use super::host::Host;
+use super::nature::{self, Nature};
+
+/// For what must happen, and does so at once unless the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of the swaps.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub swaps: u64,
+    pub refused: u64,
+    /// Of these, files that the watcher found half-written.
+    pub halves: u64,
+    pub rolled_back: u64,
+    pub undone: u64,
+    /// Answers that told of connections without a snapshot.
+    pub without_state: u64,
+    moved_back: u64,
+    /// By generation: connections migrated to it, and failed on it.
+    generations: BTreeMap<u64, (usize, usize)>,
+}
+
+impl Counts {
+    pub fn migrations(&self) -> u64 {
+        self.moved_back + self.generations.values().map(|(migrated, _)| *migrated as u64).sum::<u64>()
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.generations.values().map(|(_, failed)| *failed as u64).sum()
+    }
+}
+
+/// Swaps a server's guests.
+pub struct Swapper<'a> {
+    host: &'a Host,
+    shared: &'a Shared,
+    connections: u32,
+    chance: Chance,
+    serial: u32,
+    pub counts: Counts,
+}
+
+impl<'a> Swapper<'a> {
+    pub fn new(host: &'a Host, shared: &'a Shared, connections: u32) -> Self {
+        Swapper {
+            host,
+            shared,
+            connections,
+            chance: Chance::new(u64::from(connections)),
+            serial: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Good code over good code.
+    pub fn good(&mut self) {
+        self.swap_with(Policy::Migrate);
+    }
+
+    fn swap_with(&mut self, policy: Policy) {
+        // Few enough to be known again, and never twice the same in a row.
+        self.serial = self.serial % 6 + 1;
+        let answer = self.host.swap(nature::good(self.serial), policy);
+        self.note(answer);
+    }
+
+    /// Each kind of trouble once, in an order of chance.
+    pub fn round(&mut self, is_over: impl Fn() -> bool) {
+        let mut steps: Vec<fn(&mut Self)> = vec![
+            Self::broken,
+            Self::half_written,
+            Self::some_will_not_open,
+            Self::none_will_open,
+            Self::some_die_at_once,
+            Self::all_die_at_once,
+            Self::save_fails,
+            Self::roll_back_twice,
+            Self::two_at_once,
+            Self::beside_each_other,
+        ];
+        while !steps.is_empty() && !is_over() {
+            let step = steps.swap_remove(self.chance.below(steps.len() as u32) as usize);
+            step(self);
+            for _ in 0..self.chance.below(4) {
+                self.good();
+            }
+            self.look_back();
+        }
+    }
+
+    /// What is no guest.
+    fn broken(&mut self) {
+        let mut junk = nature::good(90);
+        let cut = 8 + self.chance.below(junk.len() as u32 - 8) as usize;
+        match self.chance.below(3) {
+            0 => junk.truncate(cut),
+            1 => junk[8..].fill(0xff),
+            _ => junk = b"\0asm\x01\0\0\0".to_vec(),
+        }
+        let answer = self.host.swap(junk, Policy::Migrate);
+        self.note(answer);
+    }
+
+    /// The watched file, first one half of it, then all.
+    fn half_written(&mut self) {
+        let generation = self.latest();
+        let guest = nature::good(100 + self.serial + self.chance.below(800));
+        let half = guest.len() / 2;
+        let halves = self.host.log.halves.load(Relaxed);
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(self.host.file())?;
+            file.write_all(&guest[..half])?;
+            self.wait("the watcher to find half a file", || self.host.log.halves.load(Relaxed) > halves);
+            file.write_all(&guest[half..])
+        };
+        write().expect("writable");
+        self.wait("the watcher to swap", || self.latest() > generation);
+        self.counts.refused += 1;
+        self.counts.halves += 1;
+        self.counts.swaps += 1;
+        // The number of the next swap that is answered tells that this one is
+        // through, as there is one at a time.
+        self.good();
+    }
+
+    fn some_will_not_open(&mut self) {
+        let nature = [Nature::OpenFails, Nature::OpenTraps, Nature::OpenLoops][self.chance.below(3) as usize];
+        let every = self.connections / if nature == Nature::OpenLoops { 4 } else { 12 };
+        let answer = self.host.swap(nature::bad(nature, every, 0), Policy::Migrate);
+        self.note(answer);
+    }
+
+    fn none_will_open(&mut self) {
+        let answer = self.host.swap(nature::bad(Nature::OpenTraps, 1, 0), Policy::Migrate);
+        let Some(report) = self.note(answer) else { panic!("refused before any connection failed") };
+        assert_eq!(report.outcome, Outcome::Undone, "{report:?}");
+    }
+
+    fn some_die_at_once(&mut self) {
+        let every = self.connections / 16;
+        let answer = self.host.swap(nature::bad(Nature::FirstEventTraps, every, 0), Policy::Migrate);
+        if let Some(report) = self.note(answer) {
+            let number = report.generation.max(report.previous);
+            self.wait("a first event", || self.record(number).is_none_or(|(_, failed, _)| failed > 0));
+            self.settle();
+        }
+    }
+
+    /// Undone by itself, be it before the answer to the swap or after it.
+    fn all_die_at_once(&mut self) {
+        let answer = self.host.swap(nature::bad(Nature::FirstEventTraps, 1, 0), Policy::Migrate);
+        let Some(report) = self.note(answer) else { panic!("refused before any connection failed") };
+        if report.outcome == Outcome::Undone {
+            return;
+        }
+        let number = report.generation;
+        self.wait("a swap to undo itself", || {
+            self.record(number).is_none_or(|(_, _, outcome)| outcome.starts_with("undone"))
+        });
+        self.counts.undone += 1;
+        self.settle();
+    }
+
+    /// Their successors begin without a state, as both sides know.
+    fn save_fails(&mut self) {
+        let nature = [Nature::SaveTraps, Nature::SaveTooLarge, Nature::SaveLoops][self.chance.below(3) as usize];
+        let every = self.connections / if nature == Nature::SaveLoops { 4 } else { 20 };
+        self.shared.losing_swaps.fetch_add(1, Relaxed);
+        let answer = self.host.swap(nature::bad(nature, every, 0), Policy::Migrate);
+        self.note(answer);
+        // Out of probation only with an event.
+        let messages = self.shared.tally.messages.load(Relaxed);
+        let some = u64::from(self.connections);
+        self.wait("some messages", || self.shared.tally.messages.load(Relaxed) > messages + some);
+        self.good();
+    }
+
+    fn roll_back_twice(&mut self) {
+        self.good();
+        self.good();
+        for _ in 0..2 {
+            let answer = self.host.roll_back();
+            self.note(answer);
+        }
+    }
+
+    fn two_at_once(&mut self) {
+        // Whichever comes first, the way back leads to good code.
+        self.good();
+        self.good();
+        let host = self.host;
+        let answers = thread::scope(|scope| {
+            let one = scope.spawn(|| host.swap(nature::good(7), Policy::Migrate));
+            let other = scope.spawn(|| host.swap(nature::good(8), Policy::Migrate));
+            let back = scope.spawn(|| host.roll_back());
+            [one, other, back].map(|asking| asking.join().expect("no panic"))
+        });
+        for answer in answers {
+            self.note(answer);
+        }
+    }
+
+    /// Some connections on old code, some on new; then all on the newest.
+    fn beside_each_other(&mut self) {
+        self.swap_with(Policy::NewOnly);
+        let connections = self.shared.tally.connections.load(Relaxed);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.shared.tally.connections.load(Relaxed) < connections + 3 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.good();
+    }
+
+    fn note(&mut self, answer: Result<Report, String>) -> Option<Report> {
+        let report = match answer {
+            Ok(report) => report,
+            Err(_) => {
+                self.counts.refused += 1;
+                return None;
+            }
+        };
+        let counts = &mut self.counts;
+        match report.outcome {
+            Outcome::Swapped => counts.swaps += 1,
+            Outcome::RolledBack => counts.rolled_back += 1,
+            Outcome::Undone => counts.undone += 1,
+            Outcome::Unchanged => {}
+        }
+        if report.outcome != Outcome::Swapped {
+            counts.moved_back += report.count.migrated as u64;
+        }
+        counts.without_state += report.count.without_snapshot as u64;
+        Some(report)
+    }
+
+    /// Wait for a swap that the server made by itself, by making one.
+    fn settle(&mut self) {
+        self.good();
+    }
+
+    fn latest(&self) -> u64 {
+        self.host.history().last().map_or(0, |record| record.generation)
+    }
+
+    fn record(&self, generation: u64) -> Option<(usize, usize, String)> {
+        let record = self.host.history().into_iter().find(|record| record.generation == generation)?;
+        Some((record.migrated, record.failed, record.outcome))
+    }
+
+    /// Take down what became of each generation, before it is forgotten.
+    pub fn look_back(&mut self) {
+        for record in self.host.history() {
+            self.counts.generations.insert(record.generation, (record.migrated, record.failed));
+        }
+    }
+
+    fn wait(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            if self.shared.tally.findings() > 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", self.host.log.last());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The file is put back, so that nothing is left half-written.
+    pub fn finish(&mut self) {
+        self.look_back();
+        let _ = fs::write(self.host.file(), nature::good(0));
+    }
+}
