@@ -62,7 +62,10 @@ impl Host {
                 }))
             }
         };
-        let server = runtime.block_on(starting).expect("no panic").expect("the server starts");
+        let server = runtime
+            .block_on(starting)
+            .expect("no panic")
+            .expect("the server starts");
         Host {
             address: server.listeners()[0],
             registry: Arc::clone(server.registry()),
@@ -143,7 +146,10 @@ fn options(dir: &TempDir, connections: u32) -> Options {
         control: Control::At(dir.path().join("control")),
         rules: Rules {
             policy: Policy::Migrate,
-            rollback_after: Some(RollbackAfter { failures: 3, among: 10 }),
+            rollback_after: Some(RollbackAfter {
+                failures: 3,
+                among: 10,
+            }),
             keep: 8,
         },
         code_cache: CachePlace::At(dir.path().join("code")),
