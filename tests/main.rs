@@ -11,6 +11,7 @@ mod harness;
 
 mod clients;
 mod closing;
+mod compat;
 mod control;
 mod examples;
 mod faults;
@@ -22,7 +23,9 @@ mod migration;
 mod node;
 mod prebuilt;
 mod signals;
+mod soak;
 mod source;
 mod start;
+mod swap;
 mod vanished;
 mod watch;

@@ -33,6 +33,7 @@ pub struct Shared {
 
 /// What goes on, for the times taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the first is what a number is before it is set")]
 pub enum Phase {
     Begin,
     /// No swaps.
@@ -75,8 +76,15 @@ pub async fn run(shared: Arc<Shared>, number: u32, manner: Manner) {
     while !shared.stop.load(Relaxed) {
         shared.tally.connections.fetch_add(1, Relaxed);
         let done = match TcpStream::connect(shared.address).await {
-            Ok(socket) => Client::new(&shared, socket, manner, &mut chance).converse().await,
-            Err(error) => Err(Finding { wrong: Wrong::Dropped, told: error.to_string() }),
+            Ok(socket) => {
+                Client::new(&shared, socket, manner, &mut chance)
+                    .converse()
+                    .await
+            }
+            Err(error) => Err(Finding {
+                wrong: Wrong::Dropped,
+                told: error.to_string(),
+            }),
         };
         if let Err(finding) = done {
             shared.tally.find(&finding);
@@ -110,7 +118,11 @@ impl<'a> Client<'a> {
     fn new(shared: &'a Shared, socket: TcpStream, manner: Manner, chance: &'a mut Chance) -> Self {
         let _ = socket.set_nodelay(true);
         let now = Instant::now();
-        let left = if manner == Manner::Short { 1 + chance.below(5) } else { u32::MAX };
+        let left = if manner == Manner::Short {
+            1 + chance.below(5)
+        } else {
+            u32::MAX
+        };
         Client {
             shared,
             socket,
@@ -136,8 +148,15 @@ impl<'a> Client<'a> {
             self.end_if_done().await?;
             self.check_stall(now).await?;
             let reads = self.next_read <= now;
-            let wake = self.next_ask.max(now + Duration::from_millis(1)).min(now + Duration::from_millis(100));
-            let wake = if reads { wake } else { wake.min(self.next_read) };
+            let wake = self
+                .next_ask
+                .max(now + Duration::from_millis(1))
+                .min(now + Duration::from_millis(100));
+            let wake = if reads {
+                wake
+            } else {
+                wake.min(self.next_read)
+            };
             tokio::select! {
                 ready = self.socket.readable(), if reads => {
                     ready.map_err(|error| self.dropped(&error))?;
@@ -177,7 +196,9 @@ impl<'a> Client<'a> {
         }
         let stop = self.shared.stop.load(Relaxed);
         let (window, length, want) = match self.manner {
-            Manner::Bulk if self.shared.is(Phase::Storm) || self.talk.waiting() == 0 => (4, 8000, self.chance.below(16_000)),
+            Manner::Bulk if self.shared.is(Phase::Storm) || self.talk.waiting() == 0 => {
+                (4, 8000, self.chance.below(16_000))
+            }
             Manner::Bulk => (0, 0, 0),
             Manner::Slow => (2, 100, 200_000),
             _ => (4, self.chance.below(200), self.chance.below(200)),
@@ -187,7 +208,9 @@ impl<'a> Client<'a> {
             let steady = self.manner == Manner::Steady;
             let split = steady && self.chance.once_in(4);
             let lingers = self.manner == Manner::Short && self.chance.once_in(3);
-            let frame = self.talk.ask(self.chance, length, want, lingers, steady && !split);
+            let frame = self
+                .talk
+                .ask(self.chance, length, want, lingers, steady && !split);
             if split {
                 let half = self.chance.below(frame.len() as u32) as usize;
                 self.out.extend_from_slice(&frame[..half]);
@@ -204,7 +227,9 @@ impl<'a> Client<'a> {
 
     fn pause(&mut self) -> Duration {
         match self.manner {
-            _ if !self.held_back.is_empty() => Duration::from_millis(u64::from(1 + self.chance.below(30))),
+            _ if !self.held_back.is_empty() => {
+                Duration::from_millis(u64::from(1 + self.chance.below(30)))
+            }
             Manner::Steady => {
                 let mean = 1_000_000 / self.shared.rate.max(1);
                 Duration::from_micros(u64::from(mean / 2 + self.chance.below(mean)))
@@ -230,13 +255,24 @@ impl<'a> Client<'a> {
         self.moved = Instant::now();
         let (before, losses) = (self.talk.waiting(), self.talk.losses);
         let phase = shared.phase.load(Relaxed);
-        let reply = self.talk.take(bytes, |time| shared.times[usize::from(phase)].record(time))?;
-        shared.tally.messages.fetch_add(before.saturating_sub(self.talk.waiting()) as u64, Relaxed);
+        let reply = self
+            .talk
+            .take(bytes, |time| shared.times[usize::from(phase)].record(time))?;
+        shared
+            .tally
+            .messages
+            .fetch_add(before.saturating_sub(self.talk.waiting()) as u64, Relaxed);
         if self.talk.losses > losses {
-            shared.tally.losses.fetch_add(self.talk.losses - losses, Relaxed);
+            shared
+                .tally
+                .losses
+                .fetch_add(self.talk.losses - losses, Relaxed);
             if self.talk.losses > shared.losing_swaps.load(Relaxed) {
                 let told = "the guest lost its state, and no `save` had failed".to_owned();
-                return Err(Finding { wrong: Wrong::StateBack, told });
+                return Err(Finding {
+                    wrong: Wrong::StateBack,
+                    told,
+                });
             }
         }
         if !reply.is_empty() {
@@ -259,7 +295,10 @@ impl<'a> Client<'a> {
     async fn end(&mut self) -> Result<(), Finding> {
         self.talk.end();
         self.fin_sent = true;
-        self.socket.shutdown().await.map_err(|error| self.dropped(&error))
+        self.socket
+            .shutdown()
+            .await
+            .map_err(|error| self.dropped(&error))
     }
 
     /// When nothing comes, the FIN brings out what the guest has.
@@ -293,7 +332,11 @@ impl<'a> Client<'a> {
     fn dropped(&self, error: &io::Error) -> Finding {
         Finding {
             wrong: Wrong::Dropped,
-            told: format!("{:?} connection, {} answers outstanding: {error}", self.manner, self.talk.waiting()),
+            told: format!(
+                "{:?} connection, {} answers outstanding: {error}",
+                self.manner,
+                self.talk.waiting()
+            ),
         }
     }
 }

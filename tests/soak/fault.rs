@@ -42,13 +42,19 @@ pub struct Faulty {
 
 impl Faulty {
     pub fn new(socket: TcpStream, fault: Option<Fault>) -> Self {
-        Faulty { socket, fault, passed: 0 }
+        Faulty {
+            socket,
+            fault,
+            passed: 0,
+        }
     }
 
     /// Some bytes are about to pass: these instead, if it is time.
     fn tamper(&mut self, way: Way, bytes: &[u8]) -> Option<Vec<u8>> {
         let Fault { kind, after, .. } = self.fault.filter(|fault| fault.way == way)?;
-        let &[first, second, ref rest @ ..] = bytes else { return None };
+        let &[first, second, ref rest @ ..] = bytes else {
+            return None;
+        };
         if self.passed < after || first == second || rest.is_empty() {
             return None;
         }
@@ -62,7 +68,11 @@ impl Faulty {
 }
 
 impl AsyncRead for Faulty {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        space: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         let before = space.filled().len();
         // A byte more may have to fit.
@@ -90,7 +100,11 @@ impl Transport for Faulty {
         // What does not fit at once would need the fault again.
         match self.socket.try_write(&tampered)? {
             written if written == tampered.len() => self.fault = None,
-            _ => return Err(io::Error::other("the socket's buffer is too small for the fault")),
+            _ => {
+                return Err(io::Error::other(
+                    "the socket's buffer is too small for the fault",
+                ));
+            }
         }
         Ok(bytes.len())
     }
@@ -101,7 +115,11 @@ impl Transport for Faulty {
 }
 
 impl AsyncWrite for Faulty {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let written = ready!(Pin::new(&mut me.socket).poll_write(cx, bytes))?;
         me.passed += written;

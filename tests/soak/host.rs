@@ -50,7 +50,7 @@ impl Host {
             .build()
             .expect("threads");
         let options = options(&dir, connections);
-        let output = Output::to(io::sink(), io::sink()).expect("a thread");
+        let output = Output::to(io::sink(), io::sink(), (false, false)).expect("a thread");
         let began = Instant::now();
         let starting = match fault {
             None => runtime.spawn(Server::start(options, output, began)),
@@ -62,7 +62,10 @@ impl Host {
                 }))
             }
         };
-        let server = runtime.block_on(starting).expect("no panic").expect("the server starts");
+        let server = runtime
+            .block_on(starting)
+            .expect("no panic")
+            .expect("the server starts");
         Host {
             address: server.listeners()[0],
             registry: Arc::clone(server.registry()),
@@ -143,7 +146,10 @@ fn options(dir: &TempDir, connections: u32) -> Options {
         control: Control::At(dir.path().join("control")),
         rules: Rules {
             policy: Policy::Migrate,
-            rollback_after: Some(RollbackAfter { failures: 3, among: 10 }),
+            rollback_after: Some(RollbackAfter {
+                failures: 3,
+                among: 10,
+            }),
             keep: 8,
         },
         code_cache: CachePlace::At(dir.path().join("code")),

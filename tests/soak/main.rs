@@ -44,5 +44,9 @@ fn main() -> ExitCode {
     for complaint in &complaints {
         eprintln!("{complaint}");
     }
-    if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if complaints.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

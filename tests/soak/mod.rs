@@ -18,6 +18,8 @@ mod host;
 mod nature;
 mod swaps;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::fmt;
@@ -68,7 +70,11 @@ pub fn run(plan: Plan) -> Outcome {
         phase: AtomicU8::new(0),
         stop: AtomicBool::new(false),
         losing_swaps: AtomicU64::new(0),
-        stall: if plan.fault.is_some() { Duration::from_secs(2) } else { Duration::from_secs(30) },
+        stall: if plan.fault.is_some() {
+            Duration::from_secs(2)
+        } else {
+            Duration::from_secs(30)
+        },
         rate: plan.rate,
         times: Default::default(),
     });
@@ -79,15 +85,27 @@ pub fn run(plan: Plan) -> Outcome {
         .build()
         .expect("threads");
     let tasks: Vec<_> = (0..plan.connections)
-        .map(|number| clients.spawn(client::run(Arc::clone(&shared), number, manner(number, plan.fault))))
+        .map(|number| {
+            clients.spawn(client::run(
+                Arc::clone(&shared),
+                number,
+                manner(number, plan.fault),
+            ))
+        })
         .collect();
     let mut swapper = Swapper::new(&host, &shared, plan.connections);
     let began = Instant::now();
-    while shared.tally.connections.load(Relaxed) < u64::from(plan.connections) && began.elapsed() < GOODBYES {
+    while shared.tally.connections.load(Relaxed) < u64::from(plan.connections)
+        && began.elapsed() < GOODBYES
+    {
         std::thread::sleep(Duration::from_millis(5));
     }
     let enter = |phase: Phase| shared.phase.store(phase as u8, Relaxed);
     if !plan.measured.is_zero() {
+        // So that code is known when the swaps are timed.
+        for _ in 0..swaps::VARIANTS {
+            swapper.good();
+        }
         enter(Phase::Quiet);
         std::thread::sleep(plan.measured);
         enter(Phase::Swaps);
@@ -100,6 +118,8 @@ pub fn run(plan: Plan) -> Outcome {
     let began = Instant::now();
     // With a fault it is over when the fault has been found.
     let is_over = || began.elapsed() >= plan.time || shared.tally.findings() > 0;
+    // Each kind of trouble at least once.
+    swapper.round(|| shared.tally.findings() > 0);
     while !is_over() {
         swapper.round(is_over);
     }
@@ -115,13 +135,21 @@ pub fn run(plan: Plan) -> Outcome {
         let in_time = tokio::time::timeout(GOODBYES + shared.stall * 3, goodbyes);
         if in_time.await.is_err() {
             let told = "a connection that does not end".to_owned();
-            shared.tally.find(&wire::Finding { wrong: Wrong::Dropped, told });
+            shared.tally.find(&wire::Finding {
+                wrong: Wrong::Dropped,
+                told,
+            });
         }
     });
     let left_open = host.connections();
     drop(clients);
     host.shut_down();
-    Outcome { plan, counts, shared, left_open }
+    Outcome {
+        plan,
+        counts,
+        shared,
+        left_open,
+    }
 }
 
 /// Nine of ten are steady, unless a fault is to be found.
@@ -142,7 +170,13 @@ impl Outcome {
 
     /// Everything that is not as it must be.
     pub fn complaints(&self) -> Vec<String> {
-        let mut complaints = self.shared.tally.told.lock().expect("no panic under the lock").clone();
+        let mut complaints = self
+            .shared
+            .tally
+            .told
+            .lock()
+            .expect("no panic under the lock")
+            .clone();
         let counts = &self.counts;
         for (count, what) in [
             (counts.swaps, "swap"),
@@ -160,7 +194,10 @@ impl Outcome {
             }
         }
         if self.left_open > 0 {
-            complaints.push(format!("{} connections are open after their end", self.left_open));
+            complaints.push(format!(
+                "{} connections are open after their end",
+                self.left_open
+            ));
         }
         complaints
     }
@@ -197,10 +234,16 @@ impl fmt::Display for Outcome {
             self.count(Wrong::Dropped),
             ms(self.worst()),
         )?;
-        let times = |time: &Histogram| format!("{} (of {})", ms(time.quantile(0.999)), time.count());
+        let times =
+            |time: &Histogram| format!("{} (of {})", ms(time.quantile(0.999)), time.count());
         let [_, quiet, swaps, storm] = &self.shared.times;
         if !self.plan.measured.is_zero() {
-            write!(f, "; 99.9th percentile: quiet {}, during swaps {}", times(quiet), times(swaps))?;
+            write!(
+                f,
+                "; 99.9th percentile: quiet {}, during swaps {}",
+                times(quiet),
+                times(swaps)
+            )?;
         }
         write!(f, ", in all {}", times(storm))
     }

@@ -43,7 +43,9 @@ fn component(letter: char, every: u32, serial: u32) -> Vec<u8> {
         .enumerate()
         .filter_map(|(at, window)| (window == MARK).then_some(at + MARK.len()))
         .collect();
-    let [at] = places.as_slice() else { panic!("the guest has its nature in {} places", places.len()) };
+    let [at] = places.as_slice() else {
+        panic!("the guest has its nature in {} places", places.len())
+    };
     let nature = format!("{letter}/{:03}/{serial:06}", every.clamp(1, 999));
     component[*at..at + nature.len()].copy_from_slice(nature.as_bytes());
     component

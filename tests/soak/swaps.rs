@@ -17,6 +17,9 @@ use super::nature::{self, Nature};
 /// For what must happen, and does so at once unless the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Good components that differ.
+pub const VARIANTS: u32 = 6;
+
 /// What became of the swaps.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
@@ -35,11 +38,19 @@ pub struct Counts {
 
 impl Counts {
     pub fn migrations(&self) -> u64 {
-        self.moved_back + self.generations.values().map(|(migrated, _)| *migrated as u64).sum::<u64>()
+        self.moved_back
+            + self
+                .generations
+                .values()
+                .map(|(migrated, _)| *migrated as u64)
+                .sum::<u64>()
     }
 
     pub fn failed(&self) -> u64 {
-        self.generations.values().map(|(_, failed)| *failed as u64).sum()
+        self.generations
+            .values()
+            .map(|(_, failed)| *failed as u64)
+            .sum()
     }
 }
 
@@ -72,7 +83,7 @@ impl<'a> Swapper<'a> {
 
     fn swap_with(&mut self, policy: Policy) {
         // Few enough to be known again, and never twice the same in a row.
-        self.serial = self.serial % 6 + 1;
+        self.serial = self.serial % VARIANTS + 1;
         let answer = self.host.swap(nature::good(self.serial), policy);
         self.note(answer);
     }
@@ -117,13 +128,15 @@ impl<'a> Swapper<'a> {
     /// The watched file, first one half of it, then all.
     fn half_written(&mut self) {
         let generation = self.latest();
-        let guest = nature::good(100 + self.serial + self.chance.below(800));
+        let guest = nature::good(100 + (generation % 4) as u32);
         let half = guest.len() / 2;
         let halves = self.host.log.halves.load(Relaxed);
         let write = || -> std::io::Result<()> {
             let mut file = File::create(self.host.file())?;
             file.write_all(&guest[..half])?;
-            self.wait("the watcher to find half a file", || self.host.log.halves.load(Relaxed) > halves);
+            self.wait("the watcher to find half a file", || {
+                self.host.log.halves.load(Relaxed) > halves
+            });
             file.write_all(&guest[half..])
         };
         write().expect("writable");
@@ -137,38 +150,55 @@ impl<'a> Swapper<'a> {
     }
 
     fn some_will_not_open(&mut self) {
-        let nature = [Nature::OpenFails, Nature::OpenTraps, Nature::OpenLoops][self.chance.below(3) as usize];
+        let nature = [Nature::OpenFails, Nature::OpenTraps, Nature::OpenLoops]
+            [self.chance.below(3) as usize];
         let every = self.connections / if nature == Nature::OpenLoops { 4 } else { 12 };
-        let answer = self.host.swap(nature::bad(nature, every, 0), Policy::Migrate);
+        let answer = self
+            .host
+            .swap(nature::bad(nature, every, 0), Policy::Migrate);
         self.note(answer);
     }
 
     fn none_will_open(&mut self) {
-        let answer = self.host.swap(nature::bad(Nature::OpenTraps, 1, 0), Policy::Migrate);
-        let Some(report) = self.note(answer) else { panic!("refused before any connection failed") };
+        let answer = self
+            .host
+            .swap(nature::bad(Nature::OpenTraps, 1, 0), Policy::Migrate);
+        let Some(report) = self.note(answer) else {
+            panic!("refused before any connection failed")
+        };
         assert_eq!(report.outcome, Outcome::Undone, "{report:?}");
     }
 
     fn some_die_at_once(&mut self) {
         let every = self.connections / 16;
-        let answer = self.host.swap(nature::bad(Nature::FirstEventTraps, every, 0), Policy::Migrate);
+        let answer = self.host.swap(
+            nature::bad(Nature::FirstEventTraps, every, 0),
+            Policy::Migrate,
+        );
         if let Some(report) = self.note(answer) {
             let number = report.generation.max(report.previous);
-            self.wait("a first event", || self.record(number).is_none_or(|(_, failed, _)| failed > 0));
+            self.wait("a first event", || {
+                self.record(number).is_none_or(|(_, failed, _)| failed > 0)
+            });
             self.settle();
         }
     }
 
     /// Undone by itself, be it before the answer to the swap or after it.
     fn all_die_at_once(&mut self) {
-        let answer = self.host.swap(nature::bad(Nature::FirstEventTraps, 1, 0), Policy::Migrate);
-        let Some(report) = self.note(answer) else { panic!("refused before any connection failed") };
+        let answer = self
+            .host
+            .swap(nature::bad(Nature::FirstEventTraps, 1, 0), Policy::Migrate);
+        let Some(report) = self.note(answer) else {
+            panic!("refused before any connection failed")
+        };
         if report.outcome == Outcome::Undone {
             return;
         }
         let number = report.generation;
         self.wait("a swap to undo itself", || {
-            self.record(number).is_none_or(|(_, _, outcome)| outcome.starts_with("undone"))
+            self.record(number)
+                .is_none_or(|(_, _, outcome)| outcome.starts_with("undone"))
         });
         self.counts.undone += 1;
         self.settle();
@@ -176,15 +206,20 @@ impl<'a> Swapper<'a> {
 
     /// Their successors begin without a state, as both sides know.
     fn save_fails(&mut self) {
-        let nature = [Nature::SaveTraps, Nature::SaveTooLarge, Nature::SaveLoops][self.chance.below(3) as usize];
+        let nature = [Nature::SaveTraps, Nature::SaveTooLarge, Nature::SaveLoops]
+            [self.chance.below(3) as usize];
         let every = self.connections / if nature == Nature::SaveLoops { 4 } else { 20 };
         self.shared.losing_swaps.fetch_add(1, Relaxed);
-        let answer = self.host.swap(nature::bad(nature, every, 0), Policy::Migrate);
+        let answer = self
+            .host
+            .swap(nature::bad(nature, every, 0), Policy::Migrate);
         self.note(answer);
         // Out of probation only with an event.
         let messages = self.shared.tally.messages.load(Relaxed);
         let some = u64::from(self.connections);
-        self.wait("some messages", || self.shared.tally.messages.load(Relaxed) > messages + some);
+        self.wait("some messages", || {
+            self.shared.tally.messages.load(Relaxed) > messages + some
+        });
         self.good();
     }
 
@@ -217,8 +252,10 @@ impl<'a> Swapper<'a> {
     fn beside_each_other(&mut self) {
         self.swap_with(Policy::NewOnly);
         let connections = self.shared.tally.connections.load(Relaxed);
-        let deadline = Instant::now() + Duration::from_secs(1);
-        while self.shared.tally.connections.load(Relaxed) < connections + 3 && Instant::now() < deadline {
+        let deadline = Instant::now() + Duration::from_millis(300);
+        while self.shared.tally.connections.load(Relaxed) < connections + 3
+            && Instant::now() < deadline
+        {
             thread::sleep(Duration::from_millis(5));
         }
         self.good();
@@ -252,18 +289,27 @@ impl<'a> Swapper<'a> {
     }
 
     fn latest(&self) -> u64 {
-        self.host.history().last().map_or(0, |record| record.generation)
+        self.host
+            .history()
+            .last()
+            .map_or(0, |record| record.generation)
     }
 
     fn record(&self, generation: u64) -> Option<(usize, usize, String)> {
-        let record = self.host.history().into_iter().find(|record| record.generation == generation)?;
+        let record = self
+            .host
+            .history()
+            .into_iter()
+            .find(|record| record.generation == generation)?;
         Some((record.migrated, record.failed, record.outcome))
     }
 
     /// Take down what became of each generation, before it is forgotten.
     pub fn look_back(&mut self) {
         for record in self.host.history() {
-            self.counts.generations.insert(record.generation, (record.migrated, record.failed));
+            self.counts
+                .generations
+                .insert(record.generation, (record.migrated, record.failed));
         }
     }
 
@@ -273,7 +319,11 @@ impl<'a> Swapper<'a> {
             if self.shared.tally.findings() > 0 {
                 return;
             }
-            assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", self.host.log.last());
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for {what}:\n{}",
+                self.host.log.last()
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }

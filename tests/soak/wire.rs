@@ -46,7 +46,10 @@ pub struct Finding {
 }
 
 fn finding(wrong: Wrong, told: impl Into<String>) -> Finding {
-    Finding { wrong, told: told.into() }
+    Finding {
+        wrong,
+        told: told.into(),
+    }
 }
 
 /// The guest's state, as both sides count it.
@@ -62,14 +65,17 @@ impl State {
         State {
             messages: self.messages + 1,
             bytes: self.bytes + frame.len() as u64,
-            hash: frame
-                .iter()
-                .fold(self.hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)),
+            hash: frame.iter().fold(self.hash, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+            }),
         }
     }
 
     fn encode(self) -> Vec<u8> {
-        [self.messages, self.bytes, self.hash].iter().flat_map(|n| n.to_le_bytes()).collect()
+        [self.messages, self.bytes, self.hash]
+            .iter()
+            .flat_map(|n| n.to_le_bytes())
+            .collect()
     }
 }
 
@@ -118,7 +124,14 @@ pub struct Talk {
 
 impl Talk {
     /// Another message. `timed` if its answer shall be timed.
-    pub fn ask(&mut self, chance: &mut Chance, length: u32, want: u32, lingers: bool, timed: bool) -> Vec<u8> {
+    pub fn ask(
+        &mut self,
+        chance: &mut Chance,
+        length: u32,
+        want: u32,
+        lingers: bool,
+        timed: bool,
+    ) -> Vec<u8> {
         let state = self.sent.back().map_or(self.acked, |sent| sent.after);
         let mut frame = vec![b'Q', u8::from(lingers)];
         frame.extend((length as u16).to_le_bytes());
@@ -128,7 +141,12 @@ impl Talk {
         frame.extend(checksum(&frame).to_le_bytes());
         let after = state.after(&frame);
         let at = timed.then(Instant::now);
-        self.sent.push_back(Sent { frame: frame.clone(), want, after, at });
+        self.sent.push_back(Sent {
+            frame: frame.clone(),
+            want,
+            after,
+            at,
+        });
         frame
     }
 
@@ -146,15 +164,23 @@ impl Talk {
     }
 
     /// These bytes came. What to send in return.
-    pub fn take(&mut self, bytes: &[u8], mut timed: impl FnMut(Duration)) -> Result<Vec<u8>, Finding> {
+    pub fn take(
+        &mut self,
+        bytes: &[u8],
+        mut timed: impl FnMut(Duration),
+    ) -> Result<Vec<u8>, Finding> {
         self.got.extend_from_slice(bytes);
         let mut reply = Vec::new();
         while let Some(&kind) = self.got.first() {
             if self.awaits_mark {
-                let Some(length) = frame_length(&self.got) else { break };
+                let Some(length) = frame_length(&self.got) else {
+                    break;
+                };
                 let frame = self.consume(length);
                 match kind {
-                    b'Y' if frame.get(4..8) == Some(&self.marks.to_le_bytes()[..]) => self.awaits_mark = false,
+                    b'Y' if frame.get(4..8) == Some(&self.marks.to_le_bytes()[..]) => {
+                        self.awaits_mark = false
+                    }
                     b'R' => self.lose(&mut reply),
                     b'E' => return Err(self.complaint(&frame)),
                     _ => {}
@@ -176,8 +202,13 @@ impl Talk {
     pub fn verdict(&mut self) -> Finding {
         match self.compare(true, &mut |_| {}) {
             Err(finding) => finding,
-            Ok(_) if self.ended && self.sent.is_empty() => finding(Wrong::Dropped, "no goodbye came"),
-            Ok(_) => finding(Wrong::Dropped, format!("{} answers did not come", self.sent.len())),
+            Ok(_) if self.ended && self.sent.is_empty() => {
+                finding(Wrong::Dropped, "no goodbye came")
+            }
+            Ok(_) => finding(
+                Wrong::Dropped,
+                format!("{} answers did not come", self.sent.len()),
+            ),
         }
     }
 
@@ -208,7 +239,9 @@ impl Talk {
         if self.expected.is_empty() {
             self.expected = match self.sent.front() {
                 Some(sent) => sent.answer(),
-                None if self.ended && !self.goodbye => [&b"F\0\0\0"[..], &self.acked.encode()].concat(),
+                None if self.ended && !self.goodbye => {
+                    [&b"F\0\0\0"[..], &self.acked.encode()].concat()
+                }
                 None => Vec::new(),
             };
         }
@@ -243,9 +276,12 @@ impl Talk {
         }
         let mut right = self.expected[at..].to_vec();
         right.extend(self.sent.iter().skip(1).take(3).flat_map(Sent::answer));
-        let before = at.checked_sub(1).map_or(self.last, |before| self.got.get(before).copied());
+        let before = at
+            .checked_sub(1)
+            .map_or(self.last, |before| self.got.get(before).copied());
         Err(finding(
-            self.whole_answer().unwrap_or_else(|| classify(before, &right, wrong)),
+            self.whole_answer()
+                .unwrap_or_else(|| classify(before, &right, wrong)),
             format!(
                 "answer {}, byte {at} of {whole}: {} came instead of {}",
                 self.acked.messages,
@@ -260,28 +296,46 @@ impl Talk {
         let length = frame_length(&self.got).filter(|_| self.got.first() == Some(&b'A'))?;
         let (head, sum) = self.got.get(..length)?.split_at(length - 4);
         let number = u32::from_le_bytes(head.get(4..8)?.try_into().ok()?);
-        (checksum(head).to_le_bytes() == sum).then(|| match u64::from(number).cmp(&self.acked.messages) {
-            std::cmp::Ordering::Less => Wrong::Doubled,
-            std::cmp::Ordering::Equal => Wrong::StateBack,
-            std::cmp::Ordering::Greater => Wrong::Lost,
+        (checksum(head).to_le_bytes() == sum).then(|| {
+            match u64::from(number).cmp(&self.acked.messages) {
+                std::cmp::Ordering::Less => Wrong::Doubled,
+                std::cmp::Ordering::Equal => Wrong::StateBack,
+                std::cmp::Ordering::Greater => Wrong::Lost,
+            }
         })
     }
 
     /// What the guest complains of.
     fn complaint(&self, frame: &[u8]) -> Finding {
-        let messages = frame.get(4..12).and_then(|n| n.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let messages = frame
+            .get(4..12)
+            .and_then(|n| n.try_into().ok())
+            .map_or(0, u64::from_le_bytes);
         let seen = frame.get(12..).unwrap_or_default();
         let told = |right: &[u8]| {
-            format!("the guest, after {messages} messages, saw {} instead of {}", hex(seen), hex(right))
+            format!(
+                "the guest, after {messages} messages, saw {} instead of {}",
+                hex(seen),
+                hex(right)
+            )
         };
         let Some(behind) = messages.checked_sub(self.acked.messages) else {
             return finding(Wrong::StateBack, told(b""));
         };
         let sent = self.sent.iter().skip(behind as usize);
         let right: Vec<u8> = sent.flat_map(|sent| sent.frame.clone()).collect();
-        let same = seen.iter().zip(&right).take_while(|(seen, right)| seen == right).count();
-        let before = same.checked_sub(1).and_then(|before| seen.get(before).copied());
-        let number = seen.get(4..8).and_then(|n| n.try_into().ok()).map_or(0, u32::from_le_bytes);
+        let same = seen
+            .iter()
+            .zip(&right)
+            .take_while(|(seen, right)| seen == right)
+            .count();
+        let before = same
+            .checked_sub(1)
+            .and_then(|before| seen.get(before).copied());
+        let number = seen
+            .get(4..8)
+            .and_then(|n| n.try_into().ok())
+            .map_or(0, u32::from_le_bytes);
         let wrong = match classify(before, &right[same..], &seen[same..]) {
             Wrong::Garbled if u64::from(number) < messages => Wrong::Doubled,
             Wrong::Garbled if u64::from(number) > messages => Wrong::Lost,
@@ -319,11 +373,15 @@ fn frame_length(bytes: &[u8]) -> Option<usize> {
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 fn filler(number: u32, at: u32) -> u8 {
-    let mixed = number.wrapping_mul(0x9e37_79b1).wrapping_add(at.wrapping_mul(0x85eb_ca6b));
+    let mixed = number
+        .wrapping_mul(0x9e37_79b1)
+        .wrapping_add(at.wrapping_mul(0x85eb_ca6b));
     (mixed ^ (mixed >> 15)).to_le_bytes()[2]
 }
 

@@ -62,8 +62,7 @@ async fn converse<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
         phase: Phase::default(),
         // An order published since was not seen by this connection, and neither
         // was a stop; the next look will find it.
-        attention: if context.orders.current().number == order.number
-            && !context.orders.stopping()
+        attention: if context.orders.current().number == order.number && !context.orders.stopping()
         {
             attention
         } else {
