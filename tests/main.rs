@@ -20,6 +20,7 @@ mod harness;
 
 mod clients;
 mod closing;
+mod compat;
 mod control;
 mod examples;
 mod faults;
@@ -31,7 +32,9 @@ mod migration;
 mod node;
 mod prebuilt;
 mod signals;
+mod soak;
 mod source;
 mod start;
+mod swap;
 mod vanished;
 mod watch;

@@ -7,7 +7,7 @@ use hotsocket::build::{section, sources_of_file};
 
 use crate::harness::repo;
 
-fn is_fresh(source: &Path, component: &Path) {
+pub fn is_fresh(source: &Path, component: &Path) {
     let bytes =
         fs::read(component).unwrap_or_else(|error| panic!("{}: {error}", component.display()));
     let section = section(&bytes).expect("a section that names the sources");

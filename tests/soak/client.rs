@@ -33,6 +33,7 @@ pub struct Shared {
 
 /// What goes on, for the times taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the first is what a number is before it is set")]
 pub enum Phase {
     Begin,
     /// No swaps.

@@ -50,7 +50,7 @@ impl Host {
             .build()
             .expect("threads");
         let options = options(&dir, connections);
-        let output = Output::to(io::sink(), io::sink()).expect("a thread");
+        let output = Output::to(io::sink(), io::sink(), (false, false)).expect("a thread");
         let began = Instant::now();
         let starting = match fault {
             None => runtime.spawn(Server::start(options, output, began)),

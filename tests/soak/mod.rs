@@ -18,6 +18,8 @@ mod host;
 mod nature;
 mod swaps;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::fmt;
@@ -100,6 +102,10 @@ pub fn run(plan: Plan) -> Outcome {
     }
     let enter = |phase: Phase| shared.phase.store(phase as u8, Relaxed);
     if !plan.measured.is_zero() {
+        // So that code is known when the swaps are timed.
+        for _ in 0..swaps::VARIANTS {
+            swapper.good();
+        }
         enter(Phase::Quiet);
         std::thread::sleep(plan.measured);
         enter(Phase::Swaps);
@@ -112,6 +118,8 @@ pub fn run(plan: Plan) -> Outcome {
     let began = Instant::now();
     // With a fault it is over when the fault has been found.
     let is_over = || began.elapsed() >= plan.time || shared.tally.findings() > 0;
+    // Each kind of trouble at least once.
+    swapper.round(|| shared.tally.findings() > 0);
     while !is_over() {
         swapper.round(is_over);
     }

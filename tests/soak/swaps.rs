@@ -17,6 +17,9 @@ use super::nature::{self, Nature};
 /// For what must happen, and does so at once unless the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Good components that differ.
+pub const VARIANTS: u32 = 6;
+
 /// What became of the swaps.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
@@ -80,7 +83,7 @@ impl<'a> Swapper<'a> {
 
     fn swap_with(&mut self, policy: Policy) {
         // Few enough to be known again, and never twice the same in a row.
-        self.serial = self.serial % 6 + 1;
+        self.serial = self.serial % VARIANTS + 1;
         let answer = self.host.swap(nature::good(self.serial), policy);
         self.note(answer);
     }
@@ -125,7 +128,7 @@ impl<'a> Swapper<'a> {
     /// The watched file, first one half of it, then all.
     fn half_written(&mut self) {
         let generation = self.latest();
-        let guest = nature::good(100 + self.serial + self.chance.below(800));
+        let guest = nature::good(100 + (generation % 4) as u32);
         let half = guest.len() / 2;
         let halves = self.host.log.halves.load(Relaxed);
         let write = || -> std::io::Result<()> {
@@ -249,7 +252,7 @@ impl<'a> Swapper<'a> {
     fn beside_each_other(&mut self) {
         self.swap_with(Policy::NewOnly);
         let connections = self.shared.tally.connections.load(Relaxed);
-        let deadline = Instant::now() + Duration::from_secs(1);
+        let deadline = Instant::now() + Duration::from_millis(300);
         while self.shared.tally.connections.load(Relaxed) < connections + 3
             && Instant::now() < deadline
         {

@@ -60,9 +60,10 @@ async fn converse<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
         outbox: Outbox::default(),
         timers: Timers::default(),
         phase: Phase::default(),
-        // An order published since was not seen by this connection; the next
-        // look will find it.
-        attention: if context.orders.current().number == order.number {
+        // An order published since was not seen by this connection, and neither
+        // was a stop; the next look will find it.
+        attention: if context.orders.current().number == order.number && !context.orders.stopping()
+        {
             attention
         } else {
             0

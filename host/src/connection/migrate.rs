@@ -17,7 +17,7 @@ use super::ending::Ending;
 use super::timers::Timers;
 use super::transport::Transport;
 use crate::registry::{Generation, Hold, Order, Policy};
-use crate::runtime::{CloseReason, Effects, Fault, Origin, Succession};
+use crate::runtime::{self, Cause, CloseReason, Effects, Fault, Origin, Succession};
 
 /// What it takes to undo a migration.
 pub(super) struct Probation {
@@ -43,21 +43,24 @@ impl<T: Transport> Driver<T> {
         if order.number == self.settled {
             return Ok(true);
         }
-        let there = order.generation.number == self.hold.generation().number;
+        // A connection that has this code already, after a way back, keeps it.
+        let has_it = order.generation.number == self.hold.generation().number;
         match order.policy {
-            // Already where it should be, and no longer in a hurry.
-            _ if there => self.drain_until = None,
+            _ if has_it => self.drain_until = None,
             // A connection that is closing keeps the code it has.
-            _ if self.phase.fin_sent => {}
-            Policy::Migrate => {
+            Policy::Migrate if !self.phase.fin_sent => {
                 if !self.context.orders.may_migrate() {
                     return Ok(false);
                 }
                 self.drain_until = None;
                 self.migrate(&order).await?;
             }
-            Policy::NewOnly => {}
-            Policy::Drain(time) => self.drain_until = Some(Instant::now() + time),
+            Policy::Migrate | Policy::NewOnly => {}
+            Policy::Drain(time) => {
+                let until = Instant::now() + time;
+                // One drain after another doesn't make the first one longer.
+                self.drain_until = Some(self.drain_until.map_or(until, |set| set.min(until)));
+            }
             Policy::Close => {
                 order.tally.closed();
                 return Err(Ending::Host(CloseReason::Swapped));
@@ -80,17 +83,13 @@ impl<T: Transport> Driver<T> {
         let place = order.tally.attempt();
         // A successor that has had no event yet has nothing to save that its
         // own snapshot does not hold; and it may be bad.
-        let probation = self.probation.take();
-        let (old, snapshot, timers, save_failed) = match &probation {
-            Some(probation) => {
-                let Probation {
-                    old,
-                    snapshot,
-                    timers,
-                    ..
-                } = probation;
-                (Arc::clone(old), snapshot.clone(), timers.clone(), None)
-            }
+        let (old, snapshot, timers, save_failed) = match &self.probation {
+            Some(probation) => (
+                Arc::clone(&probation.old),
+                probation.snapshot.clone(),
+                probation.timers.clone(),
+                None,
+            ),
             None => {
                 let old = Arc::clone(self.hold.generation());
                 let timers = self.timers.clone();
@@ -105,12 +104,12 @@ impl<T: Transport> Driver<T> {
                 }
             }
         };
+        let peer_ended = self.phase.peer_ended;
         match self
-            .begin_successor(&order.generation, snapshot.clone())
+            .begin_successor(&order.generation, snapshot.clone(), &timers, peer_ended)
             .await
         {
             Ok(held) => {
-                self.timers = timers.clone();
                 order.tally.migrated();
                 self.probation = Some(Probation {
                     old,
@@ -120,16 +119,15 @@ impl<T: Transport> Driver<T> {
                     place,
                     held,
                 });
-                self.start_held_timers()
+                Ok(())
             }
             Err(fault) => {
                 let (id, number) = (self.ends.id, self.hold.generation().number);
                 self.failed(order, order.tally.failed(place), || {
                     format!("connection {id}: stays on generation {number}: {fault}")
                 });
-                self.probation = probation;
                 match save_failed {
-                    Some(fault) if fault.is_fatal() => Err(Ending::Fault(fault)),
+                    Some(fault) if fault.is_fatal() => self.survive(fault).await,
                     _ => Ok(()),
                 }
             }
@@ -148,11 +146,15 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Make an instance of a generation and open it with a snapshot. Only when
-    /// that has succeeded does it replace the current instance.
+    /// that has succeeded does it replace the current instance. The timers that
+    /// it sets in `open`, beside those that were set before, run at once; what
+    /// else it asked for is given back.
     async fn begin_successor(
         &mut self,
         generation: &Arc<Generation>,
         snapshot: Option<Vec<u8>>,
+        timers: &Timers,
+        peer_ended: bool,
     ) -> Result<Effects, Fault> {
         let context = Arc::clone(&self.context);
         let mut successor = context
@@ -164,28 +166,23 @@ impl<T: Transport> Driver<T> {
         std::mem::swap(&mut self.instance, &mut successor);
         let origin = Origin::Migrated(Succession {
             snapshot,
-            peer_ended: self.phase.peer_ended,
+            peer_ended,
         });
         successor.open(origin).await?;
-        let held = successor.take_effects();
+        let mut held = successor.take_effects();
+        let mut timers = timers.clone();
+        for (id, after) in std::mem::take(&mut held.timers) {
+            if !timers.apply(id, after, context.limits.max_timers) {
+                return Err(Fault {
+                    event: runtime::Event::Open,
+                    cause: Cause::TooManyTimers,
+                });
+            }
+        }
+        self.timers = timers;
         std::mem::replace(&mut self.instance, successor).retire();
         self.hold = Hold::new(Arc::clone(generation));
         Ok(held)
-    }
-
-    /// Timers that the successor set in `open` run from then on; everything
-    /// else that it asked for waits for its first event.
-    fn start_held_timers(&mut self) -> Result<(), Ending> {
-        let timers = match &mut self.probation {
-            Some(probation) => std::mem::take(&mut probation.held.timers),
-            None => return Ok(()),
-        };
-        for (id, after) in timers {
-            if !self.timers.apply(id, after, self.context.limits.max_timers) {
-                return Err(Ending::TooManyTimers);
-            }
-        }
-        Ok(())
     }
 
     /// The successor's first event has succeeded: do what it asked for in
@@ -211,15 +208,17 @@ impl<T: Transport> Driver<T> {
         self.failed(&probation.order, must_undo, || {
             format!("connection {id}: back on generation {number}: {fault}")
         });
-        let held = self
-            .begin_successor(&probation.old, probation.snapshot)
-            .await
-            .map_err(Ending::from_open)?;
-        self.timers = probation.timers;
+        let mut timers = probation.timers;
         if let Event::Timer(id) = event {
             // It rings now, in the event that is given again.
-            let _cleared = self.timers.apply(id, None, 0);
+            let _cleared = timers.apply(id, None, 0);
         }
+        // An `end` that is given again has not been called yet.
+        let peer_ended = self.phase.peer_ended && !matches!(event, Event::End);
+        let held = self
+            .begin_successor(&probation.old, probation.snapshot, &timers, peer_ended)
+            .await
+            .map_err(Ending::from_open)?;
         self.apply(held)
     }
 }

@@ -1,0 +1,69 @@
+//! The soak, shortened, and proof that it would find what it looks for.
+
+use std::time::Duration;
+
+use super::fault::{Fault, Kind, Way};
+use super::wire::Wrong;
+use super::{Plan, run};
+use crate::harness::repo;
+use crate::prebuilt::is_fresh;
+
+#[test]
+fn nothing_is_lost_doubled_or_reordered() {
+    let outcome = run(Plan {
+        connections: 200,
+        time: Duration::from_secs(5),
+        measured: Duration::ZERO,
+        rate: 5,
+        fault: None,
+    });
+    println!("{outcome}");
+    let complaints = outcome.complaints();
+    assert!(
+        complaints.is_empty(),
+        "{}\n{outcome}",
+        complaints.join("\n")
+    );
+}
+
+/// A fault on either way is found, and taken for what it is.
+fn finds(kind: Kind, wrong: Wrong) {
+    for way in [Way::ToGuest, Way::ToClient] {
+        let outcome = run(Plan {
+            connections: 12,
+            time: Duration::from_secs(60),
+            measured: Duration::ZERO,
+            rate: 50,
+            fault: Some(Fault {
+                kind,
+                way,
+                after: 1000,
+            }),
+        });
+        assert_eq!(outcome.count(wrong), 1, "{way:?}: {outcome}");
+        assert!(!outcome.complaints().is_empty());
+    }
+}
+
+#[test]
+fn a_dropped_byte_is_found() {
+    finds(Kind::Drop, Wrong::Lost);
+}
+
+#[test]
+fn a_repeated_byte_is_found() {
+    finds(Kind::Repeat, Wrong::Doubled);
+}
+
+#[test]
+fn swapped_bytes_are_found() {
+    finds(Kind::Swap, Wrong::Reordered);
+}
+
+#[test]
+fn the_guest_is_fresh() {
+    is_fresh(
+        &repo("tests/guests/soak.rs"),
+        &repo("tests/guests/soak.wasm"),
+    );
+}

@@ -1,0 +1,238 @@
+//! The new code may be bad: that costs nothing but the swap.
+
+use super::*;
+
+/// It does this in its first event after a migration, and then dies.
+fn dying(name: &str, event: &'static str) -> Guest {
+    talker(name).body(event, r#"(call $say "of the dead") (call $trap)"#)
+}
+
+fn begins_not(bad: &Guest, why: &str) {
+    let server = serve(talker("A").build()).start();
+    let mut clients: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "A1"));
+    let answer = swap(&server, bad, &[]);
+    assert_eq!(answer["outcome"], "swapped");
+    assert_eq!(
+        (&answer["migrated"], &answer["failed"], &answer["remaining"]),
+        (&0.into(), &2.into(), &2.into())
+    );
+    let line = server.stderr.wait("stays on generation 1");
+    assert!(line.contains(why), "{line}");
+    clients.iter_mut().for_each(|client| client.ask("x", "A2"));
+    server.connect().ask("x", "B1");
+    assert_eq!(on(&server, 1), 2);
+    swap(&server, &talker("C"), &[]);
+    clients.iter_mut().for_each(|client| client.ask("x", "C3"));
+}
+
+#[test]
+fn open_returns_an_error() {
+    let refuse = r#"(call $say "unborn") (return (call $refuse "not today"))"#;
+    begins_not(&opening("B", refuse), "not today");
+}
+
+#[test]
+fn open_traps() {
+    begins_not(
+        &opening("B", r#"(call $say "unborn") (call $trap)"#),
+        "trapped in `open`",
+    );
+}
+
+#[test]
+fn open_runs_out_of_time() {
+    begins_not(
+        &opening("B", r#"(call $say "unborn") (call $spin)"#),
+        "--cpu-budget",
+    );
+}
+
+#[test]
+fn open_sets_too_many_timers() {
+    let timers = |from: u32| -> String {
+        (from..from + 40)
+            .map(|id| format!("(call $set-timer (i32.const {id}) (i64.const 3600000))"))
+            .collect()
+    };
+    let old = talker("A").body("open", &format!("{} {RESTORE} (call $ok)", timers(0)));
+    let server = serve(old.build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let answer = swap(&server, &opening("B", &timers(100)), &[]);
+    assert_eq!(answer["failed"], 1);
+    client.ask("x", "A2");
+}
+
+#[test]
+fn the_first_data_goes_to_the_old_code() {
+    let server = serve(talker("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let answer = swap(&server, &dying("B", "data"), &[]);
+    assert_eq!(
+        (&answer["migrated"], &answer["failed"]),
+        (&1.into(), &0.into())
+    );
+    client.ask("x", "A2");
+    client.ask("x", "A3");
+    let active = history(&server).pop().expect("generations");
+    assert_eq!(
+        (&active["migrated"], &active["failed"]),
+        (&0.into(), &1.into())
+    );
+    assert_eq!(on(&server, 1), 1);
+}
+
+#[test]
+fn what_runs_out_of_time_in_its_first_event_goes_back() {
+    let server = serve(talker("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    swap(
+        &server,
+        &talker("B").data(r#"(call $say "never") (call $spin)"#),
+        &[],
+    );
+    client.ask("x", "A2");
+}
+
+#[test]
+fn the_first_end_goes_to_the_old_code_and_is_its_only_one() {
+    let told = r#"(if (local.get $origin) (then (call $say-digit "ended" (local.get $ended))))"#;
+    let old = talker("A")
+        .body("open", &format!("{told} {RESTORE} (call $ok)"))
+        .body("end", r#"(call $say "bye")"#);
+    let server = serve(old.build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    swap(&server, &dying("B", "end"), &[]);
+    client.end();
+    // `end` is given to it now, so it has not been called before.
+    client.expect_rest("ended0bye");
+}
+
+#[test]
+fn the_first_timer_goes_to_the_old_code() {
+    let old = talker("A")
+        .data(r#"(call $set-timer (i32.const 7) (i64.const 1500)) (call $say "set")"#)
+        .body("timer", r#"(call $say-digit "rung" (local.get $id))"#);
+    let server = serve(old.build()).start();
+    let mut client = server.connect();
+    client.ask("x", "set");
+    swap(&server, &dying("B", "timer"), &[]);
+    client.expect("rung7");
+    client.ask("x", "set");
+    client.expect("rung7");
+}
+
+#[test]
+fn what_open_wrote_comes_out_with_the_first_event_and_not_before() {
+    let server = serve(talker("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    swap(&server, &opening("B", r#"(call $say "new here ")"#), &[]);
+    client.ask("x", "new here B2");
+    // Died: nothing of it comes out.
+    let greets = opening("C", r#"(call $say "garbage ")"#).data("(call $trap)");
+    swap(&server, &greets, &[]);
+    client.ask("x", "new here B3");
+}
+
+#[test]
+fn a_failed_swap_leaves_a_probation_as_it_was() {
+    let server = serve(talker("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let once = opening("B", r#"(call $say "hello ")"#);
+    swap(&server, &once, &[]);
+    let answer = swap(&server, &opening("C", "(call $trap)"), &[]);
+    assert_eq!(answer["failed"], 1);
+    client.ask("x", "hello B2");
+    // And what dies in its first event is still given back.
+    swap(&server, &dying("D", "data"), &[]);
+    let answer = swap(&server, &opening("E", "(call $trap)"), &[]);
+    assert_eq!(answer["failed"], 1);
+    client.ask("x", "hello B3");
+}
+
+#[test]
+fn connections_in_probation_do_not_come_back_through_bad_code() {
+    let server = serve(talker("A").build()).start();
+    let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "A1"));
+    let bad = talker("B").body("save", r#"(call $some "zero")"#);
+    swap(&server, &bad, &[]);
+    // One has had its first event; of the others nobody asks the bad code.
+    clients[0].ask("x", "B2");
+    roll_back(&server, &[]);
+    clients
+        .iter_mut()
+        .skip(1)
+        .for_each(|client| client.ask("x", "A2"));
+}
+
+#[test]
+fn too_many_failures_undo_the_swap() {
+    let server = serve(talker("A").build())
+        .args(&["--rollback-after", "3/10"])
+        .start();
+    let mut clients: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "A1"));
+    let told = try_swap(&server, &opening("B", "(call $trap)"), &[]).failure(1);
+    assert!(told.contains("undone"), "{told}");
+    clients.iter_mut().for_each(|client| client.ask("x", "A2"));
+    server.connect().ask("x", "A1");
+    let last = history(&server).pop().expect("generations");
+    assert!(
+        last["outcome"]
+            .as_str()
+            .expect("text")
+            .starts_with("undone"),
+        "{last}"
+    );
+    // What is undone is no way back.
+    swap(&server, &talker("C"), &[]);
+    roll_back(&server, &[]);
+    clients.iter_mut().for_each(|client| client.ask("x", "A3"));
+}
+
+#[test]
+fn deaths_after_the_answer_undo_it_too() {
+    let server = serve(talker("A").build())
+        .args(&["--rollback-after", "3/10"])
+        .start();
+    let mut clients: Vec<_> = (0..10).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "A1"));
+    let answer = swap(&server, &dying("B", "data"), &[]);
+    assert_eq!(answer["outcome"], "swapped");
+    for client in &mut clients[..3] {
+        client.ask("x", "A2");
+    }
+    server.stderr.wait("undone: ");
+    clients[3..]
+        .iter_mut()
+        .for_each(|client| client.ask("x", "A2"));
+    server.connect().ask("x", "A1");
+    wait_for("all to be back", || {
+        on(&server, 1) == 11 || on(&server, 1) == 10
+    });
+}
+
+#[test]
+fn fewer_failures_or_never_leave_it() {
+    for (after, failing) in [("3/10", 2), ("never", 10)] {
+        let server = serve(talker("A").build())
+            .args(&["--rollback-after", after])
+            .start();
+        let mut clients: Vec<_> = (0..failing).map(|_| server.connect()).collect();
+        clients.iter_mut().for_each(|client| client.ask("x", "A1"));
+        let answer = swap(&server, &opening("B", "(call $trap)"), &[]);
+        assert_eq!(
+            (&answer["outcome"], &answer["failed"]),
+            (&"swapped".into(), &failing.into())
+        );
+        clients.iter_mut().for_each(|client| client.ask("x", "A2"));
+        server.connect().ask("x", "B1");
+    }
+}

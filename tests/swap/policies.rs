@@ -1,0 +1,147 @@
+//! What becomes of the connections that are open, by flag and for one swap.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// A talker that says farewell.
+fn polite(name: &str) -> Guest {
+    talker(name).body("close", r#"(call $say-digit "bye " (local.get $reason))"#)
+}
+
+/// Each policy, given to the server or to the swap.
+fn each_way(policy: &str, test: impl Fn(&Server, &[&str])) {
+    test(
+        &serve(polite("A").build())
+            .args(&["--on-swap", policy])
+            .start(),
+        &[],
+    );
+    let other = if policy == "close" {
+        "new-only"
+    } else {
+        "close"
+    };
+    let server = serve(polite("A").build())
+        .args(&["--on-swap", other])
+        .start();
+    test(&server, &["--policy", policy]);
+}
+
+#[test]
+fn migrate_moves_them() {
+    each_way("migrate", |server, args| {
+        let mut client = server.connect();
+        client.ask("x", "A1");
+        swap(server, &polite("B"), args);
+        client.ask("x", "B2");
+        assert_eq!((on(server, 1), on(server, 2)), (0, 1));
+        roll_back(server, args);
+        client.ask("x", "A3");
+    });
+}
+
+#[test]
+fn new_only_leaves_them() {
+    each_way("new-only", |server, args| {
+        let mut old = server.connect();
+        old.ask("x", "A1");
+        let answer = swap(server, &polite("B"), args);
+        assert_eq!(
+            (&answer["migrated"], &answer["remaining"]),
+            (&0.into(), &1.into())
+        );
+        old.ask("x", "A2");
+        let mut new = server.connect();
+        new.ask("x", "B1");
+        assert_eq!((on(server, 1), on(server, 2)), (1, 1));
+        roll_back(server, args);
+        new.ask("x", "B2");
+        old.ask("x", "A3");
+        // Later they go along all the same.
+        swap(server, &polite("C"), &["--policy", "migrate"]);
+        new.ask("x", "C3");
+        old.ask("x", "C4");
+    });
+}
+
+#[test]
+fn close_says_farewell() {
+    each_way("close", |server, args| {
+        let mut client = server.connect();
+        client.ask("x", "A1");
+        let answer = swap(server, &polite("B"), args);
+        assert_eq!(answer["closed"], 1);
+        client.expect_rest("bye 6");
+        server.connect().ask("x", "B1");
+        roll_back(server, args);
+        server.connect().ask("x", "A1");
+    });
+}
+
+#[test]
+fn drain_lets_them_finish_in_time() {
+    each_way("drain=1h", |server, args| {
+        let mut client = server.connect();
+        client.ask("x", "A1");
+        swap(server, &polite("B"), args);
+        client.ask("x", "A2");
+        client.end();
+        client.expect_rest("");
+    });
+    each_way("drain=50ms", |server, args| {
+        let mut client = server.connect();
+        client.ask("x", "A1");
+        swap(server, &polite("B"), args);
+        client.expect_rest("bye 6");
+    });
+}
+
+#[test]
+fn draining_is_over_when_the_old_code_is_back() {
+    let server = serve(polite("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    swap(&server, &polite("B"), &["--policy", "drain=1s"]);
+    roll_back(&server, &[]);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1500) {
+        client.send("x");
+        client.read(2);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn draining_again_takes_no_longer() {
+    let server = serve(polite("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let began = Instant::now();
+    let watching = std::thread::spawn(move || {
+        client.expect_rest("bye 6");
+        began.elapsed()
+    });
+    let mut names = ["B", "C"].iter().cycle();
+    while !watching.is_finished() && began.elapsed() < Duration::from_secs(20) {
+        let name = names.next().expect("endless");
+        swap(&server, &polite(name), &["--policy", "drain=1s"]);
+    }
+    let took = watching.join().expect("it ended");
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+#[test]
+fn those_who_have_the_code_already_are_let_alone() {
+    for policy in ["close", "drain=1ms"] {
+        let server = serve(polite("A").build()).start();
+        let mut client = server.connect();
+        client.ask("x", "A1");
+        swap(&server, &polite("B"), &["--policy", "new-only"]);
+        let mut newer = server.connect();
+        newer.ask("x", "B1");
+        roll_back(&server, &["--policy", policy]);
+        newer.expect_rest("bye 6");
+        client.ask("x", "A2");
+    }
+}
