@@ -52,15 +52,16 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    /// The limit that ended the connection, if one did.
+    /// The limit at which the host has ended the connection, if it was one.
     fn limit(&self) -> Option<Limit> {
         match self {
-            Ending::Fault(fault) | Ending::Refused(fault) => fault.limit(),
             Ending::CrashLoop(_) => Some(Limit::Restarts),
             Ending::TooManyTimers => Some(Limit::Timers),
             Ending::WriteTimeout => Some(Limit::WriteTimeout),
             Ending::HalfClosed => Some(Limit::HalfCloseTimeout),
             Ending::Host(CloseReason::IdleTimeout) => Some(Limit::IdleTimeout),
+            // A fault was counted when it happened.
+            Ending::Fault(_) | Ending::Refused(_) => None,
             Ending::Ended | Ending::PeerGone(_) | Ending::GuestAborted | Ending::Host(_) => None,
         }
     }

@@ -117,7 +117,8 @@ fn in_function(function: Option<&String>) -> String {
 }
 
 impl Fault {
-    /// Tell an error of wasmtime's by what lies at its root.
+    /// Tell an error of wasmtime's by what lies at its root, and count the
+    /// limit that it met.
     pub(super) fn new(event: Event, error: &wasmtime::Error, state: &mut State) -> Self {
         let words = state.last_words.take();
         let refused = state.take_refusal();
@@ -151,7 +152,11 @@ impl Fault {
                 function: guilty_function(error),
             }
         };
-        Fault { event, cause }
+        let fault = Fault { event, cause };
+        if let Some(limit) = fault.limit() {
+            state.notes.count(limit);
+        }
+        fault
     }
 }
 
