@@ -59,8 +59,7 @@ impl Ending {
             Ending::TooManyTimers => Some(Limit::Timers),
             Ending::WriteTimeout => Some(Limit::WriteTimeout),
             Ending::HalfClosed => Some(Limit::HalfCloseTimeout),
-            Ending::Host(CloseReason::IdleTimeout) => Some(Limit::IdleTimeout),
-            // A fault was counted when it happened.
+            // A fault was counted when it happened, silence when it was told.
             Ending::Fault(_) | Ending::Refused(_) => None,
             Ending::Ended | Ending::PeerGone(_) | Ending::GuestAborted | Ending::Host(_) => None,
         }
@@ -170,6 +169,11 @@ impl<T: Transport> Driver<T> {
                     "connection {id} from {peer}: ended by the guest, and the peer neither sent nor ended"
                 );
             }
+            Ending::Host(CloseReason::IdleTimeout) => {
+                let told = || format!("connection {id} from {peer}: nothing moved for too long");
+                let reached = &self.context.runtime.reached;
+                reached.tell(Limit::IdleTimeout, told);
+            }
             Ending::PeerGone(error) => tracing::debug!("connection {id} from {peer}: {error}"),
             Ending::Ended | Ending::GuestAborted | Ending::Host(_) => {
                 tracing::debug!("connection {id} from {peer}: over");
@@ -221,7 +225,7 @@ impl<T: Transport> Driver<T> {
             outbox: self.outbox,
             phase: self.phase,
             context: self.context,
-            _entry: self.entry,
+            entry: self.entry,
         }
     }
 }
@@ -233,7 +237,7 @@ struct Closing<T> {
     phase: Phase,
     context: Arc<Context>,
     /// It counts as open until the socket is closed.
-    _entry: Entered,
+    entry: Entered,
 }
 
 impl<T: Transport> Closing<T> {
@@ -242,7 +246,12 @@ impl<T: Transport> Closing<T> {
     async fn flush_and_linger(mut self, grace: Instant, quiet: Duration) {
         let flushed = timeout_at(grace, self.flush()).await;
         match flushed {
-            Err(_) => return self.context.runtime.reached.count(Limit::Grace),
+            Err(_) => {
+                return self.late(
+                    Limit::Grace,
+                    "the peer did not take in time what was still to be sent",
+                );
+            }
             Ok(Err(_)) => return,
             Ok(Ok(())) if self.phase.peer_ended => return,
             Ok(Ok(())) => {}
@@ -258,7 +267,14 @@ impl<T: Transport> Closing<T> {
                 _ => return,
             }
         }
-        self.context.runtime.reached.count(Limit::Linger);
+        self.late(Limit::Linger, "the peer did not end its side in time");
+    }
+
+    /// Count it, and say it unless others were just as late.
+    fn late(&self, limit: Limit, what: &str) {
+        let ends = self.entry.handle().ends;
+        let told = || format!("connection {} from {}: {what}", ends.id, ends.peer);
+        self.context.runtime.reached.tell(limit, told);
     }
 
     async fn flush(&mut self) -> io::Result<()> {
