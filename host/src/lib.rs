@@ -26,6 +26,7 @@ pub mod duration;
 pub mod limits;
 pub mod listener;
 pub mod log;
+mod os_error;
 pub mod output;
 pub mod reached;
 pub mod registry;

@@ -110,14 +110,21 @@ impl Stream {
         Ok(Stream { shared, terminal })
     }
 
-    /// A guest's line: as it is, or harmless if it goes to a terminal.
+    /// A guest's line: as it is, or harmless if it goes to a terminal. A label
+    /// goes before each of its parts, should it have newlines in it.
     fn line(&self, label: &str, line: &[u8]) {
-        if self.terminal {
-            let line = harmless(line);
-            self.put(&[label.as_bytes(), line.as_bytes(), b"\n"]);
-        } else {
-            self.put(&[label.as_bytes(), line, b"\n"]);
+        let line = match self.terminal {
+            true => Cow::Owned(harmless(line).into_owned().into_bytes()),
+            false => Cow::Borrowed(line),
+        };
+        if label.is_empty() {
+            return self.put(&[&line, b"\n"]);
         }
+        let parts = line.split(|byte| *byte == b'\n');
+        let parts: Vec<&[u8]> = parts
+            .flat_map(|part| [label.as_bytes(), part, b"\n"])
+            .collect();
+        self.put(&parts);
     }
 
     fn put(&self, parts: &[&[u8]]) {

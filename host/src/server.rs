@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::listener::{self, BindError, SocketOptions};
 use crate::output::Output;
 use crate::reached::Complaint;
-use crate::registry::{self, Registry, Rules, Source};
+use crate::registry::{self, Generation, Registry, Rules, Source};
 use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime};
 
 /// The guest that is served when none is named.
@@ -59,7 +59,9 @@ pub enum Control {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot read {}: {error}{}", .path.display(), hint(.error))]
+    #[error("{} is neither a command nor a file; `hotsocket --help` lists the commands", .0.display())]
+    NoCommand(PathBuf),
+    #[error("cannot read {}: {}{}", .path.display(), crate::os_error::told(.error), hint(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
@@ -81,7 +83,7 @@ pub enum StartError {
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::NotFound => {
-            "; name a guest's .wasm file, or none to serve the built-in one (`hotsocket --help` lists the commands)"
+            "; name a guest's .wasm file, or none to serve the built-in one"
         }
         std::io::ErrorKind::IsADirectory => {
             "; name a guest's .wasm file (`hotsocket build DIR` makes one)"
@@ -201,6 +203,7 @@ impl Server {
         server
             .attendants
             .push(tokio::spawn(async move { guarded.guard().await }));
+        let is_built_in = options.guest.is_none();
         let watched = options.guest.filter(|_| options.watch);
         if let Some(path) = &watched {
             let watching = registry::watch(Arc::clone(&server.registry), path.clone(), hash);
@@ -222,10 +225,10 @@ impl Server {
         tracing::info!(
             "serving {guest}, generation 1 ({hash:.12}), ready in {} ms{}",
             began.elapsed().as_millis(),
-            if watched.is_some() {
-                "; overwrite the file to swap"
-            } else {
-                ""
+            match (&watched, is_built_in) {
+                (Some(_), _) => "; overwrite the file to swap",
+                (None, true) => "; `hotsocket swap FILE.wasm` replaces it",
+                (None, false) => "",
             }
         );
         Ok(server)
@@ -236,7 +239,10 @@ impl Server {
             context: Arc::clone(&self.context),
             registry: Arc::clone(&self.registry),
             listeners: self.listeners.clone(),
-            watching: watched.map(|path| path.display().to_string()),
+            watching: watched.map(|path| {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+                path.display().to_string()
+            }),
             started: Instant::now(),
         })
     }
@@ -291,6 +297,13 @@ fn read_guest(path: Option<&Path>) -> Result<(Vec<u8>, Source), StartError> {
         None => Ok((BUILT_IN.to_vec(), Source::BuiltIn("hello"))),
         Some(path) => match std::fs::read(path) {
             Ok(bytes) => Ok((bytes, Source::File(path.to_owned()))),
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound
+                    && path.components().count() == 1
+                    && path.extension().is_none() =>
+            {
+                Err(StartError::NoCommand(path.to_owned()))
+            }
             Err(error) => Err(StartError::Read {
                 path: path.to_owned(),
                 error,
@@ -359,24 +372,33 @@ impl Subject for Desk {
                 faults: counters.faults.load(Ordering::Relaxed),
                 restarts: counters.restarts.load(Ordering::Relaxed),
             },
-            generations: self
-                .registry
-                .generations()
-                .iter()
-                .map(|generation| GenerationStatus {
-                    number: generation.number,
-                    guest: generation.source.to_string(),
-                    sha256: generation.code.hash.to_string(),
-                    active: generation.number == active.number,
-                    connections: generation.connections(),
-                    age_s: generation.accepted.elapsed().map_or(0, |age| age.as_secs()),
-                })
-                .collect(),
+            generations: self.generations(active.number),
             limits_reached: reached
                 .all()
                 .map(|(name, count)| (name.to_owned(), count))
                 .collect(),
             dropped_lines: self.context.runtime.dropped_lines(),
         }
+    }
+}
+
+impl Desk {
+    fn generations(&self, active: u64) -> Vec<GenerationStatus> {
+        let history = self.registry.history();
+        let status = |generation: &Arc<Generation>| {
+            let number = generation.number;
+            let record = history.iter().find(|record| record.generation == number);
+            GenerationStatus {
+                number,
+                guest: generation.source.to_string(),
+                sha256: generation.code.hash.to_string(),
+                active: number == active,
+                connections: generation.connections(),
+                migrated: record.map_or(0, |record| record.migrated),
+                failed: record.map_or(0, |record| record.failed),
+                age_s: generation.accepted.elapsed().map_or(0, |age| age.as_secs()),
+            }
+        };
+        self.registry.generations().iter().map(status).collect()
     }
 }

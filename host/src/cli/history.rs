@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Reply;
 use super::status::Which;
 use super::swap::Error;
 use crate::control::client;
@@ -15,17 +16,17 @@ use crate::registry::Record;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    server: Which,
+    pub(super) server: Which,
 }
 
-pub fn run(args: &Args) -> Result<String, Error> {
+pub fn run(args: &Args) -> Result<Reply, Error> {
     let answer = client::ask(args.server.control.as_deref(), &Request::History, &[])?;
     if args.server.json {
-        return Ok(format!("{answer}\n"));
+        return Ok(format!("{answer}\n").into());
     }
     let generations = answer.get("generations").cloned().unwrap_or(Value::Null);
     let records: Vec<Record> = serde_json::from_value(generations)?;
-    Ok(show(&records))
+    Ok(show(&records).into())
 }
 
 fn show(records: &[Record]) -> String {

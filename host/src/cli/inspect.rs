@@ -16,7 +16,7 @@ pub struct Args {
 /// Why a file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}: {error}", .path.display())]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
@@ -44,10 +44,10 @@ pub fn run(args: &Args) -> Result<String, Error> {
     })?;
     let mut text = String::new();
     let verdict = match description.check_world() {
-        Ok(()) => "a hotsocket guest".to_owned(),
-        Err(error) => format!("no guest of this server: it {error}"),
+        Ok(()) => "is a hotsocket guest".to_owned(),
+        Err(error) => format!("{error}"),
     };
-    let _ = writeln!(text, "{}: {verdict}", args.file.display());
+    let _ = writeln!(text, "{} {verdict}", args.file.display());
     let _ = writeln!(text, "size     {} bytes", bytes.len());
     let _ = writeln!(text, "sha256   {}", Hash::of(&bytes));
     if let Some(section) = crate::build::section(&bytes) {

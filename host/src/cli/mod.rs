@@ -20,13 +20,25 @@ use clap::{Parser, Subcommand};
 /// Without a command it serves: `hotsocket` alone serves the built-in guest on
 /// 127.0.0.1:3000; try it with `nc 127.0.0.1 3000`.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100,
+    after_help = EXAMPLES
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     serve: serve::Args,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  hotsocket                              serve the built-in guest on 127.0.0.1:3000
+  hotsocket --listen 0.0.0.0:4000 e.wasm serve e.wasm; overwrite the file to swap
+  hotsocket swap new.wasm                swap in a running server
+  hotsocket rollback                     go back to the generation before";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -46,26 +58,56 @@ pub fn main(began: Instant) -> ExitCode {
     match cli.command {
         None => serve::run(cli.serve, began),
         Some(Command::Serve(args)) => serve::run(*args, began),
-        Some(Command::Swap(args)) => done(swap::run(&args)),
-        Some(Command::Rollback(args)) => done(swap::roll_back(&args)),
-        Some(Command::History(args)) => done(history::run(&args)),
-        Some(Command::Status(args)) => done(status::run(&args)),
+        Some(Command::Swap(args)) => done_in(args.server.json, swap::run(&args)),
+        Some(Command::Rollback(args)) => done_in(args.server.json, swap::roll_back(&args)),
+        Some(Command::History(args)) => done_in(args.server.json, history::run(&args)),
+        Some(Command::Status(args)) => done_in(args.server.json, status::run(&args)),
         Some(Command::Inspect(args)) => done(inspect::run(&args)),
         Some(Command::Build(args)) => done(build::run(&args)),
     }
 }
 
+/// What a command has to say, and whether that is a failure all the same.
+struct Reply {
+    text: String,
+    failure: bool,
+}
+
+impl From<String> for Reply {
+    fn from(text: String) -> Self {
+        Reply {
+            text,
+            failure: false,
+        }
+    }
+}
+
 /// Print the result, or the error in one line. A reader that has gone (`head`)
 /// is no failure.
-fn done<E: Display>(result: Result<String, E>) -> ExitCode {
+fn done<R: Into<Reply>, E: Display>(result: Result<R, E>) -> ExitCode {
     use std::io::Write;
     match result {
-        Ok(text) => {
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+        Ok(reply) => {
+            let reply = reply.into();
+            let _ = std::io::stdout().write_all(reply.text.as_bytes());
+            match reply.failure {
+                true => ExitCode::FAILURE,
+                false => ExitCode::SUCCESS,
+            }
         }
         Err(error) => failed(error),
     }
+}
+
+/// The same for a command that was asked for JSON: errors are JSON, too.
+fn done_in<E: Display>(json: bool, result: Result<Reply, E>) -> ExitCode {
+    done(match result {
+        Err(error) if json => Ok(Reply {
+            text: format!("{}\n", serde_json::json!({ "error": error.to_string() })),
+            failure: true,
+        }),
+        result => result,
+    })
 }
 
 fn failed(error: impl Display) -> ExitCode {

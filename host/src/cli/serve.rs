@@ -59,7 +59,7 @@ pub struct Args {
     rollback_after: After,
 
     /// Generations kept compiled for rollback
-    #[arg(long, value_name = "N", default_value = "5", help_heading = "Swapping")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = count, help_heading = "Swapping")]
     keep: usize,
 
     /// What to do with a connection whose instance has died
@@ -67,7 +67,8 @@ pub struct Args {
         long,
         value_name = "WHAT",
         default_value = "close",
-        help_heading = "Dead instances"
+        help_heading = "Dead instances",
+        hide_short_help = true
     )]
     on_trap: OnTrap,
 
@@ -76,7 +77,7 @@ pub struct Args {
         long,
         value_name = "N",
         default_value = "1",
-        help_heading = "Dead instances"
+        value_parser = clap::value_parser!(u32).range(1..), help_heading = "Dead instances", hide_short_help = true
     )]
     snapshot_every: u32,
 
@@ -85,108 +86,109 @@ pub struct Args {
         long,
         value_name = "N",
         default_value = "3",
-        help_heading = "Dead instances"
+        help_heading = "Dead instances",
+        hide_short_help = true
     )]
     max_restarts: usize,
 
     /// Connections open at once
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = LIMITS)]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = count, help_heading = LIMITS, hide_short_help = true)]
     max_connections: usize,
 
     /// What happens to more: they wait until one has closed, or are refused
-    #[arg(long, value_name = "WHAT", default_value = "wait", help_heading = LIMITS)]
+    #[arg(long, value_name = "WHAT", default_value = "wait", help_heading = LIMITS, hide_short_help = true)]
     when_full: WhenFull,
 
     /// Connections open at once from one peer address [default: none]
-    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
     max_per_peer: Option<usize>,
 
     /// Memory of one instance
-    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_memory: usize,
 
     /// Table elements of one instance
-    #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS)]
+    #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS, hide_short_help = true)]
     max_table: usize,
 
     /// Stack of one instance
-    #[arg(long, value_name = "SIZE", default_value = "512K", value_parser = size::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", default_value = "512K", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_stack: usize,
 
     /// CPU time of one event
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     cpu_budget: Duration,
 
     /// Time on the clock of one event, for guests that wait
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     event_timeout: Duration,
 
     /// Bytes that may wait for one peer
-    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = size::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_queue: usize,
 
     /// Size of one connection's snapshot
-    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_snapshot: usize,
 
     /// Timers of one connection
-    #[arg(long, value_name = "N", default_value = "64", help_heading = LIMITS)]
+    #[arg(long, value_name = "N", default_value = "64", help_heading = LIMITS, hide_short_help = true)]
     max_timers: usize,
 
     /// Length of a line that a guest prints; the rest is cut
-    #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_line: usize,
 
     /// Lines that one connection's guest may print in a second; more are dropped
-    #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS)]
+    #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS, hide_short_help = true)]
     max_lines: u32,
 
     /// Size of a component
-    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_component: usize,
 
     /// How long a component may take to compile
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = LIMITS)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     compile_timeout: Duration,
 
     /// A peer that takes nothing for this long loses its connection
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
     write_timeout: Duration,
 
     /// A connection on which nothing moves for this long is closed [default: none]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
     idle_timeout: Option<Duration>,
 
     /// How long a shutdown waits for what is still queued
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
     grace: Duration,
 
     /// How long a closed connection still listens, so that its last reply arrives
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
     linger: Duration,
 
     /// How long a connection ended by the guest waits for its silent peer
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
     half_close_timeout: Duration,
 
     /// Silence after which a peer is asked whether it is still there
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = TIMES)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
     keepalive: Duration,
 
     /// Gather small writes (Nagle's algorithm) instead of sending them at once
-    #[arg(long, action = ArgAction::SetTrue, help_heading = TIMES)]
+    #[arg(long, action = ArgAction::SetTrue, help_heading = TIMES, hide_short_help = true)]
     nagle: bool,
 
     /// Let guests use a directory, as HOST or HOST::GUEST; may be given several times
-    #[arg(long, value_name = "DIR", value_parser = directory, help_heading = GRANTS)]
+    #[arg(long, value_name = "DIR", value_parser = directory, help_heading = GRANTS, hide_short_help = true)]
     dir: Vec<(PathBuf, String)>,
 
     /// Let guests see an environment variable, as NAME or NAME=VALUE; may be given several times
-    #[arg(long, value_name = "VAR", value_parser = variable, help_heading = GRANTS)]
+    #[arg(long, value_name = "VAR", value_parser = variable, help_heading = GRANTS, hide_short_help = true)]
     env: Vec<(String, String)>,
 
     /// Let guests open sockets of their own
-    #[arg(long, help_heading = GRANTS)]
+    #[arg(long, help_heading = GRANTS, hide_short_help = true)]
     allow_net: bool,
 
     /// How the host's log looks
@@ -224,13 +226,16 @@ fn count(text: &str) -> Result<usize, String> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    let numeric = match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => text.to_owned(),
+    // A port alone, as in `server.listen(3000)`, is one of this machine only.
+    let port = text.strip_prefix("localhost").unwrap_or(text);
+    let port = port.strip_prefix(':').unwrap_or(port);
+    let numeric = match port.parse::<u16>() {
+        Ok(port) => format!("127.0.0.1:{port}"),
+        Err(_) => text.to_owned(),
     };
-    numeric
-        .parse()
-        .map_err(|_| "not an address; try 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned())
+    numeric.parse().map_err(|_| {
+        "not an IP address with a port; try 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned()
+    })
 }
 
 fn control(text: &str) -> Result<Control, String> {
@@ -362,9 +367,7 @@ async fn serve(options: Options, output: Arc<Output>, began: Instant) -> ExitCod
     either(&mut interrupt, &mut terminate).await;
     let open = server.connections();
     if open > 0 {
-        tracing::info!(
-            "stopping: {open} open connections are being closed; once more to stop at once"
-        );
+        tracing::info!("stopping: connections being closed: {open}; Ctrl-C again stops at once");
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,

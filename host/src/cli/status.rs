@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Reply;
 use super::swap::Error;
 use crate::control::client;
 use crate::control::protocol::{Request, Status};
@@ -12,7 +13,7 @@ use crate::control::protocol::{Request, Status};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    server: Which,
+    pub(super) server: Which,
 }
 
 /// Which server, and how it answers.
@@ -27,13 +28,13 @@ pub struct Which {
     pub json: bool,
 }
 
-pub fn run(args: &Args) -> Result<String, Error> {
+pub fn run(args: &Args) -> Result<Reply, Error> {
     let answer = client::ask(args.server.control.as_deref(), &Request::Status, &[])?;
     if args.server.json {
-        return Ok(format!("{answer}\n"));
+        return Ok(format!("{answer}\n").into());
     }
     let status: Status = serde_json::from_value(answer)?;
-    Ok(show(&status))
+    Ok(show(&status).into())
 }
 
 fn show(status: &Status) -> String {
@@ -57,12 +58,13 @@ fn show(status: &Status) -> String {
         (
             "connections",
             format!(
-                "{} open (at most {}), {} accepted, {} refused, {} faults",
+                "{} open (at most {}), {} accepted, {} refused, {} faults, {} restarts",
                 connections.open,
                 connections.limit,
                 connections.accepted,
                 connections.refused,
-                connections.faults
+                connections.faults,
+                connections.restarts
             ),
         ),
         ("uptime", uptime(status.uptime_s)),
@@ -92,10 +94,12 @@ fn show(status: &Status) -> String {
         for generation in &status.generations {
             let _ = writeln!(
                 text,
-                "  {:>3}  {:.12}  {:>6} open  {}{}",
+                "  {:>3}  {:.12}  {:>6} open  {:>6} migrated  {:>6} failed  {}{}",
                 generation.number,
                 generation.sha256,
                 generation.connections,
+                generation.migrated,
+                generation.failed,
                 generation.guest,
                 if generation.active { "  (active)" } else { "" }
             );

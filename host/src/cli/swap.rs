@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Reply;
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::Request;
 use crate::registry::{Outcome, Policy, Report};
@@ -17,21 +18,19 @@ pub struct Args {
     policy: Option<Policy>,
 
     #[command(flatten)]
-    server: super::status::Which,
+    pub(super) server: super::status::Which,
 }
 
 /// Why there was no swap.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}: {error}", .path.display())]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
     },
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("{0}")]
-    Undone(String),
     #[error("the server's answer is not understood; is it of another version? ({0})")]
     Answer(#[from] serde_json::Error),
 }
@@ -47,17 +46,17 @@ pub struct RollbackArgs {
     policy: Option<Policy>,
 
     #[command(flatten)]
-    server: super::status::Which,
+    pub(super) server: super::status::Which,
 }
 
-pub fn roll_back(args: &RollbackArgs) -> Result<String, Error> {
+pub fn roll_back(args: &RollbackArgs) -> Result<Reply, Error> {
     let request = Request::Rollback {
         policy: args.policy.map(|policy| policy.to_string()),
     };
     told(&args.server, &request, &[])
 }
 
-pub fn run(args: &Args) -> Result<String, Error> {
+pub fn run(args: &Args) -> Result<Reply, Error> {
     let bytes = std::fs::read(&args.file).map_err(|error| Error::Read {
         path: args.file.clone(),
         error,
@@ -70,16 +69,16 @@ pub fn run(args: &Args) -> Result<String, Error> {
     told(&args.server, &request, &bytes)
 }
 
-/// A swap that the server undid is a failure, told as such.
-fn told(server: &super::status::Which, request: &Request, bytes: &[u8]) -> Result<String, Error> {
+/// A swap that the server undid is a failure, told as an answer.
+fn told(server: &super::status::Which, request: &Request, bytes: &[u8]) -> Result<Reply, Error> {
     let answer = client::ask(server.control.as_deref(), request, bytes)?;
     let report: Report = serde_json::from_value(answer.clone())?;
     let told = match server.json {
         true => answer.to_string(),
         false => report.told(),
     };
-    match report.outcome {
-        Outcome::Undone => Err(Error::Undone(told)),
-        _ => Ok(format!("{told}\n")),
-    }
+    Ok(Reply {
+        text: format!("{told}\n"),
+        failure: report.outcome == Outcome::Undone,
+    })
 }

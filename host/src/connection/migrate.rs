@@ -43,19 +43,20 @@ impl<T: Transport> Driver<T> {
         if order.number == self.settled {
             return Ok(true);
         }
-        // A connection that has this code already, after a way back, keeps it.
-        let has_it = order.generation.number == self.hold.generation().number;
+        let there = order.generation.number == self.hold.generation().number;
         match order.policy {
-            _ if has_it => self.drain_until = None,
+            // Already where it should be, and no longer in a hurry.
+            _ if there => self.drain_until = None,
             // A connection that is closing keeps the code it has.
-            Policy::Migrate if !self.phase.fin_sent => {
+            _ if self.phase.fin_sent => {}
+            Policy::Migrate => {
                 if !self.context.orders.may_migrate() {
                     return Ok(false);
                 }
                 self.drain_until = None;
                 self.migrate(&order).await?;
             }
-            Policy::Migrate | Policy::NewOnly => {}
+            Policy::NewOnly => {}
             Policy::Drain(time) => {
                 let until = Instant::now() + time;
                 // One drain after another doesn't make the first one longer.
@@ -83,21 +84,26 @@ impl<T: Transport> Driver<T> {
         let place = order.tally.attempt();
         // A successor that has had no event yet has nothing to save that its
         // own snapshot does not hold; and it may be bad.
-        let (old, snapshot, timers, save_failed) = match &self.probation {
-            Some(probation) => (
-                Arc::clone(&probation.old),
-                probation.snapshot.clone(),
-                probation.timers.clone(),
-                None,
-            ),
+        let probation = self.probation.take();
+        let (old, snapshot, timers, save_failed) = match &probation {
+            Some(probation) => {
+                let Probation {
+                    old,
+                    snapshot,
+                    timers,
+                    ..
+                } = probation;
+                (Arc::clone(old), snapshot.clone(), timers.clone(), None)
+            }
             None => {
                 let old = Arc::clone(self.hold.generation());
                 let timers = self.timers.clone();
                 match self.instance.save().await {
                     Ok(snapshot) => (old, snapshot, timers, None),
                     Err(fault) => {
-                        order.tally.without_snapshot();
-                        tracing::warn!("connection {}: no snapshot: {fault}", self.ends.id);
+                        if order.tally.without_snapshot() {
+                            tracing::warn!("connection {}: no snapshot: {fault}", self.ends.id);
+                        }
                         (old, None, timers, Some(fault))
                     }
                 }
@@ -121,12 +127,11 @@ impl<T: Transport> Driver<T> {
                 Ok(())
             }
             Err(fault) => {
-                self.tell(order.tally.failed(place));
-                tracing::warn!(
-                    "connection {}: stays on generation {}: {fault}",
-                    self.ends.id,
-                    self.hold.generation().number
-                );
+                let (id, number) = (self.ends.id, self.hold.generation().number);
+                self.failed(order, order.tally.failed(place), || {
+                    format!("connection {id}: stays on generation {number}: {fault}")
+                });
+                self.probation = probation;
                 match save_failed {
                     Some(fault) if fault.is_fatal() => self.survive(fault).await,
                     _ => Ok(()),
@@ -135,8 +140,12 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Raise the alarm if a failure has made the swap one to undo.
-    fn tell(&self, must_undo: bool) {
+    /// A migration has failed: tell of the first few, and raise the alarm if
+    /// the swap is now one to undo.
+    fn failed(&self, order: &Order, must_undo: bool, told: impl FnOnce() -> String) {
+        if order.tally.tells() {
+            tracing::warn!("{}", told());
+        }
         if must_undo {
             self.context.orders.alarm.notify_one();
         }
@@ -185,6 +194,9 @@ impl<T: Transport> Driver<T> {
     /// The successor's first event has succeeded: do what it asked for in
     /// `open`, then what the event asked for.
     pub(super) fn pass(&mut self, probation: Probation, effects: Effects) -> Result<(), Ending> {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.renew(probation.snapshot);
+        }
         self.apply(probation.held)?;
         self.apply(effects)
     }
@@ -197,12 +209,11 @@ impl<T: Transport> Driver<T> {
         fault: &Fault,
         event: Event<'_>,
     ) -> Result<(), Ending> {
-        self.tell(probation.order.tally.relapsed(probation.place));
-        tracing::warn!(
-            "connection {}: back on generation {}: {fault}",
-            self.ends.id,
-            probation.old.number
-        );
+        let (id, number) = (self.ends.id, probation.old.number);
+        let must_undo = probation.order.tally.relapsed(probation.place);
+        self.failed(&probation.order, must_undo, || {
+            format!("connection {id}: back on generation {number}: {fault}")
+        });
         let mut timers = probation.timers;
         if let Event::Timer(id) = event {
             // It rings now, in the event that is given again.

@@ -38,6 +38,12 @@ impl Recovery {
             restarts: VecDeque::new(),
         }
     }
+
+    /// A snapshot was taken for another purpose: it is as good.
+    pub fn renew(&mut self, snapshot: Option<Vec<u8>>) {
+        self.snapshot = snapshot;
+        self.events = 0;
+    }
 }
 
 impl<T: Transport> Driver<T> {
@@ -89,11 +95,14 @@ impl<T: Transport> Driver<T> {
         if let Some(limit) = fault.limit() {
             self.context.runtime.reached.count(limit);
         }
+        let age = match recovery.events {
+            0 => "just before".to_owned(),
+            events => format!("{} events ago", events + 1),
+        };
         tracing::error!(
-            "connection {} from {}: {fault}; restarted with the state of {} events ago",
+            "connection {} from {}: {fault}; restarted with the state of {age}",
             self.ends.id,
             self.ends.peer,
-            recovery.events + 1
         );
         let context = Arc::clone(&self.context);
         let code = &self.hold.generation().code;

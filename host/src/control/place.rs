@@ -48,9 +48,10 @@ pub fn own() -> Result<PathBuf, PlaceError> {
         .mode(0o700)
         .recursive(true)
         .create(&path)
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(crate::os_error::told(&error)))?;
     // In /tmp anybody could have made it first, for us to fall into.
-    let found = fs::symlink_metadata(&path).map_err(|error| failed(error.to_string()))?;
+    let found =
+        fs::symlink_metadata(&path).map_err(|error| failed(crate::os_error::told(&error)))?;
     if !found.is_dir() || found.uid() != uid() || found.mode() & 0o022 != 0 {
         return Err(failed("others can write to it".to_owned()));
     }

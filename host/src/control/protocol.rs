@@ -85,6 +85,10 @@ pub struct GenerationStatus {
     pub sha256: String,
     pub active: bool,
     pub connections: usize,
+    /// Connections that it took over when it became active last.
+    pub migrated: usize,
+    /// Connections that it failed to take over.
+    pub failed: usize,
     /// Seconds since it was accepted.
     pub age_s: u64,
 }

@@ -55,16 +55,16 @@ impl ControlSocket {
             match std::os::unix::net::UnixStream::connect(path) {
                 Ok(_) => return Err(failed("a running server has it".to_owned())),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    fs::remove_file(path).map_err(|error| failed(error.to_string()))?;
+                    fs::remove_file(path).map_err(|error| failed(crate::os_error::told(&error)))?;
                 }
-                Err(error) => return Err(failed(error.to_string())),
+                Err(error) => return Err(failed(crate::os_error::told(&error))),
             }
         }
         let listener = bind_private(path).map_err(|error| {
             failed(match error.kind() {
                 io::ErrorKind::AddrInUse => "there is a file of that name".to_owned(),
                 io::ErrorKind::NotFound => "there is no such directory".to_owned(),
-                _ => error.to_string(),
+                _ => crate::os_error::told(&error),
             })
         })?;
         Ok(ControlSocket {
@@ -211,7 +211,11 @@ fn parse(policy: Option<String>) -> Result<Option<Policy>, String> {
 /// Both the caller and whoever reads the log should know.
 fn not_swapped(registry: &Registry, error: &SwapError) -> String {
     let active = registry.orders().active().number;
-    let told = format!("not swapped: {error}; generation {active} goes on");
+    let what = match error {
+        SwapError::NoPrevious => "not rolled back",
+        _ => "not swapped",
+    };
+    let told = format!("{what}: {error}; generation {active} goes on");
     tracing::warn!("{told}");
     told
 }

@@ -46,7 +46,7 @@ pub enum BindError {
          `ip address` shows those it has"
     )]
     NoSuchAddress(SocketAddr),
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {}: {}", .0, crate::os_error::told(.1))]
     Other(SocketAddr, io::Error),
 }
 

@@ -44,6 +44,7 @@ impl History {
     pub fn activate(&mut self, generation: &Generation, tally: Option<Arc<Tally>>) {
         if let Some(entry) = self.find(generation.number) {
             "active".clone_into(&mut entry.record.outcome);
+            entry.tally = tally;
             return;
         }
         if self.0.len() >= REMEMBERED {

@@ -97,6 +97,9 @@ impl RollbackAfter {
     }
 }
 
+/// Failures of a swap that get a line of the log each.
+const TOLD: usize = 3;
+
 /// What became of the connections that were open when the order came.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -149,8 +152,15 @@ impl Tally {
     }
 
     /// The predecessor's `save` has failed.
-    pub fn without_snapshot(&self) {
-        self.without_snapshot.fetch_add(1, Ordering::AcqRel);
+    /// True if this one is worth a line of the log.
+    pub fn without_snapshot(&self) -> bool {
+        self.without_snapshot.fetch_add(1, Ordering::AcqRel) < TOLD
+    }
+
+    /// Whether the failure counted last is worth a line of the log. The others
+    /// are only counted: there may be thousands, all alike.
+    pub fn tells(&self) -> bool {
+        self.failed.load(Ordering::Acquire) <= TOLD
     }
 
     /// Too many of the first migrations have failed.

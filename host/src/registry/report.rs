@@ -47,37 +47,58 @@ impl Report {
             "generation {} is {} ({:.12})",
             self.generation, self.guest, self.sha256
         );
+        let Count {
+            migrated,
+            failed,
+            closed,
+            without_snapshot,
+        } = self.count;
         let mut told = match self.outcome {
             Outcome::Unchanged => return format!("unchanged: {generation} already"),
             Outcome::Swapped => format!("swapped: {generation}"),
             Outcome::RolledBack => format!("rolled back: {generation} again"),
-            Outcome::Undone => format!(
-                "undone: too many connections failed on generation {}; {generation} again",
-                self.previous
-            ),
+            Outcome::Undone => {
+                let failed = connections(failed);
+                let previous = self.previous;
+                return format!(
+                    "undone: {failed} failed on generation {previous}; {generation} again"
+                );
+            }
         };
-        let counts = [
-            (self.count.migrated, "migrated"),
-            (
-                self.count.failed,
-                "stayed with the old code because the new one failed",
-            ),
-            (
-                self.count.without_snapshot,
-                "migrated without state because `save` failed",
-            ),
-            (self.count.closed, "closed"),
-            (self.remaining, "still on other generations"),
-        ];
-        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-            let noun = if count == 1 {
-                "connection"
-            } else {
-                "connections"
-            };
-            told.push_str(&format!("; {count} {noun} {what}"));
+        if migrated > 0 {
+            told.push_str(&format!("; {} migrated", connections(migrated)));
+        }
+        if without_snapshot > 0 {
+            told.push_str(&format!(
+                ", {without_snapshot} of them without state because `save` failed"
+            ));
+        }
+        if failed > 0 {
+            told.push_str(&format!(
+                "; {} stayed on the old code because the new failed",
+                connections(failed)
+            ));
+            if migrated == 0 {
+                told.push_str(" (`hotsocket rollback` goes back for new ones, too)");
+            }
+        }
+        if closed > 0 {
+            told.push_str(&format!("; {} closed", connections(closed)));
+        }
+        if self.remaining > failed {
+            told.push_str(&format!(
+                "; {} on other generations",
+                connections(self.remaining)
+            ));
         }
         told.push_str(&format!("; {} ms", self.elapsed_ms));
         told
+    }
+}
+
+fn connections(count: usize) -> String {
+    match count {
+        1 => "1 connection".to_owned(),
+        _ => format!("{count} connections"),
     }
 }

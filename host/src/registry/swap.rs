@@ -45,7 +45,7 @@ pub enum SwapError {
     Slow { guest: String, time: Duration },
     #[error("{guest} must wait: earlier components are still being compiled")]
     Busy { guest: String },
-    #[error("there is no generation to go back to")]
+    #[error("there is none kept before it")]
     NoPrevious,
 }
 
@@ -127,13 +127,10 @@ impl Registry {
     async fn undo(&self, order: &Order) -> Result<Report, SwapError> {
         let failed = order.tally.count().failed;
         let mut report = self
-            .go_back(
-                Policy::Migrate,
-                Outcome::Undone,
-                format!("undone: {failed} connections failed"),
-            )
+            .go_back(Policy::Migrate, Outcome::Undone, "undone".to_owned())
             .await?;
         report.count.failed += failed;
+        tracing::warn!("{}", report.told());
         Ok(report)
     }
 
@@ -157,7 +154,9 @@ impl Registry {
             compiling: Duration::ZERO,
         };
         let report = self.report(&step, &order);
-        tracing::info!("{}", report.told());
+        if outcome == Outcome::RolledBack {
+            tracing::info!("{}", report.told());
+        }
         Ok(report)
     }
 

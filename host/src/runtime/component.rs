@@ -54,7 +54,7 @@ pub enum LoadError {
     #[error("exports {HANDLER} without the function `{0}`")]
     MissingFunction(&'static str),
     #[error("exports the function `{name}` of {HANDLER} with a wrong type: {detail}")]
-    WrongType { name: String, detail: String },
+    WrongType { name: &'static str, detail: String },
     #[error(
         "imports {0}, which this server does not have (it has hotsocket:socket@0.1.0 and wasi@0.2)"
     )]

@@ -65,9 +65,7 @@ pub fn build(connections: usize, stack: usize) -> wasmtime::Result<(Engine, Room
         }
         Err(error) => {
             // No address space for the pool (`ulimit -v`, strict overcommit).
-            let engine = Engine::new(
-                config(stack).allocation_strategy(InstanceAllocationStrategy::OnDemand),
-            )?;
+            let engine = Engine::new(&small(stack))?;
             warning = Some(format!(
                 "instances are slower to make: no address space for a pool of {instances} \
                  ({}); look at `ulimit -v` and vm.overcommit_memory",
@@ -126,6 +124,18 @@ fn pooled(instances: u32, stack: usize) -> Config {
         .max_memory_size(4 << 30);
     let mut config = config(stack);
     config.allocation_strategy(pool);
+    config
+}
+
+/// For little address space: every memory gets what it asks for, and its
+/// bounds are checked in code.
+fn small(stack: usize) -> Config {
+    let mut config = config(stack);
+    config
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .memory_reservation(0)
+        .memory_reservation_for_growth(1 << 20)
+        .memory_guard_size(64 << 10);
     config
 }
 

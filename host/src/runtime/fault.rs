@@ -177,6 +177,8 @@ fn guilty_function(error: &wasmtime::Error) -> Option<String> {
         .iter()
         .filter_map(|frame| frame.func_name())
         .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
+        // An export's own name would say the event once more.
+        .filter(|name| !name.contains('#'))
         .find(|name| !DYING.iter().any(|prefix| name.starts_with(prefix)))
 }
 

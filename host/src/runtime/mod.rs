@@ -4,7 +4,7 @@
 //! server knows [`Runtime`], [`Code`], [`Instance`] and [`Fault`].
 //!
 //! - [`engine`]: configuration, pool, epoch clock
-//! - [`component`]: what a file is, before it is compiled
+//! - [`component`], [`world`]: what a file is, and whether its types are right
 //! - [`instance`]: one instance and its events
 //! - [`imports`], [`state`], [`wasi`]: what a guest finds around it
 //! - [`meter`], [`pacing`], [`fault`]: what it may use, and how it ends
@@ -23,6 +23,7 @@ mod pacing;
 mod state;
 mod voice;
 mod wasi;
+mod world;
 
 use std::fmt;
 use std::sync::Arc;
@@ -189,18 +190,21 @@ impl Runtime {
     /// # Errors
     /// When it cannot be made.
     pub async fn try_out(&self, code: &Code) -> Result<(), LoadError> {
-        self.make(code, None, true)
-            .await
-            .map(drop)
-            .map_err(|fault| match fault.cause {
-                Cause::Trap { what, .. } if what.contains("type mismatch") => {
-                    LoadError::WrongType {
-                        name: "?".to_owned(),
-                        detail: what,
-                    }
-                }
-                _ => LoadError::Trial(fault.to_string()),
-            })
+        match self.make(code, None, true).await {
+            Ok(_) => Ok(()),
+            Err(fault) => match self.wrong_export(code).await {
+                Some((name, detail)) => Err(LoadError::WrongType { name, detail }),
+                None => Err(LoadError::Trial(fault.to_string())),
+            },
+        }
+    }
+
+    /// The export whose type keeps instances from being made, if one does.
+    async fn wrong_export(&self, code: &Code) -> Option<(&'static str, String)> {
+        let mut store = self.store(None, true);
+        let instance = code.pre.instance_pre().instantiate_async(&mut store);
+        let instance = self.pacing.event(instance).await.ok()?;
+        world::wrong_export(&instance, &mut store)
     }
 
     /// Make an instance for a connection, or for none.
@@ -211,7 +215,8 @@ impl Runtime {
         self.make(code, ends, false).await
     }
 
-    async fn make(&self, code: &Code, ends: Option<Ends>, muted: bool) -> Result<Instance, Fault> {
+    /// A store for one instance, with everything that holds for it.
+    fn store(&self, ends: Option<Ends>, muted: bool) -> Store<State> {
         let label = ends
             .filter(|_| self.label)
             .map(|ends| Arc::from(format!("{} ", ends.id)));
@@ -243,6 +248,11 @@ impl Runtime {
             }
         });
         store.set_epoch_deadline(1);
+        store
+    }
+
+    async fn make(&self, code: &Code, ends: Option<Ends>, muted: bool) -> Result<Instance, Fault> {
+        let mut store = self.store(ends, muted);
         let making = code.pre.instantiate_async(&mut store);
         match self.pacing.event(making).await {
             Ok(guest) => Ok(Instance::new(
