@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use soak::fault::{Fault, Kind, Way};
 
 /// Many connections, many swaps, and every byte checked
 #[derive(Parser)]
@@ -25,6 +26,10 @@ struct Args {
     #[arg(long, default_value = "5s", value_parser = hotsocket::duration::parse)]
     measured: Duration,
 
+    /// Do this to one byte on its way to the guest, to see that it is found
+    #[arg(long)]
+    fault: Option<Kind>,
+
     /// Messages a second on each connection
     #[arg(long, default_value = "5")]
     rate: u32,
@@ -37,7 +42,11 @@ fn main() -> ExitCode {
         time: args.time,
         measured: args.measured,
         rate: args.rate,
-        fault: None,
+        fault: args.fault.map(|kind| Fault {
+            kind,
+            way: Way::ToGuest,
+            after: 1000,
+        }),
     });
     println!("{outcome}");
     let complaints = outcome.complaints();
