@@ -220,7 +220,7 @@ impl<T: Transport> Driver<T> {
             outbox: self.outbox,
             phase: self.phase,
             context: self.context,
-            _entry: self.entry,
+            entered: self.entry,
         }
     }
 }
@@ -232,7 +232,7 @@ struct Closing<T> {
     phase: Phase,
     context: Arc<Context>,
     /// It counts as open until the socket is closed.
-    _entry: Entered,
+    entered: Entered,
 }
 
 impl<T: Transport> Closing<T> {
@@ -241,7 +241,16 @@ impl<T: Transport> Closing<T> {
     async fn flush_and_linger(mut self, grace: Instant, quiet: Duration) {
         let flushed = timeout_at(grace, self.flush()).await;
         match flushed {
-            Err(_) => return self.context.runtime.reached.count(Limit::Grace),
+            Err(_) => {
+                self.context.runtime.reached.count(Limit::Grace);
+                let (ends, lost) = (self.entered.handle().ends, self.outbox.len());
+                let grace = crate::duration::show(self.context.limits.grace);
+                return tracing::warn!(
+                    "connection {} from {}: cut off after {grace}, {lost} bytes are lost (--grace)",
+                    ends.id,
+                    ends.peer
+                );
+            }
             Ok(Err(_)) => return,
             Ok(Ok(())) if self.phase.peer_ended => return,
             Ok(Ok(())) => {}

@@ -225,7 +225,7 @@ impl Instance {
         let state = self.store.data_mut();
         result
             .inspect(|_| {
-                state.take_refusal();
+                state.tell_refusal();
             })
             .map_err(|error| Fault::new(event, &error, self.store.data_mut()))
     }
