@@ -198,10 +198,10 @@ fn addresses_that_cannot_be_listened_on() {
         &["192.0.2.1", "no such address"],
     );
     for malformed in [
-        "3000",
         "localhost",
         "127.0.0.1",
         "127.0.0.1:99999",
+        "99999",
         "::1:3000",
         "example.com:80",
         "",

@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn shows_what_it_reads() {
         for text in ["0s", "500ms", "30s", "5m", "1h", "90s"] {
-            assert_eq!(parse(text).map(show), Ok(text.replace("90s", "90s")));
+            assert_eq!(parse(text).map(show), Ok(text.to_owned()));
         }
     }
 }

@@ -96,7 +96,8 @@ impl Default for Limits {
             event_timeout: Duration::from_secs(5),
             max_queue: 8 << 20,
             max_snapshot: 1 << 20,
-            max_line: 64 * 1024,
+            // A full `data` event printed by `hello`, each byte as U+FFFD.
+            max_line: 256 << 10,
             max_lines: 100_000,
             max_stack: 512 << 10,
             max_timers: 64,

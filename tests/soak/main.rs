@@ -2,6 +2,16 @@
 //! `cargo run --release --example soak -- --connections 1000 --time 5m`.
 //! It prints one line, and fails when anything is not as it must be.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a soak that finds something else than it expects ends there, and tells"
+)]
+
 #[path = "mod.rs"]
 mod soak;
 
@@ -9,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use soak::fault::{Fault, Kind, Way};
 
 /// Many connections, many swaps, and every byte checked
 #[derive(Parser)]
@@ -25,6 +36,10 @@ struct Args {
     #[arg(long, default_value = "5s", value_parser = hotsocket::duration::parse)]
     measured: Duration,
 
+    /// Do this to one byte on its way to the guest, to see that it is found
+    #[arg(long)]
+    fault: Option<Kind>,
+
     /// Messages a second on each connection
     #[arg(long, default_value = "5")]
     rate: u32,
@@ -37,7 +52,11 @@ fn main() -> ExitCode {
         time: args.time,
         measured: args.measured,
         rate: args.rate,
-        fault: None,
+        fault: args.fault.map(|kind| Fault {
+            kind,
+            way: Way::ToGuest,
+            after: 1000,
+        }),
     });
     println!("{outcome}");
     let complaints = outcome.complaints();

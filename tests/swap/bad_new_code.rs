@@ -179,8 +179,10 @@ fn too_many_failures_undo_the_swap() {
         .start();
     let mut clients: Vec<_> = (0..40).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
-    let told = try_swap(&server, &opening("B", "(call $trap)"), &[]).failure(1);
-    assert!(told.contains("undone"), "{told}");
+    let ran = try_swap(&server, &opening("B", "(call $trap)"), &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let answer: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(answer["outcome"], "undone");
     clients.iter_mut().for_each(|client| client.ask("x", "A2"));
     server.connect().ask("x", "A1");
     let last = history(&server).pop().expect("generations");

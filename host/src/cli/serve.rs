@@ -136,7 +136,7 @@ pub struct Args {
     max_timers: usize,
 
     /// Length of a line that a guest prints; the rest is cut
-    #[arg(long, value_name = "SIZE", default_value = "64K", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_line: usize,
 
     /// Lines that one connection's guest may print in a second; more are dropped

@@ -231,6 +231,7 @@ impl<T: Transport> Driver<T> {
         let Effects {
             written,
             timers,
+            waits,
             end,
             abort,
             hold_open,
@@ -247,6 +248,9 @@ impl<T: Transport> Driver<T> {
         if !written.is_empty() {
             self.send(written)?;
         }
+        // Whoever was told to wait is told when it is over, even if the kernel
+        // has taken everything meanwhile.
+        self.phase.full |= waits;
         if end {
             self.phase.write_ended = true;
             self.phase.held_open = false;

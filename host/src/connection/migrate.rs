@@ -44,19 +44,20 @@ impl<T: Transport> Driver<T> {
         if order.number == self.settled {
             return Ok(true);
         }
-        // A connection that has this code already, after a way back, keeps it.
-        let has_it = order.generation.number == self.hold.generation().number;
+        let there = order.generation.number == self.hold.generation().number;
         match order.policy {
-            _ if has_it => self.drain_until = None,
+            // Already where it should be, and no longer in a hurry.
+            _ if there => self.drain_until = None,
             // A connection that is closing keeps the code it has.
-            Policy::Migrate if !self.phase.fin_sent => {
+            _ if self.phase.fin_sent => {}
+            Policy::Migrate => {
                 if !self.context.orders.may_migrate() {
                     return Ok(false);
                 }
                 self.drain_until = None;
                 self.migrate(&order).await?;
             }
-            Policy::Migrate | Policy::NewOnly => {}
+            Policy::NewOnly => {}
             Policy::Drain(time) => {
                 let until = Instant::now() + time;
                 // One drain after another doesn't make the first one longer.
@@ -84,13 +85,17 @@ impl<T: Transport> Driver<T> {
         let place = order.tally.attempt();
         // A successor that has had no event yet has nothing to save that its
         // own snapshot does not hold; and it may be bad.
-        let (old, snapshot, timers, save_failed) = match &self.probation {
-            Some(probation) => (
-                Arc::clone(&probation.old),
-                probation.snapshot.clone(),
-                probation.timers.clone(),
-                None,
-            ),
+        let probation = self.probation.take();
+        let (old, snapshot, timers, save_failed) = match &probation {
+            Some(probation) => {
+                let Probation {
+                    old,
+                    snapshot,
+                    timers,
+                    ..
+                } = probation;
+                (Arc::clone(old), snapshot.clone(), timers.clone(), None)
+            }
             None => {
                 let old = Arc::clone(self.hold.generation());
                 let timers = self.timers.clone();
@@ -127,6 +132,7 @@ impl<T: Transport> Driver<T> {
                 self.failed(order, order.tally.failed(place), || {
                     format!("connection {id}: stays on generation {number}: {fault}")
                 });
+                self.probation = probation;
                 match save_failed {
                     Some(fault) if fault.is_fatal() => self.survive(fault).await,
                     _ => Ok(()),

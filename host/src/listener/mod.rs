@@ -1,8 +1,8 @@
 //! Listeners: the addresses that connections are accepted on.
 //!
-//! - [`bind`]: from an address to a listening socket, or to a sentence that
+//! - [`mod@bind`]: from an address to a listening socket, or to a sentence that
 //!   says why not
-//! - [`accept`]: the accept loop and what it does about errors
+//! - [`mod@accept`]: the accept loop and what it does about errors
 //!
 //! A listener never reads or writes a connection.
 

@@ -10,7 +10,7 @@
 //! - [`orders`]: the board that open connections look at
 //! - [`swap`]: the pipeline from bytes to an order carried out, and back
 //! - [`history`]: what became of each generation
-//! - [`watch`]: swaps when the served file changes
+//! - [`mod@watch`]: swaps when the served file changes
 //!
 //! This module never touches a socket or an instance.
 

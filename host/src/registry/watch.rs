@@ -34,7 +34,7 @@ const MAX_HOPS: usize = 16;
 pub async fn watch(registry: Arc<Registry>, path: PathBuf, known: Hash) {
     let mut file = Watched {
         bell: Bell::new(),
-        seen: stamp(&path),
+        seen: None,
         considered: Some(known),
         complaint: None,
         path,
@@ -42,7 +42,7 @@ pub async fn watch(registry: Arc<Registry>, path: PathBuf, known: Hash) {
     loop {
         file.bell.listen_around(&file.path);
         // Something may have changed before the kernel was asked.
-        if stamp(&file.path) == file.seen {
+        if Some(stamp(&file.path)) == file.seen {
             let _ = timeout(LOOK, file.bell.rung.notified()).await;
         }
         file.come_to_rest().await;
@@ -54,7 +54,8 @@ struct Watched {
     path: PathBuf,
     bell: Bell,
     /// What the file looked like from outside when it was read last.
-    seen: Stamp,
+    /// `None` if it has not been: it may have changed since the server read it.
+    seen: Option<Stamp>,
     /// The content that was served or refused last.
     considered: Option<Hash>,
     /// The last refusal, told once.
@@ -66,7 +67,7 @@ impl Watched {
     async fn come_to_rest(&self) {
         loop {
             let before = stamp(&self.path);
-            if before == self.seen {
+            if Some(before) == self.seen {
                 return;
             }
             sleep(REST).await;
@@ -78,7 +79,7 @@ impl Watched {
 
     async fn consider(&mut self, registry: &Registry) {
         let now = stamp(&self.path);
-        if now == self.seen {
+        if Some(now) == self.seen {
             return;
         }
         let path = self.path.clone();
@@ -88,7 +89,7 @@ impl Watched {
             _ if stamp(&self.path) != now => return,
             Ok(bytes) => bytes,
             Err(error) => {
-                self.seen = now;
+                self.seen = Some(now);
                 let active = registry.orders().active().number;
                 return self.complain(match error.kind() {
                     io::ErrorKind::NotFound => {
@@ -104,7 +105,7 @@ impl Watched {
                 });
             }
         };
-        self.seen = now;
+        self.seen = Some(now);
         let hash = Hash::of(&bytes);
         if self.considered == Some(hash) {
             return;

@@ -119,7 +119,9 @@ fn write(mut store: StoreContextMut<State>, bytes: &WasmList<u8>) -> Result<bool
     }
     let mut written = std::mem::take(&mut store.data_mut().effects.written);
     written.extend_from_slice(bytes.as_le_slice(store.as_context()));
-    store.data_mut().effects.written = written;
+    let effects = &mut store.data_mut().effects;
+    effects.written = written;
+    effects.waits |= waiting > HIGH_WATER;
     Ok(waiting <= HIGH_WATER)
 }
 

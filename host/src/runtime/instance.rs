@@ -85,12 +85,12 @@ impl Instance {
     }
 
     /// What the last events asked for since it was last taken. The buffer of
-    /// written bytes goes with it; give one back with [`Self::reuse`].
+    /// written bytes goes with it; [`Self::effects`] takes one back.
     pub fn take_effects(&mut self) -> Effects {
         std::mem::take(&mut self.store.data_mut().effects)
     }
 
-    /// Whether the last event asked for anything.
+    /// What was asked for so far, to be changed in place.
     pub fn effects(&mut self) -> &mut Effects {
         &mut self.store.data_mut().effects
     }
@@ -229,7 +229,7 @@ impl Instance {
         let state = self.store.data_mut();
         result
             .inspect(|_| {
-                state.take_refusal();
+                state.tell_refusal();
             })
             .map_err(|error| Fault::new(event, &error, self.store.data_mut()))
     }

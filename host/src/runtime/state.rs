@@ -49,6 +49,8 @@ pub struct Effects {
     pub written: Vec<u8>,
     /// Timers set (with the delay) or cleared, in order.
     pub timers: Vec<(u32, Option<Duration>)>,
+    /// `write` said to wait for `drained`.
+    pub waits: bool,
     pub end: bool,
     pub abort: bool,
     pub hold_open: bool,
@@ -164,8 +166,15 @@ impl State {
 }
 
 impl State {
-    /// Tell of a growth that was refused since this was last called.
+    /// Count a growth that was refused since this was last called.
     pub(super) fn take_refusal(&mut self) -> Option<Limit> {
+        let limit = self.allowance.take_refused()?;
+        self.notes.count(limit);
+        Some(limit)
+    }
+
+    /// The same for an instance that lives on: say so, too.
+    pub(super) fn tell_refusal(&mut self) -> Option<Limit> {
         let limit = self.allowance.take_refused()?;
         self.notes.note(
             limit,

@@ -30,7 +30,7 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// A directory that cannot be opened is told at start, by [`Self::check`];
+    /// That a directory is one is checked when the flags are read;
     /// one that vanished later is not there for the guest.
     pub(super) fn context(&self, voice: &Voice) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
