@@ -283,9 +283,10 @@ impl<T: Transport> Closing<T> {
 
     async fn flush(&mut self) -> io::Result<()> {
         while !self.outbox.is_empty() {
-            let front = self.outbox.front();
-            let sent = poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, front)).await?;
+            let slice = self.outbox.slice();
+            let sent = poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, slice)).await?;
             self.outbox.advance(sent);
+            tokio::task::yield_now().await;
         }
         match self.phase.fin_sent {
             true => Ok(()),
