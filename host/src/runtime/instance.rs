@@ -5,7 +5,8 @@
 //! ends. It never touches a socket: what an event asked for is fetched with
 //! [`Instance::take_effects`].
 
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::Store;
 
@@ -60,6 +61,8 @@ pub struct Instance {
 
 /// Giving back more memory than this takes the kernel longer than a tick.
 const MUCH_MEMORY: usize = 4 << 20;
+/// Instances that wait for that.
+const MAX_DEAD: usize = 16;
 
 impl Instance {
     pub(super) fn new(
@@ -76,11 +79,27 @@ impl Instance {
         }
     }
 
-    /// Drop the instance, on a thread that serves nobody if it has much memory
-    /// to give back.
+    /// Drop the instance, on a thread that gives way to those that serve if it
+    /// has much memory to give back.
     pub fn retire(self) {
-        if self.store.data().allowance.memory_used() > MUCH_MEMORY {
-            tokio::task::spawn_blocking(move || drop(self));
+        static GRAVE: OnceLock<Option<SyncSender<Instance>>> = OnceLock::new();
+        if self.store.data().allowance.memory_used() <= MUCH_MEMORY {
+            return;
+        }
+        let grave = GRAVE.get_or_init(|| {
+            let (grave, dead) = sync_channel::<Instance>(MAX_DEAD);
+            let bury = move || {
+                super::engine::give_way();
+                dead.into_iter().for_each(drop);
+            };
+            let thread = std::thread::Builder::new().name("retire".to_owned());
+            thread.spawn(bury).ok().map(|_| grave)
+        });
+        if let Some(grave) = grave
+            && let Err(TrySendError::Full(this) | TrySendError::Disconnected(this)) =
+                grave.try_send(self)
+        {
+            tokio::task::spawn_blocking(move || drop(this));
         }
     }
 
