@@ -52,7 +52,11 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         r#""policy":[[[[[[]]]]]]"#,
         r#""request":"status""#,
     ]);
-    let alike = (words, prop::collection::vec(field, 0..4), any::<Option<prop::sample::Index>>())
+    let alike = (
+        words,
+        prop::collection::vec(field, 0..4),
+        any::<Option<prop::sample::Index>>(),
+    )
         .prop_map(|(word, fields, cut)| {
             let fields: String = fields.iter().map(|field| format!(",{field}")).collect();
             let mut line = format!("{{\"request\":\"{word}\"{fields}}}\n").into_bytes();
@@ -76,18 +80,21 @@ fn any_request_is_answered_and_changes_nothing() {
         failure_persistence: None,
         ..Config::default()
     });
-    let outcome = runner.run(&(line(), prop::collection::vec(any::<u8>(), 0..50)), |(line, body)| {
-        let answer = request(&scene.server, &[line.clone(), body].concat());
-        let known = ["status", "history"].iter().any(|known| {
-            answer.starts_with(&format!("{{\"answer\":\"{known}\""))
-        });
-        prop_assert!(
-            known || is_refused(&answer),
-            "{:?}: {answer:?}",
-            String::from_utf8_lossy(&line)
-        );
-        Ok(())
-    });
+    let outcome = runner.run(
+        &(line(), prop::collection::vec(any::<u8>(), 0..50)),
+        |(line, body)| {
+            let answer = request(&scene.server, &[line.clone(), body].concat());
+            let known = ["status", "history"]
+                .iter()
+                .any(|known| answer.starts_with(&format!("{{\"answer\":\"{known}\"")));
+            prop_assert!(
+                known || is_refused(&answer),
+                "{:?}: {answer:?}",
+                String::from_utf8_lossy(&line)
+            );
+            Ok(())
+        },
+    );
     outcome.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(scene.server.status()["generation"], 1);
     scene.undisturbed();
@@ -102,11 +109,17 @@ fn a_body_that_ends_too_soon_is_refused() {
         component.len()
     );
     for part in [0, 1, 8, component.len() / 2, component.len() - 1] {
-        let answer = request(&scene.server, &[line.as_bytes(), &component[..part]].concat());
+        let answer = request(
+            &scene.server,
+            &[line.as_bytes(), &component[..part]].concat(),
+        );
         assert!(answer.contains(&format!("only {part} of ")), "{answer}");
     }
     // And what comes after it is not looked at.
-    let answer = request(&scene.server, &[line.as_bytes(), &component, b"more"].concat());
+    let answer = request(
+        &scene.server,
+        &[line.as_bytes(), &component, b"more"].concat(),
+    );
     assert!(answer.contains("\"swapped\""), "{answer}");
     scene.undisturbed();
 }
@@ -119,7 +132,10 @@ fn a_name_cannot_fake_a_line_of_the_log() {
         "{{\"request\":\"swap\",\"name\":\"a\\nERROR faked\\u001b[2J\",\"length\":{},\"policy\":null}}\n",
         body.len()
     );
-    assert!(is_refused(&request(&scene.server, &[line.as_bytes(), body].concat())));
+    assert!(is_refused(&request(
+        &scene.server,
+        &[line.as_bytes(), body].concat()
+    )));
     scene.server.stderr.wait("not swapped");
     assert!(!scene.server.stderr.text().contains("\nERROR faked"));
     assert!(!scene.server.stderr.text().contains('\u{1b}'));

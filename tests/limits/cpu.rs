@@ -56,7 +56,9 @@ fn a_loop_in_each_event_ends() {
         scene.reached(
             "cpu-budget",
             times as u64 + 1,
-            &format!("used more than 20 ms of CPU time; --cpu-budget sets how much it may (in `{event}`)"),
+            &format!(
+                "used more than 20 ms of CPU time; --cpu-budget sets how much it may (in `{event}`)"
+            ),
         );
     }
     assert_eq!(scene.server.status()["connections"]["faults"], 5);

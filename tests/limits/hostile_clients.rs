@@ -39,7 +39,10 @@ fn a_reset_in_the_middle_of_an_event_is_no_matter() {
              (br_if $work (i32.lt_u (local.get $n) (i32.const 10000000))))
            (call $say "too late")"#,
     )])
-    .body("close", r#"(call $print-digit "closed " (local.get $reason))"#);
+    .body(
+        "close",
+        r#"(call $print-digit "closed " (local.get $reason))"#,
+    );
     let mut scene = Scene::start(&slow, &["--cpu-budget", "10s", "--event-timeout", "60s"]);
     for round in 1..=5 {
         let mut client = scene.client();
@@ -61,7 +64,9 @@ fn one_byte_at_a_time_is_as_good() {
         clients.iter_mut().for_each(|client| client.send([*byte]));
         scene.undisturbed();
     }
-    clients.iter_mut().for_each(|client| client.expect("abcdefghijklmnopqrst"));
+    clients
+        .iter_mut()
+        .for_each(|client| client.expect("abcdefghijklmnopqrst"));
 }
 
 /// It ends its side, holds the socket, and never takes the rest: what is
@@ -96,7 +101,10 @@ fn who_never_stops_sending_is_cut_off() {
         }
     };
     let cut_off = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
-    assert!(cut_off.contains(&error.kind()), "{error} after {sent} bytes");
+    assert!(
+        cut_off.contains(&error.kind()),
+        "{error} after {sent} bytes"
+    );
     scene.server.wait_open(1);
     scene.reached("linger", 1, "--linger");
 }

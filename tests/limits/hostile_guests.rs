@@ -25,7 +25,9 @@ fn hundreds_that_spin_leave_a_neighbour_its_answers() {
         answers += 1;
     }
     assert!(answers > 2, "{answers} answers");
-    spinners.iter_mut().for_each(|spinner| spinner.expect_rest(""));
+    spinners
+        .iter_mut()
+        .for_each(|spinner| spinner.expect_rest(""));
     scene.undisturbed();
     assert_eq!(scene.server.status()["connections"]["faults"], MANY);
 }
@@ -56,11 +58,17 @@ fn a_storm_of_traps_leaves_a_neighbour_its_answers() {
         scene.neighbour.ask("x", "x");
     }
     over.store(true, Ordering::Relaxed);
-    let died: usize = storm.into_iter().map(|one| one.join().expect("it ends")).sum();
+    let died: usize = storm
+        .into_iter()
+        .map(|one| one.join().expect("it ends"))
+        .sum();
     scene.server.wait_open(1);
     scene.undisturbed();
     assert_eq!(scene.server.status()["connections"]["faults"], died);
-    scene.server.stderr.wait_count("guest trapped in `data`", died);
+    scene
+        .server
+        .stderr
+        .wait_count("guest trapped in `data`", died);
 }
 
 #[test]

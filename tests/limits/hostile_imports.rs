@@ -6,7 +6,8 @@ use crate::guests::guest;
 use crate::harness::serve;
 
 /// The last byte is no UTF-8.
-const NO_TEXT: &str = "(i32.store8 (i32.const 512) (i32.const 97)) (i32.store8 (i32.const 513) (i32.const 255))";
+const NO_TEXT: &str =
+    "(i32.store8 (i32.const 512) (i32.const 97)) (i32.store8 (i32.const 513) (i32.const 255))";
 
 #[test]
 fn absurd_arguments_end_the_connection() {
@@ -35,7 +36,11 @@ fn absurd_arguments_end_the_connection() {
         bodies.push(at_once(name, i32::MIN, i32::MIN));
     }
     let letters: Vec<char> = ('A'..).take(bodies.len()).collect();
-    let orders: Vec<_> = letters.iter().copied().zip(bodies.iter().map(String::as_str)).collect();
+    let orders: Vec<_> = letters
+        .iter()
+        .copied()
+        .zip(bodies.iter().map(String::as_str))
+        .collect();
     let mut scene = Scene::start(&obeying(&orders), &[]);
     for (at, (letter, body)) in orders.iter().enumerate() {
         let mut client = scene.client();
@@ -46,7 +51,11 @@ fn absurd_arguments_end_the_connection() {
     }
     scene.undisturbed();
     assert_eq!(scene.server.stderr.count("in `data`"), orders.len());
-    assert_eq!(super::reached(&scene.server, "cpu-budget"), 0, "none came as far as the loop");
+    assert_eq!(
+        super::reached(&scene.server, "cpu-budget"),
+        0,
+        "none came as far as the loop"
+    );
     assert_eq!(scene.server.status()["connections"]["faults"], orders.len());
 }
 
@@ -138,7 +147,10 @@ fn what_save_returns_may_be_absurd() {
     ] {
         let mut scene = Scene::start(&obeying(&[]).body("save", body), &[]);
         scene.server.overwrite(obeying(&[('z', "")]).build(), 2);
-        scene.server.stderr.wait("no snapshot: guest trapped in `save`");
+        scene
+            .server
+            .stderr
+            .wait("no snapshot: guest trapped in `save`");
         scene.undisturbed();
     }
 }

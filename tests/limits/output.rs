@@ -47,10 +47,7 @@ fn too_many_lines_are_dropped_and_a_neighbours_are_not() {
 
 #[test]
 fn lines_are_passed_on_raw_to_a_pipe() {
-    let wild = obeying(&[(
-        'p',
-        "(call $print \"\u{1b}[2J\u{1b}]0;title\u{7} a\rb\")",
-    )]);
+    let wild = obeying(&[('p', "(call $print \"\u{1b}[2J\u{1b}]0;title\u{7} a\rb\")")]);
     let mut scene = Scene::start(&wild, &[]);
     scene.client().send("p");
     assert_eq!(

@@ -11,10 +11,16 @@ use crate::harness::{Client, Server};
 fn connect_from(server: &Server, last: u8) -> Client {
     let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.bind(&from.into()).expect("an address of this machine");
-    socket.connect(&server.addresses[0].into()).expect("the server accepts");
+    socket
+        .bind(&from.into())
+        .expect("an address of this machine");
+    socket
+        .connect(&server.addresses[0].into())
+        .expect("the server accepts");
     let stream: std::net::TcpStream = socket.into();
-    stream.set_read_timeout(Some(crate::harness::PATIENCE)).expect("a timeout");
+    stream
+        .set_read_timeout(Some(crate::harness::PATIENCE))
+        .expect("a timeout");
     Client { stream }
 }
 

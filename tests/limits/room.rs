@@ -38,7 +38,10 @@ impl Confined {
             .expect("a shell");
         let stderr = Lines::collect("stderr", child.stderr.take().expect("piped"));
         let line = stderr.wait("listening on ");
-        let address = line.rsplit(' ').next().and_then(|address| address.parse().ok());
+        let address = line
+            .rsplit(' ')
+            .next()
+            .and_then(|address| address.parse().ok());
         stderr.wait("ready in ");
         Confined {
             child,
@@ -53,7 +56,10 @@ impl Confined {
     }
 
     fn control(&self) -> UnixStream {
-        let path = self.dir.path().join(format!("hotsocket/{}.sock", self.child.id()));
+        let path = self
+            .dir
+            .path()
+            .join(format!("hotsocket/{}.sock", self.child.id()));
         UnixStream::connect(path).expect("its socket")
     }
 }
@@ -77,7 +83,9 @@ fn the_limit_of_connections_is_lowered_to_the_files_there_may_be() {
     // All of them fit, and the next one waits.
     let mut clients: Vec<_> = (0..37).map(|_| Client::connect(server.address)).collect();
     clients.iter_mut().for_each(|client| client.send("x"));
-    clients[..36].iter_mut().for_each(|client| client.expect("x"));
+    clients[..36]
+        .iter_mut()
+        .for_each(|client| client.expect("x"));
     drop(clients.remove(0));
     clients[35].expect("x");
     assert_eq!(server.stderr.count("cannot accept"), 0);
@@ -167,7 +175,9 @@ fn without_pool_slots_new_connections_are_refused() {
         "(core module $heap",
         r#"(core module $spare (memory 1)) (core module $heap"#,
     );
-    let server = serve(many.build()).args(&["--max-connections", "200"]).start();
+    let server = serve(many.build())
+        .args(&["--max-connections", "200"])
+        .start();
     let (mut open, refused) = crowd(server.addresses[0], 100);
     assert!(open.len() > 10, "only {} fit", open.len());
     let line = server.stderr.wait(" refused: ");

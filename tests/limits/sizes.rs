@@ -16,7 +16,10 @@ fn resident(server: &Server) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next());
-    kilobytes.and_then(|kb| kb.parse::<usize>().ok()).expect("a number") << 10
+    kilobytes
+        .and_then(|kb| kb.parse::<usize>().ok())
+        .expect("a number")
+        << 10
 }
 
 #[test]
@@ -33,7 +36,10 @@ fn memory_is_refused_and_the_hosts_stays_within_the_sum() {
     let mut others: Vec<_> = (0..20).map(|_| scene.client()).collect();
     others.iter_mut().for_each(|other| other.ask("g", "full"));
     let grown = resident(&scene.server).saturating_sub(before);
-    assert!(grown < 21 * EACH + (8 << 20), "the server grew by {grown} bytes");
+    assert!(
+        grown < 21 * EACH + (8 << 20),
+        "the server grew by {grown} bytes"
+    );
     drop((client, others));
     scene.server.wait_open(1);
     scene.counted("max-memory", 22);
@@ -41,8 +47,14 @@ fn memory_is_refused_and_the_hosts_stays_within_the_sum() {
 
 #[test]
 fn a_guest_that_begins_with_too_much_memory_fails_its_trial() {
-    let told = serve(guest().build()).args(&["--max-memory", "128K"]).fail().failure(1);
-    assert!(told.contains("failed its trial") && told.contains("--max-memory"), "{told}");
+    let told = serve(guest().build())
+        .args(&["--max-memory", "128K"])
+        .fail()
+        .failure(1);
+    assert!(
+        told.contains("failed its trial") && told.contains("--max-memory"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -134,13 +146,19 @@ fn a_component_that_is_too_large_is_not_taken() {
     let mut large = small.clone();
     large.extend_from_slice(b"\0\x80\x80\x80\x01\x04note");
     large.resize(small.len() + 5 + (2 << 20), 0);
-    let told = serve(&large).args(&["--max-component", "1M"]).fail().failure(1);
+    let told = serve(&large)
+        .args(&["--max-component", "1M"])
+        .fail()
+        .failure(1);
     assert!(told.contains("--max-component"), "{told}");
 
     let mut scene = Scene::start(&obeying(&[]), &["--max-component", "1M"]);
     let path = scene.server.path("large.wasm");
     fs::write(&path, &large).expect("written");
-    let told = scene.server.ask(&["swap", path.to_str().expect("UTF-8")]).failure(1);
+    let told = scene
+        .server
+        .ask(&["swap", path.to_str().expect("UTF-8")])
+        .failure(1);
     assert!(told.contains("--max-component"), "{told}");
     scene.undisturbed();
     // The same over the watched file.

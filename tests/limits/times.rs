@@ -48,7 +48,9 @@ fn a_peer_that_takes_nothing_is_counted() {
 #[test]
 fn a_silent_connection_is_told_and_counted() {
     let idle = obeying(&[]).body("close", r#"(call $say "farewell")"#);
-    let server = serve(idle.build()).args(&["--idle-timeout", "200ms"]).start();
+    let server = serve(idle.build())
+        .args(&["--idle-timeout", "200ms"])
+        .start();
     let mut client = server.connect();
     client.expect_rest("farewell");
     server.stderr.wait("--idle-timeout");
@@ -82,7 +84,14 @@ fn a_peer_that_does_not_end_its_side_is_lingered_for_only_so_long() {
 #[test]
 fn a_farewell_that_nobody_takes_is_waited_for_only_so_long() {
     let wordy = obeying(&[]).body("close", FLOOD);
-    let args = ["--idle-timeout", "200ms", "--grace", "200ms", "--max-queue", "16M"];
+    let args = [
+        "--idle-timeout",
+        "200ms",
+        "--grace",
+        "200ms",
+        "--max-queue",
+        "16M",
+    ];
     let server = serve(wordy.build()).args(&args).start();
     let _client = server.connect();
     server.stderr.wait("--grace");
@@ -100,10 +109,15 @@ fn a_compilation_is_waited_for_only_so_long() {
         format!("(func $much{number} (param i32) {steps})")
     };
     let many: String = (0..100).map(function).collect();
-    let large = guest().change("(func $spin", &format!("{many} (func $spin")).build();
+    let large = guest()
+        .change("(func $spin", &format!("{many} (func $spin"))
+        .build();
     let path = scene.server.path("large.wasm");
     fs::write(&path, large).expect("written");
-    let told = scene.server.ask(&["swap", path.to_str().expect("UTF-8")]).failure(1);
+    let told = scene
+        .server
+        .ask(&["swap", path.to_str().expect("UTF-8")])
+        .failure(1);
     assert!(told.contains("--compile-timeout"), "{told}");
     scene.server.stderr.wait("--compile-timeout");
     scene.undisturbed();

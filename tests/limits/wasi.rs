@@ -7,7 +7,9 @@ use crate::harness::serve;
 #[test]
 fn files_are_refused_without_a_grant() {
     let mut server = serve(wayward()).start();
-    server.connect().ask("files", "[false, false, false, false]");
+    server
+        .connect()
+        .ask("files", "[false, false, false, false]");
     assert!(server.is_well());
     assert_eq!(server.status()["connections"]["faults"], 0);
 }

@@ -90,11 +90,18 @@ fn main() -> ExitCode {
             hostile::wait_for_them(kind, &server);
             let beside = measure(&mut good, &args);
             over.store(true, Ordering::Relaxed);
-            let events: u64 = bad.into_iter().map(|one| one.join().expect("it ends")).sum();
+            let events: u64 = bad
+                .into_iter()
+                .map(|one| one.join().expect("it ends"))
+                .sum();
             (beside, events)
         });
         let after = measure(&mut good, &args);
-        let quiet = if before.at(990) > after.at(990) { before } else { after };
+        let quiet = if before.at(990) > after.at(990) {
+            before
+        } else {
+            after
+        };
         quiet.row("nobody", 0);
         beside.row(kind.name, events);
         let allowed = quiet.at(990) * FACTOR + TICKS;
