@@ -57,18 +57,29 @@ limits! {
 
 /// How often each limit was reached since the server started.
 #[derive(Debug, Default)]
-pub struct Reached([AtomicU64; Limit::ALL.len()]);
+pub struct Reached {
+    counts: [AtomicU64; Limit::ALL.len()],
+    complaints: [Complaint; Limit::ALL.len()],
+}
 
 impl Reached {
     pub fn count(&self, limit: Limit) {
-        if let Some(count) = self.0.get(limit as usize) {
+        if let Some(count) = self.counts.get(limit as usize) {
             count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Count it, and say it, once for all those within a while.
+    pub fn tell(&self, limit: Limit, what: impl FnOnce() -> String) {
+        self.count(limit);
+        if let Some(complaint) = self.complaints.get(limit as usize) {
+            complaint.make(|| format!("{} (--{})", what(), limit.name()));
         }
     }
 
     /// Those that were reached at all.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
         Limit::ALL
             .iter()
             .zip(counts)
@@ -95,7 +106,7 @@ impl Notes {
         }
     }
 
-    /// Count it where it is told otherwise.
+    /// Count it; somebody else says it.
     pub fn count(&self, limit: Limit) {
         self.reached.count(limit);
     }

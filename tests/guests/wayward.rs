@@ -1,6 +1,8 @@
 //! A guest that goes astray in the ways that need an operating system, or a
-//! language: it exits, waits or panics when a client tells it to.
+//! language: it exits, waits, panics, prints what is no text, or reaches for
+//! files when a client tells it to.
 
+use std::io::Write;
 use std::time::Duration;
 
 use hotsocket_guest::{Connection, Handler, export};
@@ -26,6 +28,20 @@ impl Handler for Wayward {
                 let names: Vec<_> = std::env::vars().map(|(name, _)| name).collect();
                 let files = std::fs::read_dir("/").is_ok();
                 conn.write(format!("{names:?} {files}"));
+            }
+            "raw" => {
+                let mut stdout = std::io::stdout();
+                let written = stdout.write_all(b"\xff\xfe\x1b[31mred\n");
+                conn.write(format!("{}", written.and_then(|()| stdout.flush()).is_ok()));
+            }
+            "files" => {
+                let tried = [
+                    std::fs::read("/etc/passwd").is_ok(),
+                    std::fs::write("/tmp/wayward", "was here").is_ok(),
+                    std::fs::create_dir("wayward").is_ok(),
+                    std::fs::metadata("..").is_ok(),
+                ];
+                conn.write(format!("{tried:?}"));
             }
             _ => {
                 conn.write(bytes);

@@ -45,9 +45,6 @@ async fn converse<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
         Ok(instance) => instance,
         Err(fault) => {
             Counters::count(&context.counters.refused);
-            if let Some(limit) = fault.limit() {
-                context.runtime.reached.count(limit);
-            }
             let (id, peer) = (ends.id, ends.peer);
             let refused = || format!("connection {id} from {peer} refused: {fault}");
             context.no_room.make(refused);

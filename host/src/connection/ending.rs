@@ -52,15 +52,15 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    /// The limit that ended the connection, if one did.
+    /// The limit at which the host has ended the connection, if it was one.
     fn limit(&self) -> Option<Limit> {
         match self {
-            Ending::Fault(fault) | Ending::Refused(fault) => fault.limit(),
             Ending::CrashLoop(_) => Some(Limit::Restarts),
             Ending::TooManyTimers => Some(Limit::Timers),
             Ending::WriteTimeout => Some(Limit::WriteTimeout),
             Ending::HalfClosed => Some(Limit::HalfCloseTimeout),
-            Ending::Host(CloseReason::IdleTimeout) => Some(Limit::IdleTimeout),
+            // A fault was counted when it happened, silence when it was told.
+            Ending::Fault(_) | Ending::Refused(_) => None,
             Ending::Ended | Ending::PeerGone(_) | Ending::GuestAborted | Ending::Host(_) => None,
         }
     }
@@ -169,6 +169,11 @@ impl<T: Transport> Driver<T> {
                     "connection {id} from {peer}: ended by the guest, and the peer neither sent nor ended"
                 );
             }
+            Ending::Host(CloseReason::IdleTimeout) => {
+                let told = || format!("connection {id} from {peer}: nothing moved for too long");
+                let reached = &self.context.runtime.reached;
+                reached.tell(Limit::IdleTimeout, told);
+            }
             Ending::PeerGone(error) => tracing::debug!("connection {id} from {peer}: {error}"),
             Ending::Ended | Ending::GuestAborted | Ending::Host(_) => {
                 tracing::debug!("connection {id} from {peer}: over");
@@ -220,7 +225,7 @@ impl<T: Transport> Driver<T> {
             outbox: self.outbox,
             phase: self.phase,
             context: self.context,
-            entered: self.entry,
+            entry: self.entry,
         }
     }
 }
@@ -232,7 +237,7 @@ struct Closing<T> {
     phase: Phase,
     context: Arc<Context>,
     /// It counts as open until the socket is closed.
-    entered: Entered,
+    entry: Entered,
 }
 
 impl<T: Transport> Closing<T> {
@@ -242,13 +247,9 @@ impl<T: Transport> Closing<T> {
         let flushed = timeout_at(grace, self.flush()).await;
         match flushed {
             Err(_) => {
-                self.context.runtime.reached.count(Limit::Grace);
-                let (ends, lost) = (self.entered.handle().ends, self.outbox.len());
-                let grace = crate::duration::show(self.context.limits.grace);
-                return tracing::warn!(
-                    "connection {} from {}: cut off after {grace}, {lost} bytes are lost (--grace)",
-                    ends.id,
-                    ends.peer
+                return self.late(
+                    Limit::Grace,
+                    "the peer did not take in time what was still to be sent",
                 );
             }
             Ok(Err(_)) => return,
@@ -266,7 +267,14 @@ impl<T: Transport> Closing<T> {
                 _ => return,
             }
         }
-        self.context.runtime.reached.count(Limit::Linger);
+        self.late(Limit::Linger, "the peer did not end its side in time");
+    }
+
+    /// Count it, and say it unless others were just as late.
+    fn late(&self, limit: Limit, what: &str) {
+        let ends = self.entry.handle().ends;
+        let told = || format!("connection {} from {}: {what}", ends.id, ends.peer);
+        self.context.runtime.reached.tell(limit, told);
     }
 
     async fn flush(&mut self) -> io::Result<()> {

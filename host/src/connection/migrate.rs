@@ -16,6 +16,7 @@ use super::driver::{Driver, Event};
 use super::ending::Ending;
 use super::timers::Timers;
 use super::transport::Transport;
+use crate::reached::Limit;
 use crate::registry::{Generation, Hold, Order, Policy};
 use crate::runtime::{self, Cause, CloseReason, Effects, Fault, Origin, Succession};
 
@@ -179,6 +180,7 @@ impl<T: Transport> Driver<T> {
         let mut timers = timers.clone();
         for (id, after) in std::mem::take(&mut held.timers) {
             if !timers.apply(id, after, context.limits.max_timers) {
+                context.runtime.reached.count(Limit::Timers);
                 return Err(Fault {
                     event: runtime::Event::Open,
                     cause: Cause::TooManyTimers,

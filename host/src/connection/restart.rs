@@ -92,9 +92,6 @@ impl<T: Transport> Driver<T> {
         };
         Counters::count(&self.context.counters.faults);
         Counters::count(&self.context.counters.restarts);
-        if let Some(limit) = fault.limit() {
-            self.context.runtime.reached.count(limit);
-        }
         let age = match recovery.events {
             0 => "just before".to_owned(),
             events => format!("{} events ago", events + 1),

@@ -184,6 +184,8 @@ async fn carry_out(request: Request, body: Vec<u8>, subject: &impl Subject) -> A
         }),
         Request::Swap { name, policy, .. } => match parse(policy) {
             Ok(policy) => {
+                // It goes into lines of the log and of other terminals.
+                let name = name.replace(char::is_control, "?");
                 let swapped = registry.swap(body, Source::Sent(name), policy).await;
                 swapped
                     .map(Answer::Swap)

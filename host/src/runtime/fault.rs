@@ -117,7 +117,8 @@ fn in_function(function: Option<&String>) -> String {
 }
 
 impl Fault {
-    /// Tell an error of wasmtime's by what lies at its root.
+    /// Tell an error of wasmtime's by what lies at its root, and count the
+    /// limit that it met.
     pub(super) fn new(event: Event, error: &wasmtime::Error, state: &mut State) -> Self {
         let words = state.last_words.take();
         let refused = state.take_refusal();
@@ -133,8 +134,8 @@ impl Fault {
         } else if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
             let function = guilty_function(error);
             Cause::StackOverflow { function }
-        } else if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            Cause::NoRoom(one_line(&error.to_string()))
+        } else if error.is::<wasmtime::PoolConcurrencyLimitError>() || is_out_of_memory(error) {
+            Cause::NoRoom(one_line(&error.root_cause().to_string()))
         } else {
             let mut what = match error.downcast_ref::<Trap>() {
                 Some(trap) => trap.to_string().replace("wasm trap: ", ""),
@@ -151,8 +152,23 @@ impl Fault {
                 function: guilty_function(error),
             }
         };
-        Fault { event, cause }
+        let fault = Fault { event, cause };
+        if let Some(limit) = fault.limit() {
+            state.notes.count(limit);
+        }
+        fault
     }
+}
+
+/// Whether the system has refused memory for an instance.
+fn is_out_of_memory(error: &wasmtime::Error) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::OutOfMemory;
+    let mut chain = error.chain().filter_map(|cause| cause.downcast_ref());
+    chain.any(refused)
+        || error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<rustix::io::Errno>())
+            .any(|errno| *errno == rustix::io::Errno::NOMEM)
 }
 
 /// The most of a guest's own words that one line of the log holds, in bytes.

@@ -14,6 +14,7 @@ use super::bindings::hotsocket::socket::types::{self, Address};
 use super::fault::{Cause, Event, Fault};
 use super::pacing::Pacing;
 use super::state::{Effects, State, Window};
+use crate::reached::Limit;
 
 /// Why an instance begins to serve a connection.
 #[derive(Clone, Debug)]
@@ -205,13 +206,16 @@ impl Instance {
         self.store.data_mut().voice.muted = muted;
         let snapshot = self.done(Event::Save, result)?;
         match &snapshot {
-            Some(bytes) if bytes.len() > self.max_snapshot => Err(Fault {
-                event: Event::Save,
-                cause: Cause::SnapshotTooLarge {
-                    size: bytes.len(),
-                    max: self.max_snapshot,
-                },
-            }),
+            Some(bytes) if bytes.len() > self.max_snapshot => {
+                self.store.data().notes.count(Limit::Snapshot);
+                Err(Fault {
+                    event: Event::Save,
+                    cause: Cause::SnapshotTooLarge {
+                        size: bytes.len(),
+                        max: self.max_snapshot,
+                    },
+                })
+            }
             _ => Ok(snapshot),
         }
     }

@@ -13,7 +13,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use super::meter::Meter;
 use super::voice::Voice;
-use super::wasi::Grants;
+use super::wasi::{Grants, MAX_HANDLES};
 use crate::reached::{Limit, Notes};
 
 /// The data of an instance's store.
@@ -188,7 +188,9 @@ impl WasiView for State {
     /// Made at the first use: most guests never ask.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let (ctx, table) = &mut **self.wasi.get_or_insert_with(|| {
-            Box::new((self.grants.context(&self.voice), ResourceTable::new()))
+            let mut table = ResourceTable::new();
+            table.set_max_capacity(MAX_HANDLES);
+            Box::new((self.grants.context(&self.voice), table))
         });
         WasiCtxView { ctx, table }
     }

@@ -13,6 +13,12 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use super::voice::Voice;
 
+/// Bytes that a guest may ask for in one call for random ones.
+const MAX_RANDOM: u64 = 1 << 20;
+/// WASI handles (streams, files, clocks' alarms) that one instance may have.
+/// The host keeps them, so they count against no memory of the guest's.
+pub(super) const MAX_HANDLES: usize = 1000;
+
 /// The flags `--dir`, `--env` and `--allow-net`.
 #[derive(Clone, Debug, Default)]
 pub struct Grants {
@@ -31,6 +37,7 @@ impl Grants {
         wasi.stdout(Stream::new(voice, Voice::print));
         wasi.stderr(Stream::new(voice, Voice::error));
         wasi.envs(&self.env);
+        wasi.max_random_size(MAX_RANDOM);
         for (host, guest) in &self.dirs {
             if let Err(error) = wasi.preopened_dir(host, guest, FsPerms::ReadWrite) {
                 tracing::warn!("granted directory {}: {error}", host.display());
@@ -38,6 +45,8 @@ impl Grants {
         }
         if self.net {
             wasi.inherit_network();
+            wasi.allow_tcp(true);
+            wasi.allow_udp(true);
             wasi.allow_ip_name_lookup(true);
         }
         wasi.build()
