@@ -1,6 +1,9 @@
 //! Many clients at once, each with an instance of its own.
 
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::files::wasm;
 use crate::harness::{Client, Serve, hotsocket, serve, wait_for};
@@ -59,6 +62,38 @@ fn a_swap_takes_all_of_them_along() {
     for client in &mut clients {
         client.ask("3", "3 bytes so far\n");
     }
+}
+
+#[test]
+fn swaps_under_traffic_come_to_an_end() {
+    let server = Serve::prebuilt("echo").start();
+    let stop = Arc::new(AtomicBool::new(false));
+    let talkers: Vec<_> = (0..8)
+        .map(|_| {
+            let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    for client in &mut clients {
+                        client.send("x");
+                    }
+                    for client in &mut clients {
+                        client.expect("x");
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut newer = wasm("echo");
+    for generation in 2..10 {
+        newer.extend_from_slice(b"\0\x05\x04note");
+        server.overwrite(&newer, generation);
+    }
+    stop.store(true, Ordering::Relaxed);
+    for talker in talkers {
+        talker.join().expect("every byte came back");
+    }
+    assert_eq!(server.status()["connections"]["faults"], 0);
 }
 
 #[test]

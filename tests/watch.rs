@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use crate::files::{rename_over, save_like_an_editor, turn_link, wasm};
-use crate::guests::saying;
-use crate::harness::{Client, Serve, Server, run};
+use crate::guests::{guest, saying};
+use crate::harness::{Client, Serve, Server, run, serve};
 
 /// `echo` is served; a client that is connected all the time.
 fn echo() -> (Server, Client) {
@@ -156,26 +156,21 @@ fn the_symlink_of_a_directory_turned() {
 #[test]
 fn rubbish_is_refused_until_it_is_a_guest() {
     let (server, mut client) = echo();
-    for (round, rubbish) in [&b"some text"[..], b"\0asm\x01\0\0\0", b"\x7fELF\0\0", b""]
-        .into_iter()
-        .enumerate()
-    {
-        fs::write(server.path("guest.wasm"), rubbish).expect("written");
-        server.stderr.wait_count("not swapped: ", round + 1);
+    let path = server.path("guest.wasm");
+    // Renamed into place, so that none of them is ever half there.
+    for (rubbish, why) in [
+        (&b"some text"[..], "is text"),
+        (b"\0asm\x01\0\0\0", "is a core WebAssembly module"),
+        (b"\x7fELF\0\0", "is not WebAssembly"),
+        (b"", "is empty"),
+    ] {
+        rename_over(&path, rubbish);
+        let line = server.stderr.wait(&format!("guest.wasm {why}"));
+        assert!(line.contains("not swapped: "), "{line}");
+        assert!(line.contains("generation 1 goes on"), "{line}");
         echoes(&server, &mut client);
     }
-    for line in server
-        .stderr
-        .text()
-        .lines()
-        .filter(|line| line.contains("not swapped"))
-    {
-        assert!(
-            line.contains("guest.wasm is ") && line.contains("generation 1 goes on"),
-            "{line}"
-        );
-    }
-    fs::write(server.path("guest.wasm"), wasm("shout")).expect("written");
+    rename_over(&path, &wasm("shout"));
     shouts(&server, &mut client, 2);
     assert_eq!(server.stderr.count("not swapped"), 4, "one line each");
 }
@@ -206,4 +201,24 @@ fn not_watched_if_told_not_to() {
     client.ask("x", "three");
     assert_eq!(server.status()["generation"], 2);
     assert!(server.status()["watching"].is_null());
+}
+
+#[test]
+fn a_change_while_the_server_starts_is_taken() {
+    // It has been read when `listening` is called, and is not watched yet.
+    let slow = guest()
+        .body(
+            "listening",
+            r#"(call $print "starting")
+               (loop $again
+                 (global.set $state (i32.add (global.get $state) (i32.const 1)))
+                 (br_if $again (i32.lt_u (global.get $state) (i32.const 300000000))))"#,
+        )
+        .data(r#"(call $say "old")"#);
+    let serve = serve(slow.build()).args(&["--cpu-budget", "1m", "--event-timeout", "1m"]);
+    let path = serve.path("guest.wasm");
+    let server = serve.start_when("");
+    server.stdout.wait("starting");
+    rename_over(&path, &saying("new"));
+    server.wait_swapped(2);
 }

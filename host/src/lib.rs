@@ -33,3 +33,8 @@ pub mod registry;
 pub mod runtime;
 pub mod server;
 mod size;
+
+/// The guests that the README shows are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
