@@ -97,7 +97,7 @@ impl Host {
     /// Over the control socket, as `hotsocket swap` does.
     fn ask(&self, request: Request, bytes: Vec<u8>) -> Result<Report, String> {
         let control = self.dir.path().join("control");
-        let (answered, answer) = std::sync::mpsc::channel();
+        let (answered, answer) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let _ = answered.send(client::ask(Some(&control), &request, &bytes));
         });

@@ -2,6 +2,15 @@
 //! `cargo run --release --example soak -- --connections 1000 --time 5m`.
 //! It prints one line, and fails when anything is not as it must be.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what is not as it must be ends it, and is told"
+)]
+
 #[path = "mod.rs"]
 mod soak;
 
