@@ -79,7 +79,10 @@ impl Reached {
 
     /// Those that were reached at all.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        let counts = self
+            .counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
         Limit::ALL
             .iter()
             .zip(counts)
