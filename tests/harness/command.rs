@@ -1,6 +1,6 @@
 //! Programs that run to their end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -8,7 +8,12 @@ use super::{Lines, PATIENCE, wait_within};
 
 /// The binary under test.
 pub fn hotsocket() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_hotsocket"))
+    let known = option_env!("CARGO_BIN_EXE_hotsocket").map(PathBuf::from);
+    Command::new(known.unwrap_or_else(|| {
+        // Examples are not told. They lie one directory below it.
+        let example = std::env::current_exe().expect("a path");
+        example.with_file_name("../hotsocket")
+    }))
 }
 
 /// What a program did.

@@ -105,6 +105,10 @@ fn without_descriptors_accepting_pauses_and_recovers() {
     open.ask("x", "x");
     // The control socket's clients take what is left.
     let hanging: Vec<_> = (0..60).map(|_| server.control()).collect();
+    let descriptors = format!("/proc/{}/fd", server.child.id());
+    wait_for("the last descriptor", || {
+        std::fs::read_dir(&descriptors).expect("it runs").count() >= 70
+    });
     let mut new: Vec<_> = (0..5).map(|_| Client::connect(server.address)).collect();
     new.iter_mut().for_each(|client| client.send("new"));
     server.stderr.wait("cannot accept connections: ");

@@ -14,13 +14,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::buffer::Buffer;
 use super::ending::Ending;
 use super::migrate::Probation;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, SLICE};
 use super::restart::Recovery;
 use super::table::Entered;
 use super::timers::Timers;
 use super::transport::Transport;
 use super::{Context, Counters, Handle, Place};
-use crate::limits::{HIGH_WATER, LOW_WATER, OnTrap};
+use crate::limits::{HIGH_WATER, LOW_WATER, OnTrap, READ_SIZE};
 use crate::registry::Hold;
 use crate::runtime::{CloseReason, Effects, Ends, Fault, Instance, Origin, Window};
 
@@ -177,13 +177,21 @@ impl<T: Transport> Driver<T> {
                 Woken::Read(buffer, count) => {
                     self.moved();
                     self.deliver(Event::Data(buffer.filled(count))).await?;
+                    if count == READ_SIZE {
+                        give_way().await;
+                    }
                 }
                 Woken::Eof => {
                     self.moved();
                     self.phase.peer_ended = true;
                     self.deliver(Event::End).await?;
                 }
-                Woken::Wrote => self.moved(),
+                Woken::Wrote => {
+                    self.moved();
+                    if !self.outbox.is_empty() {
+                        give_way().await;
+                    }
+                }
                 Woken::Failed(error) => return Err(Ending::PeerGone(error)),
                 Woken::Look => {}
             }
@@ -267,7 +275,7 @@ impl<T: Transport> Driver<T> {
     pub(super) fn send(&mut self, bytes: Vec<u8>) -> Result<(), Ending> {
         let mut sent = 0;
         if self.outbox.is_empty() {
-            match self.socket.write_now(&bytes) {
+            match self.socket.write_now(bytes.get(..SLICE).unwrap_or(&bytes)) {
                 Ok(count) => sent = count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(Ending::PeerGone(error)),
@@ -439,7 +447,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn poll_write(&mut self, cx: &mut TaskContext<'_>) -> Poll<Woken> {
-        match Pin::new(&mut self.socket).poll_write(cx, self.outbox.front()) {
+        match Pin::new(&mut self.socket).poll_write(cx, self.outbox.slice()) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(count)) => {
                 self.outbox.advance(count);
@@ -448,6 +456,12 @@ impl<T: Transport> Driver<T> {
             Poll::Ready(Err(error)) => Poll::Ready(Woken::Failed(error)),
         }
     }
+}
+
+/// Let the neighbours on this thread go first: whoever moves much at once has
+/// no end of ready work.
+async fn give_way() {
+    tokio::task::yield_now().await;
 }
 
 /// The most that a connection keeps allocated for its next write.

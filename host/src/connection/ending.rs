@@ -272,16 +272,17 @@ impl<T: Transport> Closing<T> {
 
     /// Count it, and say it unless others were just as late.
     fn late(&self, limit: Limit, what: &str) {
-        let ends = self.entry.handle().ends;
+        let ends = self.entered.handle().ends;
         let told = || format!("connection {} from {}: {what}", ends.id, ends.peer);
         self.context.runtime.reached.tell(limit, told);
     }
 
     async fn flush(&mut self) -> io::Result<()> {
         while !self.outbox.is_empty() {
-            let front = self.outbox.front();
-            let sent = poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, front)).await?;
+            let slice = self.outbox.slice();
+            let sent = poll_fn(|cx| Pin::new(&mut self.socket).poll_write(cx, slice)).await?;
             self.outbox.advance(sent);
+            tokio::task::yield_now().await;
         }
         match self.phase.fin_sent {
             true => Ok(()),

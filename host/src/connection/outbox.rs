@@ -6,6 +6,10 @@ use std::collections::VecDeque;
 /// writes byte by byte costs about as much memory as it has written bytes.
 const CHUNK: usize = 64 * 1024;
 
+/// The most that is given to the kernel at once: it copies more in a time that
+/// the neighbours would notice.
+pub const SLICE: usize = 256 * 1024;
+
 /// A queue of bytes. Whoever fills it keeps to the limit; see
 /// [`Window`](crate::runtime::Window).
 #[derive(Debug, Default)]
@@ -54,6 +58,12 @@ impl Outbox {
             .front()
             .and_then(|chunk| chunk.get(self.sent..))
             .unwrap_or_default()
+    }
+
+    /// So much of [`Self::front`] as is sent at once.
+    pub fn slice(&self) -> &[u8] {
+        let front = self.front();
+        front.get(..SLICE).unwrap_or(front)
     }
 
     /// So many of [`Self::front`] have been sent.
