@@ -272,7 +272,7 @@ impl<T: Transport> Closing<T> {
 
     /// Count it, and say it unless others were just as late.
     fn late(&self, limit: Limit, what: &str) {
-        let ends = self.entered.handle().ends;
+        let ends = self.entry.handle().ends;
         let told = || format!("connection {} from {}: {what}", ends.id, ends.peer);
         self.context.runtime.reached.tell(limit, told);
     }
