@@ -142,9 +142,11 @@ fn an_unknown_import() {
         "(export \"abort\" (func)) (export \"whisper\" (func))\n",
     );
     refused(&serve(more.build()).fail(), &["whisper", "imports"]);
-    let typed = guest()
-        .change("(export \"panic\" (func (param \"message\" string)))", "(export \"panic\" (func (param \"message\" string))) (export \"error\" (func (param \"line\" u32)))");
-    refused(&serve(typed.build()).fail(), &["imports", "error"]);
+    let typed = guest().change(
+        "(export \"clear-timer\" (func (param \"id\" u32)))",
+        "(export \"clear-timer\" (func (param \"id\" s32)))",
+    );
+    refused(&serve(typed.build()).fail(), &["imports", "clear-timer"]);
 }
 
 #[test]

@@ -6,10 +6,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::string_slice,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a soak that finds something else than it expects ends there, and tells"
+    reason = "what is not as it must be ends it, and is told"
 )]
 
 #[path = "mod.rs"]

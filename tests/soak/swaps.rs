@@ -31,26 +31,14 @@ pub struct Counts {
     pub undone: u64,
     /// Answers that told of connections without a snapshot.
     pub without_state: u64,
-    moved_back: u64,
-    /// By generation: connections migrated to it, and failed on it.
-    generations: BTreeMap<u64, (usize, usize)>,
+    pub migrations: u64,
+    /// By generation: connections that failed on it.
+    failed: BTreeMap<u64, usize>,
 }
 
 impl Counts {
-    pub fn migrations(&self) -> u64 {
-        self.moved_back
-            + self
-                .generations
-                .values()
-                .map(|(migrated, _)| *migrated as u64)
-                .sum::<u64>()
-    }
-
     pub fn failed(&self) -> u64 {
-        self.generations
-            .values()
-            .map(|(_, failed)| *failed as u64)
-            .sum()
+        self.failed.values().map(|failed| *failed as u64).sum()
     }
 }
 
@@ -147,6 +135,10 @@ impl<'a> Swapper<'a> {
         // The number of the next swap that is answered tells that this one is
         // through, as there is one at a time.
         self.good();
+        let migrated = self
+            .record(generation + 1)
+            .map_or(0, |(migrated, ..)| migrated);
+        self.counts.migrations += migrated as u64;
     }
 
     fn some_will_not_open(&mut self) {
@@ -276,9 +268,7 @@ impl<'a> Swapper<'a> {
             Outcome::Undone => counts.undone += 1,
             Outcome::Unchanged => {}
         }
-        if report.outcome != Outcome::Swapped {
-            counts.moved_back += report.count.migrated as u64;
-        }
+        counts.migrations += report.count.migrated as u64;
         counts.without_state += report.count.without_snapshot as u64;
         Some(report)
     }
@@ -304,12 +294,12 @@ impl<'a> Swapper<'a> {
         Some((record.migrated, record.failed, record.outcome))
     }
 
-    /// Take down what became of each generation, before it is forgotten.
+    /// Take down what became of each generation, before it is forgotten, or
+    /// counted anew because it is active again.
     pub fn look_back(&mut self) {
         for record in self.host.history() {
-            self.counts
-                .generations
-                .insert(record.generation, (record.migrated, record.failed));
+            let failed = self.counts.failed.entry(record.generation).or_default();
+            *failed = record.failed.max(*failed);
         }
     }
 

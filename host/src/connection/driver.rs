@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use tokio::io::ReadBuf;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::buffer::Buffer;
@@ -166,6 +167,10 @@ impl<T: Transport> Driver<T> {
             if self.phase.full && self.outbox.len() <= LOW_WATER {
                 self.phase.full = false;
                 self.deliver(Event::Drained).await?;
+                // The guest may have been told to wait again. Others have
+                // their turn before it writes on.
+                consume_budget().await;
+                continue;
             }
             self.end_if_done().await?;
             match self.wait().await {

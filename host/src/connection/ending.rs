@@ -225,7 +225,7 @@ impl<T: Transport> Driver<T> {
             outbox: self.outbox,
             phase: self.phase,
             context: self.context,
-            entered: self.entry,
+            entry: self.entry,
         }
     }
 }
@@ -237,7 +237,7 @@ struct Closing<T> {
     phase: Phase,
     context: Arc<Context>,
     /// It counts as open until the socket is closed.
-    entered: Entered,
+    entry: Entered,
 }
 
 impl<T: Transport> Closing<T> {
@@ -247,13 +247,9 @@ impl<T: Transport> Closing<T> {
         let flushed = timeout_at(grace, self.flush()).await;
         match flushed {
             Err(_) => {
-                self.context.runtime.reached.count(Limit::Grace);
-                let (ends, lost) = (self.entered.handle().ends, self.outbox.len());
-                let grace = crate::duration::show(self.context.limits.grace);
-                return tracing::warn!(
-                    "connection {} from {}: cut off after {grace}, {lost} bytes are lost (--grace)",
-                    ends.id,
-                    ends.peer
+                return self.late(
+                    Limit::Grace,
+                    "the peer did not take in time what was still to be sent",
                 );
             }
             Ok(Err(_)) => return,
@@ -276,7 +272,7 @@ impl<T: Transport> Closing<T> {
 
     /// Count it, and say it unless others were just as late.
     fn late(&self, limit: Limit, what: &str) {
-        let ends = self.entered.handle().ends;
+        let ends = self.entry.handle().ends;
         let told = || format!("connection {} from {}: {what}", ends.id, ends.peer);
         self.context.runtime.reached.tell(limit, told);
     }

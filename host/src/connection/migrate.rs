@@ -125,10 +125,15 @@ impl<T: Transport> Driver<T> {
                     place,
                     held,
                 });
-                Ok(())
+                self.pass_if_nothing_can_come()
             }
             Err(fault) => {
                 let (id, number) = (self.ends.id, self.hold.generation().number);
+                // That the machine is full says nothing about the new code.
+                let place = match fault.cause {
+                    Cause::NoRoom(_) => usize::MAX,
+                    _ => place,
+                };
                 self.failed(order, order.tally.failed(place), || {
                     format!("connection {id}: stays on generation {number}: {fault}")
                 });
@@ -191,6 +196,19 @@ impl<T: Transport> Driver<T> {
         std::mem::replace(&mut self.instance, successor).retire();
         self.hold = Hold::new(Arc::clone(generation));
         Ok(held)
+    }
+
+    /// After the peer's FIN there may be no event left to stand: then what the
+    /// successor asked for in `open` is done at once.
+    fn pass_if_nothing_can_come(&mut self) -> Result<(), Ending> {
+        let quiet = self.timers.next().is_none() && !self.phase.full;
+        if self.phase.peer_ended
+            && quiet
+            && let Some(probation) = self.probation.take()
+        {
+            return self.pass(probation, Effects::default());
+        }
+        Ok(())
     }
 
     /// The successor's first event has succeeded: do what it asked for in
