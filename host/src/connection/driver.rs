@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use tokio::io::ReadBuf;
-use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::buffer::Buffer;
@@ -169,7 +168,7 @@ impl<T: Transport> Driver<T> {
                 self.deliver(Event::Drained).await?;
                 // The guest may have been told to wait again. Others have
                 // their turn before it writes on.
-                consume_budget().await;
+                give_way().await;
                 continue;
             }
             self.end_if_done().await?;
