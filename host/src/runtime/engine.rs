@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::meter::TICK;
+use crate::limits::Limits;
 
 /// A fiber holds the guest's stack and that of the host functions called from
 /// it, which need no more than this.
@@ -36,13 +37,13 @@ pub struct Room {
     pub warning: Option<String>,
 }
 
-/// Make the engine for so many connections.
+/// Make the engine for these limits.
 ///
 /// # Errors
 /// When wasmtime cannot run on this machine at all.
-pub fn build(connections: usize, stack: usize) -> wasmtime::Result<(Engine, Room)> {
+pub fn build(limits: &Limits) -> wasmtime::Result<(Engine, Room)> {
     calm_compiler();
-    let wanted = u32::try_from(connections)
+    let wanted = u32::try_from(limits.max_connections)
         .unwrap_or(u32::MAX)
         .saturating_add(SPARE_INSTANCES);
     let maps = max_map_count();
@@ -58,14 +59,14 @@ pub fn build(connections: usize, stack: usize) -> wasmtime::Result<(Engine, Room
             instances - SPARE_INSTANCES
         )
     });
-    match Engine::new(&pooled(instances, stack)) {
+    match Engine::new(&pooled(instances, limits)) {
         Ok(engine) => {
             let instances = Some(instances);
             Ok((engine, Room { instances, warning }))
         }
         Err(error) => {
             // No address space for the pool (`ulimit -v`, strict overcommit).
-            let engine = Engine::new(&small(stack))?;
+            let engine = Engine::new(&small(limits.max_stack))?;
             warning = Some(format!(
                 "instances are slower to make: no address space for a pool of {instances} \
                  ({}); look at `ulimit -v` and vm.overcommit_memory",
@@ -102,13 +103,13 @@ fn config(stack: usize) -> Config {
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(stack);
-    config.async_stack_size(stack + HOST_STACK);
+    config.async_stack_size(stack.saturating_add(HOST_STACK));
     // Function names in traps need no map from machine code to byte offsets.
     config.generate_address_map(false);
     config
 }
 
-fn pooled(instances: u32, stack: usize) -> Config {
+fn pooled(instances: u32, limits: &Limits) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)
@@ -116,13 +117,13 @@ fn pooled(instances: u32, stack: usize) -> Config {
         .max_memories_per_component(16)
         .total_tables(instances.saturating_mul(4))
         .max_tables_per_component(64)
-        .table_elements(100_000)
+        .table_elements(limits.max_table)
         .total_core_instances(instances.saturating_mul(64))
         .max_core_instances_per_component(1000)
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .max_memory_size(4 << 30);
-    let mut config = config(stack);
+    let mut config = config(limits.max_stack);
     config.allocation_strategy(pool);
     config
 }

@@ -215,14 +215,15 @@ impl Instance {
     /// way is dropped.
     pub async fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
         self.begin();
-        let muted = std::mem::replace(&mut self.store.data_mut().voice.muted, true);
+        let silence = Arc::clone(&self.store.data().voice.muted);
+        let muted = silence.swap(true, Ordering::Relaxed);
         let call = self
             .guest
             .hotsocket_socket_handler()
             .call_save(&mut self.store);
         let result = self.pacing.event(call).await;
         self.take_effects();
-        self.store.data_mut().voice.muted = muted;
+        silence.store(muted, Ordering::Relaxed);
         let snapshot = self.done(Event::Save, result)?;
         match &snapshot {
             Some(bytes) if bytes.len() > self.max_snapshot => {

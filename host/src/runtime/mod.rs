@@ -104,7 +104,7 @@ impl Runtime {
         label: bool,
         cache: &CachePlace,
     ) -> wasmtime::Result<Self> {
-        let (engine, room) = engine::build(limits.max_connections, limits.max_stack)?;
+        let (engine, room) = engine::build(&limits)?;
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker)?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -226,7 +226,7 @@ impl Runtime {
             notes: Arc::new(Notes::new(Arc::clone(&self.reached), whose)),
             output: Arc::clone(&self.output),
             label,
-            muted,
+            muted: Arc::new(muted.into()),
             max_line: self.limits.max_line,
         };
         let state = State::new(

@@ -1,7 +1,7 @@
 //! A guest's lines: cut, counted, and handed to the server's output.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::output::Output;
@@ -13,8 +13,9 @@ pub struct Voice {
     pub output: Arc<Output>,
     /// Put before each line.
     pub label: Option<Arc<str>>,
-    /// During `save` and trials nothing is printed.
-    pub muted: bool,
+    /// During `save` and trials nothing is printed. Shared with the streams of
+    /// WASI, which are made once for an instance.
+    pub muted: Arc<AtomicBool>,
     /// Longest line, in bytes.
     pub max_line: usize,
     pub rate: Arc<Rate>,
@@ -37,7 +38,7 @@ impl Voice {
     }
 
     fn admitted<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
-        if self.muted {
+        if self.muted.load(Ordering::Relaxed) {
             return None;
         }
         if !self.rate.admit() {
