@@ -5,6 +5,7 @@
 //! ends. It never touches a socket: what an event asked for is fetched with
 //! [`Instance::take_effects`].
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 
