@@ -1,8 +1,8 @@
 //! `hotsocket build`: guests from source.
 //!
 //! The first build on a machine may have to compile Rust's standard library,
-//! which takes minutes; so files are built in the user's own cache, and the
-//! package is kept at one path below the target directory.
+//! which takes minutes; so both files and the package are built in the user's
+//! own cache, where the next run finds it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,11 +36,22 @@ fn build(test: &str, source: &Path) -> Option<(Vec<u8>, String)> {
     Some((fs::read(output).expect("it was built"), ran.stdout))
 }
 
+/// Where the package is compiled.
+fn target() -> PathBuf {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(home);
+    cache.map_or_else(
+        || kept("package-target"),
+        |cache| cache.join("hotsocket/test-target"),
+    )
+}
+
 fn command(source: &Path, output: &Path) -> std::process::Command {
     let mut command = hotsocket();
     command.arg("build").arg(source).arg("--output").arg(output);
     command
-        .env("CARGO_TARGET_DIR", kept("package-target"))
+        .env("CARGO_TARGET_DIR", target())
         .env("CARGO_NET_OFFLINE", "true");
     command
 }
