@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// More than this can't be added to a clock's time without an overflow
+/// somewhere: ten years.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// At most ten years.
+///
 /// # Errors
 /// Says what it takes, when it isn't that.
 pub fn parse(text: &str) -> Result<Duration, String> {
@@ -20,6 +26,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         .parse::<f64>()
         .ok()
         .and_then(|number| Duration::try_from_secs_f64(number * scale).ok())
+        .filter(|duration| *duration <= LONGEST)
         .ok_or_else(|| format!("{text:?} is no duration: try 500ms, 30s, 5m or 1h"))
 }
 
@@ -59,6 +66,7 @@ mod tests {
             "1e3",
             "1.2.3s",
             "99999999999999999999h",
+            "100000000h",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -73,9 +73,6 @@ impl fmt::Display for Hash {
 pub struct Code {
     pre: bindings::GuestPre<State>,
     pub hash: Hash,
-    /// Size of the component in bytes.
-    pub size: usize,
-    pub imports_wasi: bool,
 }
 
 /// Everything that instances share.
@@ -166,21 +163,12 @@ impl Runtime {
                 component
             }
         };
-        let imports_wasi = component
-            .component_type()
-            .imports(&self.engine)
-            .any(|(name, _)| name.starts_with("wasi:"));
         let pre = self
             .linker
             .instantiate_pre(&component)
             .map_err(|error| LoadError::WrongImport(told(error)))?;
         let pre = bindings::GuestPre::new(pre).map_err(|error| LoadError::Invalid(told(error)))?;
-        Ok(Code {
-            pre,
-            hash,
-            size: bytes.len(),
-            imports_wasi,
-        })
+        Ok(Code { pre, hash })
     }
 
     /// Make one instance that serves nothing, under the limits that hold for
