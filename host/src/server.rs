@@ -149,9 +149,6 @@ impl Server {
         )
         .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
-        if let Some(warning) = &runtime.room.warning {
-            tracing::warn!("{warning}");
-        }
         let guest = source.to_string();
         let code = runtime.compile(&bytes).map_err(|error| StartError::Load {
             guest: guest.clone(),
@@ -176,7 +173,7 @@ impl Server {
         let registry = Arc::new(Registry::new(
             Arc::clone(&runtime),
             Arc::clone(&table),
-            Arc::new(code),
+            code,
             source,
             options.rules,
         ));
@@ -326,7 +323,7 @@ fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> 
 /// The guest's first event, in an instance that serves no connection.
 async fn tell_listening(
     runtime: &Runtime,
-    code: &crate::runtime::Code,
+    code: &Arc<crate::runtime::Code>,
     listeners: &[SocketAddr],
 ) -> Result<(), Fault> {
     let mut instance = runtime.instantiate(code, None).await?;

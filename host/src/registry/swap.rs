@@ -181,7 +181,7 @@ impl Registry {
             Err(error) => return Err(SwapError::Thread { guest, error }),
         };
         match self.runtime.try_out(&code).await {
-            Ok(()) => Ok(Arc::new(code)),
+            Ok(()) => Ok(code),
             Err(error) => Err(SwapError::Load { guest, error }),
         }
     }
@@ -280,7 +280,7 @@ async fn compile_beside(
     runtime: Arc<Runtime>,
     bytes: Vec<u8>,
     place: OwnedSemaphorePermit,
-) -> std::io::Result<Result<Code, LoadError>> {
+) -> std::io::Result<Result<Arc<Code>, LoadError>> {
     let (done, result) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("compile".to_owned())

@@ -35,6 +35,26 @@ pub enum Place {
     None,
 }
 
+/// The directory of compiled code; one that can't be used is said and done
+/// without.
+pub fn open(place: &Place) -> Option<PathBuf> {
+    let dir = match place {
+        Place::None => None,
+        Place::At(dir) => Some(dir.clone()),
+        Place::Default => default_dir(),
+    };
+    dir.and_then(|dir| match private(&dir) {
+        Ok(dir) => Some(dir),
+        Err(error) => {
+            tracing::warn!(
+                "compiled code is not cached: {}: {error}; --code-cache names another directory, or none",
+                dir.display()
+            );
+            None
+        }
+    })
+}
+
 /// A directory of compiled code, or none.
 pub struct CodeCache {
     dir: Option<PathBuf>,
@@ -43,25 +63,10 @@ pub struct CodeCache {
 }
 
 impl CodeCache {
-    /// Open the cache; one that can't be used is said and done without.
-    pub fn open(place: &Place, engine: &Engine) -> Self {
+    /// The code that an engine can run, in a directory from [`open`].
+    pub fn new(dir: Option<PathBuf>, engine: &Engine) -> Self {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let dir = match place {
-            Place::None => None,
-            Place::At(dir) => Some(dir.clone()),
-            Place::Default => default_dir(),
-        };
-        let dir = dir.and_then(|dir| match private(&dir) {
-            Ok(dir) => Some(dir),
-            Err(error) => {
-                tracing::warn!(
-                    "compiled code is not cached: {}: {error}; --code-cache names another directory, or none",
-                    dir.display()
-                );
-                None
-            }
-        });
         CodeCache {
             dir,
             engine: hasher.finish(),

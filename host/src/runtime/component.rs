@@ -61,6 +61,8 @@ pub enum LoadError {
     UnknownImport(String),
     #[error("imports something that this server has with another type: {0}")]
     WrongImport(String),
+    #[error("cannot be run: the WebAssembly engine does not start: {0}")]
+    NoEngine(String),
     #[error("cannot be compiled: {0}")]
     Compile(String),
     #[error("failed its trial: {0}")]
@@ -129,6 +131,26 @@ pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
         }
     }
     Ok(description)
+}
+
+/// Whether a component imports anything of WASI, as far as it can be read.
+pub fn imports_wasi(bytes: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload {
+            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
+            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Payload::ComponentImportSection(section)) if depth == 0 => {
+                let mut names = section.into_iter().flatten().map(|import| import.name.name);
+                if names.any(|name| name.starts_with("wasi:")) {
+                    return true;
+                }
+            }
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use tokio::sync::Semaphore;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::meter::TICK;
@@ -18,8 +19,10 @@ use crate::limits::Limits;
 /// A fiber holds the guest's stack and that of the host functions called from
 /// it, which need no more than this.
 const HOST_STACK: usize = 512 * 1024;
-/// Memory mappings of one live instance with its fiber stack, as measured.
-const MAPS_PER_INSTANCE: u64 = 6;
+/// Memory mappings of one live instance, as measured.
+const MAPS_PER_INSTANCE: u64 = 4;
+/// Memory mappings of one stack in the pool, used or not.
+const MAPS_PER_STACK: u64 = 2;
 /// Mappings left to everything else in the process.
 const MAPS_RESERVED: u64 = 2000;
 /// Linux' own default for `vm.max_map_count`.
@@ -27,12 +30,24 @@ const MAPS_DEFAULT: u64 = 65_530;
 /// Instances beyond one per connection: trials, and successors made before
 /// their predecessors go.
 const SPARE_INSTANCES: u32 = 128;
+/// Stacks where few instances need one. Each takes some 3 µs when the server
+/// starts; more than [`super::calls`] needs to know a generation.
+const FEW_STACKS: u32 = 1152;
+
+/// How many instances of a pool may be on fibers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Some: guests that never wait.
+    Lean,
+    /// All: guests that import WASI.
+    Deep,
+}
 
 /// How many instances there is room for, and what to tell about it.
 #[derive(Clone, Debug)]
 pub struct Room {
-    /// Instances that may live at once; `None` if only memory is the limit.
-    pub instances: Option<u32>,
+    /// Fibers that may exist at once.
+    pub stacks: usize,
     /// A sentence for the log when there is less room than was asked for.
     pub warning: Option<String>,
 }
@@ -41,28 +56,41 @@ pub struct Room {
 ///
 /// # Errors
 /// When wasmtime cannot run on this machine at all.
-pub fn build(limits: &Limits) -> wasmtime::Result<(Engine, Room)> {
-    calm_compiler();
+pub fn build(limits: &Limits, depth: Depth) -> wasmtime::Result<(Engine, Room)> {
     let wanted = u32::try_from(limits.max_connections)
         .unwrap_or(u32::MAX)
         .saturating_add(SPARE_INSTANCES);
+    // The lean pool is there in any case.
+    let few = u64::from(FEW_STACKS.min(wanted)) * MAPS_PER_STACK;
+    let each = match depth {
+        Depth::Lean => MAPS_PER_INSTANCE,
+        Depth::Deep => MAPS_PER_INSTANCE + MAPS_PER_STACK,
+    };
     let maps = max_map_count();
-    let fitting = u32::try_from(maps.saturating_sub(MAPS_RESERVED) / MAPS_PER_INSTANCE)
+    let fitting = u32::try_from(maps.saturating_sub(MAPS_RESERVED + few) / each)
         .unwrap_or(u32::MAX)
         .max(SPARE_INSTANCES + 1);
     let instances = wanted.min(fitting);
+    let stacks = match depth {
+        Depth::Lean => instances.min(FEW_STACKS),
+        Depth::Deep => instances,
+    };
     let mut warning = (instances < wanted).then(|| {
-        let needed = u64::from(wanted) * MAPS_PER_INSTANCE + MAPS_RESERVED;
+        let needed = u64::from(wanted) * each + MAPS_RESERVED + few;
+        let whose = match depth {
+            Depth::Lean => "",
+            Depth::Deep => " of a guest that imports WASI",
+        };
         format!(
-            "room for {} connections only: the kernel allows a process {maps} memory mappings; \
-             raise it with `sysctl -w vm.max_map_count={needed}`",
+            "room for {} connections{whose} only: the kernel allows a process {maps} memory \
+             mappings; raise it with `sysctl -w vm.max_map_count={needed}`",
             instances - SPARE_INSTANCES
         )
     });
-    match Engine::new(&pooled(instances, limits)) {
+    match Engine::new(&pooled(instances, stacks, limits)) {
         Ok(engine) => {
-            let instances = Some(instances);
-            Ok((engine, Room { instances, warning }))
+            let stacks = stacks as usize;
+            Ok((engine, Room { stacks, warning }))
         }
         Err(error) => {
             // No address space for the pool (`ulimit -v`, strict overcommit).
@@ -72,8 +100,8 @@ pub fn build(limits: &Limits) -> wasmtime::Result<(Engine, Room)> {
                  ({}); look at `ulimit -v` and vm.overcommit_memory",
                 super::fault::one_line(&error.root_cause().to_string())
             ));
-            let instances = None;
-            Ok((engine, Room { instances, warning }))
+            let stacks = Semaphore::MAX_PERMITS;
+            Ok((engine, Room { stacks, warning }))
         }
     }
 }
@@ -88,9 +116,10 @@ pub fn give_way() {
     let _ = rustix::process::setpriority_process(Some(thread), NICENESS);
 }
 
-/// Let the compiler's own threads give way as well. They are made once for the
-/// process; in a second server of the same process they are there already.
-fn calm_compiler() {
+/// Let the compiler's own threads give way as well. Call it before anything is
+/// compiled, and not where nothing is: starting them takes a start's time. They
+/// are made once for the process.
+pub fn calm_compiler() {
     let _ = rayon::ThreadPoolBuilder::new()
         .thread_name(|index| format!("compile-{index}"))
         .start_handler(|_| give_way())
@@ -109,10 +138,10 @@ fn config(stack: usize) -> Config {
     config
 }
 
-fn pooled(instances: u32, limits: &Limits) -> Config {
+fn pooled(instances: u32, stacks: u32, limits: &Limits) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_stacks(instances)
+        .total_stacks(stacks)
         .total_memories(instances)
         .max_memories_per_component(16)
         .total_tables(instances.saturating_mul(4))

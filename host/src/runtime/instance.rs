@@ -9,12 +9,14 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
+use wasmtime::component::{self, ComponentNamedList, Lift, Lower};
 
-use super::bindings::Guest;
+use super::Code;
 use super::bindings::hotsocket::socket::types::{self, Address};
 use super::fault::{Cause, Event, Fault};
-use super::pacing::Pacing;
 use super::state::{Effects, State, Window};
 use crate::reached::Limit;
 
@@ -55,9 +57,19 @@ impl CloseReason {
 /// See the module's documentation.
 pub struct Instance {
     store: Store<State>,
-    guest: Guest,
-    pacing: Arc<Pacing>,
-    max_snapshot: usize,
+    instance: component::Instance,
+    code: Arc<Code>,
+    /// The right to a fiber's stack. The store keeps the stack it was given at
+    /// its first event on a fiber, so the right lasts as long.
+    stack: Option<OwnedSemaphorePermit>,
+}
+
+/// How an event is run.
+enum Way {
+    Fiber,
+    Direct,
+    /// Directly, with this thread's other work handed to another thread.
+    Aside,
 }
 
 /// Giving back more memory than this takes the kernel longer than a tick.
@@ -66,18 +78,39 @@ const MUCH_MEMORY: usize = 4 << 20;
 const MAX_DEAD: usize = 16;
 
 impl Instance {
-    pub(super) fn new(
-        store: Store<State>,
-        guest: Guest,
-        pacing: Arc<Pacing>,
-        max_snapshot: usize,
-    ) -> Self {
-        Instance {
-            store,
-            guest,
-            pacing,
-            max_snapshot,
+    /// Make an instance; a start function runs as an event does.
+    pub(super) async fn new(mut store: Store<State>, code: Arc<Code>) -> Result<Self, Fault> {
+        let mut stack = None;
+        store.data_mut().meter.begin();
+        let made = match way(&code, &mut stack) {
+            Ok(Way::Fiber) => {
+                let making = code.exports.pre.instantiate_async(&mut store);
+                code.pacing.event(making).await
+            }
+            Ok(Way::Direct) => direct(&mut store, |store| code.exports.pre.instantiate(store)),
+            Ok(Way::Aside) => {
+                let _thread = code.pacing.aside().await;
+                aside(&mut store, |store| code.exports.pre.instantiate(store))
+            }
+            Err(cause) => Err(cause.into_error()),
+        };
+        match made {
+            Ok(instance) => {
+                store.data().meter.tell(&code.calls);
+                Ok(Instance {
+                    store,
+                    instance,
+                    code,
+                    stack,
+                })
+            }
+            Err(error) => Err(Fault::new(Event::Start, &error, store.data_mut())),
         }
+    }
+
+    /// The function of the handler that has a type other than the contract's.
+    pub(super) fn wrong_export(&mut self) -> Option<(&'static str, String)> {
+        super::world::wrong_export(&self.instance, &mut self.store)
     }
 
     /// Drop the instance, on a thread that gives way to those that serve if it
@@ -126,13 +159,7 @@ impl Instance {
             .copied()
             .map(super::imports::address)
             .collect();
-        self.begin();
-        let call = self
-            .guest
-            .hotsocket_socket_handler()
-            .call_listening(&mut self.store, &listeners);
-        let result = self.pacing.event(call).await;
-        self.done(Event::Listening, result)
+        self.call(Event::Listening, (&listeners[..],)).await
     }
 
     pub async fn open(&mut self, origin: Origin) -> Result<(), Fault> {
@@ -141,56 +168,27 @@ impl Instance {
             Origin::Migrated(succession) => types::Origin::Migrated(succession.into()),
             Origin::Restarted(succession) => types::Origin::Restarted(succession.into()),
         };
-        self.begin();
-        let call = self
-            .guest
-            .hotsocket_socket_handler()
-            .call_open(&mut self.store, &origin);
-        let result = self.pacing.event(call).await;
-        self.done(Event::Open, result)?.map_err(|reason| Fault {
+        let (opened,): (Result<(), String>,) = self.call(Event::Open, (&origin,)).await?;
+        opened.map_err(|reason| Fault {
             event: Event::Open,
             cause: Cause::Refused(super::fault::one_line(&reason)),
         })
     }
 
     pub async fn data(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.begin();
-        let call = self
-            .guest
-            .hotsocket_socket_handler()
-            .call_data(&mut self.store, bytes);
-        let result = self.pacing.event(call).await;
-        self.done(Event::Data, result)
+        self.call(Event::Data, (bytes,)).await
     }
 
     pub async fn drained(&mut self) -> Result<(), Fault> {
-        self.begin();
-        let call = self
-            .guest
-            .hotsocket_socket_handler()
-            .call_drained(&mut self.store);
-        let result = self.pacing.event(call).await;
-        self.done(Event::Drained, result)
+        self.call(Event::Drained, ()).await
     }
 
     pub async fn end(&mut self) -> Result<(), Fault> {
-        self.begin();
-        let call = self
-            .guest
-            .hotsocket_socket_handler()
-            .call_end(&mut self.store);
-        let result = self.pacing.event(call).await;
-        self.done(Event::End, result)
+        self.call(Event::End, ()).await
     }
 
     pub async fn timer(&mut self, id: u32) -> Result<(), Fault> {
-        self.begin();
-        let call = self
-            .guest
-            .hotsocket_socket_handler()
-            .call_timer(&mut self.store, id);
-        let result = self.pacing.event(call).await;
-        self.done(Event::Timer, result)
+        self.call(Event::Timer, (id,)).await
     }
 
     pub async fn close(&mut self, reason: CloseReason) -> Result<(), Fault> {
@@ -203,37 +201,27 @@ impl Instance {
             CloseReason::Shutdown => types::CloseReason::Shutdown,
             CloseReason::Swapped => types::CloseReason::Swapped,
         };
-        self.begin();
-        let call = self
-            .guest
-            .hotsocket_socket_handler()
-            .call_close(&mut self.store, &reason);
-        let result = self.pacing.event(call).await;
-        self.done(Event::Close, result)
+        self.call(Event::Close, (&reason,)).await
     }
 
     /// The guest's state of this connection. What it wrote or printed on the
     /// way is dropped.
     pub async fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
-        self.begin();
         let silence = Arc::clone(&self.store.data().voice.muted);
         let muted = silence.swap(true, Ordering::Relaxed);
-        let call = self
-            .guest
-            .hotsocket_socket_handler()
-            .call_save(&mut self.store);
-        let result = self.pacing.event(call).await;
+        let saved = self.call(Event::Save, ()).await;
         self.take_effects();
         silence.store(muted, Ordering::Relaxed);
-        let snapshot = self.done(Event::Save, result)?;
+        let (snapshot,): (Option<Vec<u8>>,) = saved?;
+        let max = self.code.max_snapshot;
         match &snapshot {
-            Some(bytes) if bytes.len() > self.max_snapshot => {
+            Some(bytes) if bytes.len() > max => {
                 self.store.data().notes.count(Limit::Snapshot);
                 Err(Fault {
                     event: Event::Save,
                     cause: Cause::SnapshotTooLarge {
                         size: bytes.len(),
-                        max: self.max_snapshot,
+                        max,
                     },
                 })
             }
@@ -241,18 +229,82 @@ impl Instance {
         }
     }
 
-    fn begin(&mut self) {
-        self.store.data_mut().meter.begin();
-        self.store.set_epoch_deadline(1);
-    }
-
-    fn done<R>(&mut self, event: Event, result: wasmtime::Result<R>) -> Result<R, Fault> {
-        let state = self.store.data_mut();
-        result
-            .inspect(|_| {
+    /// Run one event to its end.
+    async fn call<P, R>(&mut self, event: Event, params: P) -> Result<R, Fault>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let Instance {
+            store,
+            instance,
+            code,
+            stack,
+        } = self;
+        store.data_mut().meter.begin();
+        store.set_epoch_deadline(1);
+        let result = match code.exports.function::<P, R>(event, instance, store) {
+            Ok(function) => match way(code, stack) {
+                Ok(Way::Direct) => direct(store, |store| function.call(store, params)),
+                Ok(Way::Fiber) => {
+                    let call = function.call_async(&mut *store, params);
+                    code.pacing.event(call).await
+                }
+                Ok(Way::Aside) => {
+                    let _thread = code.pacing.aside().await;
+                    aside(store, |store| function.call(store, params))
+                }
+                Err(cause) => Err(cause.into_error()),
+            },
+            Err(error) => Err(error),
+        };
+        let state = store.data_mut();
+        state.meter.tell(&code.calls);
+        match result {
+            Ok(result) => {
                 state.tell_refusal();
-            })
-            .map_err(|error| Fault::new(event, &error, self.store.data_mut()))
+                Ok(result)
+            }
+            Err(error) => Err(Fault::new(event, &error, state)),
+        }
+    }
+}
+
+/// How the next event of an instance is run, with the right to a stack if it
+/// takes one.
+fn way(code: &Code, stack: &mut Option<OwnedSemaphorePermit>) -> Result<Way, Cause> {
+    if code.calls.are_direct() {
+        return Ok(Way::Direct);
+    }
+    if stack.is_none() {
+        *stack = Arc::clone(&code.stacks).try_acquire_owned().ok();
+    }
+    match stack {
+        Some(_) => Ok(Way::Fiber),
+        None if !code.waits => Ok(Way::Aside),
+        None => Err(Cause::NoRoom("all fiber stacks are in use".to_owned())),
+    }
+}
+
+/// Run an event on this thread to its end.
+fn direct<R>(
+    store: &mut Store<State>,
+    call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
+) -> wasmtime::Result<R> {
+    store.data_mut().meter.hold_thread();
+    call(store)
+}
+
+/// The same without holding up the other connections of this thread. Slow, and
+/// rare: more instances are alive than there are stacks, and a long event has
+/// cost their generation its direct calls.
+fn aside<R>(
+    store: &mut Store<State>,
+    call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
+) -> wasmtime::Result<R> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| direct(store, call)),
+        _ => direct(store, call),
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::calls::Calls;
+
 /// How often the epoch advances. A guest that computes longer than this gives
 /// way to its neighbours on the same thread.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -36,6 +38,8 @@ fn thread_cpu_time() -> Duration {
 pub struct Meter {
     budget: Duration,
     spent: Duration,
+    /// The event runs without a fiber and cannot give way.
+    holds_thread: bool,
 }
 
 impl Meter {
@@ -43,6 +47,7 @@ impl Meter {
         Meter {
             budget,
             spent: Duration::ZERO,
+            holds_thread: false,
         }
     }
 
@@ -50,9 +55,35 @@ impl Meter {
         self.budget
     }
 
-    /// A new event begins with nothing spent.
+    /// A new event begins with nothing spent, on a fiber.
     pub fn begin(&mut self) {
         self.spent = Duration::ZERO;
+        self.holds_thread = false;
+    }
+
+    /// It runs without a fiber.
+    pub fn hold_thread(&mut self) {
+        self.holds_thread = true;
+        mark_slice(false);
+    }
+
+    pub fn holds_thread(&self) -> bool {
+        self.holds_thread
+    }
+
+    /// Whether the event has computed for more than the tick that any event
+    /// may meet.
+    fn is_long(&self) -> bool {
+        self.spent > TICK + TICK / 2
+    }
+
+    /// Let a generation's account know how long the event was.
+    pub fn tell(&self, calls: &Calls) {
+        if !self.is_long() {
+            calls.was_short();
+        } else if calls.was_long() {
+            tracing::debug!("events are long: the guest is called on fibers from now on");
+        }
     }
 
     /// The epoch ticked while the guest computed: charge it. True while the

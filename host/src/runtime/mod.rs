@@ -3,18 +3,23 @@
 //! Only this module and those below it name wasmtime's types. The rest of the
 //! server knows [`Runtime`], [`Code`], [`Instance`] and [`Fault`].
 //!
-//! - [`engine`]: configuration, pool, epoch clock
-//! - [`component`], [`world`]: what a file is, and whether its types are right
-//! - [`instance`]: one instance and its events
+//! - [`bed`], [`engine`]: where instances come from; configuration, pool,
+//!   epoch clock
+//! - [`component`], [`world`], [`exports`]: what a file is, whether its types
+//!   are right, and where its functions are
+//! - [`instance`], [`calls`]: one instance and its events, on a fiber or not
 //! - [`imports`], [`state`], [`wasi`]: what a guest finds around it
 //! - [`meter`], [`pacing`], [`fault`]: what it may use, and how it ends
 //! - [`cache`]: compiled code on disk
 //! - [`bindings`]: generated from `wit/`
 
+mod bed;
 mod bindings;
 mod cache;
+mod calls;
 pub mod component;
 mod engine;
+mod exports;
 mod fault;
 mod imports;
 mod instance;
@@ -26,15 +31,17 @@ mod wasi;
 mod world;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use tokio::sync::Semaphore;
+use wasmtime::{Store, UpdateDeadline};
 
 pub use cache::Place as CachePlace;
 pub use component::LoadError;
-pub use engine::{Room, give_way};
+pub use engine::give_way;
 pub use fault::{Cause, Event, Fault};
 pub use instance::{CloseReason, Instance, Origin, Succession};
 pub use state::{Effects, Ends, Window};
@@ -43,7 +50,10 @@ pub use wasi::Grants;
 use crate::limits::Limits;
 use crate::output::Output;
 use crate::reached::{Notes, Reached};
-use cache::CodeCache;
+use bed::Bed;
+use calls::Calls;
+use engine::Depth;
+use exports::Exports;
 use meter::Meter;
 use pacing::Pacing;
 use state::{Allowance, State};
@@ -69,26 +79,33 @@ impl fmt::Display for Hash {
     }
 }
 
-/// A guest that has been compiled, linked and tried.
+/// A guest that has been compiled and linked, with all that its instances
+/// share.
 pub struct Code {
-    pre: bindings::GuestPre<State>,
     pub hash: Hash,
+    bed: Arc<Bed>,
+    exports: Exports,
+    calls: Calls,
+    /// It imports what may wait, so it can only run on fibers.
+    waits: bool,
+    pacing: Arc<Pacing>,
+    stacks: Arc<Semaphore>,
+    max_snapshot: usize,
 }
 
 /// Everything that instances share.
 pub struct Runtime {
-    engine: Engine,
-    linker: Linker<State>,
+    lean: Arc<Bed>,
+    /// Made when a guest first needs it.
+    deep: Mutex<Option<Arc<Bed>>>,
     pacing: Arc<Pacing>,
-    cache: CodeCache,
+    code_dir: Option<PathBuf>,
     limits: Arc<Limits>,
     grants: Arc<Grants>,
     output: Arc<Output>,
     pub reached: Arc<Reached>,
     /// Put the connection before each guest line.
     label: bool,
-    pub room: Room,
-    _ticker: engine::Ticker,
 }
 
 impl Runtime {
@@ -101,26 +118,38 @@ impl Runtime {
         label: bool,
         cache: &CachePlace,
     ) -> wasmtime::Result<Self> {
-        let (engine, room) = engine::build(&limits)?;
-        let mut linker = Linker::new(&engine);
-        imports::link(&mut linker)?;
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        let ticker = engine::Ticker::start(&engine)?;
+        let code_dir = cache::open(cache);
+        let lean = Bed::make(&limits, Depth::Lean, code_dir.clone())?;
         let threads = tokio::runtime::Handle::try_current()
             .map_or(1, |handle| handle.metrics().num_workers());
         Ok(Runtime {
+            lean: Arc::new(lean),
+            deep: Mutex::default(),
             pacing: Arc::new(Pacing::new(threads, limits.event_timeout)),
-            cache: CodeCache::open(cache, &engine),
-            engine,
-            linker,
+            code_dir,
             limits,
             grants: Arc::new(grants),
             output,
             reached: Arc::default(),
             label,
-            room,
-            _ticker: ticker,
         })
+    }
+
+    /// The bed for guests that wait in what they import, or for the others.
+    fn bed(&self, waits: bool) -> Result<Arc<Bed>, LoadError> {
+        if !waits {
+            return Ok(Arc::clone(&self.lean));
+        }
+        let mut deep = self.deep.lock();
+        if let Some(bed) = &*deep {
+            return Ok(Arc::clone(bed));
+        }
+        let made = Bed::make(&self.limits, Depth::Deep, self.code_dir.clone());
+        let made = Arc::new(
+            made.map_err(|error| LoadError::NoEngine(fault::one_line(&format!("{error:#}"))))?,
+        );
+        *deep = Some(Arc::clone(&made));
+        Ok(made)
     }
 
     /// No event takes longer than this.
@@ -143,7 +172,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When the bytes are not a guest that this server can serve.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Code, LoadError> {
+    pub fn compile(&self, bytes: &[u8]) -> Result<Arc<Code>, LoadError> {
         if bytes.len() > self.limits.max_component {
             return Err(LoadError::TooLarge {
                 size: bytes.len(),
@@ -151,24 +180,18 @@ impl Runtime {
             });
         }
         let hash = Hash::of(bytes);
-        let told = |error: wasmtime::Error| fault::one_line(&format!("{error:#}"));
-        let component = match self.cache.load(&self.engine, hash) {
-            // Only what has passed the checks below gets into the cache.
-            Some(component) => component,
-            None => {
-                component::describe(bytes)?.check_world()?;
-                let component = Component::from_binary(&self.engine, bytes)
-                    .map_err(|error| LoadError::Compile(told(error)))?;
-                self.cache.store(&component, hash);
-                component
-            }
-        };
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| LoadError::WrongImport(told(error)))?;
-        let pre = bindings::GuestPre::new(pre).map_err(|error| LoadError::Invalid(told(error)))?;
-        Ok(Code { pre, hash })
+        let waits = component::imports_wasi(bytes);
+        let bed = self.bed(waits)?;
+        Ok(Arc::new(Code {
+            hash,
+            exports: bed.compile(bytes, hash)?,
+            calls: Calls::new(waits),
+            waits,
+            pacing: Arc::clone(&self.pacing),
+            stacks: Arc::clone(&bed.stacks),
+            max_snapshot: self.limits.max_snapshot,
+            bed,
+        }))
     }
 
     /// Make one instance that serves nothing, under the limits that hold for
@@ -177,34 +200,29 @@ impl Runtime {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub async fn try_out(&self, code: &Code) -> Result<(), LoadError> {
-        match self.make(code, None, true).await {
-            Ok(_) => Ok(()),
-            Err(fault) => match self.wrong_export(code).await {
-                Some((name, detail)) => Err(LoadError::WrongType { name, detail }),
-                None => Err(LoadError::Trial(fault.to_string())),
-            },
+    pub async fn try_out(&self, code: &Arc<Code>) -> Result<(), LoadError> {
+        let made = Instance::new(self.store(code, None, true), Arc::clone(code)).await;
+        match made.map(|mut instance| instance.wrong_export()) {
+            Ok(None) => Ok(()),
+            Ok(Some((name, detail))) => Err(LoadError::WrongType { name, detail }),
+            Err(fault) => Err(LoadError::Trial(fault.to_string())),
         }
-    }
-
-    /// The export whose type keeps instances from being made, if one does.
-    async fn wrong_export(&self, code: &Code) -> Option<(&'static str, String)> {
-        let mut store = self.store(None, true);
-        let instance = code.pre.instance_pre().instantiate_async(&mut store);
-        let instance = self.pacing.event(instance).await.ok()?;
-        world::wrong_export(&instance, &mut store)
     }
 
     /// Make an instance for a connection, or for none.
     ///
     /// # Errors
     /// When there is no room for it, or the guest fails while it starts.
-    pub async fn instantiate(&self, code: &Code, ends: Option<Ends>) -> Result<Instance, Fault> {
-        self.make(code, ends, false).await
+    pub async fn instantiate(
+        &self,
+        code: &Arc<Code>,
+        ends: Option<Ends>,
+    ) -> Result<Instance, Fault> {
+        Instance::new(self.store(code, ends, false), Arc::clone(code)).await
     }
 
     /// A store for one instance, with everything that holds for it.
-    fn store(&self, ends: Option<Ends>, muted: bool) -> Store<State> {
+    fn store(&self, code: &Code, ends: Option<Ends>, muted: bool) -> Store<State> {
         let label = ends
             .filter(|_| self.label)
             .map(|ends| Arc::from(format!("{} ", ends.id)));
@@ -225,31 +243,19 @@ impl Runtime {
             self.limits.max_timers,
             Arc::clone(&self.grants),
         );
-        let mut store = Store::new(&self.engine, state);
+        let mut store = code.bed.store(state);
         store.limiter(|state| &mut state.allowance);
         store.epoch_deadline_callback(|mut store| {
             let meter = &mut store.data_mut().meter;
-            if meter.tick() {
-                Ok(UpdateDeadline::Yield(1))
-            } else {
+            if !meter.tick() {
                 Err(Cause::CpuBudget(meter.budget()).into_error())
+            } else if meter.holds_thread() {
+                Ok(UpdateDeadline::Continue(1))
+            } else {
+                Ok(UpdateDeadline::Yield(1))
             }
         });
         store.set_epoch_deadline(1);
         store
-    }
-
-    async fn make(&self, code: &Code, ends: Option<Ends>, muted: bool) -> Result<Instance, Fault> {
-        let mut store = self.store(ends, muted);
-        let making = code.pre.instantiate_async(&mut store);
-        match self.pacing.event(making).await {
-            Ok(guest) => Ok(Instance::new(
-                store,
-                guest,
-                Arc::clone(&self.pacing),
-                self.limits.max_snapshot,
-            )),
-            Err(error) => Err(Fault::new(Event::Start, &error, store.data_mut())),
-        }
     }
 }

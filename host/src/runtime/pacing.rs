@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Sleep;
 
 use super::fault::Cause;
@@ -21,16 +21,27 @@ use super::meter::{mark_slice, wants_more};
 /// What all instances of a runtime share of the processors.
 pub struct Pacing {
     turns: Arc<Semaphore>,
+    /// Threads that may be taken by events run aside.
+    aside: Semaphore,
     timeout: Duration,
 }
+
+/// Events that run aside at once, each on a thread of its own.
+const MAX_ASIDE: usize = 8;
 
 impl Pacing {
     /// For so many serving threads, and events of at most this long.
     pub fn new(threads: usize, timeout: Duration) -> Self {
         Pacing {
             turns: Arc::new(Semaphore::new(threads.saturating_sub(1).max(1))),
+            aside: Semaphore::new(MAX_ASIDE),
             timeout,
         }
+    }
+
+    /// Wait for a thread on which an event may run aside.
+    pub async fn aside(&self) -> Option<SemaphorePermit<'_>> {
+        self.aside.acquire().await.ok()
     }
 
     /// Run one event to its end, or to that of its time.

@@ -1,0 +1,82 @@
+//! Where instances come from: an engine with its pool, what guests find
+//! linked, and the code compiled for it.
+//!
+//! There are two. Most guests import nothing that waits and need no fiber once
+//! they are known, so their bed has few stacks, is made when the server starts
+//! and costs little. Guests that import WASI need a stack for each instance;
+//! their bed is made when the first of them comes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
+
+use super::cache::CodeCache;
+use super::component::{self, LoadError};
+use super::engine::{self, Depth, Ticker};
+use super::exports::Exports;
+use super::state::State;
+use super::{Hash, fault, imports};
+use crate::limits::Limits;
+
+/// See the module's documentation.
+pub struct Bed {
+    engine: Engine,
+    linker: Linker<State>,
+    cache: CodeCache,
+    /// One permit for each stack in the pool.
+    pub stacks: Arc<Semaphore>,
+    _ticker: Ticker,
+}
+
+impl Bed {
+    /// # Errors
+    /// When wasmtime cannot run here, or no thread can be started.
+    pub fn make(limits: &Limits, depth: Depth, cache: Option<PathBuf>) -> wasmtime::Result<Self> {
+        let (engine, room) = engine::build(limits, depth)?;
+        if let Some(warning) = room.warning {
+            tracing::warn!("{warning}");
+        }
+        let mut linker = Linker::new(&engine);
+        imports::link(&mut linker)?;
+        if depth == Depth::Deep {
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        }
+        Ok(Bed {
+            cache: CodeCache::new(cache, &engine),
+            stacks: Arc::new(Semaphore::new(room.stacks)),
+            _ticker: Ticker::start(&engine)?,
+            engine,
+            linker,
+        })
+    }
+
+    /// Check, compile and link a component.
+    pub fn compile(&self, bytes: &[u8], hash: Hash) -> Result<Exports, LoadError> {
+        let told = |error: wasmtime::Error| fault::one_line(&format!("{error:#}"));
+        let component = match self.cache.load(&self.engine, hash) {
+            // Only what has passed the checks below gets into the cache.
+            Some(component) => component,
+            None => {
+                component::describe(bytes)?.check_world()?;
+                engine::calm_compiler();
+                let component = Component::from_binary(&self.engine, bytes)
+                    .map_err(|error| LoadError::Compile(told(error)))?;
+                self.cache.store(&component, hash);
+                component
+            }
+        };
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::WrongImport(told(error)))?;
+        Exports::new(pre).ok_or_else(|| LoadError::Invalid("its handler is incomplete".to_owned()))
+    }
+
+    /// A store for one instance.
+    pub fn store(&self, state: State) -> Store<State> {
+        Store::new(&self.engine, state)
+    }
+}
