@@ -9,7 +9,9 @@
 //! - [`gauge`]: what a process has used so far
 //! - [`load`]: the clients
 //! - [`native`]: the server to compare with
+//! - [`component`]: components made from others
 //! - [`table`]: ratios and their spread
+//! - [`report`]: `docs/benchmarks.md`
 //! - [`place`]: which processor runs what; the machine's limits
 
 #![allow(
@@ -18,10 +20,12 @@
     reason = "a program for the terminal"
 )]
 
+mod component;
 mod gauge;
 mod load;
 mod native;
 mod place;
+mod report;
 mod run;
 mod subject;
 mod table;

@@ -3,9 +3,11 @@
 //! Child processes run where the thread that starts them may run, so a pinned
 //! thread starts pinned children, and nothing is done in the child.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -30,19 +32,53 @@ impl Place {
         Ok(last.map_or(Place::Anywhere, Place::Core))
     }
 
-    /// Start a child there.
-    pub fn spawn(self, command: &mut Command) -> Result<std::process::Child> {
+    /// Let the calling thread run there, and what it starts.
+    pub fn stay(self) -> Result<()> {
         let Place::Core(core) = self else {
-            return Ok(command.spawn()?);
+            return Ok(());
         };
-        let before = sched_getaffinity(None)?;
         let mut pinned = CpuSet::new();
         pinned.set(core);
-        sched_setaffinity(None, &pinned)
-            .map_err(|error| format!("cannot run on processor {core}: {error}; --core names another"))?;
+        sched_setaffinity(None, &pinned).map_err(|error| {
+            format!("cannot run on processor {core}: {error}; --core names another").into()
+        })
+    }
+
+    /// Start a child there.
+    pub fn spawn(self, command: &mut Command) -> Result<Child> {
+        let before = sched_getaffinity(None)?;
+        self.stay()?;
         let child = command.spawn();
         sched_setaffinity(None, &before)?;
         Ok(child?)
+    }
+}
+
+/// A directory of one's own, removed when dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("hotsocket-bench-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        // Nobody else may write there: the code cache insists on it.
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+        Ok(Scratch(path))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

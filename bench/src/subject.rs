@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,7 @@ pub struct Subject {
 #[derive(Clone, Debug)]
 enum Kind {
     Native,
-    Hotsocket { binary: PathBuf, echo: PathBuf },
+    Hotsocket { binary: PathBuf, guest: PathBuf },
     Node,
 }
 
@@ -43,10 +43,10 @@ impl Subject {
     }
 
     /// That binary with that guest.
-    pub fn hotsocket(name: &str, binary: PathBuf, echo: PathBuf) -> Self {
+    pub fn hotsocket(name: &str, binary: PathBuf, guest: PathBuf) -> Self {
         Subject {
             name: name.to_owned(),
-            kind: Kind::Hotsocket { binary, echo },
+            kind: Kind::Hotsocket { binary, guest },
         }
     }
 
@@ -60,8 +60,29 @@ impl Subject {
         })
     }
 
-    pub fn is_hotsocket(&self) -> bool {
-        matches!(self.kind, Kind::Hotsocket { .. })
+    /// The same binary with another guest.
+    pub fn serving(&self, guest: PathBuf) -> Self {
+        let mut other = self.clone();
+        if let Kind::Hotsocket { guest: served, .. } = &mut other.kind {
+            *served = guest;
+        }
+        other
+    }
+
+    /// The binary of a hotsocket.
+    pub fn binary(&self) -> Result<&Path> {
+        match &self.kind {
+            Kind::Hotsocket { binary, .. } => Ok(binary),
+            _ => Err(format!("{} is no hotsocket", self.name).into()),
+        }
+    }
+
+    /// Whether `hotsocket serve` has that flag.
+    pub fn knows(&self, flag: &str) -> Result<bool> {
+        let told = Command::new(self.binary()?)
+            .args(["serve", "--help"])
+            .output()?;
+        Ok(String::from_utf8_lossy(&told.stdout).contains(flag))
     }
 
     /// Start it, with more flags if it is hotsocket, and wait until it is ready.
@@ -72,11 +93,11 @@ impl Subject {
                 command.arg("native");
                 command
             }
-            Kind::Hotsocket { binary, echo } => {
+            Kind::Hotsocket { binary, guest } => {
                 let mut command = Command::new(binary);
                 command
                     .arg("serve")
-                    .arg(echo)
+                    .arg(guest)
                     .args(["--listen", "127.0.0.1:0", "--no-watch"])
                     .args(flags);
                 if !flags.iter().any(|flag| flag == "--control") {

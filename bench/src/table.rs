@@ -51,6 +51,16 @@ impl Line {
         cells
     }
 
+    /// How many times worse than the first subject the second is, if they can
+    /// be compared.
+    pub fn loss(&self) -> Option<f64> {
+        let ratio = median(&ratios(self.values.first()?, self.values.get(1)?))?;
+        match self.unit {
+            Unit::MegabytesPerSecond | Unit::PerSecond => Some(1.0 / ratio),
+            _ => Some(ratio),
+        }
+    }
+
     /// As text, while the others are still to come.
     pub fn told(&self, subjects: usize) -> String {
         self.cells(subjects).join(" | ")
@@ -89,13 +99,16 @@ pub fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-fn ratio(base: &[f64], values: &[f64]) -> String {
-    let ratios: Vec<f64> = base
-        .iter()
+fn ratios(base: &[f64], values: &[f64]) -> Vec<f64> {
+    base.iter()
         .zip(values)
         .filter(|(base, _)| **base > 0.0)
         .map(|(base, value)| value / base)
-        .collect();
+        .collect()
+}
+
+fn ratio(base: &[f64], values: &[f64]) -> String {
+    let ratios = ratios(base, values);
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     let most = ratios.iter().copied().fold(0.0, f64::max);
     match median(&ratios) {

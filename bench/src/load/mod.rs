@@ -7,11 +7,13 @@
 //!
 //! - [`echo`]: requests, and each waits for its whole reply
 //! - [`storm`]: connect, one request, close
+//! - [`hold`]: one request, then silence
 //! - [`bulk`]: both directions at once
 //! - [`payload`], [`tally`]: what is sent; what is counted
 
 mod bulk;
 mod echo;
+mod hold;
 mod payload;
 mod storm;
 mod tally;
@@ -31,6 +33,7 @@ use tally::Tally;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     Echo,
+    Hold,
     Storm,
     Bulk,
 }
@@ -57,6 +60,7 @@ pub struct Args {
 
 enum Clients {
     Echo(echo::Clients),
+    Hold(hold::Clients),
     Storm(storm::Clients),
     Bulk(bulk::Clients),
 }
@@ -65,6 +69,7 @@ impl Clients {
     async fn ready(args: &Args) -> Result<Self> {
         Ok(match args.kind {
             Kind::Echo => Clients::Echo(echo::Clients::connect(args).await?),
+            Kind::Hold => Clients::Hold(hold::Clients::connect(args).await?),
             Kind::Storm => Clients::Storm(storm::Clients::new(args)),
             Kind::Bulk => Clients::Bulk(bulk::Clients::new(args)),
         })
@@ -73,6 +78,7 @@ impl Clients {
     async fn run(&mut self, time: Duration) -> Result<Tally> {
         match self {
             Clients::Echo(clients) => clients.run(time).await,
+            Clients::Hold(clients) => Ok(clients.nothing()),
             Clients::Storm(clients) => clients.run(time).await,
             Clients::Bulk(clients) => clients.run(time).await,
         }

@@ -1,9 +1,19 @@
 //! The rows, in their order, and what is done for each.
 //!
-//! - [`traffic`]: servers at work, compared with the native one
+//! - [`traffic`]: servers at work
+//! - [`crowd`]: many connections, few of them at work
+//! - [`idle`]: memory of silent connections
+//! - [`pause`]: what clients notice of a swap
+//! - [`begin`]: starting and compiling
+//! - [`raw`]: the sandbox without a server
 //! - [`driver`]: the process of the clients
 
+mod begin;
+mod crowd;
 mod driver;
+mod idle;
+mod pause;
+mod raw;
 mod traffic;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +23,7 @@ use std::time::Duration;
 use crate::place::{self, Place};
 use crate::subject::Subject;
 use crate::table::{self, Line};
-use crate::Result;
+use crate::{Result, report};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -56,6 +66,10 @@ pub struct Args {
     /// Measure other servers as well, if installed: Node
     #[arg(long)]
     peers: bool,
+
+    /// Write docs/benchmarks.md as well
+    #[arg(long)]
+    save: bool,
 }
 
 fn named(text: &str) -> std::result::Result<(String, PathBuf), String> {
@@ -67,11 +81,26 @@ fn named(text: &str) -> std::result::Result<(String, PathBuf), String> {
 }
 
 /// What holds for every row.
+#[derive(Clone)]
 pub struct Plan {
+    checkout: PathBuf,
     pub subjects: Vec<Subject>,
     pub place: Place,
     pub duration: Duration,
     pub rounds: u32,
+}
+
+impl Plan {
+    /// The hotsocket of this checkout.
+    pub fn hotsocket(&self) -> Result<&Subject> {
+        let found = self.subjects.iter().find(|subject| subject.binary().is_ok());
+        found.ok_or_else(|| "there is no hotsocket to measure".into())
+    }
+
+    /// A guest that comes with the project.
+    pub fn guest(&self, file: &str) -> PathBuf {
+        self.checkout.join("guest/prebuilt").join(file)
+    }
 }
 
 /// A row, or some that are measured together.
@@ -83,7 +112,21 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    traffic::rows()
+    let mut rows = traffic::rows();
+    rows.extend(crowd::rows());
+    rows.extend(idle::rows());
+    rows.extend(pause::rows());
+    rows.extend(begin::rows());
+    rows.extend(raw::rows());
+    rows
+}
+
+fn counted(connections: usize) -> String {
+    match connections {
+        1 => "1 connection".to_owned(),
+        1000.. => format!("{},{:03} connections", connections / 1000, connections % 1000),
+        _ => format!("{connections} connections"),
+    }
 }
 
 /// Measure, and print the table.
@@ -102,9 +145,10 @@ pub fn run(args: Args) -> Result<()> {
         return Err("no row has such a name; --list shows them".into());
     }
     place::raise_open_files();
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
     let plan = Plan {
         subjects: subjects(&args, &checkout)?,
+        checkout,
         place: match (args.core, args.both_cores) {
             (Some(core), _) => Place::Core(core),
             (None, true) => Place::Anywhere,
@@ -126,13 +170,17 @@ pub fn run(args: Args) -> Result<()> {
         Place::Core(core) => format!("servers and load on processor {core}"),
         Place::Anywhere => "servers and load on all processors".to_owned(),
     };
-    println!(
-        "{}; {place}; {} runs of {} each\n\n{}",
-        place::machine(&checkout),
+    let sitting = format!(
+        "{}; {place}; {} runs of {} each",
+        place::machine(&plan.checkout),
         plan.rounds,
         hotsocket::duration::show(plan.duration),
-        table::markdown(&names, &lines)
     );
+    let table = table::markdown(&names, &lines);
+    println!("{sitting}\n\n{table}");
+    if args.save {
+        report::save(&plan.checkout, &sitting, &table, &lines)?;
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::driver::{Clients, Load, Sample};
-use super::{Plan, Row};
+use super::{Plan, Row, counted};
 use crate::Result;
 use crate::subject::Subject;
 use crate::table::{Line, Unit};
@@ -71,14 +71,6 @@ pub fn rows() -> Vec<Row> {
         });
     }
     rows
-}
-
-fn counted(connections: usize) -> String {
-    match connections {
-        1 => "1 connection".to_owned(),
-        1000.. => format!("{},{:03} connections", connections / 1000, connections % 1000),
-        _ => format!("{connections} connections"),
-    }
 }
 
 /// A sample of each subject in each round.
