@@ -1,0 +1,121 @@
+//! The clients of one measurement, in a process of their own and on one thread.
+//!
+//! They connect, exchange something on each connection, and say `{"ready":…}`.
+//! Then each line `run MILLISECONDS` on standard input is one measurement, and
+//! answered by a line of JSON. Every byte that comes back is compared with what
+//! was sent; the first that differs ends the process with an error.
+//!
+//! - [`echo`]: requests, and each waits for its whole reply
+//! - [`storm`]: connect, one request, close
+//! - [`hold`]: one request, then silence
+//! - [`bulk`]: both directions at once
+//! - [`payload`], [`tally`]: what is sent; what is counted
+
+mod bulk;
+mod echo;
+mod hold;
+mod payload;
+mod storm;
+mod tally;
+
+use std::io::{BufRead, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::{Result, place};
+use tally::Tally;
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    Echo,
+    Hold,
+    Storm,
+    Bulk,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(long)]
+    pub kind: Kind,
+    #[arg(long)]
+    pub address: SocketAddr,
+    /// Open connections; those of a storm are made at the same time
+    #[arg(long)]
+    pub connections: usize,
+    /// Connections with traffic; the others stay silent after their first request
+    #[arg(long)]
+    pub active: usize,
+    /// Bytes of a request
+    #[arg(long)]
+    pub size: usize,
+    /// Each connection waits this long from one request to the next
+    #[arg(long, default_value = "0s", value_parser = hotsocket::duration::parse)]
+    pub pace: Duration,
+}
+
+enum Clients {
+    Echo(echo::Clients),
+    Hold(hold::Clients),
+    Storm(storm::Clients),
+    Bulk(bulk::Clients),
+}
+
+impl Clients {
+    async fn ready(args: &Args) -> Result<Self> {
+        Ok(match args.kind {
+            Kind::Echo => Clients::Echo(echo::Clients::connect(args).await?),
+            Kind::Hold => Clients::Hold(hold::Clients::connect(args).await?),
+            Kind::Storm => Clients::Storm(storm::Clients::new(args)),
+            Kind::Bulk => Clients::Bulk(bulk::Clients::new(args)),
+        })
+    }
+
+    async fn run(&mut self, time: Duration) -> Result<Tally> {
+        match self {
+            Clients::Echo(clients) => clients.run(time).await,
+            Clients::Hold(clients) => Ok(clients.nothing()),
+            Clients::Storm(clients) => clients.run(time).await,
+            Clients::Bulk(clients) => clients.run(time).await,
+        }
+    }
+}
+
+/// Do as standard input says, until it ends.
+pub fn run(args: Args) -> Result<()> {
+    place::raise_open_files();
+    let (send, mut orders) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(|line| line.ok()) {
+            if send.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut clients = Clients::ready(&args).await?;
+        say(&json!({ "ready": args.connections }))?;
+        while let Some(order) = orders.recv().await {
+            let time = order
+                .strip_prefix("run ")
+                .and_then(|ms| ms.parse().ok())
+                .ok_or_else(|| format!("not understood: {order:?}"))?;
+            let tally = clients.run(Duration::from_millis(time)).await?;
+            say(&tally.json())?;
+        }
+        Ok(())
+    })
+}
+
+fn say(value: &serde_json::Value) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{value}")?;
+    Ok(out.flush()?)
+}

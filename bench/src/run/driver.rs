@@ -1,0 +1,160 @@
+//! The load's process, as the runner sees it: orders go in, results come out.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::gauge::CpuTime;
+use crate::place::Place;
+use crate::subject::Server;
+use crate::{Error, Result};
+
+/// Beyond the time of the measurement, an answer takes no longer: 15,000
+/// connections have to be made in it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the clients of one measurement do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    pub kind: &'static str,
+    pub connections: usize,
+    pub active: usize,
+    pub size: usize,
+    pub pace: Duration,
+}
+
+impl Load {
+    /// Requests on so many connections.
+    pub fn echo(size: usize, connections: usize) -> Self {
+        Load {
+            kind: "echo",
+            connections,
+            active: connections,
+            size,
+            pace: Duration::ZERO,
+        }
+    }
+}
+
+/// What one measurement found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sample {
+    pub requests: f64,
+    pub bytes: f64,
+    pub seconds: f64,
+    /// CPU time of the server, in seconds.
+    pub cpu: f64,
+    /// Waiting times in microseconds.
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+/// Connected clients, ended when dropped.
+pub struct Clients {
+    child: Child,
+    orders: Option<ChildStdin>,
+    answers: Receiver<String>,
+}
+
+impl Clients {
+    /// Start them, and wait until they are connected.
+    pub fn connect(load: &Load, place: Place, server: &Server) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .arg("load")
+            .args(["--kind", load.kind])
+            .args(["--address", &server.address.to_string()])
+            .args(["--connections", &load.connections.to_string()])
+            .args(["--active", &load.active.to_string()])
+            .args(["--size", &load.size.to_string()])
+            .args(["--pace", &format!("{}ms", load.pace.as_millis())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = place.spawn(&mut command)?;
+        let (tell, answers) = channel();
+        if let Some(out) = child.stdout.take() {
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
+                    let _ = tell.send(line);
+                }
+            });
+        }
+        if let Some(errors) = child.stderr.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(errors).lines().map_while(|line| line.ok()) {
+                    let _ = tell.send(line);
+                }
+            });
+        }
+        let clients = Clients {
+            orders: child.stdin.take(),
+            child,
+            answers,
+        };
+        clients.answer(Duration::ZERO, server)?;
+        Ok(clients)
+    }
+
+    /// Tell them to begin.
+    pub fn begin(&mut self, time: Duration) -> Result<()> {
+        if let Some(orders) = &mut self.orders {
+            writeln!(orders, "run {}", time.as_millis())?;
+            orders.flush()?;
+        }
+        Ok(())
+    }
+
+    /// What they found, after [`Self::begin`] with the same time.
+    pub fn result(&self, time: Duration, server: &Server) -> Result<Sample> {
+        let answer = self.answer(time, server)?;
+        let number = |name: &str| answer.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+        Ok(Sample {
+            requests: number("requests"),
+            bytes: number("bytes"),
+            seconds: number("seconds"),
+            cpu: 0.0,
+            p50: number("p50"),
+            p99: number("p99"),
+            p999: number("p999"),
+            max: number("max"),
+        })
+    }
+
+    /// One whole measurement, with the server's CPU time.
+    pub fn measure(&mut self, time: Duration, server: &Server) -> Result<Sample> {
+        let before = CpuTime::of(server.pid())?;
+        self.begin(time)?;
+        let mut sample = self.result(time, server)?;
+        crate::gauge::wait_for_rest(server.pid())?;
+        sample.cpu = CpuTime::of(server.pid())?.since(&before).as_secs_f64();
+        match sample.requests > 0.0 {
+            true => Ok(sample),
+            false => Err("not one request was answered; try a longer --duration".into()),
+        }
+    }
+
+    fn answer(&self, time: Duration, server: &Server) -> Result<Value> {
+        let failed = |what: &str| -> Error {
+            format!("the load failed: {what}; the server says: {}", server.said()).into()
+        };
+        match self.answers.recv_timeout(time + PATIENCE) {
+            Ok(line) => serde_json::from_str(&line).map_err(|_| failed(&line)),
+            Err(_) => Err(failed("it says nothing")),
+        }
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
