@@ -26,6 +26,7 @@ mod examples;
 mod faults;
 mod files;
 mod flow;
+mod hibernate;
 mod input;
 mod inspect;
 mod limits;

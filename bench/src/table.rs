@@ -94,7 +94,9 @@ pub fn median(values: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     let upper = sorted.get(middle).copied()?;
     match sorted.len() % 2 {
-        0 => sorted.get(middle - 1).map(|lower| f64::midpoint(*lower, upper)),
+        0 => sorted
+            .get(middle - 1)
+            .map(|lower| f64::midpoint(*lower, upper)),
         _ => Some(upper),
     }
 }

@@ -43,6 +43,9 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// How long a connection may be silent in both directions.
     pub idle_timeout: Option<Duration>,
+    /// How long a connection must be quiet before its instance hibernates;
+    /// `None`: instances never do.
+    pub hibernate_after: Option<Duration>,
     /// How long a shutdown, or a farewell, waits for what is still queued.
     pub grace: Duration,
     /// How long to read and discard after our FIN, so that closing the socket
@@ -108,6 +111,7 @@ impl Default for Limits {
             max_per_peer: None,
             write_timeout: Duration::from_secs(30),
             idle_timeout: None,
+            hibernate_after: None,
             grace: Duration::from_secs(10),
             linger: Duration::from_secs(2),
             on_trap: OnTrap::Close,

@@ -368,6 +368,9 @@ impl Subject for Desk {
                 refused: counters.refused.load(Ordering::Relaxed),
                 faults: counters.faults.load(Ordering::Relaxed),
                 restarts: counters.restarts.load(Ordering::Relaxed),
+                asleep: counters.asleep.load(Ordering::Relaxed),
+                hibernated: counters.hibernated.load(Ordering::Relaxed),
+                woken: counters.woken.load(Ordering::Relaxed),
             },
             generations: self.generations(active.number),
             limits_reached: reached

@@ -47,10 +47,25 @@ fn measure(plan: &Plan, connections: usize) -> Result<Vec<Line>> {
         ..Load::echo(64, connections)
     };
     let samples = interleaved(plan, &load, &flags(MOST))?;
-    let work = format!("{} open, 64 B echoed on {active} of them", counted(connections));
+    let work = format!(
+        "{} open, 64 B echoed on {active} of them",
+        counted(connections)
+    );
     Ok(vec![
-        line(&work, "CPU per request", Unit::Micros, &samples, cpu_per_request),
-        line(&work, "99% of replies within", Unit::Micros, &samples, |sample| sample.p99),
+        line(
+            &work,
+            "CPU per request",
+            Unit::Micros,
+            &samples,
+            cpu_per_request,
+        ),
+        line(
+            &work,
+            "99% of replies within",
+            Unit::Micros,
+            &samples,
+            |sample| sample.p99,
+        ),
     ])
 }
 

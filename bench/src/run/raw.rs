@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::component::{Component, ComponentType, InstancePre, Linker, Lower, TypedFunc, WasmList};
+use wasmtime::component::{
+    Component, ComponentType, InstancePre, Linker, Lower, TypedFunc, WasmList,
+};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store, StoreContextMut,
 };
@@ -70,8 +72,18 @@ fn measure(plan: &Plan, echo: &Path) -> Result<Vec<Line>> {
             waiting.check()?;
         }
         let work = format!("wasmtime alone: `data` of {name}, echoed");
-        lines.push(Line::alone(work.clone(), "CPU per call, direct", Unit::Nanos, sync));
-        lines.push(Line::alone(work, "CPU per call, on a fiber", Unit::Nanos, fiber));
+        lines.push(Line::alone(
+            work.clone(),
+            "CPU per call, direct",
+            Unit::Nanos,
+            sync,
+        ));
+        lines.push(Line::alone(
+            work,
+            "CPU per call, on a fiber",
+            Unit::Nanos,
+            fiber,
+        ));
     }
     let mut made = Vec::new();
     for _ in 0..plan.rounds {

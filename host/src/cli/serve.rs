@@ -159,6 +159,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
     idle_timeout: Option<Duration>,
 
+    /// The instance of a connection that is quiet for this long is saved and dropped until the next event [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
+    hibernate_after: Option<Duration>,
+
     /// How long a shutdown waits for what is still queued
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
     grace: Duration,
@@ -290,6 +294,7 @@ impl Args {
             max_connections: self.max_connections,
             write_timeout: self.write_timeout,
             idle_timeout: self.idle_timeout,
+            hibernate_after: self.hibernate_after,
             grace: self.grace,
             linger: self.linger,
             half_close_timeout: self.half_close_timeout,

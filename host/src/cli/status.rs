@@ -69,6 +69,15 @@ fn show(status: &Status) -> String {
         ),
         ("uptime", uptime(status.uptime_s)),
     ];
+    if connections.hibernated > 0 {
+        rows.push((
+            "hibernation",
+            format!(
+                "{} asleep, {} went to sleep, {} woken",
+                connections.asleep, connections.hibernated, connections.woken
+            ),
+        ));
+    }
     if !status.limits_reached.is_empty() {
         let reached = status.limits_reached.iter();
         let reached: Vec<_> = reached

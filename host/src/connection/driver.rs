@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::buffer::Buffer;
 use super::ending::Ending;
+use super::hibernate::Sleep as Hibernation;
 use super::migrate::Probation;
 use super::outbox::{Outbox, SLICE};
 use super::restart::Recovery;
@@ -52,7 +53,9 @@ async fn converse<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
     };
     let mut driver = Driver {
         socket,
-        instance,
+        instance: Some(instance),
+        sleep: None,
+        quiet_since: None,
         hold,
         outbox: Outbox::default(),
         timers: Timers::default(),
@@ -98,7 +101,11 @@ pub(super) struct Phase {
 
 pub(super) struct Driver<T> {
     pub socket: T,
-    pub instance: Instance,
+    /// None while it sleeps.
+    pub instance: Option<Instance>,
+    pub sleep: Option<Hibernation>,
+    /// The last event, if the instance may hibernate after it.
+    pub quiet_since: Option<Instant>,
     pub hold: Hold,
     pub outbox: Outbox,
     pub timers: Timers,
@@ -117,7 +124,7 @@ pub(super) struct Driver<T> {
     pub recovery: Option<Recovery>,
     /// When bytes last moved; kept up only as far as a timeout needs it.
     pub progress: Instant,
-    alarm: Option<Pin<Box<Sleep>>>,
+    pub alarm: Option<Pin<Box<Sleep>>>,
     pub ends: Ends,
     pub entry: Entered,
     pub context: Arc<Context>,
@@ -130,6 +137,8 @@ pub(super) enum Event<'a> {
     Drained,
     End,
     Timer(u32),
+    /// Not given again to anyone.
+    Close,
 }
 
 /// What ended a wait.
@@ -155,11 +164,8 @@ impl<T: Transport> Driver<T> {
     }
 
     async fn live(&mut self) -> Result<std::convert::Infallible, Ending> {
-        self.set_window();
-        let opened = self.instance.open(Origin::Accepted).await;
-        opened.map_err(Ending::from_open)?;
-        let effects = self.instance.take_effects();
-        self.apply(effects)?;
+        self.open(Origin::Accepted).await?;
+        self.stirred();
         loop {
             self.follow_orders().await?;
             self.ring_timers().await?;
@@ -172,6 +178,7 @@ impl<T: Transport> Driver<T> {
                 continue;
             }
             self.end_if_done().await?;
+            self.hibernate_if_due().await?;
             match self.wait().await {
                 Woken::Read(buffer, count) => {
                     self.moved();
@@ -197,45 +204,78 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    /// Open the instance, which has not had an event yet.
+    pub(super) async fn open(&mut self, origin: Origin) -> Result<(), Ending> {
+        let window = self.window();
+        let Some(instance) = &mut self.instance else {
+            return Ok(());
+        };
+        instance.set_window(window);
+        instance.open(origin).await.map_err(Ending::from_open)?;
+        let effects = instance.take_effects();
+        self.apply(effects)
+    }
+
     /// Give the guest an event and do what it asked for. An event that kills a
     /// successor in probation is given to its predecessor's code instead.
     pub(super) async fn deliver(&mut self, event: Event<'_>) -> Result<(), Ending> {
-        self.set_window();
-        match give(&mut self.instance, event).await {
-            Ok(()) => {
-                let effects = self.instance.take_effects();
+        if self.sleep.is_some() {
+            self.wake(event).await?;
+        }
+        match self.give(event).await {
+            Ok(effects) => {
                 match self.probation.take() {
                     None => self.apply(effects)?,
                     Some(probation) => self.pass(probation, effects)?,
                 }
-                self.keep_snapshot().await
+                self.keep_snapshot().await?;
             }
             Err(fault) => match self.probation.take() {
-                None => self.survive(fault).await,
+                None => self.survive(fault).await?,
                 Some(probation) => {
                     self.return_to_predecessor(probation, &fault, event).await?;
-                    self.set_window();
-                    if let Err(fault) = give(&mut self.instance, event).await {
-                        return self.survive(fault).await;
+                    match self.give(event).await {
+                        Err(fault) => self.survive(fault).await?,
+                        Ok(effects) => {
+                            self.apply(effects)?;
+                            self.keep_snapshot().await?;
+                        }
                     }
-                    let effects = self.instance.take_effects();
-                    self.apply(effects)?;
-                    self.keep_snapshot().await
                 }
             },
         }
+        self.stirred();
+        Ok(())
     }
 
-    pub(super) fn set_window(&mut self) {
+    async fn give(&mut self, event: Event<'_>) -> Result<Effects, Fault> {
+        let window = self.window();
+        let Some(instance) = &mut self.instance else {
+            // Every way to here has made one, or ended the connection.
+            return Ok(Effects::default());
+        };
+        instance.set_window(window);
+        match event {
+            Event::Data(bytes) => instance.data(bytes).await?,
+            Event::Drained => instance.drained().await?,
+            Event::End => instance.end().await?,
+            Event::Timer(id) => instance.timer(id).await?,
+            // Given by `ending`, which knows the reason.
+            Event::Close => {}
+        }
+        Ok(instance.take_effects())
+    }
+
+    pub(super) fn window(&self) -> Window {
         let held = self
             .probation
             .as_ref()
             .map_or(0, |probation| probation.held.written.len());
-        self.instance.set_window(Window {
+        Window {
             queued: self.outbox.len() + held,
             max_queue: self.context.limits.max_queue,
             writable: !self.phase.write_ended,
-        });
+        }
     }
 
     /// Do what an event asked for.
@@ -282,10 +322,12 @@ impl<T: Transport> Driver<T> {
             if sent == bytes.len() {
                 // Kept for the next event, unless it is large enough to
                 // matter on a connection that may now be idle for hours.
-                if bytes.capacity() <= KEPT_CAPACITY {
+                if bytes.capacity() <= KEPT_CAPACITY
+                    && let Some(instance) = &mut self.instance
+                {
                     let mut bytes = bytes;
                     bytes.clear();
-                    self.instance.effects().written = bytes;
+                    instance.effects().written = bytes;
                 }
                 return Ok(());
             }
@@ -396,6 +438,7 @@ impl<T: Transport> Driver<T> {
             .map(|(due, _)| due)
             .into_iter()
             .chain(self.timers.next())
+            .chain(self.bedtime())
             .min();
         if let Some(due) = due {
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
@@ -465,15 +508,6 @@ async fn give_way() {
 
 /// The most that a connection keeps allocated for its next write.
 const KEPT_CAPACITY: usize = 4096;
-
-async fn give(instance: &mut Instance, event: Event<'_>) -> Result<(), Fault> {
-    match event {
-        Event::Data(bytes) => instance.data(bytes).await,
-        Event::Drained => instance.drained().await,
-        Event::End => instance.end().await,
-        Event::Timer(id) => instance.timer(id).await,
-    }
-}
 
 /// Send FIN.
 pub(super) async fn shut_down<T: Transport>(socket: &mut T) -> io::Result<()> {

@@ -18,12 +18,12 @@ use tokio::io::ReadBuf;
 use tokio::time::{Instant, timeout_at};
 
 use super::buffer::Buffer;
-use super::driver::{Driver, Phase, shut_down};
+use super::driver::{Driver, Event, Phase, shut_down};
 use super::outbox::Outbox;
 use super::transport::Transport;
 use super::{Context, Counters, Entered};
 use crate::reached::Limit;
-use crate::runtime::{Cause, CloseReason, Event, Fault};
+use crate::runtime::{self, Cause, CloseReason, Fault};
 
 /// While the server shuts down, a peer that is quiet this long after our FIN
 /// is not waited for any longer.
@@ -88,11 +88,11 @@ impl<T: Transport> Driver<T> {
         let resets = match ending {
             Ending::Ended => {
                 self.close(CloseReason::Ended).await;
-                return self.instance.retire();
+                return self.retire();
             }
             Ending::PeerGone(_) => {
                 self.close(CloseReason::AbortedByPeer).await;
-                return self.instance.retire();
+                return self.retire();
             }
             Ending::GuestAborted => {
                 self.close(CloseReason::AbortedByGuest).await;
@@ -187,10 +187,17 @@ impl<T: Transport> Driver<T> {
         if !reason.allows_farewell() {
             self.phase.write_ended = true;
         }
-        self.set_window();
-        match self.instance.close(reason).await {
+        if self.sleep.is_some() && self.wake(Event::Close).await.is_err() {
+            return;
+        }
+        let window = self.window();
+        let Some(instance) = &mut self.instance else {
+            return;
+        };
+        instance.set_window(window);
+        match instance.close(reason).await {
             Ok(()) if reason.allows_farewell() => {
-                let effects = self.instance.take_effects();
+                let effects = instance.take_effects();
                 let held = self
                     .probation
                     .take()
@@ -203,7 +210,7 @@ impl<T: Transport> Driver<T> {
             }
             Ok(()) => {}
             Err(Fault {
-                event: Event::Close,
+                event: runtime::Event::Close,
                 cause: Cause::Exit(_),
             }) => {}
             Err(fault) => {
@@ -217,9 +224,17 @@ impl<T: Transport> Driver<T> {
         }
     }
 
+    fn retire(self) {
+        if let Some(instance) = self.instance {
+            instance.retire();
+        }
+    }
+
     /// Let go of the instance and whatever else the socket doesn't need.
-    fn part(self) -> Closing<T> {
-        self.instance.retire();
+    fn part(mut self) -> Closing<T> {
+        if let Some(instance) = self.instance.take() {
+            instance.retire();
+        }
         Closing {
             socket: self.socket,
             outbox: self.outbox,

@@ -51,11 +51,13 @@ impl<T: Transport> Driver<T> {
             // A connection that is closing keeps the code it has.
             _ if self.phase.fin_sent => {}
             Policy::Migrate => {
-                if !self.context.orders.may_migrate() {
+                if self.sleep.is_none() && !self.context.orders.may_migrate() {
                     return Ok(false);
                 }
                 self.drain_until = None;
-                self.migrate(&order).await?;
+                if !self.migrate_asleep(&order) {
+                    self.migrate(&order).await?;
+                }
             }
             Policy::NewOnly => {}
             Policy::Drain(time) => {
@@ -99,7 +101,11 @@ impl<T: Transport> Driver<T> {
             None => {
                 let old = Arc::clone(self.hold.generation());
                 let timers = self.timers.clone();
-                match self.instance.save().await {
+                let saved = match &mut self.instance {
+                    Some(instance) => instance.save().await,
+                    None => Ok(None),
+                };
+                match saved {
                     Ok(snapshot) => (old, snapshot, timers, None),
                     Err(fault) => {
                         if order.tally.without_snapshot() {
@@ -173,9 +179,7 @@ impl<T: Transport> Driver<T> {
             .runtime
             .instantiate(&generation.code, Some(self.ends))
             .await?;
-        std::mem::swap(&mut self.instance, &mut successor);
-        self.set_window();
-        std::mem::swap(&mut self.instance, &mut successor);
+        successor.set_window(self.window());
         let origin = Origin::Migrated(Succession {
             snapshot,
             peer_ended,
@@ -193,7 +197,9 @@ impl<T: Transport> Driver<T> {
             }
         }
         self.timers = timers;
-        std::mem::replace(&mut self.instance, successor).retire();
+        if let Some(old) = self.instance.replace(successor) {
+            old.retire();
+        }
         self.hold = Hold::new(Arc::clone(generation));
         Ok(held)
     }

@@ -18,6 +18,7 @@
 //! - [`driver`]: the loop
 //! - [`migrate`]: new code takes the connection over, or gives it back
 //! - [`restart`]: a connection survives its instance
+//! - [`hibernate`]: a quiet connection does without one
 //! - [`ending`]: every way a connection ends
 //! - [`outbox`], [`timers`], [`buffer`]: what a connection has beside a socket
 //! - [`table`]: the open connections, as others see them
@@ -25,6 +26,7 @@
 mod buffer;
 mod driver;
 mod ending;
+mod hibernate;
 mod migrate;
 mod outbox;
 mod restart;
@@ -77,6 +79,12 @@ pub struct Counters {
     pub restarts: AtomicU64,
     /// Connections that the guest, or lack of room, refused.
     pub refused: AtomicU64,
+    /// Connections whose instance sleeps now.
+    pub asleep: AtomicU64,
+    /// Instances saved and dropped because their connection was quiet…
+    pub hibernated: AtomicU64,
+    /// …and made again for its next event.
+    pub woken: AtomicU64,
 }
 
 impl Counters {

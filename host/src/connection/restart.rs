@@ -56,7 +56,10 @@ impl<T: Transport> Driver<T> {
         if recovery.events < self.context.limits.snapshot_every {
             return Ok(());
         }
-        match self.instance.save().await {
+        let Some(instance) = &mut self.instance else {
+            return Ok(());
+        };
+        match instance.save().await {
             Ok(snapshot) => {
                 recovery.snapshot = snapshot;
                 recovery.events = 0;
@@ -105,11 +108,9 @@ impl<T: Transport> Driver<T> {
         let code = &self.hold.generation().code;
         let fresh = context.runtime.instantiate(code, Some(self.ends)).await;
         let fresh = fresh.map_err(Ending::Fault)?;
-        std::mem::replace(&mut self.instance, fresh).retire();
-        self.set_window();
-        let opened = self.instance.open(Origin::Restarted(succession)).await;
-        opened.map_err(Ending::from_open)?;
-        let effects = self.instance.take_effects();
-        self.apply(effects)
+        if let Some(dead) = self.instance.replace(fresh) {
+            dead.retire();
+        }
+        self.open(Origin::Restarted(succession)).await
     }
 }

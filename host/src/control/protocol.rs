@@ -76,6 +76,11 @@ pub struct Connections {
     pub faults: u64,
     /// Instances replaced after a fault (`--on-trap restart`).
     pub restarts: u64,
+    /// Connections whose instance hibernates now (`--hibernate-after`).
+    pub asleep: u64,
+    /// Instances that went to sleep, and that were woken, since the start.
+    pub hibernated: u64,
+    pub woken: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

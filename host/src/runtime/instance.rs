@@ -25,6 +25,7 @@ use crate::reached::Limit;
 pub enum Origin {
     Accepted,
     Migrated(Succession),
+    Woken(Succession),
     Restarted(Succession),
 }
 
@@ -166,6 +167,7 @@ impl Instance {
         let origin = match origin {
             Origin::Accepted => types::Origin::Accepted,
             Origin::Migrated(succession) => types::Origin::Migrated(succession.into()),
+            Origin::Woken(succession) => types::Origin::Woken(succession.into()),
             Origin::Restarted(succession) => types::Origin::Restarted(succession.into()),
         };
         let (opened,): (Result<(), String>,) = self.call(Event::Open, (&origin,)).await?;
