@@ -111,7 +111,14 @@ pub fn machine(checkout: &Path) -> String {
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    let changed = match git(&["status", "--porcelain", "--untracked-files=no", "--", "host", "guest"]) {
+    let changed = match git(&[
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        "host",
+        "guest",
+    ]) {
         Some(changes) if !changes.is_empty() => " with changes",
         _ => "",
     };

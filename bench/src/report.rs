@@ -35,7 +35,11 @@ fn losses(lines: &[Line]) -> String {
     }
     let mut text = String::new();
     for (loss, line) in lost {
-        let _ = writeln!(text, "- {loss:.2} times worse: {}, {}", line.work, line.measured);
+        let _ = writeln!(
+            text,
+            "- {loss:.2} times worse: {}, {}",
+            line.work, line.measured
+        );
     }
     text
 }

@@ -74,7 +74,10 @@ impl Clients {
         let mut running = JoinSet::new();
         let began = Instant::now();
         let until = began + time;
-        let share = self.pace.checked_div(self.active.len() as u32).unwrap_or_default();
+        let share = self
+            .pace
+            .checked_div(self.active.len() as u32)
+            .unwrap_or_default();
         for (number, mut client) in self.active.drain(..).enumerate() {
             let payload = Arc::clone(&self.payload);
             let tally = Arc::clone(&tally);

@@ -61,8 +61,8 @@ pub async fn send(socket: &TcpStream, mut bytes: &[u8]) -> Result<()> {
 pub async fn expect(socket: &TcpStream, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         socket.readable().await?;
-        let received = compare(socket, bytes)?
-            .ok_or("the server has closed a connection before its reply")?;
+        let received =
+            compare(socket, bytes)?.ok_or("the server has closed a connection before its reply")?;
         bytes = bytes.get(received..).unwrap_or_default();
     }
     Ok(())

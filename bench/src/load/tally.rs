@@ -80,7 +80,9 @@ fn class(nanos: u64) -> usize {
 fn upper(class: usize) -> u64 {
     let class = class as u64;
     let (power, within) = (class / PER_POWER, class % PER_POWER);
-    (PER_POWER + within + 1).checked_shl(power as u32).unwrap_or(u64::MAX)
+    (PER_POWER + within + 1)
+        .checked_shl(power as u32)
+        .unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

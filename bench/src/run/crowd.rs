@@ -25,7 +25,7 @@ const MAPPINGS: (u64, u64) = (12, 10_000);
 const LIMIT: &str = "/proc/sys/vm/max_map_count";
 
 pub fn rows() -> Vec<Row> {
-    [10, 100, 1000, 5000, MOST]
+    [10, 100, ACTIVE, 1000, 5000, MOST]
         .into_iter()
         .map(|connections| Row {
             name: format!("crowd-c{connections}"),
@@ -47,10 +47,32 @@ fn measure(plan: &Plan, connections: usize) -> Result<Vec<Line>> {
         ..Load::echo(64, connections)
     };
     let samples = interleaved(plan, &load, &flags(MOST))?;
-    let work = format!("{} open, 64 B echoed on {active} of them", counted(connections));
+    let work = format!(
+        "{} open, 64 B echoed on {active} of them",
+        counted(connections)
+    );
     Ok(vec![
-        line(&work, "CPU per request", Unit::Micros, &samples, cpu_per_request),
-        line(&work, "99% of replies within", Unit::Micros, &samples, |sample| sample.p99),
+        line(
+            &work,
+            "CPU per request",
+            Unit::Micros,
+            &samples,
+            cpu_per_request,
+        ),
+        line(
+            &work,
+            "half of replies within",
+            Unit::Micros,
+            &samples,
+            |sample| sample.p50,
+        ),
+        line(
+            &work,
+            "99% of replies within",
+            Unit::Micros,
+            &samples,
+            |sample| sample.p99,
+        ),
     ])
 }
 

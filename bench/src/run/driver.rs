@@ -142,7 +142,11 @@ impl Clients {
 
     fn answer(&self, time: Duration, server: &Server) -> Result<Value> {
         let failed = |what: &str| -> Error {
-            format!("the load failed: {what}; the server says: {}", server.said()).into()
+            format!(
+                "the load failed: {what}; the server says: {}",
+                server.said()
+            )
+            .into()
         };
         match self.answers.recv_timeout(time + PATIENCE) {
             Ok(line) => serde_json::from_str(&line).map_err(|_| failed(&line)),

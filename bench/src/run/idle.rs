@@ -73,7 +73,10 @@ fn hibernated(plan: &Plan, connections: usize) -> Result<Vec<Line>> {
     let mut held = Vec::new();
     for _ in 0..plan.rounds.min(ROUNDS) {
         let mut flags = crowd::flags(connections);
-        flags.extend(["--hibernate-after".to_owned(), hotsocket::duration::show(QUIET)]);
+        flags.extend([
+            "--hibernate-after".to_owned(),
+            hotsocket::duration::show(QUIET),
+        ]);
         held.push(hold(plan, &counter, connections, &flags, wait_for_sleep)?);
     }
     Ok(lines("idle, hibernated", connections, &[Vec::new(), held]))

@@ -5,10 +5,11 @@
 //! - [`idle`]: memory of silent connections
 //! - [`pause`]: what clients notice of a swap
 //! - [`begin`]: starting and compiling
-//! - [`raw`]: the sandbox without a server
+//! - [`raw`], [`contract`]: the sandbox without a server
 //! - [`driver`]: the process of the clients
 
 mod begin;
+mod contract;
 mod crowd;
 mod driver;
 mod idle;
@@ -27,7 +28,7 @@ use crate::{Result, report};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only rows whose name contains one of these words, as `--list` shows them
+    /// Only rows with this name, or with this in their name; --list shows them
     #[arg(value_name = "ROW")]
     only: Vec<String>,
 
@@ -93,7 +94,10 @@ pub struct Plan {
 impl Plan {
     /// The hotsocket of this checkout.
     pub fn hotsocket(&self) -> Result<&Subject> {
-        let found = self.subjects.iter().find(|subject| subject.binary().is_ok());
+        let found = self
+            .subjects
+            .iter()
+            .find(|subject| subject.binary().is_ok());
         found.ok_or_else(|| "there is no hotsocket to measure".into())
     }
 
@@ -124,7 +128,11 @@ fn rows() -> Vec<Row> {
 fn counted(connections: usize) -> String {
     match connections {
         1 => "1 connection".to_owned(),
-        1000.. => format!("{},{:03} connections", connections / 1000, connections % 1000),
+        1000.. => format!(
+            "{},{:03} connections",
+            connections / 1000,
+            connections % 1000
+        ),
         _ => format!("{connections} connections"),
     }
 }
@@ -132,11 +140,18 @@ fn counted(connections: usize) -> String {
 /// Measure, and print the table.
 pub fn run(args: Args) -> Result<()> {
     let quick = args.quick && args.only.is_empty();
-    let wanted = |row: &Row| {
-        let named = args.only.iter().any(|word| row.name.contains(word.as_str()));
-        (args.only.is_empty() || named) && (row.quick || !quick)
+    let all = rows();
+    // A whole name means that row alone, not those that begin like it.
+    let names: Vec<String> = all.iter().map(|row| row.name.clone()).collect();
+    let named = |row: &Row, word: &String| match names.contains(word) {
+        true => row.name == *word,
+        false => row.name.contains(word.as_str()),
     };
-    let rows: Vec<Row> = rows().into_iter().filter(wanted).collect();
+    let wanted = |row: &Row| match args.only.is_empty() {
+        true => row.quick || !quick,
+        false => args.only.iter().any(|word| named(row, word)),
+    };
+    let rows: Vec<Row> = all.into_iter().filter(wanted).collect();
     if args.list {
         rows.iter().for_each(|row| println!("{}", row.name));
         return Ok(());
@@ -145,7 +160,9 @@ pub fn run(args: Args) -> Result<()> {
         return Err("no row has such a name; --list shows them".into());
     }
     place::raise_open_files();
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()?;
     let plan = Plan {
         subjects: subjects(&args, &checkout)?,
         checkout,
@@ -154,10 +171,22 @@ pub fn run(args: Args) -> Result<()> {
             (None, true) => Place::Anywhere,
             (None, false) => Place::last()?,
         },
-        duration: if args.quick { args.duration.min(Duration::from_secs(1)) } else { args.duration },
-        rounds: if args.quick { args.rounds.min(3) } else { args.rounds },
+        duration: if args.quick {
+            args.duration.min(Duration::from_secs(1))
+        } else {
+            args.duration
+        },
+        rounds: if args.quick {
+            args.rounds.min(3)
+        } else {
+            args.rounds
+        },
     };
-    let names: Vec<String> = plan.subjects.iter().map(|subject| subject.name.clone()).collect();
+    let names: Vec<String> = plan
+        .subjects
+        .iter()
+        .map(|subject| subject.name.clone())
+        .collect();
     let mut lines = Vec::new();
     for row in &rows {
         let measured = (row.measure)(&plan).map_err(|error| format!("{}: {error}", row.name))?;
@@ -187,7 +216,9 @@ pub fn run(args: Args) -> Result<()> {
 fn subjects(args: &Args, checkout: &Path) -> Result<Vec<Subject>> {
     let echo = checkout.join("guest/prebuilt/echo.wasm").canonicalize()?;
     let binary = match &args.hotsocket {
-        Some(path) => path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?,
+        Some(path) => path
+            .canonicalize()
+            .map_err(|error| format!("{}: {error}", path.display()))?,
         None => build(checkout)?,
     };
     let mut subjects = vec![
@@ -210,7 +241,14 @@ fn subjects(args: &Args, checkout: &Path) -> Result<Vec<Subject>> {
 fn build(checkout: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--package", "hotsocket", "--bin", "hotsocket"])
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "hotsocket",
+            "--bin",
+            "hotsocket",
+        ])
         .current_dir(checkout)
         .status()
         .map_err(|error| format!("cannot run cargo: {error}; --hotsocket names a built binary"))?;
@@ -221,6 +259,10 @@ fn build(checkout: &Path) -> Result<PathBuf> {
     let binary = std::env::current_exe()?.with_file_name("hotsocket");
     match binary.is_file() {
         true => Ok(binary),
-        false => Err(format!("{} is not there; --hotsocket names a built binary", binary.display()).into()),
+        false => Err(format!(
+            "{} is not there; --hotsocket names a built binary",
+            binary.display()
+        )
+        .into()),
     }
 }

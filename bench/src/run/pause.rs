@@ -70,10 +70,19 @@ fn measure(plan: &Plan) -> Result<Vec<Line>> {
     };
     let line = |measured, values| Line::alone(work.clone(), measured, Unit::Millis, values);
     Ok(vec![
-        line("99.9% of replies within, quiet", millis(&quiet, |sample| sample.p999)),
-        line("99.9% of replies within, code swapped", millis(&swapped, |sample| sample.p999)),
+        line(
+            "99.9% of replies within, quiet",
+            millis(&quiet, |sample| sample.p999),
+        ),
+        line(
+            "99.9% of replies within, code swapped",
+            millis(&swapped, |sample| sample.p999),
+        ),
         line("longest wait, quiet", millis(&quiet, |sample| sample.max)),
-        line("longest wait, code swapped", millis(&swapped, |sample| sample.max)),
+        line(
+            "longest wait, code swapped",
+            millis(&swapped, |sample| sample.max),
+        ),
         line("`hotsocket swap`, compiling included", took),
     ])
 }

@@ -27,7 +27,13 @@ pub fn rows() -> Vec<Row> {
                 measure: Box::new(move |plan| {
                     let samples = interleaved(plan, &Load::echo(size, connections), &[])?;
                     Ok(vec![
-                        line(&work, "CPU per request", Unit::Micros, &samples, cpu_per_request),
+                        line(
+                            &work,
+                            "CPU per request",
+                            Unit::Micros,
+                            &samples,
+                            cpu_per_request,
+                        ),
                         line(&work, "requests", Unit::PerSecond, &samples, rate),
                     ])
                 }),
@@ -45,7 +51,13 @@ pub fn rows() -> Vec<Row> {
             let work = format!("connect, 32 B, reply, close; {STORM} at once");
             let samples = interleaved(plan, &load, &[])?;
             Ok(vec![
-                line(&work, "CPU per connection", Unit::Micros, &samples, cpu_per_request),
+                line(
+                    &work,
+                    "CPU per connection",
+                    Unit::Micros,
+                    &samples,
+                    cpu_per_request,
+                ),
                 line(&work, "connections", Unit::PerSecond, &samples, rate),
             ])
         }),
@@ -64,7 +76,13 @@ pub fn rows() -> Vec<Row> {
                 let megabytes = |sample: &Sample| sample.bytes / sample.seconds / 1e6;
                 let cpu = |sample: &Sample| sample.cpu * 1e12 / sample.bytes;
                 Ok(vec![
-                    line(&work, "echoed", Unit::MegabytesPerSecond, &samples, megabytes),
+                    line(
+                        &work,
+                        "echoed",
+                        Unit::MegabytesPerSecond,
+                        &samples,
+                        megabytes,
+                    ),
                     line(&work, "CPU per MB", Unit::Micros, &samples, cpu),
                 ])
             }),
