@@ -13,6 +13,7 @@ use super::{Plan, Row, counted};
 use crate::Result;
 use crate::place::raise_open_files;
 use crate::table::{Line, Unit};
+use crate::undo::{self, Undo};
 
 /// The largest number of connections in any row.
 pub const MOST: usize = 15_000;
@@ -84,7 +85,7 @@ pub fn flags(connections: usize) -> Vec<String> {
 
 /// A raised limit of the kernel, put back when dropped.
 pub struct Room {
-    before: Option<String>,
+    _lower: Option<Undo>,
 }
 
 /// Make room for so many connections; `None`, and said, if there isn't any.
@@ -106,24 +107,18 @@ pub fn room(connections: usize) -> Result<Option<Room>> {
     let before = fs::read_to_string(LIMIT)?;
     let wanted = (connections + SPARE) as u64 * MAPPINGS.0 + MAPPINGS.1;
     if before.trim().parse::<u64>().is_ok_and(|now| now >= wanted) {
-        return Ok(Some(Room { before: None }));
+        return Ok(Some(Room { _lower: None }));
     }
     match fs::write(LIMIT, wanted.to_string()) {
         Ok(()) => Ok(Some(Room {
-            before: Some(before),
+            _lower: Some(undo::later(move || {
+                let _ = fs::write(LIMIT, before);
+            })),
         })),
         Err(_) => tell(format!(
             "rows with {connections} connections are left out: a process may have {} memory \
              mappings; raise it with `sysctl -w vm.max_map_count={wanted}`",
             before.trim()
         )),
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let _ = fs::write(LIMIT, before);
-        }
     }
 }

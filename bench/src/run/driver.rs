@@ -1,8 +1,8 @@
 //! The load's process, as the runner sees it: orders go in, results come out.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,11 +10,15 @@ use serde_json::Value;
 use crate::gauge::CpuTime;
 use crate::place::Place;
 use crate::subject::Server;
+use crate::undo::Running;
 use crate::{Error, Result};
 
 /// Beyond the time of the measurement, an answer takes no longer: 15,000
 /// connections have to be made in it.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Lines of the load that wait to be read.
+const LINES: usize = 16;
 
 /// What the clients of one measurement do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,8 +60,8 @@ pub struct Sample {
 
 /// Connected clients, ended when dropped.
 pub struct Clients {
-    child: Child,
     orders: Option<ChildStdin>,
+    _running: Running,
     answers: Receiver<String>,
 }
 
@@ -76,9 +80,9 @@ impl Clients {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = place.spawn(&mut command)?;
-        let (tell, answers) = channel();
-        if let Some(out) = child.stdout.take() {
+        let mut running = Running::start(place, &mut command)?;
+        let (tell, answers) = sync_channel(LINES);
+        if let Some(out) = running.child.stdout.take() {
             let tell = tell.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
@@ -86,7 +90,7 @@ impl Clients {
                 }
             });
         }
-        if let Some(errors) = child.stderr.take() {
+        if let Some(errors) = running.child.stderr.take() {
             std::thread::spawn(move || {
                 for line in BufReader::new(errors).lines().map_while(|line| line.ok()) {
                     let _ = tell.send(line);
@@ -94,8 +98,8 @@ impl Clients {
             });
         }
         let clients = Clients {
-            orders: child.stdin.take(),
-            child,
+            orders: running.child.stdin.take(),
+            _running: running,
             answers,
         };
         clients.answer(Duration::ZERO, server)?;
@@ -152,13 +156,5 @@ impl Clients {
             Ok(line) => serde_json::from_str(&line).map_err(|_| failed(&line)),
             Err(_) => Err(failed("it says nothing")),
         }
-    }
-}
-
-impl Drop for Clients {
-    fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
