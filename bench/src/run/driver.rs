@@ -51,6 +51,8 @@ pub struct Sample {
     pub seconds: f64,
     /// CPU time of the server, in seconds.
     pub cpu: f64,
+    /// The part of it in user mode, from samples.
+    pub user: f64,
     /// Waiting times in microseconds.
     pub p50: f64,
     pub p99: f64,
@@ -124,6 +126,7 @@ impl Clients {
             bytes: number("bytes"),
             seconds: number("seconds"),
             cpu: 0.0,
+            user: 0.0,
             p50: number("p50"),
             p99: number("p99"),
             p999: number("p999"),
@@ -137,7 +140,9 @@ impl Clients {
         self.begin(time)?;
         let mut sample = self.result(time, server)?;
         crate::gauge::wait_for_rest(server.pid())?;
-        sample.cpu = CpuTime::of(server.pid())?.since(&before).as_secs_f64();
+        let after = CpuTime::of(server.pid())?;
+        sample.cpu = after.since(&before).as_secs_f64();
+        sample.user = after.user_since(&before).as_secs_f64();
         match sample.requests > 0.0 {
             true => Ok(sample),
             false => Err("not one request was answered; try a longer --duration".into()),

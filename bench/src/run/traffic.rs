@@ -34,6 +34,13 @@ pub fn rows() -> Vec<Row> {
                             &samples,
                             cpu_per_request,
                         ),
+                        line(
+                            &work,
+                            "of it in user mode, sampled",
+                            Unit::Micros,
+                            &samples,
+                            user_per_request,
+                        ),
                         line(&work, "requests", Unit::PerSecond, &samples, rate),
                     ])
                 }),
@@ -133,6 +140,10 @@ pub fn line(
 /// In microseconds.
 pub fn cpu_per_request(sample: &Sample) -> f64 {
     sample.cpu * 1e6 / sample.requests
+}
+
+fn user_per_request(sample: &Sample) -> f64 {
+    sample.user * 1e6 / sample.requests
 }
 
 fn rate(sample: &Sample) -> f64 {
