@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::driver::Load;
-use super::traffic::{cpu_per_request, interleaved, line};
+use super::traffic::{Measure, cpu_per_request, interleaved, lines};
 use super::{Plan, Row, counted};
 use crate::Result;
 use crate::place::raise_open_files;
@@ -24,6 +24,12 @@ const SPARE: usize = 500;
 /// Mappings that are surely enough for one connection, and for all the rest.
 const MAPPINGS: (u64, u64) = (12, 10_000);
 const LIMIT: &str = "/proc/sys/vm/max_map_count";
+
+const MEASURED: &[Measure] = &[
+    ("CPU per request", Unit::Micros, cpu_per_request),
+    ("half of replies within", Unit::Micros, |sample| sample.p50),
+    ("99% of replies within", Unit::Micros, |sample| sample.p99),
+];
 
 pub fn rows() -> Vec<Row> {
     [10, 100, ACTIVE, 1000, 5000, MOST]
@@ -52,29 +58,7 @@ fn measure(plan: &Plan, connections: usize) -> Result<Vec<Line>> {
         "{} open, 64 B echoed on {active} of them",
         counted(connections)
     );
-    Ok(vec![
-        line(
-            &work,
-            "CPU per request",
-            Unit::Micros,
-            &samples,
-            cpu_per_request,
-        ),
-        line(
-            &work,
-            "half of replies within",
-            Unit::Micros,
-            &samples,
-            |sample| sample.p50,
-        ),
-        line(
-            &work,
-            "99% of replies within",
-            Unit::Micros,
-            &samples,
-            |sample| sample.p99,
-        ),
-    ])
+    Ok(lines(&work, &samples, MEASURED))
 }
 
 /// What hotsocket is told for so many connections.

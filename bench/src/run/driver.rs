@@ -48,6 +48,8 @@ impl Load {
 pub struct Sample {
     pub requests: f64,
     pub bytes: f64,
+    /// The time of the run. On one processor: the CPU time of server and load
+    /// together, which is what it takes when nobody else uses that processor.
     pub seconds: f64,
     /// CPU time of the server, in seconds.
     pub cpu: f64,
@@ -63,7 +65,8 @@ pub struct Sample {
 /// Connected clients, ended when dropped.
 pub struct Clients {
     orders: Option<ChildStdin>,
-    _running: Running,
+    running: Running,
+    place: Place,
     answers: Receiver<String>,
 }
 
@@ -101,7 +104,8 @@ impl Clients {
         }
         let clients = Clients {
             orders: running.child.stdin.take(),
-            _running: running,
+            running,
+            place,
             answers,
         };
         clients.answer(Duration::ZERO, server)?;
@@ -137,12 +141,17 @@ impl Clients {
     /// One whole measurement, with the server's CPU time.
     pub fn measure(&mut self, time: Duration, server: &Server) -> Result<Sample> {
         let before = CpuTime::of(server.pid())?;
+        let before_load = CpuTime::of(self.running.child.id())?;
         self.begin(time)?;
         let mut sample = self.result(time, server)?;
         crate::gauge::wait_for_rest(server.pid())?;
         let after = CpuTime::of(server.pid())?;
+        let load = CpuTime::of(self.running.child.id())?.since(&before_load);
         sample.cpu = after.since(&before).as_secs_f64();
         sample.user = after.user_since(&before).as_secs_f64();
+        if self.place != Place::Anywhere {
+            sample.seconds = sample.cpu + load.as_secs_f64();
+        }
         match sample.requests > 0.0 {
             true => Ok(sample),
             false => Err("not one request was answered; try a longer --duration".into()),
