@@ -7,8 +7,17 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// CPU time of each thread of a process, in nanoseconds.
-pub struct CpuTime(HashMap<String, u64>);
+/// CPU time of each thread of a process, in nanoseconds, and that of all in
+/// user mode.
+pub struct CpuTime {
+    threads: HashMap<String, u64>,
+    user: Duration,
+}
+
+/// What /proc/PID/stat counts in, the same on all machines: 1/100 s.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
+/// Where user time stands there, counted from the end of the name.
+const USER_TIME: usize = 11;
 
 impl CpuTime {
     /// What the threads of this process have used until now, user and system.
@@ -26,17 +35,31 @@ impl CpuTime {
                 .map_err(|_| "the kernel tells no CPU time of threads (schedstat)")?;
             threads.insert(entry.file_name().to_string_lossy().into_owned(), ran);
         }
-        Ok(CpuTime(threads))
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let user = stat
+            .rsplit_once(") ")
+            .and_then(|(_, fields)| fields.split(' ').nth(USER_TIME)?.parse().ok())
+            .ok_or("the kernel tells no CPU time of processes")?;
+        Ok(CpuTime {
+            threads,
+            user: CLOCK_TICK * user,
+        })
     }
 
     /// What has been used since an earlier look.
     pub fn since(&self, before: &CpuTime) -> Duration {
+        let earlier = |thread| before.threads.get(thread).copied().unwrap_or(0);
         let used = self
-            .0
+            .threads
             .iter()
-            .map(|(thread, now)| now.saturating_sub(before.0.get(thread).copied().unwrap_or(0)))
+            .map(|(thread, now)| now.saturating_sub(earlier(thread)))
             .sum();
         Duration::from_nanos(used)
+    }
+
+    /// The part of it in user mode, which the kernel knows by samples only.
+    pub fn user_since(&self, before: &CpuTime) -> Duration {
+        self.user.saturating_sub(before.user)
     }
 }
 

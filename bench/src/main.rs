@@ -11,8 +11,9 @@
 //! - [`native`]: the server to compare with
 //! - [`component`]: components made from others
 //! - [`table`]: ratios and their spread
-//! - [`report`]: `docs/benchmarks.md`
-//! - [`place`]: which processor runs what; the machine's limits
+//! - [`report`]: writes `docs/benchmarks.md`
+//! - [`place`]: which processor runs what; the machine
+//! - [`undo`]: what must not be left behind
 
 #![allow(
     clippy::print_stdout,
@@ -29,6 +30,7 @@ mod report;
 mod run;
 mod subject;
 mod table;
+mod undo;
 
 use std::process::ExitCode;
 

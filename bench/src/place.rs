@@ -13,6 +13,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Result;
+use crate::undo::{self, Undo};
 
 /// Where servers and load run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,10 @@ impl Place {
 }
 
 /// A directory of one's own, removed when dropped.
-pub struct Scratch(PathBuf);
+pub struct Scratch {
+    path: PathBuf,
+    _remove: Undo,
+}
 
 impl Scratch {
     pub fn new() -> Result<Self> {
@@ -68,17 +72,15 @@ impl Scratch {
             .mode(0o700)
             .create(&path)
             .map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-        Ok(Scratch(path))
+        let gone = path.clone();
+        let _remove = undo::later(move || {
+            let _ = fs::remove_dir_all(gone);
+        });
+        Ok(Scratch { path, _remove })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.path.join(name)
     }
 }
 

@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::place::Place;
+use crate::undo::Running;
 
 /// No server takes longer to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -130,10 +131,10 @@ server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 }, () => {
 
 type Lines = Arc<Mutex<VecDeque<String>>>;
 
-/// A running server, killed when dropped.
+/// A running server, ended when dropped.
 pub struct Server {
     name: String,
-    child: Child,
+    running: Running,
     pub address: SocketAddr,
     /// From the call that started it until its line `ready in` was read.
     pub start_time: Duration,
@@ -147,12 +148,11 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let began = Instant::now();
-        let mut child = place
-            .spawn(command)
+        let mut running = Running::start(place, command)
             .map_err(|error| format!("cannot start {name}: {error}"))?;
         let lines = Lines::default();
-        let (tell, ready) = channel();
-        if let Some(errors) = child.stderr.take() {
+        let (tell, ready) = sync_channel(1);
+        if let Some(errors) = running.child.stderr.take() {
             let lines = Arc::clone(&lines);
             std::thread::spawn(move || {
                 let mut address = None;
@@ -161,7 +161,7 @@ impl Server {
                         address = told.trim().parse().ok();
                     }
                     if line.contains("ready in ") {
-                        let _ = tell.send((Instant::now(), address));
+                        let _ = tell.try_send((Instant::now(), address));
                     }
                     let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                     lines.truncate(KEPT - 1);
@@ -171,7 +171,7 @@ impl Server {
         }
         let mut server = Server {
             name: name.to_owned(),
-            child,
+            running,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             start_time: Duration::ZERO,
             lines,
@@ -192,7 +192,7 @@ impl Server {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.running.child.id()
     }
 
     /// Its last lines.
@@ -202,12 +202,5 @@ impl Server {
             true => "nothing".to_owned(),
             false => lines.iter().rev().cloned().collect::<Vec<_>>().join(" / "),
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -6,6 +6,9 @@
 
 use std::fmt::Write as _;
 
+/// In the units of the table, what is less is nothing, and gives no ratio.
+const NOTHING: f64 = 0.01;
+
 /// How a number is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -104,7 +107,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
 fn ratios(base: &[f64], values: &[f64]) -> Vec<f64> {
     base.iter()
         .zip(values)
-        .filter(|(base, _)| **base > 0.0)
+        .filter(|(base, _)| **base > NOTHING)
         .map(|(base, value)| value / base)
         .collect()
 }

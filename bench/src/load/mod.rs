@@ -119,3 +119,100 @@ fn say(value: &serde_json::Value) -> Result<()> {
     writeln!(out, "{value}")?;
     Ok(out.flush()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Clients of a server that does this with each connection; what they find
+    /// in a fifth of a second.
+    fn clients(kind: Kind, serve: fn(TcpStream)) -> Result<Tally> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let args = Args {
+            kind,
+            address: listener.local_addr()?,
+            connections: 3,
+            active: 3,
+            size: 64,
+            pace: Duration::ZERO,
+        };
+        std::thread::spawn(move || {
+            for socket in listener.incoming().map_while(|socket| socket.ok()) {
+                std::thread::spawn(move || serve(socket));
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let mut clients = Clients::ready(&args).await?;
+            clients.run(Duration::from_millis(200)).await
+        })
+    }
+
+    /// Echo; this many bytes are right, and the next is not.
+    fn echo(mut socket: TcpStream, mut right: usize) {
+        let mut buffer = [0; 1024];
+        while let Ok(length @ 1..) = socket.read(&mut buffer) {
+            if right < length {
+                buffer[right] ^= 1;
+            }
+            right = right.saturating_sub(length);
+            if socket.write_all(&buffer[..length]).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn told(kind: Kind, serve: fn(TcpStream)) -> String {
+        let found = clients(kind, serve);
+        found
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn an_echo_is_counted() {
+        for kind in [Kind::Echo, Kind::Storm, Kind::Bulk] {
+            let tally = clients(kind, |socket| echo(socket, usize::MAX)).expect("an echo");
+            assert!(tally.json()["requests"].as_u64() >= Some(3), "{kind:?}");
+            assert!(tally.json()["bytes"].as_u64() >= Some(192), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn one_wrong_bit_is_found() {
+        let wrong = "a reply differs from its request";
+        assert_eq!(told(Kind::Echo, |socket| echo(socket, 10_000)), wrong);
+        assert_eq!(told(Kind::Storm, |socket| echo(socket, 63)), wrong);
+        assert_eq!(told(Kind::Bulk, |socket| echo(socket, 100_000)), wrong);
+    }
+
+    #[test]
+    fn a_missing_reply_is_found() {
+        let missing = "the server has closed a connection before its reply";
+        let close = |mut socket: TcpStream| {
+            let _ = socket.read(&mut [0; 64]);
+        };
+        assert_eq!(told(Kind::Echo, close), missing);
+        assert_eq!(told(Kind::Storm, close), missing);
+    }
+
+    #[test]
+    fn bytes_lost_at_the_end_are_found() {
+        let less = |mut socket: TcpStream| {
+            let mut buffer = [0; 1024];
+            let mut left = 100_000;
+            while let Ok(length @ 1..) = socket.read(&mut buffer) {
+                let now = length.min(left);
+                left -= now;
+                socket.write_all(&buffer[..now]).expect("a reader");
+            }
+        };
+        assert!(told(Kind::Bulk, less).ends_with("bytes were sent and 100000 came back"));
+    }
+}

@@ -8,11 +8,12 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::driver::Load;
-use super::traffic::{cpu_per_request, interleaved, line};
+use super::traffic::{Measure, cpu_per_request, interleaved, lines};
 use super::{Plan, Row, counted};
 use crate::Result;
 use crate::place::raise_open_files;
 use crate::table::{Line, Unit};
+use crate::undo::{self, Undo};
 
 /// The largest number of connections in any row.
 pub const MOST: usize = 15_000;
@@ -24,8 +25,14 @@ const SPARE: usize = 500;
 const MAPPINGS: (u64, u64) = (12, 10_000);
 const LIMIT: &str = "/proc/sys/vm/max_map_count";
 
+const MEASURED: &[Measure] = &[
+    ("CPU per request", Unit::Micros, cpu_per_request),
+    ("half of replies within", Unit::Micros, |sample| sample.p50),
+    ("99% of replies within", Unit::Micros, |sample| sample.p99),
+];
+
 pub fn rows() -> Vec<Row> {
-    [10, 100, 1000, 5000, MOST]
+    [10, 100, ACTIVE, 1000, 5000, MOST]
         .into_iter()
         .map(|connections| Row {
             name: format!("crowd-c{connections}"),
@@ -51,22 +58,7 @@ fn measure(plan: &Plan, connections: usize) -> Result<Vec<Line>> {
         "{} open, 64 B echoed on {active} of them",
         counted(connections)
     );
-    Ok(vec![
-        line(
-            &work,
-            "CPU per request",
-            Unit::Micros,
-            &samples,
-            cpu_per_request,
-        ),
-        line(
-            &work,
-            "99% of replies within",
-            Unit::Micros,
-            &samples,
-            |sample| sample.p99,
-        ),
-    ])
+    Ok(lines(&work, &samples, MEASURED))
 }
 
 /// What hotsocket is told for so many connections.
@@ -77,7 +69,7 @@ pub fn flags(connections: usize) -> Vec<String> {
 
 /// A raised limit of the kernel, put back when dropped.
 pub struct Room {
-    before: Option<String>,
+    _lower: Option<Undo>,
 }
 
 /// Make room for so many connections; `None`, and said, if there isn't any.
@@ -99,24 +91,18 @@ pub fn room(connections: usize) -> Result<Option<Room>> {
     let before = fs::read_to_string(LIMIT)?;
     let wanted = (connections + SPARE) as u64 * MAPPINGS.0 + MAPPINGS.1;
     if before.trim().parse::<u64>().is_ok_and(|now| now >= wanted) {
-        return Ok(Some(Room { before: None }));
+        return Ok(Some(Room { _lower: None }));
     }
     match fs::write(LIMIT, wanted.to_string()) {
         Ok(()) => Ok(Some(Room {
-            before: Some(before),
+            _lower: Some(undo::later(move || {
+                let _ = fs::write(LIMIT, before);
+            })),
         })),
         Err(_) => tell(format!(
             "rows with {connections} connections are left out: a process may have {} memory \
              mappings; raise it with `sysctl -w vm.max_map_count={wanted}`",
             before.trim()
         )),
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let _ = fs::write(LIMIT, before);
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! The load's process, as the runner sees it: orders go in, results come out.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,11 +10,15 @@ use serde_json::Value;
 use crate::gauge::CpuTime;
 use crate::place::Place;
 use crate::subject::Server;
+use crate::undo::Running;
 use crate::{Error, Result};
 
 /// Beyond the time of the measurement, an answer takes no longer: 15,000
 /// connections have to be made in it.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Lines of the load that wait to be read.
+const LINES: usize = 16;
 
 /// What the clients of one measurement do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,9 +48,13 @@ impl Load {
 pub struct Sample {
     pub requests: f64,
     pub bytes: f64,
+    /// The time of the run. On one processor: the CPU time of server and load
+    /// together, which is what it takes when nobody else uses that processor.
     pub seconds: f64,
     /// CPU time of the server, in seconds.
     pub cpu: f64,
+    /// The part of it in user mode, from samples.
+    pub user: f64,
     /// Waiting times in microseconds.
     pub p50: f64,
     pub p99: f64,
@@ -56,8 +64,9 @@ pub struct Sample {
 
 /// Connected clients, ended when dropped.
 pub struct Clients {
-    child: Child,
     orders: Option<ChildStdin>,
+    running: Running,
+    place: Place,
     answers: Receiver<String>,
 }
 
@@ -76,9 +85,9 @@ impl Clients {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = place.spawn(&mut command)?;
-        let (tell, answers) = channel();
-        if let Some(out) = child.stdout.take() {
+        let mut running = Running::start(place, &mut command)?;
+        let (tell, answers) = sync_channel(LINES);
+        if let Some(out) = running.child.stdout.take() {
             let tell = tell.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
@@ -86,7 +95,7 @@ impl Clients {
                 }
             });
         }
-        if let Some(errors) = child.stderr.take() {
+        if let Some(errors) = running.child.stderr.take() {
             std::thread::spawn(move || {
                 for line in BufReader::new(errors).lines().map_while(|line| line.ok()) {
                     let _ = tell.send(line);
@@ -94,8 +103,9 @@ impl Clients {
             });
         }
         let clients = Clients {
-            orders: child.stdin.take(),
-            child,
+            orders: running.child.stdin.take(),
+            running,
+            place,
             answers,
         };
         clients.answer(Duration::ZERO, server)?;
@@ -120,6 +130,7 @@ impl Clients {
             bytes: number("bytes"),
             seconds: number("seconds"),
             cpu: 0.0,
+            user: 0.0,
             p50: number("p50"),
             p99: number("p99"),
             p999: number("p999"),
@@ -130,10 +141,17 @@ impl Clients {
     /// One whole measurement, with the server's CPU time.
     pub fn measure(&mut self, time: Duration, server: &Server) -> Result<Sample> {
         let before = CpuTime::of(server.pid())?;
+        let before_load = CpuTime::of(self.running.child.id())?;
         self.begin(time)?;
         let mut sample = self.result(time, server)?;
         crate::gauge::wait_for_rest(server.pid())?;
-        sample.cpu = CpuTime::of(server.pid())?.since(&before).as_secs_f64();
+        let after = CpuTime::of(server.pid())?;
+        let load = CpuTime::of(self.running.child.id())?.since(&before_load);
+        sample.cpu = after.since(&before).as_secs_f64();
+        sample.user = after.user_since(&before).as_secs_f64();
+        if self.place != Place::Anywhere {
+            sample.seconds = sample.cpu + load.as_secs_f64();
+        }
         match sample.requests > 0.0 {
             true => Ok(sample),
             false => Err("not one request was answered; try a longer --duration".into()),
@@ -152,13 +170,5 @@ impl Clients {
             Ok(line) => serde_json::from_str(&line).map_err(|_| failed(&line)),
             Err(_) => Err(failed("it says nothing")),
         }
-    }
-}
-
-impl Drop for Clients {
-    fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -5,29 +5,31 @@
 //! - [`idle`]: memory of silent connections
 //! - [`pause`]: what clients notice of a swap
 //! - [`begin`]: starting and compiling
-//! - [`raw`]: the sandbox without a server
+//! - [`raw`], [`contract`]: the sandbox without a server
+//! - [`prepare`]: which servers, and that they are built
 //! - [`driver`]: the process of the clients
 
 mod begin;
+mod contract;
 mod crowd;
 mod driver;
 mod idle;
 mod pause;
+mod prepare;
 mod raw;
 mod traffic;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use crate::place::{self, Place};
 use crate::subject::Subject;
 use crate::table::{self, Line};
-use crate::{Result, report};
+use crate::{Result, report, undo};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only rows whose name contains one of these words, as `--list` shows them
+    /// Only rows with this name, or with this in their name; --list shows them
     #[arg(value_name = "ROW")]
     only: Vec<String>,
 
@@ -106,12 +108,14 @@ impl Plan {
     }
 }
 
+type Measure = Box<dyn Fn(&Plan) -> Result<Vec<Line>>>;
+
 /// A row, or some that are measured together.
 struct Row {
     name: String,
     /// Whether `--quick` has it.
     quick: bool,
-    measure: Box<dyn Fn(&Plan) -> Result<Vec<Line>>>,
+    measure: Measure,
 }
 
 fn rows() -> Vec<Row> {
@@ -139,14 +143,18 @@ fn counted(connections: usize) -> String {
 /// Measure, and print the table.
 pub fn run(args: Args) -> Result<()> {
     let quick = args.quick && args.only.is_empty();
-    let wanted = |row: &Row| {
-        let named = args
-            .only
-            .iter()
-            .any(|word| row.name.contains(word.as_str()));
-        (args.only.is_empty() || named) && (row.quick || !quick)
+    let all = rows();
+    // A whole name means that row alone, not those that begin like it.
+    let names: Vec<String> = all.iter().map(|row| row.name.clone()).collect();
+    let named = |row: &Row, word: &String| match names.contains(word) {
+        true => row.name == *word,
+        false => row.name.contains(word.as_str()),
     };
-    let rows: Vec<Row> = rows().into_iter().filter(wanted).collect();
+    let wanted = |row: &Row| match args.only.is_empty() {
+        true => row.quick || !quick,
+        false => args.only.iter().any(|word| named(row, word)),
+    };
+    let rows: Vec<Row> = all.into_iter().filter(wanted).collect();
     if args.list {
         rows.iter().for_each(|row| println!("{}", row.name));
         return Ok(());
@@ -155,11 +163,12 @@ pub fn run(args: Args) -> Result<()> {
         return Err("no row has such a name; --list shows them".into());
     }
     place::raise_open_files();
+    undo::at_signals()?;
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
         .canonicalize()?;
     let plan = Plan {
-        subjects: subjects(&args, &checkout)?,
+        subjects: prepare::subjects(&args, &checkout)?,
         checkout,
         place: match (args.core, args.both_cores) {
             (Some(core), _) => Place::Core(core),
@@ -206,58 +215,4 @@ pub fn run(args: Args) -> Result<()> {
         report::save(&plan.checkout, &sitting, &table, &lines)?;
     }
     Ok(())
-}
-
-fn subjects(args: &Args, checkout: &Path) -> Result<Vec<Subject>> {
-    let echo = checkout.join("guest/prebuilt/echo.wasm").canonicalize()?;
-    let binary = match &args.hotsocket {
-        Some(path) => path
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", path.display()))?,
-        None => build(checkout)?,
-    };
-    let mut subjects = vec![
-        Subject::native(),
-        Subject::hotsocket("hotsocket", binary, echo.clone()),
-    ];
-    for (name, path) in &args.also {
-        subjects.push(Subject::hotsocket(name, path.canonicalize()?, echo.clone()));
-    }
-    if args.peers {
-        match Subject::node() {
-            Some(node) => subjects.push(node),
-            None => eprintln!("Node is not installed: left out"),
-        }
-    }
-    Ok(subjects)
-}
-
-/// The release binary of this checkout.
-fn build(checkout: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "hotsocket",
-            "--bin",
-            "hotsocket",
-        ])
-        .current_dir(checkout)
-        .status()
-        .map_err(|error| format!("cannot run cargo: {error}; --hotsocket names a built binary"))?;
-    if !built.success() {
-        return Err("hotsocket cannot be built; --hotsocket names a built binary".into());
-    }
-    // This program lies beside it, wherever the target directory is.
-    let binary = std::env::current_exe()?.with_file_name("hotsocket");
-    match binary.is_file() {
-        true => Ok(binary),
-        false => Err(format!(
-            "{} is not there; --hotsocket names a built binary",
-            binary.display()
-        )
-        .into()),
-    }
 }

@@ -16,79 +16,67 @@ const WARM_UP: Duration = Duration::from_millis(300);
 /// Connections made at the same time in a storm.
 const STORM: usize = 64;
 
+/// What is told of samples: its name, its unit, and how it is found.
+pub type Measure = (&'static str, Unit, fn(&Sample) -> f64);
+
+const ECHO: &[Measure] = &[
+    ("CPU per request", Unit::Micros, cpu_per_request),
+    ("of it in user mode, sampled", Unit::Micros, |sample| {
+        sample.user * 1e6 / sample.requests
+    }),
+    ("requests", Unit::PerSecond, rate),
+];
+const CONNECTED: &[Measure] = &[
+    ("CPU per connection", Unit::Micros, cpu_per_request),
+    ("connections", Unit::PerSecond, rate),
+];
+const ECHOED: &[Measure] = &[
+    ("echoed", Unit::MegabytesPerSecond, |sample| {
+        sample.bytes / sample.seconds / 1e6
+    }),
+    ("CPU per MB", Unit::Micros, |sample| {
+        sample.cpu * 1e12 / sample.bytes
+    }),
+];
+
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (size, name, many) in [(64, "64 B", 64), (4096, "4 KiB", 64), (65536, "64 KiB", 16)] {
         for connections in [1, many, 1000] {
-            let work = format!("echo {name}, {}", counted(connections));
-            rows.push(Row {
-                name: format!("echo-{}-c{connections}", name.replace(' ', "")),
-                quick: connections == many,
-                measure: Box::new(move |plan| {
-                    let samples = interleaved(plan, &Load::echo(size, connections), &[])?;
-                    Ok(vec![
-                        line(
-                            &work,
-                            "CPU per request",
-                            Unit::Micros,
-                            &samples,
-                            cpu_per_request,
-                        ),
-                        line(&work, "requests", Unit::PerSecond, &samples, rate),
-                    ])
-                }),
-            });
+            rows.push(row(
+                format!("echo-{}-c{connections}", name.replace(' ', "")),
+                connections == many,
+                Load::echo(size, connections),
+                format!("echo {name}, {}", counted(connections)),
+                ECHO,
+            ));
         }
     }
-    rows.push(Row {
-        name: "storm".to_owned(),
-        quick: true,
-        measure: Box::new(|plan| {
-            let load = Load {
-                kind: "storm",
-                ..Load::echo(32, STORM)
-            };
-            let work = format!("connect, 32 B, reply, close; {STORM} at once");
-            let samples = interleaved(plan, &load, &[])?;
-            Ok(vec![
-                line(
-                    &work,
-                    "CPU per connection",
-                    Unit::Micros,
-                    &samples,
-                    cpu_per_request,
-                ),
-                line(&work, "connections", Unit::PerSecond, &samples, rate),
-            ])
-        }),
-    });
+    let storm = Load {
+        kind: "storm",
+        ..Load::echo(32, STORM)
+    };
+    let work = format!("connect, 32 B, reply, close; {STORM} at once");
+    rows.push(row("storm".to_owned(), true, storm, work, CONNECTED));
     for connections in [1, 4] {
-        rows.push(Row {
-            name: format!("bulk-c{connections}"),
-            quick: connections == 1,
-            measure: Box::new(move |plan| {
-                let load = Load {
-                    kind: "bulk",
-                    ..Load::echo(65536, connections)
-                };
-                let work = format!("bulk, both ways at once, {}", counted(connections));
-                let samples = interleaved(plan, &load, &[])?;
-                let megabytes = |sample: &Sample| sample.bytes / sample.seconds / 1e6;
-                let cpu = |sample: &Sample| sample.cpu * 1e12 / sample.bytes;
-                Ok(vec![
-                    line(
-                        &work,
-                        "echoed",
-                        Unit::MegabytesPerSecond,
-                        &samples,
-                        megabytes,
-                    ),
-                    line(&work, "CPU per MB", Unit::Micros, &samples, cpu),
-                ])
-            }),
-        });
+        let bulk = Load {
+            kind: "bulk",
+            ..Load::echo(65536, connections)
+        };
+        let name = format!("bulk-c{connections}");
+        let work = format!("bulk, both ways at once, {}", counted(connections));
+        rows.push(row(name, connections == 1, bulk, work, ECHOED));
     }
     rows
+}
+
+fn row(name: String, quick: bool, load: Load, work: String, measures: &'static [Measure]) -> Row {
+    let measure = move |plan: &Plan| Ok(lines(&work, &interleaved(plan, &load, &[])?, measures));
+    Row {
+        name,
+        quick,
+        measure: Box::new(measure),
+    }
 }
 
 /// A sample of each subject in each round.
@@ -112,22 +100,20 @@ fn once(plan: &Plan, subject: &Subject, load: &Load, flags: &[String]) -> Result
     measured().map_err(|error| format!("{}: {error}", subject.name).into())
 }
 
-pub fn line(
-    work: &str,
-    measured: &'static str,
-    unit: Unit,
-    samples: &[Vec<Sample>],
-    value: impl Fn(&Sample) -> f64,
-) -> Line {
-    Line {
-        work: work.to_owned(),
-        measured,
-        unit,
-        values: samples
-            .iter()
-            .map(|samples| samples.iter().map(&value).collect())
-            .collect(),
-    }
+/// One line for each of these.
+pub fn lines(work: &str, samples: &[Vec<Sample>], measures: &[Measure]) -> Vec<Line> {
+    measures
+        .iter()
+        .map(|(measured, unit, value)| Line {
+            work: work.to_owned(),
+            measured,
+            unit: *unit,
+            values: samples
+                .iter()
+                .map(|samples| samples.iter().map(value).collect())
+                .collect(),
+        })
+        .collect()
 }
 
 /// In microseconds.
