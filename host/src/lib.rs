@@ -13,6 +13,7 @@
 //! - [`control`]: the socket that the other commands talk to
 //! - [`cli`]: the command line
 //! - [`build`]: guests from source
+//! - [`conversation`]: `hotsocket test`
 //! - [`limits`]: every limit and its default
 //! - [`reached`]: which of them were reached
 //! - [`output`], [`log`]: what is printed
@@ -21,6 +22,7 @@ pub mod build;
 pub mod cli;
 pub mod connection;
 pub mod control;
+pub mod conversation;
 mod descriptors;
 pub mod duration;
 pub mod limits;

@@ -7,6 +7,7 @@ mod inspect;
 pub mod serve;
 mod status;
 mod swap;
+mod test;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ enum Command {
     History(history::Args),
     Inspect(inspect::Args),
     Build(build::Args),
+    Test(test::Args),
 }
 
 /// Run the command that the process was started with. Wrong usage exits with
@@ -64,6 +66,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Status(args)) => done_in(args.server.json, status::run(&args)),
         Some(Command::Inspect(args)) => done(inspect::run(&args)),
         Some(Command::Build(args)) => done(build::run(&args)),
+        Some(Command::Test(args)) => test::run(args),
     }
 }
 

@@ -245,7 +245,7 @@ fn control(text: &str) -> Result<Control, String> {
     })
 }
 
-fn code_cache(text: &str) -> Result<CachePlace, String> {
+pub(super) fn code_cache(text: &str) -> Result<CachePlace, String> {
     Ok(match text {
         "none" => CachePlace::None,
         path => CachePlace::At(PathBuf::from(path)),
