@@ -258,8 +258,7 @@ impl<'a> Play<'a> {
 
     /// Instances that died, and migrations that came to nothing.
     fn faults(&self) -> usize {
-        let died = Counters::read(&self.context.counters.faults)
-            + Counters::read(&self.context.counters.restarts);
+        let died = Counters::read(&self.context.counters.faults);
         let stayed = self.tallies.iter().map(|tally| tally.count().failed);
         usize::try_from(died).unwrap_or(usize::MAX) + stayed.sum::<usize>()
     }

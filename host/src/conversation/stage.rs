@@ -126,14 +126,7 @@ fn component(path: &Path) -> Result<Vec<u8>, StageError> {
     if path.is_file() && path.extension().is_none_or(|extension| extension == "wasm") {
         return read(path);
     }
-    let output = std::env::temp_dir().join(format!("hotsocket-test-{}.wasm", std::process::id()));
-    build::build(&build::Request {
-        source: path.to_owned(),
-        output: Some(output.clone()),
-    })?;
-    let component = read(&output);
-    let _ = std::fs::remove_file(&output);
-    component
+    Ok(build::component(path)?)
 }
 
 /// What guests print, and the host's log.
