@@ -22,6 +22,7 @@ mod clients;
 mod closing;
 mod compat;
 mod control;
+mod conversation;
 mod examples;
 mod faults;
 mod files;

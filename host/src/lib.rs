@@ -13,6 +13,8 @@
 //! - [`control`]: the socket that the other commands talk to
 //! - [`cli`]: the command line
 //! - [`build`]: guests from source
+//! - [`new`], [`dev`], [`conversation`]: for authors of guests: `hotsocket new`,
+//!   `dev` and `test`
 //! - [`limits`]: every limit and its default
 //! - [`reached`]: which of them were reached
 //! - [`output`], [`log`]: what is printed
@@ -21,11 +23,14 @@ pub mod build;
 pub mod cli;
 pub mod connection;
 pub mod control;
+pub mod conversation;
 mod descriptors;
+pub mod dev;
 pub mod duration;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod new;
 mod os_error;
 pub mod output;
 pub mod reached;

@@ -11,17 +11,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::connection::{Context, Counters, Table, Transport};
+use crate::connection::{Context, Table, Transport};
 use crate::control::place::{self, PlaceError};
 use crate::control::protocol::{Connections, GenerationStatus, Status};
 use crate::control::server::{ControlSocket, Subject};
 use crate::limits::Limits;
 use crate::listener::{self, BindError, SocketOptions};
 use crate::output::Output;
-use crate::reached::Complaint;
 use crate::registry::{self, Generation, Registry, Rules, Source};
 use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime};
 
@@ -127,7 +126,23 @@ impl Server {
         began: Instant,
         wrap: impl Fn(TcpStream) -> T + Clone + Send + 'static,
     ) -> Result<Self, StartError> {
-        let (bytes, source) = read_guest(options.guest.as_deref())?;
+        let guest = read_guest(options.guest.as_deref())?;
+        Self::start_on(guest, options, output, began, wrap).await
+    }
+
+    /// The same with a guest that has been read already; that of the options
+    /// is only watched.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_on<T: Transport>(
+        (bytes, source): (Vec<u8>, Source),
+        options: Options,
+        output: Arc<Output>,
+        began: Instant,
+        wrap: impl Fn(TcpStream) -> T + Clone + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let is_built_in = matches!(source, Source::BuiltIn(_));
         let sockets = options
             .listen
             .iter()
@@ -177,17 +192,8 @@ impl Server {
             source,
             options.rules,
         ));
-        let places = Arc::new(Semaphore::new(limits.max_connections));
-        let context = Arc::new(Context {
-            runtime,
-            orders: Arc::clone(registry.orders()),
-            table,
-            limits,
-            counters: Counters::default(),
-            places,
-            no_room: Complaint::default(),
-            crowded: Complaint::default(),
-        });
+        let orders = Arc::clone(registry.orders());
+        let context = Arc::new(Context::new(runtime, orders, table, limits));
         let mut server = Server {
             context,
             registry,
@@ -200,7 +206,6 @@ impl Server {
         server
             .attendants
             .push(tokio::spawn(async move { guarded.guard().await }));
-        let is_built_in = options.guest.is_none();
         let watched = options.guest.filter(|_| options.watch);
         if let Some(path) = &watched {
             let watching = registry::watch(Arc::clone(&server.registry), path.clone(), hash);

@@ -19,6 +19,7 @@ mod toolchain;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use error::Error;
 pub use section::{Section, read as section};
@@ -26,6 +27,9 @@ pub use sources::of_file as sources_of_file;
 
 /// The interface that makes a component a guest.
 const HANDLER: &str = "hotsocket:socket/handler@0.1.0";
+
+/// The SDK for Rust with the contract and a lock file: path and content.
+pub(crate) const RUST_SDK: &[(&str, &str)] = embedded::FILES;
 
 /// What to build, and where to.
 #[derive(Clone, Debug)]
@@ -91,6 +95,22 @@ pub fn build(request: &Request) -> Result<Built, Error> {
         section: compiled.section,
         toolchain: compiled.toolchain,
     })
+}
+
+/// Build a guest for whoever wants its bytes and no file.
+pub fn component(source: &Path) -> Result<Vec<u8>, Error> {
+    static BUILDS: AtomicUsize = AtomicUsize::new(0);
+    let number = BUILDS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("hotsocket-{}-{number}.wasm", std::process::id());
+    let output = std::env::temp_dir().join(name);
+    build(&Request {
+        source: source.to_owned(),
+        output: Some(output.clone()),
+    })?;
+    let component = fs::read(&output).map_err(|error| Error::read(&output, error));
+    // Nobody looks for it.
+    let _ = fs::remove_file(&output);
+    component
 }
 
 /// Write so that whoever watches the file sees the old content or the new one,

@@ -2,11 +2,14 @@
 //! file of its own and returns what to print or what went wrong.
 
 mod build;
+mod dev;
 mod history;
 mod inspect;
+mod new;
 pub mod serve;
 mod status;
 mod swap;
+mod test;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -38,7 +41,9 @@ Examples:
   hotsocket                              serve the built-in guest on 127.0.0.1:3000
   hotsocket --listen 0.0.0.0:4000 e.wasm serve e.wasm; overwrite the file to swap
   hotsocket swap new.wasm                swap in a running server
-  hotsocket rollback                     go back to the generation before";
+  hotsocket rollback                     go back to the generation before
+  hotsocket new chat; cd chat; hotsocket dev
+                                         begin a guest; what is saved is served";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -49,6 +54,9 @@ enum Command {
     History(history::Args),
     Inspect(inspect::Args),
     Build(build::Args),
+    Test(test::Args),
+    New(new::Args),
+    Dev(Box<dev::Args>),
 }
 
 /// Run the command that the process was started with. Wrong usage exits with
@@ -64,6 +72,9 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Status(args)) => done_in(args.server.json, status::run(&args)),
         Some(Command::Inspect(args)) => done(inspect::run(&args)),
         Some(Command::Build(args)) => done(build::run(&args)),
+        Some(Command::Test(args)) => test::run(args),
+        Some(Command::New(args)) => new::run(&args),
+        Some(Command::Dev(args)) => dev::run(*args, began),
     }
 }
 

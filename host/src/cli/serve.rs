@@ -29,13 +29,20 @@ pub struct Args {
     /// The guest: a component (.wasm) [default: the built-in hello]
     guest: Option<PathBuf>,
 
-    /// An address to listen on; may be given several times. Port 0 takes a free one
-    #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address)]
-    listen: Vec<SocketAddr>,
+    #[command(flatten)]
+    flags: Flags,
 
     /// Don't swap when the guest's file changes
     #[arg(long)]
     no_watch: bool,
+}
+
+/// What can be said to a server, whatever it serves.
+#[derive(Debug, clap::Args)]
+pub(super) struct Flags {
+    /// An address to listen on; may be given several times. Port 0 takes a free one
+    #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address)]
+    listen: Vec<SocketAddr>,
 
     /// Where the control socket is made [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = control)]
@@ -249,7 +256,7 @@ fn control(text: &str) -> Result<Control, String> {
     })
 }
 
-fn code_cache(text: &str) -> Result<CachePlace, String> {
+pub(super) fn code_cache(text: &str) -> Result<CachePlace, String> {
     Ok(match text {
         "none" => CachePlace::None,
         path => CachePlace::At(PathBuf::from(path)),
@@ -274,7 +281,8 @@ fn variable(text: &str) -> Result<(String, String), String> {
     Ok((text.to_owned(), value))
 }
 
-impl Args {
+impl Flags {
+    /// The guest is still to be named.
     fn options(self) -> (Options, Format, LevelFilter) {
         let limits = Limits {
             max_memory: self.max_memory,
@@ -303,7 +311,7 @@ impl Args {
             max_restarts: self.max_restarts,
         };
         let options = Options {
-            guest: self.guest,
+            guest: None,
             listen: self.listen,
             sockets: SocketOptions {
                 keepalive: self.keepalive,
@@ -316,7 +324,7 @@ impl Args {
                 env: self.env,
                 net: self.allow_net,
             },
-            watch: !self.no_watch,
+            watch: false,
             control: self.control.unwrap_or(Control::Default),
             rules: Rules {
                 policy: self.on_swap,
@@ -331,11 +339,29 @@ impl Args {
 }
 
 pub fn run(args: Args, began: Instant) -> ExitCode {
+    in_runtime(args.flags, async |mut options, output, mut signals| {
+        options.guest = args.guest;
+        options.watch = !args.no_watch;
+        match Server::start(options, output, began).await {
+            Ok(server) => {
+                signals.any().await;
+                stop(server, &mut signals).await
+            }
+            Err(error) => failed(error),
+        }
+    })
+}
+
+/// Do the work of a process that serves, with the log and the threads for it.
+pub(super) fn in_runtime(
+    flags: Flags,
+    work: impl AsyncFnOnce(Options, Arc<Output>, Signals) -> ExitCode,
+) -> ExitCode {
     let output = match Output::start() {
         Ok(output) => output,
         Err(error) => return failed(format!("cannot start a thread: {error}")),
     };
-    let (mut options, format, level) = args.options();
+    let (mut options, format, level) = flags.options();
     log::start(&output, format, level);
     descriptors::raise(&mut options.limits.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -343,7 +369,13 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
         .build();
     let code = match runtime {
         Ok(runtime) => {
-            let code = runtime.block_on(serve(options, Arc::clone(&output), began));
+            let code = runtime.block_on(async {
+                // Before the server says it is ready, so that no signal is missed.
+                match Signals::catch() {
+                    Ok(signals) => work(options, Arc::clone(&output), signals).await,
+                    Err(error) => failed(format!("cannot catch signals: {error}")),
+                }
+            });
             // Whatever still runs has had its time.
             runtime.shutdown_background();
             code
@@ -354,39 +386,40 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
     code
 }
 
-async fn serve(options: Options, output: Arc<Output>, began: Instant) -> ExitCode {
-    // Before the server says it is ready, so that no signal is missed.
-    let (mut interrupt, mut terminate) = match (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) {
-        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-        (Err(error), _) | (_, Err(error)) => {
-            return failed(format!("cannot catch signals: {error}"));
-        }
-    };
-    let server = match Server::start(options, Arc::clone(&output), began).await {
-        Ok(server) => server,
-        Err(error) => return failed(error),
-    };
-    either(&mut interrupt, &mut terminate).await;
+/// Shut the server down, or stop at once at one more signal.
+pub(super) async fn stop(server: Server, signals: &mut Signals) -> ExitCode {
     let open = server.connections();
     if open > 0 {
         tracing::info!("stopping: connections being closed: {open}; Ctrl-C again stops at once");
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,
-        code = either(&mut interrupt, &mut terminate) => {
+        code = signals.any() => {
             tracing::warn!("stopped at once");
             code
         }
     }
 }
 
-/// Wait for a signal; the exit code that a shell expects after it.
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> ExitCode {
-    tokio::select! {
-        _ = interrupt.recv() => ExitCode::from(130),
-        _ = terminate.recv() => ExitCode::from(143),
+/// The signals that end a server.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Wait for one; the exit code that a shell expects after it.
+    pub(super) async fn any(&mut self) -> ExitCode {
+        tokio::select! {
+            _ = self.interrupt.recv() => ExitCode::from(130),
+            _ = self.terminate.recv() => ExitCode::from(143),
+        }
     }
 }

@@ -63,6 +63,28 @@ pub struct Context {
     pub crowded: Complaint,
 }
 
+impl Context {
+    /// For as many connections as the limits say, on the generations of a
+    /// registry's board.
+    pub fn new(
+        runtime: Arc<Runtime>,
+        orders: Arc<Orders>,
+        table: Arc<Table>,
+        limits: Arc<Limits>,
+    ) -> Self {
+        Context {
+            runtime,
+            orders,
+            table,
+            places: Arc::new(Semaphore::new(limits.max_connections)),
+            limits,
+            counters: Counters::default(),
+            no_room: Complaint::default(),
+            crowded: Complaint::default(),
+        }
+    }
+}
+
 /// A connection's right to be.
 pub struct Place {
     pub _among_all: OwnedSemaphorePermit,

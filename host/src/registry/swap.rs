@@ -84,11 +84,45 @@ impl Registry {
         let compiling = Instant::now();
         let code = self.compile(bytes, &source).await?;
         step.compiling = compiling.elapsed();
+        self.activate(step, code, source, policy).await
+    }
+
+    /// The same with code that has been compiled and tried already. It may be
+    /// the code that is active: its connections migrate all the same.
+    ///
+    /// # Errors
+    /// When the swap was undone and there was nothing to go back to.
+    pub async fn swap_to(
+        &self,
+        code: Arc<Code>,
+        source: Source,
+        policy: Option<Policy>,
+    ) -> Result<Report, SwapError> {
+        let begun = Instant::now();
+        let _turn = self.turn.lock().await;
+        let policy = policy.unwrap_or(self.rules.policy);
+        let step = Step {
+            outcome: Outcome::Swapped,
+            previous: self.orders.active(),
+            begun,
+            compiling: Duration::ZERO,
+        };
+        self.activate(step, code, source, policy).await
+    }
+
+    /// Publish a new generation of this code, and see it through.
+    async fn activate(
+        &self,
+        mut step: Step,
+        code: Arc<Code>,
+        source: Source,
+        policy: Policy,
+    ) -> Result<Report, SwapError> {
         step.outcome = Outcome::Swapped;
         let generation = self.shelf.lock().adopt(code, source, self.rules.keep);
         let order = self.order(generation, policy, true);
         let outcome = format!("replaced by generation {}", order.generation.number);
-        self.publish(&order, &previous, outcome);
+        self.publish(&order, &step.previous, outcome);
         self.conduct(&order).await;
         if order.tally.must_undo() {
             return self.undo(&order).await;

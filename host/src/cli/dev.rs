@@ -1,0 +1,43 @@
+//! `hotsocket dev`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use super::{failed, serve};
+use crate::dev::{self, Project};
+
+/// Serve a guest from its source, and swap whenever it is saved
+///
+/// Open connections live through every save, and their state does. A source
+/// that does not compile is told, and the code before goes on serving. Takes
+/// the flags of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A package's directory, one with a server.js or handler.py, or one source file
+    #[arg(value_name = "DIR|FILE", default_value = ".")]
+    source: PathBuf,
+
+    #[command(flatten)]
+    flags: serve::Flags,
+}
+
+pub fn run(args: Args, began: Instant) -> ExitCode {
+    let project = match Project::find(&args.source) {
+        Ok(project) => project,
+        Err(error) => return failed(error),
+    };
+    serve::in_runtime(args.flags, async |options, output, mut signals| {
+        let mut server = None;
+        let signalled = tokio::select! {
+            code = signals.any() => Ok(code),
+            error = dev::follow(project, options, output, began, &mut server) => error.map(|never| match never {}),
+        };
+        match (signalled, server) {
+            (Err(error), _) => failed(error),
+            (Ok(_), Some(server)) => serve::stop(server, &mut signals).await,
+            // Nothing was served yet.
+            (Ok(code), None) => code,
+        }
+    })
+}

@@ -1,0 +1,116 @@
+//! `hotsocket test`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Reply, done, failed};
+use crate::conversation::{self, Failure, Script, Settings, Stage, StageError, Success};
+use crate::duration;
+use crate::limits::OnTrap;
+use crate::runtime::CachePlace;
+
+/// Have conversations with a guest, as scripts write them
+///
+/// A script is a text file with a step in each line: send "hello\n", expect
+/// "1: hello\n", end, expect end, swap, wait 10s, print "a line"… The guest
+/// runs as in a server, but without a network, and the clock leaps over every
+/// wait. The format is in docs/testing.md.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The guest: a component (.wasm), or the source of one
+    guest: PathBuf,
+
+    /// Files with a conversation each
+    #[arg(required = true)]
+    script: Vec<PathBuf>,
+
+    /// How long a step waits for what it expects, on the script's clock
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
+    timeout: Duration,
+
+    /// How long a script may take, on the real clock
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
+    time_limit: Duration,
+
+    /// What to do with a connection whose instance has died
+    #[arg(long, value_name = "WHAT", default_value = "close")]
+    on_trap: OnTrap,
+
+    /// Where compiled code is kept [default: in the user's cache directory]
+    #[arg(long, value_name = "DIR|none", value_parser = super::serve::code_cache)]
+    code_cache: Option<CachePlace>,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    let scripts: Result<Vec<_>, _> = args.script.iter().map(|path| Script::read(path)).collect();
+    let scripts = match scripts {
+        Ok(scripts) => scripts,
+        Err(error) => {
+            failed(error);
+            return ExitCode::from(2);
+        }
+    };
+    done(have(args, &scripts))
+}
+
+fn have(args: Args, scripts: &[Script]) -> Result<Reply, StageError> {
+    let stage = Arc::new(Stage::new(Settings {
+        timeout: args.timeout,
+        on_trap: args.on_trap,
+        code_cache: args.code_cache.unwrap_or_default(),
+    })?);
+    let guest = stage.load(&args.guest)?;
+    let mut others = BTreeMap::new();
+    for path in scripts.iter().flat_map(Script::guests) {
+        if !others.contains_key(&path) {
+            others.insert(path.clone(), stage.load(&path)?);
+        }
+    }
+    let others = Arc::new(others);
+    let mut failures = 0;
+    let mut text = String::new();
+    for script in scripts {
+        let result = conversation::converse(&stage, script, &guest, &others, args.time_limit);
+        failures += usize::from(result.is_err());
+        text.push_str(&told(script, result));
+    }
+    if failures > 0 && scripts.len() > 1 {
+        text.push_str(&format!(
+            "{failures} of {} conversations failed\n",
+            scripts.len()
+        ));
+    }
+    Ok(Reply {
+        text,
+        failure: failures > 0,
+    })
+}
+
+fn told(script: &Script, result: Result<Success, Failure>) -> String {
+    let path = script.path.display();
+    match result {
+        Ok(success) => {
+            let count = |count: usize, of: &str| match count {
+                1 => format!("1 {of}"),
+                _ => format!("{count} {of}s"),
+            };
+            format!(
+                "ok      {path}  {}, {}, {} ms\n",
+                count(success.steps, "step"),
+                count(success.swaps, "swap"),
+                success.took.as_millis()
+            )
+        }
+        Err(failure) => {
+            let details = failure.details.iter();
+            let details: String = details.map(|line| format!("        {line}\n")).collect();
+            format!(
+                "failed  {path}:{}: {}\n{details}",
+                failure.line, failure.told
+            )
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A connection in memory: the driver has one end as its [`Transport`], the
+//! script plays the peer at the other.
+//!
+//! Owns what a kernel would do between the two: bytes wait here, both sides end
+//! one by one, and a reset destroys. It knows neither scripts nor guests. Both
+//! ends live on one thread; the lock is there because a transport may move.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+use crate::connection::Transport;
+use crate::limits::READ_SIZE;
+
+/// Bytes of the guest that wait for a peer which does not look at them: about
+/// what two kernels hold.
+const CAPACITY: usize = 256 << 10;
+
+/// How the host's side of a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Open,
+    /// FIN has come.
+    Ended,
+    /// RST has come.
+    Reset,
+}
+
+struct State {
+    /// What the peer has sent; each part is one event at least.
+    inbound: VecDeque<Vec<u8>>,
+    peer: Side,
+    reader: Option<Waker>,
+    /// What the guest has written and the peer has not taken.
+    outbound: Vec<u8>,
+    host: Side,
+    writer: Option<Waker>,
+    /// The peer takes nothing.
+    stalled: bool,
+    /// The driver waits for the peer to do something, or is gone.
+    rests: bool,
+}
+
+struct Wire {
+    state: Mutex<State>,
+    /// Told when the driver has done something.
+    changed: Notify,
+}
+
+/// Make a connection.
+pub fn pair() -> (HostEnd, PeerEnd) {
+    let wire = Arc::new(Wire {
+        state: Mutex::new(State {
+            inbound: VecDeque::new(),
+            peer: Side::Open,
+            reader: None,
+            outbound: Vec::new(),
+            host: Side::Open,
+            writer: None,
+            stalled: false,
+            rests: false,
+        }),
+        changed: Notify::new(),
+    });
+    (HostEnd(Arc::clone(&wire)), PeerEnd(wire))
+}
+
+/// The driver's end.
+pub struct HostEnd(Arc<Wire>);
+
+/// The script's end.
+pub struct PeerEnd(Arc<Wire>);
+
+impl State {
+    fn room(&self) -> usize {
+        match self.stalled {
+            true => 0,
+            false => CAPACITY.saturating_sub(self.outbound.len()),
+        }
+    }
+
+    fn reset_by_peer(&self) -> io::Result<()> {
+        match self.peer {
+            Side::Reset => Err(io::ErrorKind::ConnectionReset.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Take what there is room for; none if there is no room.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        self.reset_by_peer()?;
+        if self.host != Side::Open {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let taken = bytes.get(..self.room()).unwrap_or(bytes);
+        self.outbound.extend_from_slice(taken);
+        Ok((!taken.is_empty() || bytes.is_empty()).then_some(taken.len()))
+    }
+}
+
+impl Wire {
+    /// Do something as the driver; whoever plays the peer is told.
+    fn by_host<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let result = work(&mut self.state.lock());
+        self.changed.notify_one();
+        result
+    }
+
+    /// Do something as the peer; the driver is woken.
+    fn by_peer(&self, work: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        work(&mut state);
+        let woken = [state.reader.take(), state.writer.take()];
+        // A driver that is gone rests for ever.
+        state.rests &= woken.iter().all(Option::is_none);
+        drop(state);
+        woken.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl AsyncRead for HostEnd {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.by_host(|state| {
+            state.reset_by_peer()?;
+            if let Some(part) = state.inbound.front_mut() {
+                let count = part.len().min(buffer.remaining());
+                let read: Vec<u8> = part.drain(..count).collect();
+                buffer.put_slice(&read);
+                if part.is_empty() {
+                    state.inbound.pop_front();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if state.peer == Side::Ended {
+                return Poll::Ready(Ok(()));
+            }
+            state.reader = Some(cx.waker().clone());
+            state.rests = true;
+            Poll::Pending
+        })
+    }
+}
+
+impl AsyncWrite for HostEnd {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.by_host(|state| match state.write(bytes)? {
+            Some(count) => Poll::Ready(Ok(count)),
+            None => {
+                state.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.by_host(|state| {
+            state.reset_by_peer()?;
+            state.host = Side::Ended;
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+impl Transport for HostEnd {
+    fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.0.by_host(|state| state.write(bytes))?;
+        written.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    fn reset(self) {
+        self.0.by_host(|state| state.host = Side::Reset);
+    }
+}
+
+impl Drop for HostEnd {
+    fn drop(&mut self) {
+        self.0.by_host(|state| {
+            state.rests = true;
+            (state.reader, state.writer) = (None, None);
+            // As a kernel has it: closing a socket with unread bytes resets.
+            match state.host {
+                _ if !state.inbound.is_empty() => state.host = Side::Reset,
+                Side::Open => state.host = Side::Ended,
+                _ => {}
+            }
+        });
+    }
+}
+
+impl PeerEnd {
+    /// Send bytes that make one event, or as few as can carry them.
+    pub fn send(&self, bytes: &[u8]) {
+        self.0.by_peer(|state| {
+            if state.host != Side::Reset {
+                let parts = bytes.chunks(READ_SIZE).map(<[u8]>::to_vec);
+                state.inbound.extend(parts);
+            }
+        });
+    }
+
+    pub fn end(&self) {
+        self.0.by_peer(|state| state.peer = Side::Ended);
+    }
+
+    pub fn abort(&self) {
+        self.0.by_peer(|state| {
+            state.peer = Side::Reset;
+            state.inbound.clear();
+        });
+    }
+
+    pub fn stall(&self, stalled: bool) {
+        self.0.by_peer(|state| state.stalled = stalled);
+    }
+
+    /// Take what has come into `received`, and tell how the host's side is.
+    pub fn take(&self, received: &mut Vec<u8>) -> Side {
+        let state = self.0.state.lock();
+        let (host, waiting) = (state.host, !state.outbound.is_empty());
+        match state.stalled {
+            _ if !waiting || host == Side::Reset => return host,
+            // FIN comes after the bytes before it.
+            true => return Side::Open,
+            false => drop(state),
+        }
+        self.0.by_peer(|state| received.append(&mut state.outbound));
+        host
+    }
+
+    /// The driver has done something since this was last awaited.
+    pub async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    /// Whether the driver waits for the peer, and for nothing else that this
+    /// end could know of.
+    pub fn rests(&self) -> bool {
+        self.0.state.lock().rests
+    }
+}

@@ -1,0 +1,290 @@
+//! What `hotsocket dev` builds, and which files it is made of.
+//!
+//! Looks at the outside of files only: compilers read them. What builds make
+//! themselves (components, `target`, caches) is no source.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What the guest of a directory may be called, the first that is there.
+const GUESTS: [&str; 8] = [
+    "server.js",
+    "server.mjs",
+    "server.cjs",
+    "handler.js",
+    "handler.py",
+    "server.py",
+    "handler.rs",
+    "handler.c",
+];
+/// Directories that hold no sources. Hidden ones don't either.
+const OTHERS: [&str; 3] = ["target", "node_modules", "__pycache__"];
+/// Endings of files that are made, or are being written.
+const MADE: [&str; 6] = ["wasm", "pyc", "part", "tmp", "swp", "swx"];
+/// Files that a build may write among its sources.
+const LOCKS: [&str; 2] = ["Cargo.lock", "package-lock.json"];
+/// What is watched of a directory, at most; a guest has less.
+const MAX_FILES: usize = 10_000;
+const MAX_DIRS: usize = 1_000;
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// What messages call it.
+    pub named: PathBuf,
+    /// What is given to the build.
+    pub source: PathBuf,
+    /// All below this directory is watched; else the source and the files of
+    /// its kind beside it.
+    whole: Option<PathBuf>,
+}
+
+/// Why there is nothing to build.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
+    Read {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error(
+        "{} is a component, which has been built already: `hotsocket serve` serves it and swaps when it changes",
+        .0.display()
+    )]
+    Component(PathBuf),
+    #[error(
+        "no guest's source in {}: there is no Cargo.toml, server.js, handler.py…; name the file, or begin one with `hotsocket new`",
+        .0.display()
+    )]
+    None(PathBuf),
+}
+
+/// What a file looks like from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The files of a project at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files(BTreeMap<PathBuf, Stamp>);
+
+impl Project {
+    /// Find what there is to build in a directory, or take the file.
+    ///
+    /// # Errors
+    /// When there is nothing.
+    pub fn find(path: &Path) -> Result<Self, ProjectError> {
+        let kind = fs::metadata(path).map_err(|error| ProjectError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
+        if kind.is_file() {
+            return match path.extension() {
+                Some(extension) if extension == "wasm" => {
+                    Err(ProjectError::Component(path.to_owned()))
+                }
+                _ => Ok(Project {
+                    named: path.to_owned(),
+                    source: path.to_owned(),
+                    whole: None,
+                }),
+            };
+        }
+        let whole = Some(path.to_owned());
+        if path.join("Cargo.toml").is_file() {
+            // `.` says little.
+            let named = fs::canonicalize(path).ok();
+            let named = named
+                .as_deref()
+                .and_then(Path::file_name)
+                .map(PathBuf::from);
+            return Ok(Project {
+                named: named.unwrap_or_else(|| path.to_owned()),
+                source: path.to_owned(),
+                whole,
+            });
+        }
+        let mut guests = GUESTS.iter().map(|name| path.join(name));
+        let source = guests.find(|path| path.is_file());
+        let source = source.ok_or_else(|| ProjectError::None(path.to_owned()))?;
+        Ok(Project {
+            named: source
+                .file_name()
+                .map_or_else(|| source.clone(), PathBuf::from),
+            source,
+            whole,
+        })
+    }
+
+    /// The files that it is made of, as they are now.
+    pub fn files(&self) -> Files {
+        let mut files = BTreeMap::new();
+        for dir in self.directories() {
+            for entry in entries(&dir) {
+                let path = entry.path();
+                if files.len() < MAX_FILES
+                    && self.is_source(&path)
+                    && let Some(stamp) = stamp(&path)
+                {
+                    files.insert(path, stamp);
+                }
+            }
+        }
+        Files(files)
+    }
+
+    /// The directories that hold them.
+    pub fn directories(&self) -> BTreeSet<PathBuf> {
+        let Some(whole) = &self.whole else {
+            let parent = self.source.parent().filter(|dir| *dir != Path::new(""));
+            return BTreeSet::from([parent.unwrap_or(Path::new(".")).to_owned()]);
+        };
+        let mut found = BTreeSet::new();
+        let mut next = vec![whole.clone()];
+        while let Some(dir) = next.pop() {
+            if found.len() == MAX_DIRS {
+                break;
+            }
+            // Links are not followed: they may lead round in a circle.
+            let below = entries(&dir).filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()));
+            let below = below.map(|entry| entry.path());
+            next.extend(below.filter(|path| !is_other(path)));
+            found.insert(dir);
+        }
+        found
+    }
+
+    /// Whether the source itself is there; an editor may just be replacing it.
+    pub fn is_there(&self) -> bool {
+        self.source.exists()
+    }
+
+    /// Take it that lock files have been written by the build that is over.
+    pub fn forgive(&self, files: &mut Files) {
+        for (path, stamp) in self.files().0 {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| LOCKS.contains(&name)) {
+                files.0.insert(path, stamp);
+            }
+        }
+    }
+
+    fn is_source(&self, path: &Path) -> bool {
+        if self.whole.is_none() {
+            return path.extension() == self.source.extension();
+        }
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("~");
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        // Emacs and vim keep what they do in `#name#`, `name~` and `4913`.
+        let is_editors = name.starts_with(['.', '#']) || name.ends_with('~') || name == "4913";
+        !is_editors && !extension.is_some_and(|extension| MADE.contains(&extension))
+    }
+}
+
+impl Files {
+    /// A file that is not the same in both.
+    pub fn difference(&self, other: &Files) -> Option<PathBuf> {
+        let differs =
+            |(path, stamp): &(&PathBuf, &Stamp), other: &Files| other.0.get(*path) != Some(*stamp);
+        let new = other.0.iter().find(|file| differs(file, self));
+        let gone = || self.0.iter().find(|file| differs(file, other));
+        new.or_else(gone).map(|(path, _)| path.clone())
+    }
+}
+
+fn entries(dir: &Path) -> impl Iterator<Item = fs::DirEntry> {
+    fs::read_dir(dir).into_iter().flatten().flatten()
+}
+
+fn is_other(dir: &Path) -> bool {
+    let name = dir.file_name().and_then(|name| name.to_str());
+    name.is_none_or(|name| name.starts_with('.') || OTHERS.contains(&name))
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some(Stamp {
+        inode: (file.dev(), file.ino()),
+        size: file.size(),
+        modified: (file.mtime(), file.mtime_nsec()),
+        changed: (file.ctime(), file.ctime_nsec()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("hotsocket-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).expect("writable");
+        dir
+    }
+
+    #[test]
+    fn sources_are_told_from_what_is_made() {
+        let dir = dir("project");
+        let write = |name: &str| {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("writable");
+            fs::write(path, name).expect("writable");
+        };
+        assert!(matches!(Project::find(&dir), Err(ProjectError::None(_))));
+        ["Cargo.toml", "src/lib.rs", "src/deep/x.txt"].map(write);
+        let project = Project::find(&dir).expect("a package");
+        let before = project.files();
+        for made in [
+            "g.wasm",
+            "target/x.rs",
+            ".git/index",
+            "src/lib.rs~",
+            "src/.lib.rs.swp",
+            "src/4913",
+            "node_modules/x/index.js",
+            "__pycache__/x.pyc",
+            "x.part",
+        ] {
+            write(made);
+        }
+        assert_eq!(before.difference(&project.files()), None);
+        write("Cargo.lock");
+        let mut forgiven = before.clone();
+        project.forgive(&mut forgiven);
+        assert_eq!(forgiven.difference(&project.files()), None);
+        write("src/new.rs");
+        let new = dir.join("src/new.rs");
+        assert_eq!(forgiven.difference(&project.files()), Some(new.clone()));
+        let with = project.files();
+        fs::remove_file(&new).expect("there");
+        assert_eq!(with.difference(&project.files()), Some(new));
+        fs::remove_dir_all(&dir).expect("removable");
+    }
+
+    #[test]
+    fn a_lone_file_is_watched_with_its_kind() {
+        let dir = dir("lone");
+        for name in ["a.rs", "b.rs", "c.txt", "server.js"] {
+            fs::write(dir.join(name), name).expect("writable");
+        }
+        let project = Project::find(&dir.join("a.rs")).expect("a file");
+        assert_eq!(project.files().0.len(), 2);
+        let project = Project::find(&dir).expect("a directory");
+        assert_eq!(project.source, dir.join("server.js"));
+        assert_eq!(project.files().0.len(), 4);
+        assert!(matches!(
+            Project::find(&dir.join("none")),
+            Err(ProjectError::Read { .. })
+        ));
+        fs::remove_dir_all(&dir).expect("removable");
+    }
+}
