@@ -211,7 +211,7 @@ async function main() {
   const script = await bundleScript();
   const port = await tryOut(script);
   const jsSource = await bundleGuest(script, false);
-  const { component } = await componentize({ witPath: resolve(here, 'wit'), jsSource, sync: true, optSize: Boolean(process.env.OPT) });
+  const { component } = await componentize({ witPath: resolve(here, 'wit'), jsSource, sync: true });
   writeFileSync(output, component);
   process.stdout.write(JSON.stringify({ port, inputs: script.inputs }));
 }
@@ -220,7 +220,7 @@ try {
   await main();
 } catch (error) {
   if (error instanceof Mistake) {
-    console.error(error.message);
+    console.error(error.message.startsWith(`${name}:`) ? error.message : `${name}: ${error.message}`);
     process.exitCode = 1;
   } else {
     console.error(String(error?.stack ?? error));

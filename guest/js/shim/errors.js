@@ -26,7 +26,7 @@ function place(frame) {
 
 function line(frame, where) {
   const name = frame.getFunctionName();
-  return name ? `    at ${name} (${where})` : `    at ${where}`;
+  return name && name !== 'eval' ? `    at ${name} (${where})` : `    at ${where}`;
 }
 
 // As V8 writes it, with the script's frames only: those of the shim and of what
@@ -49,7 +49,7 @@ function stackOf(error, frames) {
   return [head, ...lines].join('\n');
 }
 
-const fileOf = (frame) => String(frame.getEvalOrigin?.() ?? frame.getFileName());
+const fileOf = (frame) => String(frame.getFileName());
 Error.prepareStackTrace = (error, frames) => fileOf(frames[0]);
 bundleFile = new Function('return new Error("probe").stack')();
 Error.prepareStackTrace = stackOf;

@@ -1,7 +1,7 @@
 //! `hotsocket [serve]`.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::registry::{Policy, RollbackAfter, Rules};
 use crate::runtime::{CachePlace, Grants};
 use crate::server::{Control, Options, Server};
-use crate::{descriptors, duration, size};
+use crate::{build, descriptors, duration, size};
 
 /// How long the last lines may take to get out when the process ends.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -26,11 +26,13 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Serve a guest
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The guest: a component (.wasm) [default: the built-in hello]
+    /// The guest: a component (.wasm), or a source that `hotsocket build` takes, built first if it
+    /// has changed [default: the built-in hello]
     guest: Option<PathBuf>,
 
     /// An address to listen on; may be given several times. Port 0 takes a free one
-    #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address)]
+    /// [default: 127.0.0.1:3000, or the port that the guest names]
+    #[arg(long, short, value_name = "ADDR", value_parser = address)]
     listen: Vec<SocketAddr>,
 
     /// Don't swap when the guest's file changes
@@ -270,7 +272,31 @@ fn variable(text: &str) -> Result<(String, String), String> {
     Ok((text.to_owned(), value))
 }
 
+/// Where a server listens that is not told where.
+const DEFAULT_PORT: u16 = 3000;
+
+/// The port that a component names for itself. A file that can't be read is
+/// the server's to tell.
+fn own_port(guest: &Path) -> Option<u16> {
+    build::section(&std::fs::read(guest).ok()?)?.port
+}
+
 impl Args {
+    /// Build a guest that is named by its source, and find out where to listen.
+    fn settle(&mut self) -> Result<(), build::Error> {
+        if let Some(source) = self.guest.take_if(|guest| build::is_source(guest)) {
+            self.guest = Some(build::cached(&source)?);
+            // Nobody overwrites what lies in the cache to swap.
+            self.no_watch = true;
+        }
+        if self.listen.is_empty() {
+            let port = self.guest.as_deref().and_then(own_port);
+            let port = port.unwrap_or(DEFAULT_PORT);
+            self.listen.push((Ipv4Addr::LOCALHOST, port).into());
+        }
+        Ok(())
+    }
+
     fn options(self) -> (Options, Format, LevelFilter) {
         let limits = Limits {
             max_memory: self.max_memory,
@@ -325,7 +351,10 @@ impl Args {
     }
 }
 
-pub fn run(args: Args, began: Instant) -> ExitCode {
+pub fn run(mut args: Args, began: Instant) -> ExitCode {
+    if let Err(error) = args.settle() {
+        return failed(error);
+    }
     let output = match Output::start() {
         Ok(output) => output,
         Err(error) => return failed(format!("cannot start a thread: {error}")),

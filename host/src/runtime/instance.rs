@@ -242,7 +242,7 @@ impl Instance {
     }
 
     fn begin(&mut self) {
-        self.store.data_mut().meter.begin();
+        self.store.data_mut().begin();
         self.store.set_epoch_deadline(1);
     }
 
