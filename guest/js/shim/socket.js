@@ -43,13 +43,15 @@ class Socket extends Duplex {
     super({
       allowHalfOpen: Boolean(options.allowHalfOpen),
       autoDestroy: true,
-      emitClose: true,
+      // With its argument, by `_destroy`.
+      emitClose: false,
       decodeStrings: true,
       // Bytes wait in `#unread`, undecoded, and not in the stream.
       readableHighWaterMark: 0,
       writableHighWaterMark: 16 * 1024,
     });
     this.on('resume', () => this.#pump());
+    this.on('end', () => this.#afterEnd());
     hide(this, { bytesRead: 0, bytesWrittenSoFar: 0 });
     this.connecting = false;
     this.server = undefined;
@@ -118,7 +120,10 @@ class Socket extends Duplex {
   drained() {
     this.#moved();
     this.#hostFull = false;
-    this.#drain();
+    if (this.#owesDrain && !this.destroyed) {
+      this.#owesDrain = false;
+      this.emit('drain');
+    }
   }
 
   closed_(reason) {
@@ -223,11 +228,7 @@ class Socket extends Duplex {
       return false;
     }
     if (callback) process.nextTick(callback);
-    if (bytes.length < state.highWaterMark) return this.#told(true);
-    // As Node has it: so much at once says "wait", and 'drain' follows soon.
-    if (!this.#hostFull) process.nextTick(() => this.#drain());
-    this.#owesDrain = true;
-    return false;
+    return this.#told(true);
   }
 
   // The stream would say 'drain' as soon as the host has taken the bytes; the
@@ -237,12 +238,6 @@ class Socket extends Duplex {
     this._writableState.needDrain = false;
     this.#owesDrain = true;
     return false;
-  }
-
-  #drain() {
-    if (!this.#owesDrain || this.#hostFull || this.destroyed) return;
-    this.#owesDrain = false;
-    this.emit('drain');
   }
 
   get writableNeedDrain() {
@@ -262,7 +257,24 @@ class Socket extends Duplex {
     // still goes out.
     connection.end();
     done(error);
-    if (this.server) process.nextTick(() => this.server.connectionClosed());
+    process.nextTick(() => {
+      this.emit('close', Boolean(error));
+      this.server?.connectionClosed();
+    });
+  }
+
+  // Node's words for a write after both have ended.
+  #afterEnd() {
+    if (this.allowHalfOpen) return;
+    const late = (chunk, encoding, callback) => {
+      if (!this.writableEnded) return Socket.prototype.write.call(this, chunk, encoding, callback);
+      if (typeof encoding === 'function') callback = encoding;
+      const error = Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' });
+      if (typeof callback === 'function') process.nextTick(callback, error);
+      this.destroy(error);
+      return false;
+    };
+    hide(this, { write: late });
   }
 
   destroySoon() {
