@@ -4,7 +4,7 @@
 //! connection is accepted. Stopping is bounded: nothing waits longer than the
 //! grace time.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,11 +27,16 @@ use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime};
 /// The guest that is served when none is named.
 pub const BUILT_IN: &[u8] = include_bytes!("../../guest/prebuilt/hello.wasm");
 
+/// The port of a server and a guest that name none.
+pub const DEFAULT_PORT: u16 = 3000;
+
 /// Everything that can be said to a server before it starts.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The component to serve; the built-in `hello` if none.
     pub guest: Option<PathBuf>,
+    /// If none, [`DEFAULT_PORT`] or the one that the guest names, on this
+    /// machine only.
     pub listen: Vec<SocketAddr>,
     pub sockets: SocketOptions,
     pub limits: Limits,
@@ -143,8 +148,7 @@ impl Server {
         wrap: impl Fn(TcpStream) -> T + Clone + Send + 'static,
     ) -> Result<Self, StartError> {
         let is_built_in = matches!(source, Source::BuiltIn(_));
-        let sockets = options
-            .listen
+        let sockets = addresses(&options.listen, &bytes)
             .iter()
             .map(|address| listener::bind(*address, options.sockets))
             .collect::<Result<Vec<_>, _>>()?;
@@ -312,6 +316,14 @@ fn read_guest(path: Option<&Path>) -> Result<(Vec<u8>, Source), StartError> {
             }),
         },
     }
+}
+
+fn addresses(named: &[SocketAddr], guest: &[u8]) -> Vec<SocketAddr> {
+    if !named.is_empty() {
+        return named.to_vec();
+    }
+    let own = crate::build::section(guest).and_then(|section| section.port);
+    vec![(Ipv4Addr::LOCALHOST, own.unwrap_or(DEFAULT_PORT)).into()]
 }
 
 fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +11,7 @@ pub enum Error {
     Read { path: PathBuf, error: io::Error },
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
-    #[error("{} is neither a directory nor a .rs file: name a cargo package's directory, or a single Rust file", path.display())]
+    #[error("{} is neither a directory nor a source that can be built: name a cargo package's directory, or a single file in Rust (.rs) or JavaScript (.js, .mjs, .cjs)", path.display())]
     NotSource { path: PathBuf },
     #[error("{} has no Cargo.toml: name a cargo package's directory, or a single .rs file", path.display())]
     NoPackage { path: PathBuf },
@@ -33,6 +34,23 @@ pub enum Error {
     Compile { path: PathBuf },
     #[error("{} compiled, but cargo named no component", path.display())]
     NoArtifact { path: PathBuf },
+    #[error("building {} needs {program}: install Node 18 or newer with npm (on Debian with `apt-get install nodejs npm`)", path.display())]
+    NoNode {
+        path: PathBuf,
+        program: &'static str,
+    },
+    #[error("cannot install what {} is built with: npm says: {told}; the first build needs the network, later ones do not", path.display())]
+    Packages { path: PathBuf, told: String },
+    #[error("{program} took longer than {} and was stopped", crate::duration::show(*limit))]
+    TooLong {
+        program: &'static str,
+        limit: Duration,
+    },
+    /// What is wrong with a script, by the builder, which names the place.
+    #[error("{told}")]
+    Script { told: String },
+    #[error("cannot build {}: {told}", path.display())]
+    Builder { path: PathBuf, told: String },
     #[error("{} compiled, but is no guest: does it call `hotsocket_guest::export!(…)` with its handler?", path.display())]
     NotAGuest { path: PathBuf },
 }

@@ -1,15 +1,18 @@
-//! `hotsocket build`: from Rust source to a guest component, with whatever
-//! this machine has.
+//! `hotsocket build`: from source to a guest component, with whatever this
+//! machine has.
 //!
 //! This module owns the path from a [`Request`] to a file: `toolchain` finds a
 //! compiler, `single` makes a package around a lone file (`embedded` holds the
 //! SDK and the contract for it), `package` looks at a package that is already
-//! one, `cargo` runs the compiler, `section` says in the component what it is,
+//! one, `cargo` runs the compiler, `javascript` does all of that for a script,
+//! `cached` builds for `serve` only what has changed, `section` says in the component what it is,
 //! and `sources` hashes what it was made of. It uses nothing of the host.
 
+mod cached;
 mod cargo;
 mod embedded;
 mod error;
+mod javascript;
 mod package;
 mod section;
 mod single;
@@ -21,6 +24,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use cached::cached;
 pub use error::Error;
 pub use section::{Section, read as section};
 pub use sources::of_file as sources_of_file;
@@ -34,7 +38,8 @@ pub(crate) const RUST_SDK: &[(&str, &str)] = embedded::FILES;
 /// What to build, and where to.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// A cargo package's directory, or a single `.rs` file.
+    /// A cargo package's directory, that of a script with its `package.json`,
+    /// or a single file.
     pub source: PathBuf,
     /// Where the component goes; by default beside the source, as
     /// `DIR/NAME.wasm` or `FILE.wasm`.
@@ -52,6 +57,8 @@ pub struct Built {
     pub section: Section,
     /// What compiled it, in words.
     pub toolchain: &'static str,
+    /// What it was made of: files, or a package's directory.
+    pub inputs: Vec<PathBuf>,
 }
 
 /// What a kind of source comes down to.
@@ -59,6 +66,7 @@ struct Compiled {
     component: Vec<u8>,
     section: Section,
     output: PathBuf,
+    inputs: Vec<PathBuf>,
     toolchain: &'static str,
 }
 
@@ -68,16 +76,20 @@ pub fn build(request: &Request) -> Result<Built, Error> {
     let source = &request.source;
     let kind = fs::metadata(source).map_err(|error| Error::read(source, error))?;
     let compiled = if kind.is_dir() {
-        package::compile(source)?
-    } else if source
-        .extension()
-        .is_some_and(|extension| extension == "rs")
-    {
-        single::compile(source)?
+        match javascript::entry_of(source) {
+            Some(script) if !source.join("Cargo.toml").exists() => javascript::compile(&script)?,
+            _ => package::compile(source)?,
+        }
     } else {
-        return Err(Error::NotSource {
-            path: source.clone(),
-        });
+        match extension(source) {
+            "rs" => single::compile(source)?,
+            known if javascript::EXTENSIONS.contains(&known) => javascript::compile(source)?,
+            _ => {
+                return Err(Error::NotSource {
+                    path: source.clone(),
+                });
+            }
+        }
     };
 
     if !section::exports(&compiled.component, HANDLER) {
@@ -94,6 +106,7 @@ pub fn build(request: &Request) -> Result<Built, Error> {
         size: component.len() as u64,
         section: compiled.section,
         toolchain: compiled.toolchain,
+        inputs: compiled.inputs,
     })
 }
 
@@ -111,6 +124,22 @@ pub fn component(source: &Path) -> Result<Vec<u8>, Error> {
     // Nobody looks for it.
     let _ = fs::remove_file(&output);
     component
+}
+
+fn extension(path: &Path) -> &str {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.unwrap_or_default()
+}
+
+/// Whether this is something to build, and not a component.
+pub fn is_source(path: &Path) -> bool {
+    let extension = extension(path);
+    extension == "rs" || javascript::EXTENSIONS.contains(&extension) || path.is_dir()
+}
+
+/// A line for the person who waits.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Write so that whoever watches the file sees the old content or the new one,
@@ -144,7 +173,7 @@ mod tests {
     fn what_is_no_source_is_told_before_anything_is_compiled() {
         let error = |source: &str| build(&request(source)).expect_err("no source").to_string();
         assert!(error("/nowhere/at.rs").starts_with("cannot read /nowhere/at.rs: "));
-        assert!(error("/dev/null").contains("neither a directory nor a .rs file"));
+        assert!(error("/dev/null").contains("neither a directory nor a source"));
     }
 
     #[test]

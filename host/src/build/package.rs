@@ -79,8 +79,10 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
                 .and_then(|sdk| sdk["version"].as_str())
                 .map(str::to_owned),
             sources: Some(hash),
+            port: None,
         },
         output: source.join(format!("{name}.wasm")),
+        inputs: vec![source.to_owned()],
         toolchain: toolchain.name,
     })
 }

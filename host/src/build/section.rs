@@ -17,6 +17,8 @@ pub struct Section {
     pub sdk: Option<String>,
     /// The SHA-256 of its sources, as hexadecimal digits.
     pub sources: Option<String>,
+    /// The port that it listens on, where none is named.
+    pub port: Option<u16>,
 }
 
 /// What a component says of itself; `None` if it says nothing, or nothing that
@@ -44,17 +46,25 @@ fn parse(json: &[u8]) -> Option<Section> {
         language: text("language")?,
         sdk: text("sdk"),
         sources: text("sources"),
+        port: value
+            .get("port")
+            .and_then(Value::as_u64)
+            .and_then(|port| port.try_into().ok()),
     })
 }
 
 /// Append the section to a component.
 pub(super) fn append(component: &mut Vec<u8>, section: &Section) {
-    let json = json!({
+    let mut json = json!({
         "name": section.name,
         "language": section.language,
         "sdk": section.sdk,
         "sources": section.sources,
     });
+    // Only where there is one: components without it stay as they were.
+    if let Some(port) = section.port {
+        json["port"] = port.into();
+    }
     let json = json.to_string();
     let mut content = Vec::new();
     push_length(&mut content, NAME.len());
@@ -119,6 +129,7 @@ mod tests {
             language: "rust".to_owned(),
             sdk: Some("0.1.0".to_owned()),
             sources: None,
+            port: Some(4000),
         };
         let mut component = EMPTY_COMPONENT.to_vec();
         append(&mut component, &section);

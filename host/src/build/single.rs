@@ -50,8 +50,10 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             language: "rust".to_owned(),
             sdk: Some(embedded::sdk_version().to_owned()),
             sources: Some(hash),
+            port: None,
         },
         output: file.with_extension("wasm"),
+        inputs: vec![file.to_owned()],
         toolchain: toolchain.name,
     })
 }
@@ -105,7 +107,7 @@ panic = "abort"
 strip = "debuginfo" # the names stay: messages about traps quote them
 "#;
 
-fn cache_dir() -> Result<PathBuf, Error> {
+pub(super) fn cache_dir() -> Result<PathBuf, Error> {
     let xdg = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|dir| dir.is_absolute());
@@ -115,8 +117,8 @@ fn cache_dir() -> Result<PathBuf, Error> {
     Ok(cache.join("hotsocket/build"))
 }
 
-/// Wait until no other build uses the package. Ends when the file is dropped.
-fn take_turn(cache: &Path) -> Result<File, Error> {
+/// Wait until no other build uses the directory. Ends when the file is dropped.
+pub(super) fn take_turn(cache: &Path) -> Result<File, Error> {
     let path = cache.join("lock");
     let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
     file.lock().map_err(|error| Error::write(&path, error))?;
@@ -145,7 +147,7 @@ fn unpack(package: &Path, manifest: &str) -> Result<(), Error> {
     put(package, "embedded", &embedded)
 }
 
-fn put(package: &Path, path: &str, content: &str) -> Result<(), Error> {
+pub(super) fn put(package: &Path, path: &str, content: &str) -> Result<(), Error> {
     let path = package.join(path);
     if fs::read_to_string(&path).is_ok_and(|found| found == content) {
         return Ok(());

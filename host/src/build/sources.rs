@@ -12,17 +12,17 @@ use super::{embedded, single};
 /// A hash over named contents. Lengths are hashed too, so that no two lists of
 /// files look alike.
 #[derive(Default)]
-struct Sources(Sha256);
+pub(super) struct Sources(Sha256);
 
 impl Sources {
-    fn add(&mut self, name: &str, content: &[u8]) {
+    pub(super) fn add(&mut self, name: &str, content: &[u8]) {
         for part in [name.as_bytes(), content] {
             self.0.update((part.len() as u64).to_le_bytes());
             self.0.update(part);
         }
     }
 
-    fn hex(self) -> String {
+    pub(super) fn hex(self) -> String {
         use std::fmt::Write;
         self.0
             .finalize()
@@ -69,6 +69,16 @@ pub(super) fn of_package(dir: &Path) -> io::Result<String> {
         }
     }
     add_dir(&mut sources, dir, "src")?;
+    Ok(sources.hex())
+}
+
+/// The hash of a file, or of a package's own files.
+pub(super) fn of_input(path: &Path) -> io::Result<String> {
+    if path.is_dir() {
+        return of_package(path);
+    }
+    let mut sources = Sources::default();
+    sources.add("", &fs::read(path)?);
     Ok(sources.hex())
 }
 

@@ -56,6 +56,12 @@ pub fn run(args: &Args) -> Result<String, Error> {
             .sdk
             .map_or_else(String::new, |sdk| format!(", with hotsocket's SDK {sdk}"));
         let _ = writeln!(text, "made of  {}{sdk}", section.language);
+        if let Some(port) = section.port {
+            let _ = writeln!(
+                text,
+                "port     {port} (of this machine, unless --listen says otherwise)"
+            );
+        }
     }
     list(&mut text, "exports", &description.exports);
     list(&mut text, "imports", &description.imports);

@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::registry::{Policy, RollbackAfter, Rules};
 use crate::runtime::{CachePlace, Grants};
 use crate::server::{Control, Options, Server};
-use crate::{descriptors, duration, size};
+use crate::{build, descriptors, duration, size};
 
 /// How long the last lines may take to get out when the process ends.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -26,7 +26,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Serve a guest
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The guest: a component (.wasm) [default: the built-in hello]
+    /// The guest: a component (.wasm), or a source that `hotsocket build` takes, built first if it
+    /// has changed [default: the built-in hello]
     guest: Option<PathBuf>,
 
     #[command(flatten)]
@@ -281,6 +282,18 @@ fn variable(text: &str) -> Result<(String, String), String> {
     Ok((text.to_owned(), value))
 }
 
+impl Args {
+    /// Build a guest that is named by its source.
+    fn settle(&mut self) -> Result<(), build::Error> {
+        if let Some(source) = self.guest.take_if(|guest| build::is_source(guest)) {
+            self.guest = Some(build::cached(&source)?);
+            // Nobody overwrites what lies in the cache to swap.
+            self.no_watch = true;
+        }
+        Ok(())
+    }
+}
+
 impl Flags {
     /// The guest is still to be named.
     fn options(self) -> (Options, Format, LevelFilter) {
@@ -338,7 +351,10 @@ impl Flags {
     }
 }
 
-pub fn run(args: Args, began: Instant) -> ExitCode {
+pub fn run(mut args: Args, began: Instant) -> ExitCode {
+    if let Err(error) = args.settle() {
+        return failed(error);
+    }
     in_runtime(args.flags, async |mut options, output, mut signals| {
         options.guest = args.guest;
         options.watch = !args.no_watch;

@@ -109,7 +109,7 @@ impl Stage {
             .block_on(self.runtime.try_out(&code))
             .map_err(load)?;
         Ok(Guest {
-            code: Arc::new(code),
+            code: code,
             name: path.display().to_string(),
         })
     }

@@ -68,7 +68,7 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         |mut store: StoreContextMut<State>, (line,): (WasmStr,)| {
             let words = line.to_str(&store)?;
             let words = String::from_utf8_lossy(cut(words.as_bytes(), MAX_LAST_WORDS)).into_owned();
-            store.data_mut().last_words = Some(words);
+            store.data_mut().hear_last_words(words);
             Ok(())
         },
     )?;

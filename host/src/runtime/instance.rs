@@ -243,7 +243,7 @@ impl Instance {
             code,
             stack,
         } = self;
-        store.data_mut().meter.begin();
+        store.data_mut().begin();
         store.set_epoch_deadline(1);
         let result = match code.exports.function::<P, R>(event, instance, store) {
             Ok(function) => match way(code, stack) {

@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
@@ -28,6 +29,8 @@ pub struct State {
     pub(super) notes: Arc<Notes>,
     /// What the guest said about the trap to come.
     pub(super) last_words: Option<String>,
+    /// Having said it, the guest prints nothing for the rest of the event.
+    hushed: bool,
     grants: Arc<Grants>,
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
@@ -159,6 +162,7 @@ impl State {
             allowance,
             max_timers,
             last_words: None,
+            hushed: false,
             grants,
             wasi: None,
         }
@@ -166,6 +170,21 @@ impl State {
 }
 
 impl State {
+    /// The guest has told why it is about to trap. What the runtime of its
+    /// language prints on the way there would only say it again.
+    pub(super) fn hear_last_words(&mut self, words: String) {
+        self.last_words = Some(words);
+        self.hushed |= !self.voice.muted.swap(true, Ordering::Relaxed);
+    }
+
+    /// Another event: a guest that didn't trap may print again.
+    pub(super) fn begin(&mut self) {
+        if std::mem::take(&mut self.hushed) {
+            self.voice.muted.store(false, Ordering::Relaxed);
+        }
+        self.meter.begin();
+    }
+
     /// Count a growth that was refused since this was last called.
     pub(super) fn take_refusal(&mut self) -> Option<Limit> {
         let limit = self.allowance.take_refused()?;

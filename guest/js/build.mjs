@@ -1,0 +1,229 @@
+// `hotsocket build FILE.js`, the part that runs under Node: bundles a script with
+// the shim, runs its top level once to see that it starts, and makes the
+// component. Started by hotsocket, in the directory where the packages are
+// installed, as: node build.mjs SCRIPT OUTPUT
+//
+// Tells what it did as JSON on standard output. What is wrong with the script is
+// one line on standard error and exit code 1; anything else is 2.
+import { builtinModules, SourceMap } from 'node:module';
+import { writeFileSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import vm from 'node:vm';
+import { componentize } from 'componentize-qjs';
+import * as esbuild from 'esbuild';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const [source, output] = process.argv.slice(2).map((path) => resolve(path));
+const name = relative(dirname(source), source);
+// A top level that takes longer than this has no end.
+const TRIAL_MS = 5000;
+
+// What `require` and `import` find for the modules that Node brings. Only those
+// that the script asks for become part of its component.
+const MODULES = {
+  'net': "require('./shim/net.js').net",
+  'buffer': "require('./shim/buffer.js')",
+  'console': "require('./shim/console.js').console",
+  'events': "require('./shim/events.js')",
+  'process': "require('./shim/process.js')",
+  'stream': "require('./shim/stream.js')",
+  'stream/promises': "require('./shim/stream.js').promises",
+  'string_decoder': "require('./shim/string_decoder.js')",
+  'timers': "require('./shim/timers.js').timers",
+  'timers/promises': "require('./shim/promises.js').timers",
+  'util': "require('./shim/util.js')",
+  'util/types': "require('./shim/util.js').types",
+};
+
+class Mistake extends Error {}
+
+const COMMON = {
+  bundle: true,
+  write: false,
+  platform: 'node',
+  target: 'esnext',
+  // The engine's promises stand still; the shim's are reached this way.
+  supported: { 'async-await': false, 'async-generator': false, 'for-await': false },
+  keepNames: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'silent',
+};
+
+// The script and all it asks for, but for Node's modules, as the body of a
+// function (require, module, exports).
+async function bundleScript() {
+  const asked = new Set();
+  const modules = {
+    name: 'modules',
+    setup(build) {
+      build.onResolve({ filter: /^(node:)?[a-z_0-9]+(\/[a-z_]+)?$/ }, ({ path }) => {
+        const module = path.replace(/^node:/, '');
+        if (!builtinModules.includes(module) && !path.startsWith('node:')) return undefined;
+        if (module in MODULES) {
+          asked.add(module);
+          return { path: module, external: true };
+        }
+        const has = Object.keys(MODULES).join(', ');
+        return { errors: [{ text: `the module "${path}" is not available in a hotsocket guest, which has ${has}` }] };
+      });
+    },
+  };
+  try {
+    const result = await esbuild.build({
+      ...COMMON,
+      entryPoints: [source],
+      absWorkingDir: dirname(source),
+      plugins: [modules],
+      outfile: 'script.js',
+      format: 'cjs',
+      sourcemap: 'external',
+      define: { __filename: JSON.stringify(`/${name}`), __dirname: '"/"' },
+    });
+    const output = (ending) => result.outputFiles.find(({ path }) => path.endsWith(ending)).text;
+    const code = output('.js');
+    const inputs = Object.keys(result.metafile.inputs).map((path) => resolve(dirname(source), path));
+    return { code, places: placesOf(code, output('.map')), asked, inputs };
+  } catch (error) {
+    const [first] = error.errors ?? [];
+    if (!first) throw error;
+    const at = first.location;
+    const text = /top-level await/i.test(first.text)
+      ? 'await at the top level is not available in a hotsocket guest: put it into an async function'
+      : first.text;
+    throw new Mistake(at ? `${at.file}:${at.line}:${at.column + 1}: ${text}` : text);
+  }
+}
+
+// Where the script's lines are in the bundle: see errors.js.
+function placesOf(code, map) {
+  const files = [];
+  const runs = [];
+  const found = new SourceMap(JSON.parse(map));
+  code.split('\n').forEach((text, at) => {
+    const entry = found.findEntry(at, text.search(/\S/));
+    if (entry.originalSource === undefined || entry.generatedLine !== at) return;
+    if (!files.includes(entry.originalSource)) files.push(entry.originalSource);
+    const file = files.indexOf(entry.originalSource);
+    const last = runs.at(-1);
+    const line = entry.originalLine + 1;
+    if (last && last[2] === file && last[0] + last[1] === at + 1 && last[3] + last[1] === line) last[1]++;
+    else runs.push([at + 1, 1, file, line]);
+  });
+  return { files, runs };
+}
+
+// The shim and the packages that it stands upon, around the script.
+async function bundleGuest({ code, places, asked }, trial) {
+  const entry = `
+    import { ${trial ? 'tryOut' : 'start'}, setPlaces } from './shim/main.js';
+    const modules = { ${[...asked].map((module) => `${JSON.stringify(module)}: () => ${MODULES[module]}`).join(', ')} };
+    // Not part of this module: a script that is no module need not be strict.
+    const script = new Function('require', 'module', 'exports', ${JSON.stringify(code)});
+    setPlaces(${JSON.stringify(places)});
+    const run = () => {
+      const module = { exports: {} };
+      script.call(module.exports, (name) => modules[name](), module, module.exports);
+    };
+    ${trial ? 'globalThis.told = tryOut(run);' : 'export const handler = start(run);'}
+  `;
+  const own = {
+    name: 'own',
+    setup(build) {
+      // The packages ask for one another, and for Node's modules, by names that
+      // are ours to give.
+      const files = {
+        'buffer-from-npm': 'node_modules/buffer/index.js',
+        'events-from-npm': 'node_modules/events/events.js',
+        'buffer': 'shim/buffer.js',
+        'events': 'shim/events.js',
+        'process/': 'shim/process.js',
+        'string_decoder/': 'shim/string_decoder.js',
+        'stream': 'shim/stream.js',
+        'abort-controller': 'shim/abort.js',
+      };
+      build.onResolve({ filter: /^[a-z-_]+\/?$/ }, ({ path }) =>
+        (path in files ? { path: resolve(here, files[path]) } : undefined));
+      if (trial) {
+        build.onResolve({ filter: /^\.\/host\.js$/ }, () => ({ path: resolve(here, 'shim/trial.js') }));
+      }
+    },
+  };
+  const result = await esbuild.build({
+    ...COMMON,
+    stdin: { contents: entry, resolveDir: here, sourcefile: 'entry.js' },
+    absWorkingDir: here,
+    plugins: [own],
+    format: trial ? 'iife' : 'esm',
+    external: ['hotsocket:*', 'wasi:*'],
+    // Each byte of source costs five in the component.
+    minify: !trial,
+  });
+  return result.outputFiles[0].text;
+}
+
+// Run the top level as an instance would, with nothing of this machine in reach
+// but the language itself. Gives the port that it listens on.
+async function tryOut(script) {
+  const context = vm.createContext(Object.create(null));
+  const run = (text) => vm.runInContext(text, context, { filename: 'shim.js', timeout: TRIAL_MS });
+  run(ENGINE);
+  const guest = await bundleGuest(script, true);
+  try {
+    run(guest);
+  } catch (error) {
+    if (error?.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
+      throw new Mistake(`its top level runs for more than ${TRIAL_MS / 1000} s`);
+    }
+    throw error;
+  }
+  // As text: nothing of the script's is called from out here.
+  const { words, ports } = JSON.parse(run('String(told)'));
+  if (words) throw new Mistake(`it fails when it starts: ${words.split('\n').map((line) => line.trim()).join(' | ')}`);
+  if (ports.length === 0) throw new Mistake('it starts no server: a guest calls server.listen() when it starts');
+  return ports.find((port) => port > 0) ?? null;
+}
+
+// What the engine has and a bare context of Node's hasn't.
+const ENGINE = `
+  globalThis.performance = { now: () => Date.now() };
+  globalThis.btoa = (text) => { let out = ''; const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+    for (let at = 0; at < text.length; at += 3) {
+      const [a, b, c] = [0, 1, 2].map((more) => text.charCodeAt(at + more));
+      const bits = (a << 16) | ((b || 0) << 8) | (c || 0);
+      out += digits[bits >> 18] + digits[(bits >> 12) & 63] + (b >= 0 ? digits[(bits >> 6) & 63] : '=') + (c >= 0 ? digits[bits & 63] : '=');
+    }
+    return out; };
+  globalThis.atob = (text) => { let out = ''; let bits = 0; let count = 0;
+    for (const digit of text.replace(/[=\\s]/g, '')) {
+      bits = (bits << 6) | 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'.indexOf(digit);
+      count += 6;
+      if (count >= 8) { count -= 8; out += String.fromCharCode((bits >> count) & 255); }
+    }
+    return out; };
+  Uint8Array.fromBase64 ??= (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  Uint8Array.prototype.toBase64 ??= function () { return btoa(String.fromCharCode(...this)); };
+  Uint8Array.prototype.toHex ??= function () { return Array.from(this, (byte) => byte.toString(16).padStart(2, '0')).join(''); };
+`;
+
+async function main() {
+  const script = await bundleScript();
+  const port = await tryOut(script);
+  const jsSource = await bundleGuest(script, false);
+  const { component } = await componentize({ witPath: resolve(here, 'wit'), jsSource, sync: true });
+  writeFileSync(output, component);
+  process.stdout.write(JSON.stringify({ port, inputs: script.inputs }));
+}
+
+try {
+  await main();
+} catch (error) {
+  if (error instanceof Mistake) {
+    console.error(error.message.startsWith(`${name}:`) ? error.message : `${name}: ${error.message}`);
+    process.exitCode = 1;
+  } else {
+    console.error(String(error?.stack ?? error));
+    process.exitCode = 2;
+  }
+}

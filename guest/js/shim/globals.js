@@ -1,0 +1,43 @@
+// Puts in place what scripts expect to be there. Must run before anything that
+// looks for it, so it is the first that main.js asks for.
+'use strict';
+
+const { random } = require('./host.js');
+
+globalThis.global = globalThis;
+globalThis.Promise = require('./promise.js');
+const loop = require('./loop.js');
+globalThis.queueMicrotask = (task) => loop.microtask(task);
+
+const { TextDecoder, TextEncoder } = require('./text.js');
+Object.assign(globalThis, { TextDecoder, TextEncoder });
+require('./errors.js');
+globalThis.Buffer = require('./buffer.js').Buffer;
+const { timers } = require('./timers.js');
+Object.assign(globalThis, timers);
+globalThis.process = require('./process.js');
+globalThis.console = require('./console.js').console;
+Object.assign(globalThis, require('./abort.js'));
+require('./promises.js');
+
+// The engine's generator is part of the image that all connections start from,
+// and would give each of them the same numbers. xorshift128+, seeded anew in
+// each instance, when it is first asked.
+let state;
+const mask = (1n << 64n) - 1n;
+Math.random = function random_() {
+  if (state === undefined) {
+    const bytes = random.getRandomBytes(16);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
+    state = [view.getBigUint64(0) | 1n, view.getBigUint64(8)];
+  }
+  let [first, second] = state;
+  first ^= (first << 23n) & mask;
+  first ^= first >> 17n;
+  first ^= second ^ (second >> 26n);
+  state = [second, first];
+  return Number(((first + second) & mask) >> 11n) / 2 ** 53;
+};
+
+globalThis.structuredClone ??= undefined;
+if (globalThis.structuredClone === undefined) delete globalThis.structuredClone;

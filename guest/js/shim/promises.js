@@ -1,0 +1,39 @@
+// `timers/promises` and `stream/promises`.
+'use strict';
+
+const { timers } = require('./timers.js');
+const { absent } = require('./errors.js');
+
+const later = (set, clear) => (...args) => {
+  const { value, signal } = args.pop();
+  return new Promise((resolve, reject) => {
+    const aborted = () => {
+      clear(timer);
+      reject(signal.reason ?? Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' }));
+    };
+    const timer = set(() => resolve(value), ...args);
+    if (signal?.aborted) aborted();
+    else signal?.addEventListener('abort', aborted);
+  });
+};
+const setTimer = later(timers.setTimeout, timers.clearTimeout);
+const setNow = later(timers.setImmediate, timers.clearImmediate);
+
+const timersPromises = absent({
+  setTimeout: (after, value, options) => setTimer(after, { value, ...options }),
+  setImmediate: (value, options) => setNow({ value, ...options }),
+  async *setInterval(after, value) {
+    while (true) {
+      await timersPromises.setTimeout(after);
+      yield value;
+    }
+  },
+  scheduler: { wait: (after) => timersPromises.setTimeout(after), yield: () => timersPromises.setImmediate() },
+}, 'timers/promises', []);
+
+// `util.promisify(setTimeout)` is the usual way to have a `sleep`.
+const promisified = Symbol.for('nodejs.util.promisify.custom');
+Object.defineProperty(timers.setTimeout, promisified, { value: timersPromises.setTimeout });
+Object.defineProperty(timers.setImmediate, promisified, { value: timersPromises.setImmediate });
+
+module.exports = { timers: timersPromises };

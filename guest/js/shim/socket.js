@@ -1,0 +1,360 @@
+// `net.Socket`: the one connection of this instance as a Node stream. Node's
+// own stream code (npm's readable-stream) does the work; here it meets the host.
+//
+// Nothing is kept here that the host could keep: what is written goes to the
+// host's queue at once, so that no byte is lost when new code takes over.
+'use strict';
+
+const { connection } = require('./host.js');
+const { absent, coded, system } = require('./errors.js');
+const { timers } = require('./timers.js');
+const { join } = require('./text.js');
+// Without the rest of the library, which a script has that asks for `stream`.
+const Duplex = require('readable-stream/lib/internal/streams/duplex.js');
+const { Stream } = require('readable-stream/lib/internal/streams/legacy.js');
+
+Stream._isUint8Array ??= (value) => value instanceof Uint8Array;
+Stream._uint8ArrayToBuffer ??= (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+// What may wait for a script that has paused. The contract has no word for
+// "read no more", so this bounds it, well below an instance's memory.
+const MOST_UNREAD = 4 << 20;
+
+const family = (ip) => (ip.includes(':') ? 'IPv6' : 'IPv4');
+
+class Socket extends Duplex {
+  // Bytes that have come and were not asked for yet.
+  #unread = [];
+  #unreadBytes = 0;
+  // The stream wants more.
+  #wants = false;
+  // The host is above its high-water mark: 'drain' comes when it says so.
+  #hostFull = false;
+  #owesDrain = false;
+  // The connection callback runs again after a swap: what it writes was
+  // written when the connection opened.
+  #replaying = false;
+  #peerEnded = false;
+  #ends;
+  #idle;
+  #lastMoved = 0;
+
+  constructor(options = {}) {
+    super({
+      allowHalfOpen: Boolean(options.allowHalfOpen),
+      autoDestroy: true,
+      // With its argument, by `_destroy`.
+      emitClose: false,
+      decodeStrings: true,
+      // Bytes wait in `#unread`, undecoded, and not in the stream.
+      readableHighWaterMark: 0,
+      writableHighWaterMark: 16 * 1024,
+    });
+    this.on('resume', () => this.#pump());
+    this.on('end', () => this.#afterEnd());
+    hide(this, { bytesRead: 0, bytesWrittenSoFar: 0 });
+    this.connecting = false;
+    this.server = undefined;
+    this.timeout = undefined;
+  }
+
+  // Take the connection that this instance serves.
+  attach(ends, server) {
+    this.#ends = ends;
+    hide(this, { server });
+    if (this.allowHalfOpen) connection.holdOpen();
+    return this;
+  }
+
+  // Take it over as a predecessor has left it.
+  resume_(peerEnded, unread) {
+    this.#replaying = true;
+    if (unread.length > 0) this.#keep(unread);
+    if (peerEnded) {
+      this.#peerEnded = true;
+      if (unread.length === 0) {
+        Object.assign(this._readableState, { ended: true, endEmitted: true, length: 0 });
+        this.readable = false;
+      }
+    }
+    try {
+      connection.write(new Uint8Array(0));
+    } catch {
+      // It has ended its side.
+      Object.assign(this._writableState, { ending: true, ended: true, finished: true });
+      this.writable = false;
+    }
+  }
+
+  replayed() {
+    this.#replaying = false;
+    this.#pump();
+  }
+
+  // ---- from the host
+
+  receive(bytes) {
+    if (this.destroyed) return;
+    this.#moved();
+    this.bytesRead += bytes.length;
+    this.#keep(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+    this.#pump();
+    if (this.#unreadBytes > MOST_UNREAD) {
+      this.destroy(coded(Error, 'ERR_HOTSOCKET_UNREAD',
+        `${this.#unreadBytes} bytes came while the script read none: a guest may leave ${MOST_UNREAD} unread`));
+    }
+  }
+
+  peerEnded() {
+    this.#moved();
+    this.#peerEnded = true;
+    this.#pump();
+  }
+
+  // After an event in which the peer's FIN came or was read: a script that has
+  // not seen the end of the stream yet may still have something to say.
+  settle() {
+    if (this.#peerEnded && !this.destroyed && !this.readableEnded) connection.holdOpen();
+  }
+
+  drained() {
+    this.#moved();
+    this.#hostFull = false;
+    if (this.#owesDrain && !this.destroyed) {
+      this.#owesDrain = false;
+      this.emit('drain');
+    }
+  }
+
+  closed_(reason) {
+    const errors = {
+      'aborted-by-peer': ['ECONNRESET', -104, 'read'],
+      'write-timeout': ['ETIMEDOUT', -110, 'write'],
+    };
+    const error = errors[reason.tag];
+    // A reset that nobody listens for is no fault of the script's.
+    if (error && this.listenerCount('error') > 0) this.destroy(system(...error));
+    else this.destroy();
+  }
+
+  // What the next instance must be given, beside the script's own state.
+  unreadForSuccessor() {
+    const half = this._readableState.decoder?.rest ?? new Uint8Array(0);
+    return this.#unread.reduce(join, half);
+  }
+
+  #keep(bytes) {
+    this.#unread.push(bytes);
+    this.#unreadBytes += bytes.length;
+  }
+
+  #take() {
+    const bytes = this.#unread.shift();
+    this.#unreadBytes -= bytes.length;
+    return bytes;
+  }
+
+  // Give the script what has come, if it reads. Whoever listens to 'data' gets
+  // it straight, as the stream would do it, at a fifth of the cost.
+  #pump() {
+    const { decoder } = this._readableState;
+    while (this.#unread.length > 0 && this.readableFlowing === true && this.readableLength === 0
+      && this.listenerCount('data') > 0 && this.listenerCount('readable') === 0) {
+      const bytes = this.#take();
+      const chunk = decoder ? decoder.write(bytes) : bytes;
+      if (chunk.length > 0) this.emit('data', chunk);
+    }
+    while (this.#wants && this.#unread.length > 0 && this.#isRead()) {
+      this.#wants = this.push(this.#take());
+    }
+    if (this.#peerEnded && this.#unread.length === 0 && !this._readableState.ended) this.push(null);
+  }
+
+  // Somebody reads: by 'data' and not paused, or by 'readable'.
+  #isRead() {
+    return this.readableFlowing === true || this.listenerCount('readable') > 0;
+  }
+
+  // ---- to the host
+
+  _read() {
+    this.#wants = true;
+    this.#pump();
+  }
+
+  _write(bytes, encoding, done) {
+    done(this.#send(bytes));
+  }
+
+  _writev(chunks, done) {
+    done(this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk))));
+  }
+
+  // Undefined, or what went wrong.
+  #send(bytes) {
+    if (this.#replaying) return undefined;
+    if (this.#ends === undefined) return coded(Error, 'ERR_SOCKET_CLOSED', 'Socket is closed');
+    try {
+      if (!connection.write(bytes)) this.#hostFull = true;
+    } catch (error) {
+      switch (error.payload?.tag) {
+        case 'closed': return system('EPIPE', -32, 'write');
+        case 'full': return coded(Error, 'ERR_HOTSOCKET_QUEUE_FULL',
+          'more waits for the peer than --max-queue allows: after write() has returned false, wait for \'drain\'');
+        default: return error;
+      }
+    }
+    this.bytesWrittenSoFar += bytes.length;
+    this.#moved();
+    return undefined;
+  }
+
+  // The usual case goes straight to the host; the stream has the others. Either
+  // way the host has the bytes when this returns.
+  write(chunk, encoding, callback) {
+    const state = this._writableState;
+    if (state.corked || state.ending || state.destroyed || state.length > 0
+      || !(typeof chunk === 'string' || chunk instanceof Uint8Array)) {
+      return this.#told(super.write(chunk, encoding, callback));
+    }
+    if (typeof encoding === 'function') [callback, encoding] = [encoding, undefined];
+    const bytes = typeof chunk === 'string'
+      ? Buffer.from(chunk, encoding ?? state.defaultEncoding)
+      : chunk;
+    const error = this.#send(bytes);
+    if (error) {
+      if (callback) process.nextTick(callback, error);
+      this.destroy(error);
+      return false;
+    }
+    if (callback) process.nextTick(callback);
+    return this.#told(true);
+  }
+
+  // The stream would say 'drain' as soon as the host has taken the bytes; the
+  // host tells when the peer has.
+  #told(goOn) {
+    if (!this.#hostFull) return goOn;
+    this._writableState.needDrain = false;
+    this.#owesDrain = true;
+    return false;
+  }
+
+  get writableNeedDrain() {
+    return this.#owesDrain || super.writableNeedDrain;
+  }
+
+  _final(done) {
+    connection.end();
+    done();
+  }
+
+  _destroy(error, done) {
+    timers.clearTimeout(this.#idle);
+    this.#unread = [];
+    this.#unreadBytes = 0;
+    // As the kernel does for a process that closes its socket: what was written
+    // still goes out.
+    connection.end();
+    done(error);
+    process.nextTick(() => {
+      this.emit('close', Boolean(error));
+      this.server?.connectionClosed();
+    });
+  }
+
+  // Node's words for a write after both have ended.
+  #afterEnd() {
+    if (this.allowHalfOpen) return;
+    const late = (chunk, encoding, callback) => {
+      if (!this.writableEnded) return Socket.prototype.write.call(this, chunk, encoding, callback);
+      if (typeof encoding === 'function') callback = encoding;
+      const error = Object.assign(new Error('This socket has been ended by the other party'), { code: 'EPIPE' });
+      if (typeof callback === 'function') process.nextTick(callback, error);
+      this.destroy(error);
+      return false;
+    };
+    hide(this, { write: late });
+  }
+
+  destroySoon() {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', this.destroy);
+  }
+
+  resetAndDestroy() {
+    connection.abort();
+    return this.destroy();
+  }
+
+  // ---- what Node's sockets have besides
+
+  setTimeout(after, callback) {
+    after = Number(after);
+    timers.clearTimeout(this.#idle);
+    this.timeout = after;
+    if (after > 0) {
+      this.#lastMoved = performance.now();
+      const look = () => {
+        const left = after - (performance.now() - this.#lastMoved);
+        if (left > 0.5) {
+          this.#idle = timers.setTimeout(look, left);
+        } else {
+          this.#lastMoved = performance.now();
+          this.#idle = timers.setTimeout(look, after);
+          this.emit('timeout');
+        }
+      };
+      this.#idle = timers.setTimeout(look, after);
+      if (callback !== undefined) this.once('timeout', callback);
+    } else if (callback !== undefined) {
+      this.removeListener('timeout', callback);
+    }
+    return this;
+  }
+
+  #moved() {
+    if (this.timeout > 0) this.#lastMoved = performance.now();
+  }
+
+  // The server's flags decide these: --nagle and --keepalive.
+  setNoDelay() { return this; }
+  setKeepAlive() { return this; }
+  // There is no process to keep alive.
+  ref() { return this; }
+  unref() { return this; }
+
+  address() {
+    if (this.#ends === undefined) return {};
+    const { ip, port } = this.#ends.local;
+    return { address: ip, family: family(ip), port };
+  }
+
+  get remoteAddress() { return this.#ends?.peer.ip; }
+  get remotePort() { return this.#ends?.peer.port; }
+  get remoteFamily() { return this.#ends && family(this.#ends.peer.ip); }
+  get localAddress() { return this.#ends?.local.ip; }
+  get localPort() { return this.#ends?.local.port; }
+  get localFamily() { return this.#ends && family(this.#ends.local.ip); }
+  get bytesWritten() { return this.bytesWrittenSoFar + this.writableLength; }
+  get bufferSize() { return this.writableLength; }
+  get pending() { return this.#ends === undefined; }
+
+  get readyState() {
+    if (this.#ends === undefined) return 'closed';
+    if (this.readable && this.writable) return 'open';
+    if (this.readable) return 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+}
+absent(Socket.prototype, 'socket', ['connect']);
+
+// Not for `console.log(socket)`.
+function hide(object, values) {
+  for (const [name, value] of Object.entries(values)) {
+    Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false });
+  }
+}
+
+module.exports = { Socket, family };

@@ -1,0 +1,196 @@
+// Text and bytes: UTF-8 as the web's standard decodes it (and Node), decoding
+// across chunks, `TextEncoder` and `TextDecoder`.
+//
+// The engine brings none of it. Where it has something native that comes close
+// (`atob`, `escape`, `fromCharCode`), that does the work: a loop in an
+// interpreter costs fifty times as much for each byte.
+'use strict';
+
+const PIECE = 8192;
+const SHORT = 24;
+
+// Each byte as the character of its number.
+function latin1(bytes) {
+  if (bytes.length <= PIECE) return String.fromCharCode.apply(null, bytes);
+  let text = '';
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + PIECE));
+  }
+  return text;
+}
+
+function fromLatin1(text) {
+  if (text.length > SHORT && /^[\0-\xff]*$/.test(text)) return Uint8Array.fromBase64(btoa(text));
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
+function encode(text) {
+  if (/^[\0-\x7f]*$/.test(text)) return fromLatin1(text);
+  return fromLatin1(unescape(encodeURIComponent(text.toWellFormed())));
+}
+
+function decode(bytes) {
+  const text = latin1(bytes);
+  if (!/[\x80-\xff]/.test(text)) return text;
+  try {
+    return decodeURIComponent(escape(text));
+  } catch {
+    return decodeBroken(bytes);
+  }
+}
+
+// What may follow a first byte: how many more, and the range of the second.
+function following(first) {
+  if (first >= 0xc2 && first <= 0xdf) return [1, 0x80, 0xbf];
+  if (first >= 0xe0 && first <= 0xef) return [2, first === 0xe0 ? 0xa0 : 0x80, first === 0xed ? 0x9f : 0xbf];
+  if (first >= 0xf0 && first <= 0xf4) return [3, first === 0xf0 ? 0x90 : 0x80, first === 0xf4 ? 0x8f : 0xbf];
+  return [0, 0, 0];
+}
+
+// Bytes that are not all UTF-8: each longest piece that begins a character and
+// doesn't end it becomes one U+FFFD, and so does each byte that can't begin one.
+function decodeBroken(bytes) {
+  let text = '';
+  let units = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const first = bytes[at++];
+    if (first < 0x80) {
+      units.push(first);
+    } else {
+      let [more, low, high] = following(first);
+      let point = more === 0 ? -1 : first & (0x3f >> more);
+      for (; more > 0; more--) {
+        const next = bytes[at];
+        if (!(next >= low && next <= high)) {
+          point = -1;
+          break;
+        }
+        point = (point << 6) | (next & 0x3f);
+        [low, high] = [0x80, 0xbf];
+        at++;
+      }
+      if (point < 0) units.push(0xfffd);
+      else if (point < 0x10000) units.push(point);
+      else units.push(0xd800 + ((point - 0x10000) >> 10), 0xdc00 + (point & 0x3ff));
+    }
+    if (units.length > PIECE) {
+      text += String.fromCharCode.apply(null, units);
+      units = [];
+    }
+  }
+  return text + String.fromCharCode.apply(null, units);
+}
+
+// How many bytes at the end begin a character that has not ended yet.
+function unfinished(bytes) {
+  for (let back = 1; back <= 3 && back <= bytes.length; back++) {
+    const byte = bytes[bytes.length - back];
+    if (byte < 0x80) return 0;
+    if (byte >= 0xc0) {
+      const [more, low, high] = following(byte);
+      if (more < back) return 0;
+      const second = bytes[bytes.length - back + 1];
+      return back === 1 || (second >= low && second <= high) ? back : 0;
+    }
+  }
+  return 0;
+}
+
+function join(first, second) {
+  if (first.length === 0) return second;
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
+}
+
+const NAMES = {
+  'utf8': 'utf8', 'utf-8': 'utf8', 'unicode-1-1-utf-8': 'utf8',
+  'hex': 'hex', 'base64': 'base64', 'base64url': 'base64url',
+  'latin1': 'latin1', 'binary': 'latin1', 'ascii': 'ascii',
+  'ucs2': 'utf16le', 'ucs-2': 'utf16le', 'utf16le': 'utf16le', 'utf-16le': 'utf16le',
+};
+
+// Node's name of an encoding; undefined if it has none.
+const encodingName = (name) => NAMES[String(name ?? 'utf8').toLowerCase()];
+
+class TextEncoder {
+  get encoding() { return 'utf-8'; }
+  encode(text = '') { return encode(String(text)); }
+  encodeInto(text, target) {
+    let read = 0;
+    let written = 0;
+    for (const character of String(text)) {
+      const bytes = encode(character);
+      if (written + bytes.length > target.length) break;
+      target.set(bytes, written);
+      written += bytes.length;
+      read += character.length;
+    }
+    return { read, written };
+  }
+}
+
+const LABELS = { 'iso-8859-1': 'latin1', 'windows-1252': 'latin1', 'us-ascii': 'latin1', 'utf-16': 'utf16le' };
+
+class TextDecoder {
+  #name;
+  #options;
+  #begun = false;
+  #rest = new Uint8Array(0);
+
+  constructor(label = 'utf-8', options = {}) {
+    const name = LABELS[String(label).toLowerCase()] ?? encodingName(label);
+    if (!['utf8', 'latin1', 'utf16le'].includes(name)) {
+      const error = new RangeError(`The "${label}" encoding is not supported`);
+      error.code = 'ERR_ENCODING_NOT_SUPPORTED';
+      throw error;
+    }
+    this.#name = name;
+    this.#options = options;
+  }
+
+  get encoding() { return { utf8: 'utf-8', latin1: 'windows-1252', utf16le: 'utf-16le' }[this.#name]; }
+  get fatal() { return Boolean(this.#options.fatal); }
+  get ignoreBOM() { return Boolean(this.#options.ignoreBOM); }
+
+  decode(input = new Uint8Array(0), { stream = false } = {}) {
+    const view = ArrayBuffer.isView(input)
+      ? new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
+      : new Uint8Array(input);
+    let bytes = join(this.#rest, view);
+    let keep = 0;
+    if (stream && this.#name === 'utf8') keep = unfinished(bytes);
+    if (stream && this.#name === 'utf16le') keep = bytes.length % 2;
+    this.#rest = bytes.slice(bytes.length - keep);
+    bytes = bytes.subarray(0, bytes.length - keep);
+    let text;
+    if (this.#name === 'utf8') {
+      text = this.fatal ? this.#strict(bytes) : decode(bytes);
+    } else {
+      text = globalThis.Buffer.from(bytes).toString(this.#name);
+    }
+    const first = !this.#begun;
+    this.#begun = stream && (this.#begun || text.length > 0);
+    if (first && !this.ignoreBOM && text.charCodeAt(0) === 0xfeff) text = text.slice(1);
+    return text;
+  }
+
+  #strict(bytes) {
+    try {
+      return decodeURIComponent(escape(latin1(bytes)));
+    } catch {
+      this.#rest = new Uint8Array(0);
+      const error = new TypeError('The encoded data was not valid for encoding utf-8');
+      error.code = 'ERR_ENCODING_INVALID_ENCODED_DATA';
+      throw error;
+    }
+  }
+}
+
+module.exports = {
+  decode, encode, encodingName, fromLatin1, join, latin1, unfinished, TextDecoder, TextEncoder,
+};

@@ -1,0 +1,152 @@
+// `setTimeout`, `setInterval`, `setImmediate`: all of a script's timers on one
+// timer of the host, so that the host's limit doesn't count them one by one.
+'use strict';
+
+const { connection } = require('./host.js');
+const loop = require('./loop.js');
+
+// The id under which the host knows it.
+const HOST_TIMER = 1;
+const LONGEST = 2 ** 31 - 1;
+
+const clock = () => performance.now();
+
+// By the time at which they are due; those of one time in the order set.
+const waiting = [];
+// What the host's timer is set to, if it is.
+let armed;
+let lastId = 0;
+// Timers in use, for `clearTimeout(number)`.
+const byId = new Map();
+
+function insert(timer) {
+  let low = 0;
+  let high = waiting.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (waiting[middle].due <= timer.due) low = middle + 1;
+    else high = middle;
+  }
+  waiting.splice(low, 0, timer);
+}
+
+function remove(timer) {
+  const at = waiting.indexOf(timer);
+  if (at >= 0) waiting.splice(at, 1);
+}
+
+class Timeout {
+  #after;
+  #repeats;
+  #call;
+  #id;
+  #active = false;
+
+  constructor(callback, after, args, repeats) {
+    if (typeof callback !== 'function') {
+      const error = new TypeError(`The "callback" argument must be of type function. Received ${String(callback)}`);
+      error.code = 'ERR_INVALID_ARG_TYPE';
+      throw error;
+    }
+    after = Number(after);
+    this.#after = after >= 1 && after <= LONGEST ? Math.trunc(after) : 1;
+    this.#repeats = repeats;
+    this.#call = () => callback.apply(this, args);
+    this.#id = ++lastId;
+    this.#start();
+  }
+
+  #start() {
+    this.#active = true;
+    byId.set(this.#id, this);
+    Object.defineProperty(this, 'due', { value: clock() + this.#after, configurable: true, enumerable: false });
+    insert(this);
+  }
+
+  // It is due: run it. An interval starts anew before it is called, so that
+  // the call may clear it.
+  ring() {
+    if (this.#repeats) {
+      this.#start();
+    } else {
+      this.#active = false;
+      byId.delete(this.#id);
+    }
+    loop.run(this.#call);
+  }
+
+  close() {
+    if (this.#active) remove(this);
+    this.#active = false;
+    byId.delete(this.#id);
+    return this;
+  }
+
+  refresh() {
+    if (this.#active) remove(this);
+    this.#start();
+    return this;
+  }
+
+  // There is no process that a timer could keep alive.
+  ref() { return this; }
+  unref() { return this; }
+  hasRef() { return true; }
+  [Symbol.toPrimitive]() { return this.#id; }
+  [Symbol.dispose ?? Symbol('dispose')]() { this.close(); }
+}
+
+class Immediate {
+  constructor(callback, args) {
+    Object.defineProperty(this, 'entry', {
+      value: loop.immediate(() => callback(...args)),
+      enumerable: false,
+    });
+  }
+  ref() { return this; }
+  unref() { return this; }
+  hasRef() { return true; }
+}
+
+// All that is due now.
+function ring() {
+  armed = undefined;
+  loop.runImmediates();
+  // The host counts whole milliseconds.
+  const now = clock() + 0.5;
+  while (waiting.length > 0 && waiting[0].due <= now) waiting.shift().ring();
+}
+
+// Have the host wake us when the next one is due. Called at the end of each
+// event.
+function arm() {
+  const due = loop.hasImmediates() ? 0 : waiting[0]?.due;
+  if (due === armed) return;
+  armed = due;
+  if (due === undefined) connection.clearTimer(HOST_TIMER);
+  else connection.setTimer(HOST_TIMER, Math.max(0, Math.ceil(due - clock())));
+}
+
+// A successor starts with what its predecessor left set: no timer of this
+// script's.
+function disown() {
+  connection.clearTimer(HOST_TIMER);
+}
+
+function clear(timer) {
+  if (timer instanceof Timeout) timer.close();
+  else if (typeof timer === 'number' || typeof timer === 'string') byId.get(Number(timer))?.close();
+}
+
+const timers = {
+  setTimeout: (callback, after, ...args) => new Timeout(callback, after, args, false),
+  setInterval: (callback, after, ...args) => new Timeout(callback, after, args, true),
+  setImmediate: (callback, ...args) => new Immediate(callback, args),
+  clearTimeout: clear,
+  clearInterval: clear,
+  clearImmediate(immediate) {
+    if (immediate instanceof Immediate) immediate.entry.cleared = true;
+  },
+};
+
+module.exports = { timers, HOST_TIMER, ring, arm, disown };

@@ -1,0 +1,17 @@
+// Stands in for `host.js` when `build` runs the script's top level once, to see
+// whether it starts and which port it listens on. Nothing is printed.
+const nowhere = { ip: '', port: 0 };
+const nothing = () => {};
+
+export const connection = {
+  info: () => ({ id: 0, local: nowhere, peer: nowhere }),
+  write() { throw { payload: { tag: 'closed' } }; },
+  end: nothing,
+  abort: nothing,
+  holdOpen: nothing,
+  setTimer: nothing,
+  clearTimer: nothing,
+};
+export const output = { print: nothing, error: nothing, panic: nothing };
+export const environment = { getEnvironment: () => [] };
+export const random = { getRandomBytes: (count) => new Uint8Array(count).fill(7) };

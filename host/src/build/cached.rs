@@ -1,0 +1,83 @@
+//! Guests that are served from their source: built into the user's cache, and
+//! again only when something that they are made of has changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::single::cache_dir;
+use super::sources::{self, Sources};
+use super::{Error, Request, build, javascript};
+
+/// The component of a source, built if there is none yet or if what it was
+/// built of has changed since. Says on standard error when it builds, as that
+/// takes seconds.
+pub fn cached(source: &Path) -> Result<PathBuf, Error> {
+    let path = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
+    let mut key = Sources::default();
+    key.add("", path.as_os_str().as_encoded_bytes());
+    let dir = cache_dir()?.join("served").join(format!("{:.16}", key.hex()));
+    let stem = path.file_stem().unwrap_or_default();
+    let component = dir.join(stem).with_extension("wasm");
+    let list = dir.join("inputs");
+    if component.exists() && fs::read_to_string(&list).is_ok_and(|list| is_fresh(&list)) {
+        return Ok(component);
+    }
+    super::say(&format!("building {} …", source.display()));
+    fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
+    let built = build(&Request {
+        source: source.to_owned(),
+        output: Some(component.clone()),
+    })?;
+    let mut text = format!("{}\n", tools());
+    for input in &built.inputs {
+        let hash = sources::of_input(input).map_err(|error| Error::read(input, error))?;
+        let input = fs::canonicalize(input).map_err(|error| Error::read(input, error))?;
+        text.push_str(&format!("{hash} {}\n", input.display()));
+    }
+    fs::write(&list, text).map_err(|error| Error::write(&list, error))?;
+    Ok(component)
+}
+
+/// What a component depends on besides its sources: what this binary builds
+/// with.
+fn tools() -> String {
+    let mut tools = Sources::default();
+    tools.add("version", env!("CARGO_PKG_VERSION").as_bytes());
+    tools.add("rust", sources::of_embedded().as_bytes());
+    tools.add("javascript", javascript::of_embedded().as_bytes());
+    tools.hex()
+}
+
+/// Whether nothing has changed since the list was written: the tools in its
+/// first line, then a hash and a path in each.
+fn is_fresh(list: &str) -> bool {
+    let mut lines = list.lines();
+    let same = |line: &str| {
+        line.split_once(' ').is_some_and(|(hash, path)| {
+            sources::of_input(Path::new(path)).is_ok_and(|found| found == hash)
+        })
+    };
+    lines.next() == Some(tools().as_str()) && lines.clone().next().is_some() && lines.all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_an_input_is_seen() {
+        let dir = std::env::temp_dir().join(format!("hotsocket-cached-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("temporary directory");
+        let path = dir.join("x y.js");
+        fs::write(&path, "1").expect("writable");
+        let hash = sources::of_input(&path).expect("readable");
+        let list = format!("{}\n{hash} {}\n", tools(), path.display());
+        assert!(is_fresh(&list));
+        assert!(!is_fresh(&list.replacen(&tools(), "other tools", 1)));
+        assert!(!is_fresh(&format!("{}\n", tools())), "made of nothing");
+        fs::write(&path, "2").expect("writable");
+        assert!(!is_fresh(&list));
+        fs::remove_dir_all(&dir).expect("removable");
+        assert!(!is_fresh(&list));
+    }
+}

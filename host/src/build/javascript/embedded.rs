@@ -1,0 +1,171 @@
+//! What a script is built with, carried in this binary: the builder, the shim,
+//! the lock file of the packages, and the contract.
+
+/// Path in the build's directory, and content.
+pub(super) const FILES: &[(&str, &str)] = &[
+    (
+        "package.json",
+        include_str!("../../../../guest/js/package.json"),
+    ),
+    (
+        "package-lock.json",
+        include_str!("../../../../guest/js/package-lock.json"),
+    ),
+    (
+        "build.mjs",
+        include_str!("../../../../guest/js/build.mjs"),
+    ),
+    (
+        "shim/abort.js",
+        include_str!("../../../../guest/js/shim/abort.js"),
+    ),
+    (
+        "shim/buffer.js",
+        include_str!("../../../../guest/js/shim/buffer.js"),
+    ),
+    (
+        "shim/console.js",
+        include_str!("../../../../guest/js/shim/console.js"),
+    ),
+    (
+        "shim/errors.js",
+        include_str!("../../../../guest/js/shim/errors.js"),
+    ),
+    (
+        "shim/events.js",
+        include_str!("../../../../guest/js/shim/events.js"),
+    ),
+    (
+        "shim/globals.js",
+        include_str!("../../../../guest/js/shim/globals.js"),
+    ),
+    (
+        "shim/handover.js",
+        include_str!("../../../../guest/js/shim/handover.js"),
+    ),
+    (
+        "shim/host.js",
+        include_str!("../../../../guest/js/shim/host.js"),
+    ),
+    (
+        "shim/loop.js",
+        include_str!("../../../../guest/js/shim/loop.js"),
+    ),
+    (
+        "shim/main.js",
+        include_str!("../../../../guest/js/shim/main.js"),
+    ),
+    (
+        "shim/net.js",
+        include_str!("../../../../guest/js/shim/net.js"),
+    ),
+    (
+        "shim/process.js",
+        include_str!("../../../../guest/js/shim/process.js"),
+    ),
+    (
+        "shim/promise.js",
+        include_str!("../../../../guest/js/shim/promise.js"),
+    ),
+    (
+        "shim/promises.js",
+        include_str!("../../../../guest/js/shim/promises.js"),
+    ),
+    (
+        "shim/socket.js",
+        include_str!("../../../../guest/js/shim/socket.js"),
+    ),
+    (
+        "shim/stream.js",
+        include_str!("../../../../guest/js/shim/stream.js"),
+    ),
+    (
+        "shim/string_decoder.js",
+        include_str!("../../../../guest/js/shim/string_decoder.js"),
+    ),
+    (
+        "shim/text.js",
+        include_str!("../../../../guest/js/shim/text.js"),
+    ),
+    (
+        "shim/timers.js",
+        include_str!("../../../../guest/js/shim/timers.js"),
+    ),
+    (
+        "shim/trial.js",
+        include_str!("../../../../guest/js/shim/trial.js"),
+    ),
+    (
+        "shim/util.js",
+        include_str!("../../../../guest/js/shim/util.js"),
+    ),
+    (
+        "wit/world.wit",
+        include_str!("../../../../guest/js/wit/world.wit"),
+    ),
+    (
+        "wit/deps/cli/environment.wit",
+        include_str!("../../../../guest/js/wit/deps/cli/environment.wit"),
+    ),
+    (
+        "wit/deps/random/random.wit",
+        include_str!("../../../../guest/js/wit/deps/random/random.wit"),
+    ),
+    (
+        "wit/deps/socket/connection.wit",
+        include_str!("../../../../wit/connection.wit"),
+    ),
+    (
+        "wit/deps/socket/handler.wit",
+        include_str!("../../../../wit/handler.wit"),
+    ),
+    (
+        "wit/deps/socket/output.wit",
+        include_str!("../../../../wit/output.wit"),
+    ),
+    (
+        "wit/deps/socket/types.wit",
+        include_str!("../../../../wit/types.wit"),
+    ),
+    (
+        "wit/deps/socket/world.wit",
+        include_str!("../../../../wit/world.wit"),
+    ),
+];
+
+/// The version of the shim.
+pub(super) fn version() -> Option<String> {
+    let (_, manifest) = FILES.first()?;
+    let manifest: serde_json::Value = serde_json::from_str(manifest).ok()?;
+    manifest["version"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn nothing_of_the_shim_and_the_contract_is_missing() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for (dir, place) in [("guest/js/shim", "shim"), ("wit", "wit/deps/socket")] {
+            let there: BTreeSet<String> = std::fs::read_dir(root.join(dir))
+                .expect("the checkout")
+                .flatten()
+                .map(|entry| format!("{place}/{}", entry.file_name().to_string_lossy()))
+                .collect();
+            let embedded = FILES.iter().map(|(path, _)| (*path).to_owned());
+            let embedded = embedded.filter(|path| path.starts_with(place)).collect();
+            assert_eq!(there, embedded);
+        }
+        assert_eq!(version().as_deref(), Some(env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn the_lock_file_names_no_registry() {
+        let lock = FILES[1].1;
+        assert!(lock.contains("\"componentize-qjs\": \"0."));
+        assert!(!lock.contains("\"resolved\""));
+    }
+}

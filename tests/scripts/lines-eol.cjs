@@ -1,0 +1,1 @@
+exports.EOL = '\r\n';
