@@ -29,6 +29,9 @@ fn examples_are_fresh() {
         .flatten()
     {
         let source = entry.path();
+        if source.extension().is_none_or(|kind| kind != "rs") {
+            continue;
+        }
         let name = source.file_stem().expect("a name").to_owned();
         is_fresh(
             &source,

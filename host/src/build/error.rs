@@ -10,7 +10,7 @@ pub enum Error {
     Read { path: PathBuf, error: io::Error },
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
-    #[error("{} is neither a directory nor a .rs file: name a cargo package's directory, or a single Rust file", path.display())]
+    #[error("{} is neither a directory nor a source file: name a cargo package's directory, or a file that ends in .rs or .py", path.display())]
     NotSource { path: PathBuf },
     #[error("{} has no Cargo.toml: name a cargo package's directory, or a single .rs file", path.display())]
     NoPackage { path: PathBuf },
@@ -35,6 +35,8 @@ pub enum Error {
     NoArtifact { path: PathBuf },
     #[error("{} compiled, but is no guest: does it call `hotsocket_guest::export!(…)` with its handler?", path.display())]
     NotAGuest { path: PathBuf },
+    #[error(transparent)]
+    Python(#[from] super::python::PythonError),
 }
 
 impl Error {

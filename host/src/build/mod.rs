@@ -1,19 +1,22 @@
-//! `hotsocket build`: from Rust source to a guest component, with whatever
-//! this machine has.
+//! `hotsocket build`: from source to a guest component, with whatever this
+//! machine has.
 //!
 //! This module owns the path from a [`Request`] to a file: `toolchain` finds a
 //! compiler, `single` makes a package around a lone file (`embedded` holds the
 //! SDK and the contract for it), `package` looks at a package that is already
-//! one, `cargo` runs the compiler, `section` says in the component what it is,
+//! one, `cargo` runs the compiler, `python` makes a guest of a Python file,
+//! `strip` takes names out of what it made, `section` says in the component what it is,
 //! and `sources` hashes what it was made of. It uses nothing of the host.
 
 mod cargo;
 mod embedded;
 mod error;
 mod package;
+mod python;
 mod section;
 mod single;
 mod sources;
+mod strip;
 mod toolchain;
 
 use std::fs;
@@ -30,7 +33,7 @@ const HANDLER: &str = "hotsocket:socket/handler@0.1.0";
 /// What to build, and where to.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// A cargo package's directory, or a single `.rs` file.
+    /// A cargo package's directory, or a single file.
     pub source: PathBuf,
     /// Where the component goes; by default beside the source, as
     /// `DIR/NAME.wasm` or `FILE.wasm`.
@@ -70,6 +73,11 @@ pub fn build(request: &Request) -> Result<Built, Error> {
         .is_some_and(|extension| extension == "rs")
     {
         single::compile(source)?
+    } else if source
+        .extension()
+        .is_some_and(|extension| extension == "py")
+    {
+        python::compile(source)?
     } else {
         return Err(Error::NotSource {
             path: source.clone(),
@@ -91,6 +99,12 @@ pub fn build(request: &Request) -> Result<Built, Error> {
         section: compiled.section,
         toolchain: compiled.toolchain,
     })
+}
+
+/// Tell the person who builds something while the build goes on.
+fn say(words: &str) {
+    // Whoever has closed standard error does not want to know.
+    let _ = std::io::stderr().write_all(words.as_bytes());
 }
 
 /// Write so that whoever watches the file sees the old content or the new one,
@@ -124,7 +138,7 @@ mod tests {
     fn what_is_no_source_is_told_before_anything_is_compiled() {
         let error = |source: &str| build(&request(source)).expect_err("no source").to_string();
         assert!(error("/nowhere/at.rs").starts_with("cannot read /nowhere/at.rs: "));
-        assert!(error("/dev/null").contains("neither a directory nor a .rs file"));
+        assert!(error("/dev/null").contains("neither a directory nor a source file"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
 
     let cache = cache_dir()?;
     fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
-    let _turn = take_turn(&cache)?;
+    let _turn = take_turn(&cache, "lock")?;
     let package = cache.join("package");
     unpack(&package, &manifest(stem, &path)?)?;
 
@@ -105,7 +105,7 @@ panic = "abort"
 strip = "debuginfo" # the names stay: messages about traps quote them
 "#;
 
-fn cache_dir() -> Result<PathBuf, Error> {
+pub(super) fn cache_dir() -> Result<PathBuf, Error> {
     let xdg = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|dir| dir.is_absolute());
@@ -115,9 +115,10 @@ fn cache_dir() -> Result<PathBuf, Error> {
     Ok(cache.join("hotsocket/build"))
 }
 
-/// Wait until no other build uses the package. Ends when the file is dropped.
-fn take_turn(cache: &Path) -> Result<File, Error> {
-    let path = cache.join("lock");
+/// Wait until no other build uses what this lock stands for. Ends when the file
+/// is dropped.
+pub(super) fn take_turn(cache: &Path, lock: &str) -> Result<File, Error> {
+    let path = cache.join(lock);
     let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
     file.lock().map_err(|error| Error::write(&path, error))?;
     Ok(file)
