@@ -8,7 +8,7 @@
 //! - [`instance`]: one instance and its events
 //! - [`imports`], [`state`], [`wasi`]: what a guest finds around it
 //! - [`meter`], [`pacing`], [`fault`]: what it may use, and how it ends
-//! - [`cache`]: compiled code on disk
+//! - [`cache`], [`functions`]: compiled code on disk
 //! - [`bindings`]: generated from `wit/`
 
 mod bindings;
@@ -16,6 +16,7 @@ mod cache;
 pub mod component;
 mod engine;
 mod fault;
+mod functions;
 mod imports;
 mod instance;
 mod meter;
@@ -44,6 +45,7 @@ use crate::limits::Limits;
 use crate::output::Output;
 use crate::reached::{Notes, Reached};
 use cache::CodeCache;
+use functions::FunctionCache;
 use meter::Meter;
 use pacing::Pacing;
 use state::{Allowance, State};
@@ -81,6 +83,7 @@ pub struct Runtime {
     linker: Linker<State>,
     pacing: Arc<Pacing>,
     cache: CodeCache,
+    functions: Arc<FunctionCache>,
     limits: Arc<Limits>,
     grants: Arc<Grants>,
     output: Arc<Output>,
@@ -101,7 +104,12 @@ impl Runtime {
         label: bool,
         cache: &CachePlace,
     ) -> wasmtime::Result<Self> {
-        let (engine, room) = engine::build(&limits)?;
+        let functions = Arc::<FunctionCache>::default();
+        let (engine, room) = engine::build(&limits, &functions)?;
+        let cache = CodeCache::open(cache, &engine);
+        if let Some(path) = cache.functions() {
+            functions.keep_in(path);
+        }
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker)?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -110,7 +118,8 @@ impl Runtime {
             .map_or(1, |handle| handle.metrics().num_workers());
         Ok(Runtime {
             pacing: Arc::new(Pacing::new(threads, limits.event_timeout)),
-            cache: CodeCache::open(cache, &engine),
+            cache,
+            functions,
             engine,
             linker,
             limits,
@@ -157,8 +166,10 @@ impl Runtime {
             Some(component) => component,
             None => {
                 component::describe(bytes)?.check_world()?;
+                let compilation = self.functions.begin(bytes.len());
                 let component = Component::from_binary(&self.engine, bytes)
                     .map_err(|error| LoadError::Compile(told(error)))?;
+                drop(compilation);
                 self.cache.store(&component, hash);
                 component
             }
