@@ -141,7 +141,7 @@ fn what_is_no_source_is_told_in_one_line() {
     assert!(build(&dir.path().join("none.rs")).starts_with("cannot read "));
     assert!(build(dir.path()).contains("has no Cargo.toml"));
     fs::write(dir.path().join("guest.txt"), "int x;").expect("written");
-    assert!(build(&dir.path().join("guest.txt")).contains("neither a directory nor a source"));
+    assert!(build(&dir.path().join("guest.txt")).contains("neither a directory nor a source file"));
 }
 
 #[test]

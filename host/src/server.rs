@@ -72,6 +72,8 @@ pub enum StartError {
     },
     #[error("{guest} {error}")]
     Load { guest: String, error: LoadError },
+    #[error(transparent)]
+    Compile(#[from] registry::SwapError),
     #[error("{guest}: {fault}")]
     Listening { guest: String, fault: Fault },
     #[error(transparent)]
@@ -169,10 +171,7 @@ impl Server {
         .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let runtime = Arc::new(runtime);
         let guest = source.to_string();
-        let code = runtime.compile(&bytes).map_err(|error| StartError::Load {
-            guest: guest.clone(),
-            error,
-        })?;
+        let code = registry::compile(&runtime, bytes, &guest, None).await?;
         runtime
             .try_out(&code)
             .await

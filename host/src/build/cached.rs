@@ -5,17 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::single::cache_dir;
-use super::sources::{self, Sources};
-use super::{Error, Request, build, javascript};
+use super::sources::{self, Hashed};
+use super::{Error, Request, build, javascript, python};
 
 /// The component of a source, built if there is none yet or if what it was
 /// built of has changed since. Says on standard error when it builds, as that
 /// takes seconds.
 pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     let path = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
-    let mut key = Sources::default();
+    let mut key = Hashed::default();
     key.add("", path.as_os_str().as_encoded_bytes());
-    let dir = cache_dir()?.join("served").join(format!("{:.16}", key.hex()));
+    let dir = cache_dir()?
+        .join("served")
+        .join(format!("{:.16}", key.hex()));
     let stem = path.file_stem().unwrap_or_default();
     let component = dir.join(stem).with_extension("wasm");
     let list = dir.join("inputs");
@@ -41,10 +43,11 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
 /// What a component depends on besides its sources: what this binary builds
 /// with.
 fn tools() -> String {
-    let mut tools = Sources::default();
+    let mut tools = Hashed::default();
     tools.add("version", env!("CARGO_PKG_VERSION").as_bytes());
     tools.add("rust", sources::of_embedded().as_bytes());
     tools.add("javascript", javascript::of_embedded().as_bytes());
+    tools.add("python", python::of_embedded().as_bytes());
     tools.hex()
 }
 

@@ -11,7 +11,7 @@ pub enum Error {
     Read { path: PathBuf, error: io::Error },
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
-    #[error("{} is neither a directory nor a source that can be built: name a cargo package's directory, or a single file in Rust (.rs) or JavaScript (.js, .mjs, .cjs)", path.display())]
+    #[error("{} is neither a directory nor a source file: name a cargo package's directory, or a single file in Rust (.rs), JavaScript (.js, .mjs, .cjs) or Python (.py)", path.display())]
     NotSource { path: PathBuf },
     #[error("{} has no Cargo.toml: name a cargo package's directory, or a single .rs file", path.display())]
     NoPackage { path: PathBuf },
@@ -53,6 +53,8 @@ pub enum Error {
     Builder { path: PathBuf, told: String },
     #[error("{} compiled, but is no guest: does it call `hotsocket_guest::export!(…)` with its handler?", path.display())]
     NotAGuest { path: PathBuf },
+    #[error(transparent)]
+    Python(#[from] super::python::PythonError),
 }
 
 impl Error {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::single::{cache_dir, put, take_turn};
-use super::sources::{Sources, of_input};
+use super::sources::{Hashed, of_input};
 use super::{Compiled, Error, Section};
 
 mod embedded;
@@ -61,7 +61,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         .map(|paths| paths.iter().filter_map(Value::as_str).map(PathBuf::from))
         .map_or_else(|| vec![source.clone()], Iterator::collect);
     let component = fs::read(&output.0).map_err(|error| Error::read(&output.0, error))?;
-    let mut sources = Sources::default();
+    let mut sources = Hashed::default();
     sources.add("embedded", of_embedded().as_bytes());
     for input in &inputs {
         let hash = of_input(input).map_err(|error| Error::read(input, error))?;
@@ -92,7 +92,7 @@ pub(super) fn entry_of(dir: &Path) -> Option<PathBuf> {
 
 /// The hash of what this binary carries for scripts.
 pub(super) fn of_embedded() -> String {
-    let mut sources = Sources::default();
+    let mut sources = Hashed::default();
     for (path, content) in embedded::FILES {
         sources.add(path, content.as_bytes());
     }
@@ -101,7 +101,7 @@ pub(super) fn of_embedded() -> String {
 
 /// The hash of the list of packages and their versions.
 fn of_packages() -> String {
-    let mut sources = Sources::default();
+    let mut sources = Hashed::default();
     for (path, content) in embedded::FILES {
         if path.starts_with("package") {
             sources.add(path, content.as_bytes());
@@ -112,7 +112,7 @@ fn of_packages() -> String {
 
 /// Bring the directory up to date, and the packages into it. One at a time.
 fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
-    let _turn = take_turn(dir)?;
+    let _turn = take_turn(dir, "lock")?;
     for (path, content) in embedded::FILES {
         put(dir, path, content)?;
     }
@@ -124,7 +124,11 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
     // No script of a package is run. A network that isn't there shall be
     // noticed in a minute.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .args(["--loglevel=error", "--fetch-retries=1", "--fetch-timeout=60000"])
+        .args([
+            "--loglevel=error",
+            "--fetch-retries=1",
+            "--fetch-timeout=60000",
+        ])
         .args(["--fetch-retry-maxtimeout=5000", "--update-notifier=false"]);
     let ran = run(npm.current_dir(dir), "npm", INSTALL_TIME, file)?;
     if !ran.success {

@@ -4,8 +4,9 @@
 //! This module owns the path from a [`Request`] to a file: `toolchain` finds a
 //! compiler, `single` makes a package around a lone file (`embedded` holds the
 //! SDK and the contract for it), `package` looks at a package that is already
-//! one, `cargo` runs the compiler, `javascript` does all of that for a script,
-//! `cached` builds for `serve` only what has changed, `section` says in the component what it is,
+//! one, `cargo` runs the compiler, `javascript` and `python` do all of that for
+//! those languages, `strip` takes names out of what they made, `cached` builds
+//! for `serve` only what has changed, `section` says in the component what it is,
 //! and `sources` hashes what it was made of. It uses nothing of the host.
 
 mod cached;
@@ -14,9 +15,11 @@ mod embedded;
 mod error;
 mod javascript;
 mod package;
+mod python;
 mod section;
 mod single;
 mod sources;
+mod strip;
 mod toolchain;
 
 use std::fs;
@@ -83,6 +86,7 @@ pub fn build(request: &Request) -> Result<Built, Error> {
     } else {
         match extension(source) {
             "rs" => single::compile(source)?,
+            "py" => python::compile(source)?,
             known if javascript::EXTENSIONS.contains(&known) => javascript::compile(source)?,
             _ => {
                 return Err(Error::NotSource {
@@ -134,12 +138,15 @@ fn extension(path: &Path) -> &str {
 /// Whether this is something to build, and not a component.
 pub fn is_source(path: &Path) -> bool {
     let extension = extension(path);
-    extension == "rs" || javascript::EXTENSIONS.contains(&extension) || path.is_dir()
+    ["rs", "py"].contains(&extension)
+        || javascript::EXTENSIONS.contains(&extension)
+        || path.is_dir()
 }
 
 /// A line for the person who waits.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    // Whoever has closed standard error does not want to know.
+    let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
 }
 
 /// Write so that whoever watches the file sees the old content or the new one,
@@ -173,7 +180,7 @@ mod tests {
     fn what_is_no_source_is_told_before_anything_is_compiled() {
         let error = |source: &str| build(&request(source)).expect_err("no source").to_string();
         assert!(error("/nowhere/at.rs").starts_with("cannot read /nowhere/at.rs: "));
-        assert!(error("/dev/null").contains("neither a directory nor a source"));
+        assert!(error("/dev/null").contains("neither a directory nor a source file"));
     }
 
     #[test]

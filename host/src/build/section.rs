@@ -76,7 +76,7 @@ pub(super) fn append(component: &mut Vec<u8>, section: &Section) {
 }
 
 /// Unsigned LEB128, as WebAssembly writes lengths.
-fn push_length(out: &mut Vec<u8>, mut length: usize) {
+pub(super) fn push_length(out: &mut Vec<u8>, mut length: usize) {
     loop {
         let low = length.to_le_bytes()[0] & 0x7f;
         length >>= 7;

@@ -23,7 +23,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
 
     let cache = cache_dir()?;
     fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
-    let _turn = take_turn(&cache)?;
+    let _turn = take_turn(&cache, "lock")?;
     let package = cache.join("package");
     unpack(&package, &manifest(stem, &path)?)?;
 
@@ -117,9 +117,10 @@ pub(super) fn cache_dir() -> Result<PathBuf, Error> {
     Ok(cache.join("hotsocket/build"))
 }
 
-/// Wait until no other build uses the directory. Ends when the file is dropped.
-pub(super) fn take_turn(cache: &Path) -> Result<File, Error> {
-    let path = cache.join("lock");
+/// Wait until no other build uses what this lock stands for. Ends when the file
+/// is dropped.
+pub(super) fn take_turn(cache: &Path, lock: &str) -> Result<File, Error> {
+    let path = cache.join(lock);
     let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
     file.lock().map_err(|error| Error::write(&path, error))?;
     Ok(file)

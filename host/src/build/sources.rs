@@ -12,9 +12,9 @@ use super::{embedded, single};
 /// A hash over named contents. Lengths are hashed too, so that no two lists of
 /// files look alike.
 #[derive(Default)]
-pub(super) struct Sources(Sha256);
+pub(super) struct Hashed(Sha256);
 
-impl Sources {
+impl Hashed {
     pub(super) fn add(&mut self, name: &str, content: &[u8]) {
         for part in [name.as_bytes(), content] {
             self.0.update((part.len() as u64).to_le_bytes());
@@ -39,7 +39,7 @@ impl Sources {
 /// `sources` of the component's [`Section`](super::Section) are equal to it
 /// while the component is up to date.
 pub fn of_file(file: &Path) -> io::Result<String> {
-    let mut sources = Sources::default();
+    let mut sources = Hashed::default();
     sources.add("embedded", of_embedded().as_bytes());
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     // Without the directory: it is another on every machine.
@@ -51,7 +51,7 @@ pub fn of_file(file: &Path) -> io::Result<String> {
 
 /// The hash of what this binary carries for single-file guests.
 pub(super) fn of_embedded() -> String {
-    let mut sources = Sources::default();
+    let mut sources = Hashed::default();
     for (path, content) in embedded::FILES {
         sources.add(path, content.as_bytes());
     }
@@ -61,7 +61,7 @@ pub(super) fn of_embedded() -> String {
 /// The hash of a package's own files. What it depends on counts through its
 /// lock file.
 pub(super) fn of_package(dir: &Path) -> io::Result<String> {
-    let mut sources = Sources::default();
+    let mut sources = Hashed::default();
     for name in ["Cargo.toml", "Cargo.lock", "build.rs"] {
         let path = dir.join(name);
         if path.exists() {
@@ -77,12 +77,12 @@ pub(super) fn of_input(path: &Path) -> io::Result<String> {
     if path.is_dir() {
         return of_package(path);
     }
-    let mut sources = Sources::default();
+    let mut sources = Hashed::default();
     sources.add("", &fs::read(path)?);
     Ok(sources.hex())
 }
 
-fn add_dir(sources: &mut Sources, root: &Path, dir: &str) -> io::Result<()> {
+fn add_dir(sources: &mut Hashed, root: &Path, dir: &str) -> io::Result<()> {
     let path = root.join(dir);
     if !path.is_dir() {
         return Ok(());
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn the_border_between_files_counts() {
         let hash = |files: &[(&str, &str)]| {
-            let mut sources = Sources::default();
+            let mut sources = Hashed::default();
             for (name, content) in files {
                 sources.add(name, content.as_bytes());
             }

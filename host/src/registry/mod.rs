@@ -31,7 +31,7 @@ pub use generation::{Generation, Hold, Source};
 pub use history::Record;
 pub use orders::{Count, Order, Orders, Policy, RollbackAfter, Tally};
 pub use report::{Outcome, Report};
-pub use swap::SwapError;
+pub use swap::{SwapError, compile};
 pub use watch::watch;
 
 use crate::connection::Table;

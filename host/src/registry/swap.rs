@@ -27,6 +27,10 @@ const BEAT: Duration = Duration::from_millis(2);
 /// doesn't tell of it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A compilation that takes longer than this is told, for silence looks like a
+/// standstill.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// Stack of a compiling thread, in bytes. Nesting in a component is bounded by
 /// the validator; this holds what it allows.
 const COMPILE_STACK: usize = 16 << 20;
@@ -205,15 +209,11 @@ impl Registry {
             return Err(SwapError::Busy { guest });
         };
         let time = self.runtime.compile_timeout();
-        let compiling = compile_beside(Arc::clone(&self.runtime), bytes, place);
+        let compiling = compile(&self.runtime, bytes, &guest, Some(place));
         let Ok(compiled) = tokio::time::timeout(time, compiling).await else {
             return Err(SwapError::Slow { guest, time });
         };
-        let code = match compiled {
-            Ok(Ok(code)) => code,
-            Ok(Err(error)) => return Err(SwapError::Load { guest, error }),
-            Err(error) => return Err(SwapError::Thread { guest, error }),
-        };
+        let code = compiled?;
         match self.runtime.try_out(&code).await {
             Ok(()) => Ok(code),
             Err(error) => Err(SwapError::Load { guest, error }),
@@ -307,20 +307,56 @@ impl Registry {
     }
 }
 
+/// Compile beside the serving threads, and say so when it takes a while.
+pub async fn compile(
+    runtime: &Arc<Runtime>,
+    bytes: Vec<u8>,
+    guest: &str,
+    place: Option<OwnedSemaphorePermit>,
+) -> Result<Arc<Code>, SwapError> {
+    let begun = Instant::now();
+    let size = bytes.len();
+    let mut compiling = std::pin::pin!(compile_beside(Arc::clone(runtime), bytes, place));
+    let quick = tokio::time::timeout(QUIET, &mut compiling).await;
+    let slow = quick.is_err();
+    let compiled = match quick {
+        Ok(compiled) => compiled,
+        Err(_) => {
+            let size = size as f64 / 1e6;
+            tracing::info!("compiling {guest} ({size:.1} MB); the next time it is known");
+            compiling.await
+        }
+    };
+    let guest = guest.to_owned();
+    match compiled {
+        Ok(Ok(code)) => {
+            if slow {
+                tracing::info!("compiled {guest} in {:.1} s", begun.elapsed().as_secs_f64());
+            }
+            Ok(code)
+        }
+        Ok(Err(error)) => Err(SwapError::Load { guest, error }),
+        Err(error) => Err(SwapError::Thread { guest, error }),
+    }
+}
+
 /// Compile on a thread of its own that gives way to those that serve. A
 /// compilation can't be stopped: one that is not waited for any more holds its
 /// place until it ends.
 async fn compile_beside(
     runtime: Arc<Runtime>,
     bytes: Vec<u8>,
-    place: OwnedSemaphorePermit,
+    place: Option<OwnedSemaphorePermit>,
 ) -> std::io::Result<Result<Arc<Code>, LoadError>> {
     let (done, result) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("compile".to_owned())
         .stack_size(COMPILE_STACK)
         .spawn(move || {
-            runtime::give_way();
+            // At the start nobody is served yet.
+            if place.is_some() {
+                runtime::give_way();
+            }
             // Nobody waits any more when the server is shutting down.
             let _ = done.send(runtime.compile(&bytes));
             drop(place);

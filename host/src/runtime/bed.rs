@@ -17,6 +17,7 @@ use super::cache::CodeCache;
 use super::component::{self, LoadError};
 use super::engine::{self, Depth, Ticker};
 use super::exports::Exports;
+use super::functions::FunctionCache;
 use super::state::State;
 use super::{Hash, fault, imports};
 use crate::limits::Limits;
@@ -26,6 +27,7 @@ pub struct Bed {
     engine: Engine,
     linker: Linker<State>,
     cache: CodeCache,
+    functions: Option<Arc<FunctionCache>>,
     /// One permit for each stack in the pool.
     pub stacks: Arc<Semaphore>,
     _ticker: Ticker,
@@ -35,7 +37,14 @@ impl Bed {
     /// # Errors
     /// When wasmtime cannot run here, or no thread can be started.
     pub fn make(limits: &Limits, depth: Depth, cache: Option<PathBuf>) -> wasmtime::Result<Self> {
-        let (engine, room) = engine::build(limits, depth)?;
+        // Only components that carry an interpreter are so large, and those
+        // import WASI.
+        let functions = (depth == Depth::Deep).then(Arc::<FunctionCache>::default);
+        let (engine, room) = engine::build(limits, depth, functions.as_ref())?;
+        let cache = CodeCache::new(cache, &engine);
+        if let (Some(functions), Some(path)) = (&functions, cache.functions()) {
+            functions.keep_in(path);
+        }
         if let Some(warning) = room.warning {
             tracing::warn!("{warning}");
         }
@@ -45,7 +54,8 @@ impl Bed {
             wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         }
         Ok(Bed {
-            cache: CodeCache::new(cache, &engine),
+            cache,
+            functions,
             stacks: Arc::new(Semaphore::new(room.stacks)),
             _ticker: Ticker::start(&engine)?,
             engine,
@@ -62,8 +72,11 @@ impl Bed {
             None => {
                 component::describe(bytes)?.check_world()?;
                 engine::calm_compiler();
+                let functions = self.functions.as_ref();
+                let compilation = functions.map(|kept| kept.begin(bytes.len()));
                 let component = Component::from_binary(&self.engine, bytes)
                     .map_err(|error| LoadError::Compile(told(error)))?;
+                drop(compilation);
                 self.cache.store(&component, hash);
                 component
             }

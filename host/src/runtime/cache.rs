@@ -73,6 +73,12 @@ impl CodeCache {
         }
     }
 
+    /// Where the functions of large components may be kept.
+    pub fn functions(&self) -> Option<PathBuf> {
+        let dir = self.dir.as_ref()?;
+        Some(dir.join(format!("functions-{:016x}", self.engine)))
+    }
+
     fn path(&self, hash: Hash) -> Option<PathBuf> {
         let dir = self.dir.as_ref()?;
         Some(dir.join(format!("{hash}-{:016x}", self.engine)))
@@ -147,7 +153,7 @@ fn private(dir: &Path) -> io::Result<PathBuf> {
 
 /// Whoever reads the path finds nothing or all of it, also when several
 /// servers write at once.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension(format!("{}.part", std::process::id()));
     let written = File::create(&part)
         .and_then(|mut file| file.write_all(bytes))

@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::Semaphore;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::functions::FunctionCache;
 use super::meter::TICK;
 use crate::limits::Limits;
 
@@ -56,7 +57,11 @@ pub struct Room {
 ///
 /// # Errors
 /// When wasmtime cannot run on this machine at all.
-pub fn build(limits: &Limits, depth: Depth) -> wasmtime::Result<(Engine, Room)> {
+pub fn build(
+    limits: &Limits,
+    depth: Depth,
+    functions: Option<&Arc<FunctionCache>>,
+) -> wasmtime::Result<(Engine, Room)> {
     let wanted = u32::try_from(limits.max_connections)
         .unwrap_or(u32::MAX)
         .saturating_add(SPARE_INSTANCES);
@@ -87,14 +92,14 @@ pub fn build(limits: &Limits, depth: Depth) -> wasmtime::Result<(Engine, Room)> 
             instances - SPARE_INSTANCES
         )
     });
-    match Engine::new(&pooled(instances, stacks, limits)) {
+    match Engine::new(&pooled(instances, stacks, limits, functions)?) {
         Ok(engine) => {
             let stacks = stacks as usize;
             Ok((engine, Room { stacks, warning }))
         }
         Err(error) => {
             // No address space for the pool (`ulimit -v`, strict overcommit).
-            let engine = Engine::new(&small(limits.max_stack))?;
+            let engine = Engine::new(&small(limits.max_stack, functions)?)?;
             warning = Some(format!(
                 "instances are slower to make: no address space for a pool of {instances} \
                  ({}); look at `ulimit -v` and vm.overcommit_memory",
@@ -126,7 +131,7 @@ pub fn calm_compiler() {
         .build_global();
 }
 
-fn config(stack: usize) -> Config {
+fn config(stack: usize, functions: Option<&Arc<FunctionCache>>) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     // Events are synchronous; without this a call costs three times as much.
     config.concurrency_support(false);
@@ -135,10 +140,18 @@ fn config(stack: usize) -> Config {
     config.async_stack_size(stack.saturating_add(HOST_STACK));
     // Function names in traps need no map from machine code to byte offsets.
     config.generate_address_map(false);
-    config
+    if let Some(functions) = functions {
+        config.enable_incremental_compilation(Arc::clone(functions) as _)?;
+    }
+    Ok(config)
 }
 
-fn pooled(instances: u32, stacks: u32, limits: &Limits) -> Config {
+fn pooled(
+    instances: u32,
+    stacks: u32,
+    limits: &Limits,
+    functions: Option<&Arc<FunctionCache>>,
+) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(stacks)
@@ -152,21 +165,21 @@ fn pooled(instances: u32, stacks: u32, limits: &Limits) -> Config {
         .max_component_instance_size(16 << 20)
         .max_core_instance_size(16 << 20)
         .max_memory_size(4 << 30);
-    let mut config = config(limits.max_stack);
+    let mut config = config(limits.max_stack, functions)?;
     config.allocation_strategy(pool);
-    config
+    Ok(config)
 }
 
 /// For little address space: every memory gets what it asks for, and its
 /// bounds are checked in code.
-fn small(stack: usize) -> Config {
-    let mut config = config(stack);
+fn small(stack: usize, functions: Option<&Arc<FunctionCache>>) -> wasmtime::Result<Config> {
+    let mut config = config(stack, functions)?;
     config
         .allocation_strategy(InstanceAllocationStrategy::OnDemand)
         .memory_reservation(0)
         .memory_reservation_for_growth(1 << 20)
         .memory_guard_size(64 << 10);
-    config
+    Ok(config)
 }
 
 fn max_map_count() -> u64 {

@@ -10,7 +10,7 @@
 //! - [`instance`], [`calls`]: one instance and its events, on a fiber or not
 //! - [`imports`], [`state`], [`wasi`]: what a guest finds around it
 //! - [`meter`], [`pacing`], [`fault`]: what it may use, and how it ends
-//! - [`cache`]: compiled code on disk
+//! - [`cache`], [`functions`]: compiled code on disk
 //! - [`bindings`]: generated from `wit/`
 
 mod bed;
@@ -21,6 +21,7 @@ pub mod component;
 mod engine;
 mod exports;
 mod fault;
+mod functions;
 mod imports;
 mod instance;
 mod meter;

@@ -1,0 +1,268 @@
+"""Between the exports of the component and a guest's `Handler`: finds the
+class, gives it its events, and tells the server how it failed.
+
+Runs only in the component. An instance serves one connection, so a module-level
+variable is all the state there is.
+"""
+
+import gc
+import importlib.util
+import io
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+from componentize_py_types import Err
+
+from . import Address, Connection, Handler, Refuse, Resumed, host
+
+
+class _Output(io.TextIOBase):
+    """A text stream whose lines go to the server. What has come with no newline
+    waits for it."""
+
+    def __init__(self, send):
+        self._send = send
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        lines, newline, rest = text.rpartition("\n")
+        if newline:
+            # Lines that were printed at once stay together.
+            self._send(_sendable(self._line + lines))
+            self._line = rest
+        else:
+            self._line += rest
+            if len(self._line) > _LONGEST_LINE:
+                self.finish()
+        return len(text)
+
+    def finish(self) -> None:
+        """Send what waits for its newline."""
+        if self._line:
+            line, self._line = self._line, ""
+            self._send(_sendable(line))
+
+    def writable(self) -> bool:
+        return True
+
+
+# What waits for a newline must not grow without bound.
+_LONGEST_LINE = 1 << 20
+
+
+def _sendable(text: str) -> str:
+    """Lone surrogates, which no UTF-8 has, become question marks."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+
+
+def find(module: ModuleType) -> type[Handler]:
+    """The one class of a guest's file that derives from `Handler`."""
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Handler)
+        and value.__module__ == module.__name__
+    ]
+    # A base class that another one derives from is not meant.
+    found = [one for one in found if not any(one in other.__mro__[1:] for other in found)]
+    if len(found) == 1:
+        return found[0]
+    file = os.path.basename(module.__file__)
+    if not found:
+        raise SystemExit(f"{file}: no class in it derives from hotsocket.Handler")
+    names = ", ".join(one.__name__ for one in found)
+    raise SystemExit(f"{file}: more than one class derives from hotsocket.Handler: {names}")
+
+
+def load(file: str) -> type[Handler]:
+    """Import a guest's file, which lies beside this package, and find its
+    handler. Its name need not be one that Python can import."""
+    path = os.path.join(os.path.dirname(os.path.dirname(__file__)), file)
+    name = file.removesuffix(".py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+        return find(module)
+    except BaseException as error:
+        _give_up(error, path)
+
+
+# What a build shows is between two of these: the tool's own words around it say
+# nothing to the guest's author.
+_MARK = "\x1e"
+
+
+def _give_up(error: BaseException, path: str) -> None:
+    """Tell the person who builds the guest what is wrong with it."""
+    import traceback
+
+    if isinstance(error, SystemExit):
+        told = f"{error}\n"
+    else:
+        # From the guest's own file on: who has imported that is no news.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != path:
+            trace = trace.tb_next
+        told = "".join(traceback.format_exception(type(error), error, trace))
+    sys.stderr.write(_MARK + told + _MARK)
+    sys.stderr.flush()
+    os.abort()
+
+
+def _told(error: BaseException) -> str:
+    """An exception and its place in the guest's files, innermost first."""
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        file = os.path.basename(code.co_filename)
+        if code.co_filename != __file__:
+            places.append(f"{file}:{trace.tb_lineno} in {code.co_name}")
+        trace = trace.tb_next
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text failed, too)"
+    told = f"{name}: {text}" if text else name
+    shown = places[:-4:-1]
+    return f"{told} ({', from '.join(shown)})" if shown else told
+
+
+def _fail(error: BaseException) -> None:
+    """Tell the server why, and end this instance: nobody knows what state it is
+    in."""
+    sys.stdout.finish()
+    sys.stderr.finish()
+    host.panic(_sendable(_told(error)))
+    os.abort()
+
+
+def _state(snapshot: bytes | None) -> tuple[int, bytes | None]:
+    """A snapshot is the version as four bytes, little endian, then the state;
+    bytes too few to hold a version are state of version 0."""
+    if snapshot is None:
+        return 0, None
+    if len(snapshot) < 4:
+        return 0, snapshot
+    return int.from_bytes(snapshot[:4], "little"), snapshot[4:]
+
+
+class Exports:
+    """The functions that the component exports, for one class of handlers."""
+
+    def __init__(self, handler_class: type[Handler]):
+        self.handler_class = handler_class
+        self.handler: Handler | None = None
+        self.conn = Connection()
+
+    def listening(self, listeners) -> None:
+        try:
+            self.handler_class.listening([Address(one.ip, one.port) for one in listeners])
+        except BaseException as error:
+            _fail(error)
+
+    def open(self, origin) -> None:
+        try:
+            _begin()
+            conn = self.conn
+            handler = self.handler_class()
+            succession = getattr(origin, "value", None)
+            if succession is None:
+                written = handler.open(conn)
+            else:
+                version, state = _state(succession.snapshot)
+                resumed = Resumed(
+                    host.words(origin), state, version, succession.peer_ended
+                )
+                written = handler.resume(conn, resumed)
+            if written is not None:
+                conn.write(written)
+            self.handler = handler
+        except Refuse as reason:
+            raise Err(_sendable(str(reason)))
+        except BaseException as error:
+            _fail(error)
+
+    # An event before `open`, or in the instance that hears `listening`, finds
+    # no handler; the server sends none.
+
+    def data(self, bytes: bytes) -> None:
+        try:
+            written = self.handler.data(self.conn, bytes)
+            if written is not None:
+                self.conn.write(written)
+        except BaseException as error:
+            _fail(error)
+
+    def drained(self) -> None:
+        try:
+            written = self.handler.drained(self.conn)
+            if written is not None:
+                self.conn.write(written)
+        except BaseException as error:
+            _fail(error)
+
+    def end(self) -> None:
+        try:
+            written = self.handler.end(self.conn)
+            if written is not None:
+                self.conn.write(written)
+        except BaseException as error:
+            _fail(error)
+
+    def timer(self, id: int) -> None:
+        try:
+            written = self.handler.timer(self.conn, id)
+            if written is not None:
+                self.conn.write(written)
+        except BaseException as error:
+            _fail(error)
+
+    def close(self, reason) -> None:
+        try:
+            written = self.handler.close(self.conn, host.words(reason))
+            if written is not None:
+                self.conn.write(written)
+            sys.stdout.finish()
+            sys.stderr.finish()
+        except BaseException as error:
+            _fail(error)
+
+    def save(self) -> bytes | None:
+        try:
+            state = self.handler.save()
+            if state is None:
+                return None
+            return self.handler.version.to_bytes(4, "little") + state
+        except BaseException as error:
+            _fail(error)
+
+
+def _begin() -> None:
+    """What must be another in each instance, though all are copies of one."""
+    random = sys.modules.get("random")
+    if random is not None:
+        random.seed()
+
+
+def export(file: str) -> Callable[[], Exports]:
+    """What gives the exports for a guest's file: it is called for each event.
+    This runs once, when the component is built; every instance begins as a copy
+    of what is there afterwards."""
+    exports = Exports(load(file))
+    # Not before: while the component is built there is nobody to print to.
+    sys.stdout = sys.__stdout__ = _Output(host.print)
+    sys.stderr = sys.__stderr__ = _Output(host.error)
+    # A collection would look at, and so copy, everything the interpreter has
+    # loaded, in each instance anew.
+    gc.collect()
+    gc.freeze()
+    return lambda: exports

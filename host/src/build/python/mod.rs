@@ -1,0 +1,191 @@
+//! A guest that is a Python file: `componentize-py` makes a component of it,
+//! with an interpreter inside.
+//!
+//! `tool` installs that program, `sources` finds the files that the guest
+//! imports, and this module brings both and the embedded SDK together in a
+//! directory of their own: the program looks through all that lies beside a
+//! source, and a home directory is too much to look through.
+
+mod sources;
+mod tool;
+
+use std::fs;
+use std::path::Path;
+
+use super::{Compiled, Error, Section, single, strip};
+use sources::Sources;
+
+/// The SDK and the contract, as the guest's files find them.
+const FILES: &[(&str, &str)] = &[
+    (
+        "guest/hotsocket/__init__.py",
+        include_str!("../../../../guest/python/hotsocket/__init__.py"),
+    ),
+    (
+        "guest/hotsocket/glue.py",
+        include_str!("../../../../guest/python/hotsocket/glue.py"),
+    ),
+    (
+        "guest/hotsocket/host.py",
+        include_str!("../../../../guest/python/hotsocket/host.py"),
+    ),
+    (
+        "wit/connection.wit",
+        include_str!("../../../../wit/connection.wit"),
+    ),
+    (
+        "wit/handler.wit",
+        include_str!("../../../../wit/handler.wit"),
+    ),
+    ("wit/output.wit", include_str!("../../../../wit/output.wit")),
+    ("wit/types.wit", include_str!("../../../../wit/types.wit")),
+    ("wit/world.wit", include_str!("../../../../wit/world.wit")),
+];
+
+/// Names the SDK's version.
+const PROJECT: &str = include_str!("../../../../guest/python/pyproject.toml");
+
+/// The module that the program is pointed at.
+const ENTRY: &str = "hotsocket_guest";
+
+/// Why a Python guest was not built, where [`Error`] has no words for it.
+#[derive(Debug, thiserror::Error)]
+pub enum PythonError {
+    #[error(
+        "a Python guest needs Python 3.9 or newer to be built: install it, on Debian with `apt-get install python3-venv`"
+    )]
+    NoPython,
+    #[error(
+        "cannot make a virtual environment: {said}; on Debian `apt-get install python3-venv` may help"
+    )]
+    NoVenv { said: String },
+    #[error(
+        "cannot install {} from PyPI, which a first Python guest needs: {said}",
+        tool::NAME
+    )]
+    Install { said: String },
+}
+
+pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
+    let not_utf8 = || Error::NotUtf8 {
+        path: file.to_owned(),
+    };
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    let stem = stem.ok_or_else(not_utf8)?;
+    let sources = Sources::of(file).map_err(|error| Error::read(file, error))?;
+    let cache = single::cache_dir()?;
+    fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
+    let tool = tool::find(&cache)?;
+
+    let stage = Stage::new(&cache)?;
+    for (path, content) in FILES {
+        stage.put(path, content.as_bytes())?;
+    }
+    for (path, content) in sources.files() {
+        stage.put(&format!("guest/{path}"), content)?;
+    }
+    // A JSON string is a Python string.
+    let name = serde_json::Value::from(sources.main());
+    let entry = format!("from hotsocket.glue import export\n\nHandler = export({name})\n");
+    stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
+
+    let said = tool.run(&stage.0, ENTRY)?;
+    if let Some(said) = said {
+        super::say(&sources.with_real_paths(&said));
+        return Err(Error::Compile {
+            path: file.to_owned(),
+        });
+    }
+    let made = stage.0.join(tool::MADE);
+    let component = fs::read(&made).map_err(|error| Error::read(&made, error))?;
+    Ok(Compiled {
+        // The names in it are those of the interpreter's own functions, which
+        // say nothing to a guest's author.
+        component: strip::names(&component).unwrap_or(component),
+        section: Section {
+            name: stem.to_owned(),
+            language: "python".to_owned(),
+            sdk: Some(sdk_version().to_owned()),
+            sources: Some(sources.hash()),
+            port: None,
+        },
+        inputs: sources.paths(),
+        output: file.with_extension("wasm"),
+        toolchain: tool::NAME,
+    })
+}
+
+/// The hash of what any Python guest is built with.
+pub(super) fn of_embedded() -> String {
+    let mut hashed = super::sources::Hashed::default();
+    hashed.add("tool", tool::NAME.as_bytes());
+    for (name, content) in FILES {
+        hashed.add(name, content.as_bytes());
+    }
+    hashed.hex()
+}
+
+fn sdk_version() -> &'static str {
+    let version = PROJECT
+        .lines()
+        .find_map(|line| line.strip_prefix("version = "));
+    version.unwrap_or_default().trim_matches('"')
+}
+
+/// A directory of this build alone, removed at its end.
+struct Stage(std::path::PathBuf);
+
+impl Stage {
+    fn new(cache: &Path) -> Result<Self, Error> {
+        let dir = cache.join(format!("python-stage-{}", std::process::id()));
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::write(&dir, error));
+            }
+            _ => {}
+        }
+        fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
+        Ok(Stage(dir))
+    }
+
+    fn put(&self, path: &str, content: &[u8]) -> Result<(), Error> {
+        let path = self.0.join(path);
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, content))
+            .map_err(|error| Error::write(&path, error))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // What is left over is removed by the next build of this number.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_the_sdk_is_missing() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for (dir, prefix) in [
+            ("guest/python/hotsocket", "guest/hotsocket"),
+            ("wit", "wit"),
+        ] {
+            let mut there: Vec<String> = fs::read_dir(root.join(dir))
+                .expect("the checkout")
+                .flatten()
+                .filter(|entry| entry.path().is_file())
+                .map(|entry| format!("{prefix}/{}", entry.file_name().to_string_lossy()))
+                .collect();
+            there.sort();
+            let embedded = FILES.iter().map(|(path, _)| (*path).to_owned());
+            let embedded: Vec<_> = embedded.filter(|path| path.starts_with(prefix)).collect();
+            assert_eq!(embedded, there, "in {dir}");
+        }
+        assert_eq!(sdk_version(), env!("CARGO_PKG_VERSION"));
+    }
+}

@@ -1,0 +1,155 @@
+//! The program that makes components of Python files: `componentize-py`, of one
+//! version and with known hashes, in a virtual environment in the user's cache.
+//! It is fetched from PyPI once; from then on no network is needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use sha2::{Digest, Sha256};
+
+use super::super::{Error, single};
+use super::PythonError;
+
+/// The program and its version.
+pub(super) const NAME: &str = "componentize-py 0.25.1";
+/// The component that a run leaves in the stage.
+pub(super) const MADE: &str = "guest.wasm";
+
+/// What pip installs, with hashes.
+const REQUIREMENTS: &str = include_str!("requirements.txt");
+/// Present in an environment once everything is installed.
+const COMPLETE: &str = "complete";
+/// Around the words that are for the guest's author, among the program's own.
+const MARK: char = '\u{1e}';
+/// Settings of Python that were meant for another program.
+const FOREIGN: [&str; 4] = [
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PYTHONSAFEPATH",
+];
+
+/// An installed program.
+pub(super) struct Tool {
+    python: PathBuf,
+}
+
+/// The program, installed now if it is not there yet.
+pub(super) fn find(cache: &Path) -> Result<Tool, Error> {
+    // An environment belongs to the Python that made it: after an upgrade
+    // another one is made.
+    let probe = "import sys; assert sys.version_info >= (3, 9); print(sys.version, sys.executable)";
+    let probed = python("python3")
+        .args(["-c", probe])
+        .output()
+        .ok()
+        .filter(|output| output.status.success())
+        .ok_or(PythonError::NoPython)?;
+    let mut hash = Sha256::new();
+    hash.update(REQUIREMENTS);
+    hash.update(&probed.stdout);
+    let hash = u64::from_le_bytes(*hash.finalize().first_chunk().unwrap_or(&[0; 8]));
+
+    let dir = cache.join(format!("python-{hash:016x}"));
+    let _turn = single::take_turn(cache, "python-lock")?;
+    let tool = Tool {
+        python: dir.join("bin/python3"),
+    };
+    if !dir.join(COMPLETE).exists() || !tool.python.exists() {
+        tool.install(&dir)?;
+    }
+    Ok(tool)
+}
+
+impl Tool {
+    fn install(&self, dir: &Path) -> Result<(), Error> {
+        super::super::say(&format!("installing {NAME}, once\n"));
+        let made = python("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(dir)
+            .output()
+            .map_err(|_| PythonError::NoPython)?;
+        if !made.status.success() {
+            let said = last_line(&made);
+            return Err(PythonError::NoVenv { said }.into());
+        }
+        let requirements = dir.join("requirements.txt");
+        fs::write(&requirements, REQUIREMENTS).map_err(|error| Error::write(dir, error))?;
+        let installed = python(&self.python)
+            .args(["-m", "pip", "install", "--quiet", "--no-input"])
+            .args(["--disable-pip-version-check", "--retries", "1"])
+            .args(["--only-binary", ":all:", "--require-hashes", "-r"])
+            .arg(&requirements)
+            .output()
+            .map_err(|_| PythonError::NoPython)?;
+        if !installed.status.success() {
+            return Err(PythonError::Install {
+                said: why_not_installed(&installed),
+            }
+            .into());
+        }
+        let complete = dir.join(COMPLETE);
+        fs::write(&complete, NAME).map_err(|error| Error::write(&complete, error))
+    }
+
+    /// Make a component of the module in `stage`; `None` when that was done,
+    /// else what is wrong with it.
+    pub(super) fn run(&self, stage: &Path, module: &str) -> Result<Option<String>, Error> {
+        // Given an environment, the program looks through its packages; those
+        // that the guest needs are in the stage already.
+        let nothing = stage.join("nothing");
+        let packages = nothing.join("lib/python3/site-packages");
+        fs::create_dir_all(&packages).map_err(|error| Error::write(&packages, error))?;
+        let script = "import sys; from componentize_py import script; sys.exit(script())";
+        let output = python(&self.python)
+            .current_dir(stage)
+            .env("VIRTUAL_ENV", nothing)
+            .args(["-c", script, "-q", "-d", "wit", "-w", "guest"])
+            .args(["componentize", "-p", "guest", "-o", MADE, module])
+            .output()
+            .map_err(|error| Error::Run {
+                path: self.python.clone(),
+                error,
+            })?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let own = said.split(MARK).nth(1);
+        Ok(Some(own.map_or_else(|| said.to_string(), str::to_owned)))
+    }
+}
+
+fn python(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).env("PYTHONUTF8", "1");
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn last_line(output: &Output) -> String {
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    let said = String::from_utf8_lossy(&said);
+    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+    last.unwrap_or("it said nothing").to_owned()
+}
+
+/// What pip says without a network is many lines, none of which names it.
+fn why_not_installed(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let offline = [
+        "NewConnectionError",
+        "NameResolutionError",
+        "ConnectTimeoutError",
+        "Max retries exceeded",
+        "from versions: none",
+    ];
+    if offline.iter().any(|sign| said.contains(sign)) {
+        return "PyPI cannot be reached; try again with a network".to_owned();
+    }
+    let error = said.lines().find_map(|line| line.strip_prefix("ERROR: "));
+    error.map_or_else(|| last_line(output), str::to_owned)
+}
