@@ -42,7 +42,8 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
     /// An address to listen on; may be given several times. Port 0 takes a free one
-    #[arg(long, short, value_name = "ADDR", default_value = "127.0.0.1:3000", value_parser = address)]
+    /// [default: 127.0.0.1:3000, or the port that the guest names]
+    #[arg(long, short, value_name = "ADDR", value_parser = address)]
     listen: Vec<SocketAddr>,
 
     /// Where the control socket is made [default: in the user's runtime directory]
