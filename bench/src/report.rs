@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::Result;
+use crate::run::IN_USER_MODE;
 use crate::table::Line;
 
 /// From here on, a difference is called a loss.
@@ -26,6 +27,7 @@ pub fn save(checkout: &Path, sitting: &str, table: &str, lines: &[Line]) -> Resu
 fn losses(lines: &[Line]) -> String {
     let mut lost: Vec<(f64, &Line)> = lines
         .iter()
+        .filter(|line| line.measured != IN_USER_MODE)
         .filter_map(|line| Some((line.loss()?, line)))
         .filter(|(loss, _)| *loss >= LOSS)
         .collect();
