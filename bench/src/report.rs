@@ -1,9 +1,10 @@
 //! `docs/benchmarks.md`: the last table, with what it means.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::Result;
+use crate::run::IN_USER_MODE;
 use crate::table::Line;
 
 /// From here on, a difference is called a loss.
@@ -22,24 +23,63 @@ pub fn save(checkout: &Path, sitting: &str, table: &str, lines: &[Line]) -> Resu
         .map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }
 
-/// Where hotsocket is worse than the native server, the worst first.
+/// Where hotsocket is worse than the native server: for each figure from which
+/// to which ratio, and in what work it is worst. The worst figure first.
 fn losses(lines: &[Line]) -> String {
-    let mut lost: Vec<(f64, &Line)> = lines
-        .iter()
-        .filter_map(|line| Some((line.loss()?, line)))
-        .filter(|(loss, _)| *loss >= LOSS)
-        .collect();
-    lost.sort_by(|left, right| right.0.total_cmp(&left.0));
-    if lost.is_empty() {
-        return "In no row that compares the two, today.".to_owned();
+    let mut figures: BTreeMap<&str, Vec<(f64, &str)>> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.measured != IN_USER_MODE) {
+        if let Some(loss) = line.loss().filter(|loss| *loss >= LOSS) {
+            let rows = figures.entry(line.measured).or_default();
+            rows.push((loss, &line.work));
+        }
     }
-    let mut text = String::new();
-    for (loss, line) in lost {
-        let _ = writeln!(
-            text,
-            "- {loss:.2} times worse: {}, {}",
-            line.work, line.measured
+    let mut told = Vec::new();
+    for (measured, mut rows) in figures {
+        rows.sort_by(|left, right| left.0.total_cmp(&right.0));
+        let (Some((least, _)), Some((most, work))) = (rows.first(), rows.last()) else {
+            continue;
+        };
+        let ratios = match rows.len() {
+            1 => format!("{most:.2} times worse"),
+            _ => format!("{least:.2} to {most:.2} times worse, worst"),
+        };
+        told.push((*most, format!("- {measured}: {ratios} in: {work}")));
+    }
+    told.sort_by(|left, right| right.0.total_cmp(&left.0));
+    match told.is_empty() {
+        true => "In no row that compares the two, this time.".to_owned(),
+        false => told.into_iter().map(|(_, line)| line + "\n").collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Unit;
+
+    fn line(work: &str, measured: &'static str, unit: Unit, ratio: f64) -> Line {
+        Line {
+            work: work.to_owned(),
+            measured,
+            unit,
+            values: vec![vec![1.0], vec![ratio]],
+        }
+    }
+
+    #[test]
+    fn losses_are_told_and_gains_are_not() {
+        let lines = [
+            line("small", "CPU", Unit::Micros, 1.5),
+            line("large", "CPU", Unit::Micros, 2.0),
+            line("bulk", "echoed", Unit::MegabytesPerSecond, 0.4),
+            line("more", "requests", Unit::PerSecond, 1.5),
+            line("equal", "memory", Unit::Bytes, 1.01),
+        ];
+        assert_eq!(
+            losses(&lines),
+            "- echoed: 2.50 times worse in: bulk\n\
+             - CPU: 1.50 to 2.00 times worse, worst in: large\n"
         );
+        assert!(losses(&lines[3..]).starts_with("In no row"));
     }
-    text
 }

@@ -36,9 +36,10 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// For one connection.
+/// What a server had before the first connection, and for each one of them.
 #[derive(Clone, Copy)]
 struct Held {
+    before: (u64, u64),
     bytes: f64,
     mappings: f64,
 }
@@ -102,6 +103,7 @@ fn hold(
         settle(pid)?;
         let each = |now: u64, before: u64| now.saturating_sub(before) as f64 / connections as f64;
         Result::Ok(Held {
+            before,
             bytes: each(pss(pid)?, before.0),
             mappings: each(mappings(pid)?, before.1),
         })
@@ -131,18 +133,22 @@ fn lines(what: &str, connections: usize, held: &[Vec<Held>]) -> Vec<Line> {
             .map(|held| held.iter().map(value).collect())
             .collect()
     };
+    let line = |measured, unit, value| Line {
+        work: work.clone(),
+        measured,
+        unit,
+        values: values(value),
+    };
     vec![
-        Line {
-            work: work.clone(),
-            measured: "memory (PSS) per connection",
-            unit: Unit::Bytes,
-            values: values(|held| held.bytes),
-        },
-        Line {
-            work,
-            measured: "mappings per connection",
-            unit: Unit::Count,
-            values: values(|held| held.mappings),
-        },
+        line("memory (PSS) per connection", Unit::Bytes, |held| {
+            held.bytes
+        }),
+        line("mappings per connection", Unit::Count, |held| held.mappings),
+        line("memory (PSS) of the server before", Unit::Bytes, |held| {
+            held.before.0 as f64
+        }),
+        line("mappings of the server before", Unit::Count, |held| {
+            held.before.1 as f64
+        }),
     ]
 }

@@ -19,6 +19,8 @@ mod prepare;
 mod raw;
 mod traffic;
 
+pub use traffic::IN_USER_MODE;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -19,9 +19,12 @@ const STORM: usize = 64;
 /// What is told of samples: its name, its unit, and how it is found.
 pub type Measure = (&'static str, Unit, fn(&Sample) -> f64);
 
+/// A part of the line before it.
+pub const IN_USER_MODE: &str = "of it in user mode, sampled";
+
 const ECHO: &[Measure] = &[
     ("CPU per request", Unit::Micros, cpu_per_request),
-    ("of it in user mode, sampled", Unit::Micros, |sample| {
+    (IN_USER_MODE, Unit::Micros, |sample| {
         sample.user * 1e6 / sample.requests
     }),
     ("requests", Unit::PerSecond, rate),
