@@ -105,7 +105,7 @@ panic = "abort"
 strip = "debuginfo" # the names stay: messages about traps quote them
 "#;
 
-fn cache_dir() -> Result<PathBuf, Error> {
+pub(super) fn cache_dir() -> Result<PathBuf, Error> {
     let xdg = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|dir| dir.is_absolute());
@@ -116,7 +116,7 @@ fn cache_dir() -> Result<PathBuf, Error> {
 }
 
 /// Wait until no other build uses the package. Ends when the file is dropped.
-fn take_turn(cache: &Path) -> Result<File, Error> {
+pub(super) fn take_turn(cache: &Path) -> Result<File, Error> {
     let path = cache.join("lock");
     let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
     file.lock().map_err(|error| Error::write(&path, error))?;
