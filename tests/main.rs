@@ -18,6 +18,7 @@
 mod guests;
 mod harness;
 
+mod authoring;
 mod clients;
 mod closing;
 mod compat;

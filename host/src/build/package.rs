@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cargo::Cargo;
 use super::toolchain::{self, remap};
-use super::{Compiled, Error, Section, sources};
+use super::{Compiled, Error, Section, single, sources};
 
 /// What suits a guest, for packages that choose no profile themselves.
 const PROFILE: [(&str, &str); 5] = [
@@ -51,21 +51,33 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
     })?;
     let name = package["name"].as_str().unwrap_or("guest").to_owned();
 
+    let path = |key| metadata.get(key).and_then(Value::as_str).map(PathBuf::from);
+    let root = path("workspace_root").unwrap_or_default();
     // Crates on this machine outside the workspace are compiled by their full
     // path; what they say of themselves must not name it.
-    cargo.rustflags = packages.iter().filter_map(remap_of).collect();
-    let root = PathBuf::from(
-        metadata
-            .get("workspace_root")
-            .and_then(Value::as_str)
-            .unwrap_or_default(),
-    );
+    let outside = packages.iter().filter(|package| !is_below(package, &root));
+    cargo.rustflags = outside.filter_map(remap_of).collect();
     let profile = if has_profile(&root) {
         &[][..]
     } else {
         &PROFILE
     };
-    let component = cargo.compile(&[] as &[OsString], profile, &[])?;
+    // Unless the author says where, what was compiled is kept where lone files
+    // have it: the standard library and what the SDK needs take minutes.
+    let unsaid = path("target_directory").is_none_or(|target| target == root.join("target"));
+    let cache = match unsaid {
+        true => single::cache_dir().ok(),
+        false => None,
+    };
+    let mut turn = None;
+    let mut args = Vec::<OsString>::new();
+    if let Some(cache) = &cache {
+        fs::create_dir_all(cache).map_err(|error| Error::write(cache, error))?;
+        turn = Some(single::take_turn(cache)?);
+        args.extend(["--target-dir".into(), cache.join("target").into()]);
+    }
+    let component = cargo.compile(&args, profile, &[])?;
+    drop(turn);
     let hash = sources::of_package(&dir).map_err(|error| Error::read(&dir, error))?;
     let sdk = packages
         .iter()
@@ -98,6 +110,11 @@ fn has_cdylib(package: &Value) -> bool {
             .iter()
             .any(|target| is(target) && target["kind"] != serde_json::json!(["example"]))
     })
+}
+
+fn is_below(package: &Value, root: &Path) -> bool {
+    let manifest = package["manifest_path"].as_str().map(Path::new);
+    manifest.is_some_and(|manifest| manifest.starts_with(root))
 }
 
 fn remap_of(package: &Value) -> Option<String> {

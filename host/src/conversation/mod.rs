@@ -141,7 +141,7 @@ pub fn converse(
 ) -> Result<Success, Failure> {
     let begun = Instant::now();
     let line = Arc::new(AtomicUsize::new(0));
-    let (done, result) = mpsc::channel();
+    let (done, result) = mpsc::sync_channel(1);
     let work = {
         let (stage, script, guest) = (Arc::clone(stage), script.clone(), guest.clone());
         let (others, line) = (Arc::clone(others), Arc::clone(&line));

@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::build;
+use crate::dev::{Project, ProjectError};
 use crate::limits::{Limits, OnTrap};
 use crate::output::Output;
 use crate::runtime::{CachePlace, Code, Grants, LoadError, Runtime};
@@ -39,6 +40,8 @@ pub struct Settings {
 pub enum StageError {
     #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
     Read { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Source(#[from] ProjectError),
     #[error(transparent)]
     Build(#[from] build::Error),
     #[error("{} {error}", .path.display())]
@@ -126,7 +129,7 @@ fn component(path: &Path) -> Result<Vec<u8>, StageError> {
     if path.is_file() && path.extension().is_none_or(|extension| extension == "wasm") {
         return read(path);
     }
-    Ok(build::component(path)?)
+    Ok(build::component(&Project::find(path)?.source)?)
 }
 
 /// What guests print, and the host's log.

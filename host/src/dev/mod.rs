@@ -90,7 +90,8 @@ pub async fn follow(
         project.forgive(&mut files);
         let change = watch.next(&project, &files).await;
         saved = change.at;
-        tracing::info!("{} changed; building", change.file.display());
+        let file = change.file.strip_prefix(".").unwrap_or(&change.file);
+        tracing::info!("{} changed; building", file.display());
     }
 }
 

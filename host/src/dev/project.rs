@@ -240,7 +240,9 @@ mod tests {
             fs::write(path, name).expect("writable");
         };
         assert!(matches!(Project::find(&dir), Err(ProjectError::None(_))));
-        ["Cargo.toml", "src/lib.rs", "src/deep/x.txt"].map(write);
+        ["Cargo.toml", "src/lib.rs", "src/deep/x.txt"]
+            .into_iter()
+            .for_each(write);
         let project = Project::find(&dir).expect("a package");
         let before = project.files();
         for made in [
