@@ -28,6 +28,7 @@ mod files;
 mod flow;
 mod input;
 mod inspect;
+mod javascript;
 mod limits;
 mod migration;
 mod node;

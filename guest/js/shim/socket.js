@@ -157,6 +157,8 @@ class Socket extends Duplex {
   // Give the script what has come, if it reads. Whoever listens to 'data' gets
   // it straight, as the stream would do it, at a fifth of the cost.
   #pump() {
+    // What has waited for the successor is for its listeners, not for the callback.
+    if (this.#replaying) return;
     const { decoder } = this._readableState;
     while (this.#unread.length > 0 && this.readableFlowing === true && this.readableLength === 0
       && this.listenerCount('data') > 0 && this.listenerCount('readable') === 0) {

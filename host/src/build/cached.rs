@@ -15,7 +15,9 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     let path = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
     let mut key = Sources::default();
     key.add("", path.as_os_str().as_encoded_bytes());
-    let dir = cache_dir()?.join("served").join(format!("{:.16}", key.hex()));
+    let dir = cache_dir()?
+        .join("served")
+        .join(format!("{:.16}", key.hex()));
     let stem = path.file_stem().unwrap_or_default();
     let component = dir.join(stem).with_extension("wasm");
     let list = dir.join("inputs");

@@ -124,8 +124,12 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
     // No script of a package is run. A network that isn't there shall be
     // noticed in a minute.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .args(["--loglevel=error", "--fetch-retries=1", "--fetch-timeout=60000"])
-        .args(["--fetch-retry-maxtimeout=5000", "--update-notifier=false"]);
+        .args([
+            "--loglevel=error",
+            "--fetch-retries=1",
+            "--fetch-timeout=60000",
+        ])
+        .args(["--fetch-retry-mintimeout=1000", "--update-notifier=false"]);
     let ran = run(npm.current_dir(dir), "npm", INSTALL_TIME, file)?;
     if !ran.success {
         return Err(Error::Packages {

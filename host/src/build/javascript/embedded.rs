@@ -11,10 +11,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "package-lock.json",
         include_str!("../../../../guest/js/package-lock.json"),
     ),
-    (
-        "build.mjs",
-        include_str!("../../../../guest/js/build.mjs"),
-    ),
+    ("build.mjs", include_str!("../../../../guest/js/build.mjs")),
     (
         "shim/abort.js",
         include_str!("../../../../guest/js/shim/abort.js"),
