@@ -7,6 +7,7 @@
 
 const { connection } = require('./host.js');
 const { absent, coded, system } = require('./errors.js');
+const loop = require('./loop.js');
 const { timers } = require('./timers.js');
 const { join } = require('./text.js');
 // Without the rest of the library, which a script has that asks for `stream`.
@@ -259,7 +260,8 @@ class Socket extends Duplex {
     // still goes out.
     connection.end();
     done(error);
-    process.nextTick(() => {
+    // Node's comes when the system has closed the handle: after all ticks.
+    loop.immediate(() => {
       this.emit('close', Boolean(error));
       this.server?.connectionClosed();
     });
