@@ -31,6 +31,7 @@ mod flow;
 mod hibernate;
 mod input;
 mod inspect;
+mod javascript;
 mod limits;
 mod migration;
 mod node;

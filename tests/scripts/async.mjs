@@ -44,6 +44,7 @@ async function converse(socket) {
 }
 
 const server = net.createServer({ allowHalfOpen: true }, async (socket) => {
+  socket.on('close', () => console.log('over'));
   try {
     await converse(socket);
   } catch (error) {

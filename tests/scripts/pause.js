@@ -1,4 +1,4 @@
-// Back-pressure by hand, encodings, and what a socket says of itself.
+// Pausing, an encoding, and what a socket says of itself.
 const net = require('net');
 
 net.createServer((socket) => {
@@ -12,7 +12,6 @@ net.createServer((socket) => {
       console.log('paused', socket.isPaused());
       setTimeout(() => {
         console.log('resumed with', socket.bytesRead > 0, got);
-        socket.setEncoding('utf8');
         socket.resume();
       }, 60);
       socket.write('pausing\n');

@@ -7,6 +7,7 @@
 
 const { connection } = require('./host.js');
 const { absent, coded, system } = require('./errors.js');
+const loop = require('./loop.js');
 const { timers } = require('./timers.js');
 const { join } = require('./text.js');
 // Without the rest of the library, which a script has that asks for `stream`.
@@ -157,6 +158,8 @@ class Socket extends Duplex {
   // Give the script what has come, if it reads. Whoever listens to 'data' gets
   // it straight, as the stream would do it, at a fifth of the cost.
   #pump() {
+    // What has waited for the successor is for its listeners, not for the callback.
+    if (this.#replaying) return;
     const { decoder } = this._readableState;
     while (this.#unread.length > 0 && this.readableFlowing === true && this.readableLength === 0
       && this.listenerCount('data') > 0 && this.listenerCount('readable') === 0) {
@@ -257,7 +260,8 @@ class Socket extends Duplex {
     // still goes out.
     connection.end();
     done(error);
-    process.nextTick(() => {
+    // Node's comes when the system has closed the handle: after all ticks.
+    loop.immediate(() => {
       this.emit('close', Boolean(error));
       this.server?.connectionClosed();
     });

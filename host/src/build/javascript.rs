@@ -56,8 +56,9 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         });
     }
     let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
-    let inputs: Vec<PathBuf> = told["inputs"]
-        .as_array()
+    let inputs: Vec<PathBuf> = told
+        .get("inputs")
+        .and_then(Value::as_array)
         .map(|paths| paths.iter().filter_map(Value::as_str).map(PathBuf::from))
         .map_or_else(|| vec![source.clone()], Iterator::collect);
     let component = fs::read(&output.0).map_err(|error| Error::read(&output.0, error))?;
@@ -74,7 +75,10 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             language: "javascript".to_owned(),
             sdk: embedded::version(),
             sources: Some(sources.hex()),
-            port: told["port"].as_u64().and_then(|port| port.try_into().ok()),
+            port: told
+                .get("port")
+                .and_then(Value::as_u64)
+                .and_then(|port| port.try_into().ok()),
         },
         output: file.with_extension("wasm"),
         inputs,
@@ -86,7 +90,8 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
 pub(super) fn entry_of(dir: &Path) -> Option<PathBuf> {
     let manifest = fs::read(dir.join("package.json")).ok()?;
     let manifest: Value = serde_json::from_slice(&manifest).ok()?;
-    let main = manifest["main"].as_str().unwrap_or("index.js");
+    let main = manifest.get("main").and_then(Value::as_str);
+    let main = main.unwrap_or("index.js");
     Some(dir.join(main))
 }
 
@@ -129,7 +134,7 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
             "--fetch-retries=1",
             "--fetch-timeout=60000",
         ])
-        .args(["--fetch-retry-maxtimeout=5000", "--update-notifier=false"]);
+        .args(["--fetch-retry-mintimeout=1000", "--update-notifier=false"]);
     let ran = run(npm.current_dir(dir), "npm", INSTALL_TIME, file)?;
     if !ran.success {
         return Err(Error::Packages {

@@ -62,8 +62,8 @@ pub(super) fn append(component: &mut Vec<u8>, section: &Section) {
         "sources": section.sources,
     });
     // Only where there is one: components without it stay as they were.
-    if let Some(port) = section.port {
-        json["port"] = port.into();
+    if let (Some(port), Some(json)) = (section.port, json.as_object_mut()) {
+        json.insert("port".to_owned(), port.into());
     }
     let json = json.to_string();
     let mut content = Vec::new();

@@ -134,7 +134,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
 pub(super) fn version() -> Option<String> {
     let (_, manifest) = FILES.first()?;
     let manifest: serde_json::Value = serde_json::from_str(manifest).ok()?;
-    manifest["version"].as_str().map(str::to_owned)
+    manifest.get("version")?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

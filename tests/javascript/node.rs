@@ -1,0 +1,282 @@
+//! Scripts print and answer here what they print and answer under Node.
+//!
+//! Each of `tests/scripts/` runs under both, unchanged, and meets the same
+//! client; its standard output and the bytes on the wire are compared. What
+//! differs in any two runs (the port) is put out of the way.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::{component, has_node};
+use crate::harness::{Client, Lines, repo, serve, wait_for};
+
+/// What a client does.
+enum Step {
+    Send(&'static [u8]),
+    /// Read exactly so many bytes.
+    Read(usize),
+    /// Wait until standard output has this so many times.
+    Printed(&'static str, usize),
+    /// Send FIN.
+    End,
+    /// Be quiet so long: the script shall see that nothing comes.
+    Quiet(u64),
+}
+use Step::{End, Printed, Quiet, Read, Send};
+
+/// What one client has read, up to the server's FIN.
+fn converse(address: SocketAddr, printed: &Lines, steps: &[Step]) -> Vec<u8> {
+    let mut client = Client::connect(address);
+    let mut got = Vec::new();
+    for step in steps {
+        match step {
+            Send(bytes) => client.send(bytes),
+            Read(count) => got.extend(client.read(*count)),
+            Printed(text, count) => wait_for(&format!("{count} times {text:?}"), || {
+                printed.text().matches(text).count() >= *count
+            }),
+            End => client.end(),
+            Quiet(ms) => sleep(Duration::from_millis(*ms)),
+        }
+    }
+    got.extend(client.rest().expect("FIN"));
+    got
+}
+
+struct Node(Child);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Run a script under Node: the port it printed, its output, and itself.
+fn start_node(script: &str) -> (u16, Lines, Node) {
+    let mut child = Command::new("node")
+        .arg(repo(script))
+        .env("PORT", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("node starts");
+    let printed = Lines::collect("stdout of node", child.stdout.take().expect("piped"));
+    let node = Node(child);
+    wait_for("the port that node listens on", || {
+        printed.text().contains('\n')
+    });
+    let text = printed.text();
+    let first = text.lines().next().unwrap_or_default();
+    let digits = first.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let digits = digits.split(|c: char| !c.is_ascii_digit()).next();
+    let port = digits.unwrap_or_default().parse().expect("a port");
+    (port, printed, node)
+}
+
+/// Let the conversations be held, one after the other, and compare.
+fn same_as_node(test: &str, script: &str, last: &str, conversations: &[&[Step]]) {
+    let script = format!("tests/scripts/{script}");
+    if !has_node(test) {
+        return;
+    }
+    let Some(component) = component(test, &repo(&script)) else {
+        return;
+    };
+    let hold = |address, printed: &Lines| -> Vec<Vec<u8>> {
+        let answers = conversations
+            .iter()
+            .map(|steps| converse(address, printed, steps));
+        let answers = answers.collect();
+        wait_for(&format!("{last:?}, the last line"), || {
+            printed.text().matches(last).count() >= conversations.len()
+        });
+        answers
+    };
+    let (port, printed, node) = start_node(&script);
+    let expected = hold(SocketAddr::from(([127, 0, 0, 1], port)), &printed);
+    drop(node);
+    let expected_text = printed.text().replace(&port.to_string(), "PORT");
+
+    let server = serve(component).start();
+    let got = hold(server.addresses[0], &server.stdout);
+    let port = server.port().to_string();
+    let got_text = server.stop().replace(&port, "PORT");
+    for (got, expected) in got.iter().zip(&expected) {
+        assert_eq!(
+            String::from_utf8_lossy(got),
+            String::from_utf8_lossy(expected)
+        );
+        assert!(got == expected, "the bytes differ");
+    }
+    for (at, (got, expected)) in got_text.lines().zip(expected_text.lines()).enumerate() {
+        assert_eq!(got, expected, "line {}", at + 1);
+    }
+    assert_eq!(got_text.lines().count(), expected_text.lines().count());
+}
+
+#[test]
+fn an_echo_is_nodes() {
+    same_as_node(
+        "an_echo_is_nodes",
+        "echo.js",
+        "closed false",
+        &[
+            &[Read(7), Send(b"one"), Read(3), Send(b"two"), Read(3), End],
+            &[End],
+        ],
+    );
+}
+
+#[test]
+fn a_line_server_is_nodes() {
+    same_as_node(
+        "a_line_server_is_nodes",
+        "lines.mjs",
+        "close after ",
+        &[
+            &[
+                Send(b"upper gr\xc3"),
+                Quiet(50),
+                Send(b"\xbc\xc3\x9fe\nlength "),
+                Read(9),
+                Send(b"\xe2\x82"),
+                Quiet(50),
+                Send(b"\xac\nnope\nrever"),
+                Read(23 + 17),
+                Send(b"se abc\nsum 1 2 3\nleft"),
+                Read(5 + 3),
+                End,
+            ],
+            &[Send(b"quit\nlate\n"), Read(5), End],
+        ],
+    );
+}
+
+#[test]
+fn a_hex_dump_is_nodes() {
+    const ALL: &[u8] = &{
+        let mut all = [0_u8; 256];
+        let mut at = 0;
+        while at < 256 {
+            all[at] = at as u8;
+            at += 1;
+        }
+        all
+    };
+    same_as_node(
+        "a_hex_dump_is_nodes",
+        "hexdump.js",
+        "close false",
+        &[
+            &[
+                Send(b"abc"),
+                Read(3),
+                Send(ALL),
+                Read(256),
+                Send(b"12345678"),
+                Read(8),
+                End,
+            ],
+            &[Send(b"x"), Read(1), End],
+        ],
+    );
+}
+
+#[test]
+fn a_small_http_server_is_nodes() {
+    same_as_node(
+        "a_small_http_server_is_nodes",
+        "http.js",
+        "gone",
+        &[
+            &[
+                Send(b"GET / HTTP/1.1\r\nHost: x\r\n"),
+                Quiet(50),
+                Send(b"Connection: close\r\n\r\n"),
+            ],
+            &[
+                Send(b"GET /data HTTP/1.1\r\n\r\nGET /no HTTP/1.1\r\n\r\n"),
+                Printed("sent 404", 1),
+                Send(b"POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe"),
+                Quiet(50),
+                Send(b"llo"),
+                Printed("sent 200", 3),
+                End,
+            ],
+        ],
+    );
+}
+
+#[test]
+fn timers_and_promises_come_in_nodes_order() {
+    same_as_node(
+        "timers_and_promises_come_in_nodes_order",
+        "timers.js",
+        "close",
+        &[&[Send(b"go"), Printed("timeout 30", 1)]],
+    );
+}
+
+#[test]
+fn pausing_and_encodings_are_nodes() {
+    same_as_node(
+        "pausing_and_encodings_are_nodes",
+        "pause.js",
+        "late ",
+        &[&[
+            Send(b"a"),
+            Read(3),
+            Send(b"b"),
+            Read(8),
+            Send(b"while it is paused"),
+            Printed("resumed with", 1),
+            Printed("paused", 1),
+            Read(37),
+            Send(b"d"),
+            Read(3),
+            End,
+        ]],
+    );
+}
+
+#[test]
+fn iterating_over_a_socket_is_nodes() {
+    same_as_node(
+        "iterating_over_a_socket_is_nodes",
+        "async.mjs",
+        "over",
+        &[
+            &[
+                Send(b"one two th"),
+                Read(12),
+                Send(b"ree"),
+                Quiet(20),
+                End,
+                Printed("finished", 1),
+            ],
+            &[
+                Send(b"a pipe "),
+                Printed("said pipe", 1),
+                Quiet(100),
+                Send(b"up up"),
+                Read(4 + 5),
+                End,
+                Printed("piped well", 1),
+            ],
+        ],
+    );
+}
+
+#[test]
+fn values_are_shown_as_node_shows_them() {
+    same_as_node(
+        "values_are_shown_as_node_shows_them",
+        "inspect.js",
+        "<Buffer ff fe>",
+        &[&[Read(5), End]],
+    );
+}
