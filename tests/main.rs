@@ -28,6 +28,7 @@ mod files;
 mod flow;
 mod input;
 mod inspect;
+mod languages;
 mod limits;
 mod migration;
 mod node;

@@ -10,7 +10,7 @@ pub enum Error {
     Read { path: PathBuf, error: io::Error },
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
-    #[error("{} is neither a directory nor a source file: name a cargo package's directory, or a file that ends in .rs or .py", path.display())]
+    #[error("{} is neither a directory nor a source file: name a cargo package's directory, or a file that ends in .rs, .py or .c", path.display())]
     NotSource { path: PathBuf },
     #[error("{} has no Cargo.toml: name a cargo package's directory, or a single .rs file", path.display())]
     NoPackage { path: PathBuf },
@@ -37,6 +37,8 @@ pub enum Error {
     NotAGuest { path: PathBuf },
     #[error(transparent)]
     Python(#[from] super::python::PythonError),
+    #[error(transparent)]
+    C(#[from] super::c::CError),
 }
 
 impl Error {

@@ -4,10 +4,12 @@
 //! This module owns the path from a [`Request`] to a file: `toolchain` finds a
 //! compiler, `single` makes a package around a lone file (`embedded` holds the
 //! SDK and the contract for it), `package` looks at a package that is already
-//! one, `cargo` runs the compiler, `python` makes a guest of a Python file,
-//! `strip` takes names out of what it made, `section` says in the component what it is,
+//! one, `cargo` runs the compiler, `python` and `c` make guests of files in
+//! these languages, each in a `stage` of its own, `strip` takes out what says
+//! nothing to their authors, `section` says in the component what it is,
 //! and `sources` hashes what it was made of. It uses nothing of the host.
 
+mod c;
 mod cargo;
 mod embedded;
 mod error;
@@ -16,6 +18,7 @@ mod python;
 mod section;
 mod single;
 mod sources;
+mod stage;
 mod strip;
 mod toolchain;
 
@@ -78,6 +81,8 @@ pub fn build(request: &Request) -> Result<Built, Error> {
         .is_some_and(|extension| extension == "py")
     {
         python::compile(source)?
+    } else if source.extension().is_some_and(|extension| extension == "c") {
+        c::compile(source)?
     } else {
         return Err(Error::NotSource {
             path: source.clone(),

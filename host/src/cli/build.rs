@@ -6,10 +6,10 @@ use crate::build::{self, Request};
 
 /// Compile a guest from its source
 ///
-/// DIR is a package with a Cargo.toml; FILE.rs or FILE.py is a guest in one
-/// file. For Rust it uses rustup's target wasm32-wasip2, or Debian's packages
+/// DIR is a package with a Cargo.toml; FILE.rs, FILE.py or FILE.c is a
+/// guest in one file. For Rust it uses rustup's target wasm32-wasip2, or Debian's packages
 /// where rustup has no such target; for Python it installs componentize-py into
-/// the user's cache, once.
+/// the user's cache, once; for C it needs clang and wasi-libc.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A package's directory, or one source file

@@ -94,6 +94,15 @@ pub struct Runtime {
     _ticker: engine::Ticker,
 }
 
+/// Name the flag that makes room for a component that asks for more than an
+/// instance may have.
+fn beyond_pool(error: String) -> String {
+    if error.contains("table index") && error.contains("exceeds the limit") {
+        return format!("{error}; --max-table raises it");
+    }
+    error
+}
+
 impl Runtime {
     /// # Errors
     /// When wasmtime cannot run here, or no thread can be started.
@@ -168,7 +177,7 @@ impl Runtime {
                 component::describe(bytes)?.check_world()?;
                 let compilation = self.functions.begin(bytes.len());
                 let component = Component::from_binary(&self.engine, bytes)
-                    .map_err(|error| LoadError::Compile(told(error)))?;
+                    .map_err(|error| LoadError::Compile(beyond_pool(told(error))))?;
                 drop(compilation);
                 self.cache.store(&component, hash);
                 component
