@@ -108,7 +108,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     }
     let component = fs::read(&made).map_err(|error| Error::read(&made, error))?;
     Ok(Compiled {
-        component: component,
+        component,
         section: Section {
             name: stem.to_owned(),
             language: "c".to_owned(),
