@@ -32,6 +32,7 @@ mod hibernate;
 mod input;
 mod inspect;
 mod javascript;
+mod languages;
 mod limits;
 mod migration;
 mod node;

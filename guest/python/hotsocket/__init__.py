@@ -66,6 +66,14 @@ class Full(WriteError):
     """More would wait for the peer than the server allows one connection."""
 
 
+def _bytes(data: bytes) -> bytes:
+    if type(data) is bytes:
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f"write takes bytes, not {type(data).__name__}")
+
+
 class Connection:
     """The one connection that this instance serves.
 
@@ -98,7 +106,7 @@ class Connection:
         uses `try_write`.
         """
         try:
-            return host.write(data)
+            return host.write(_bytes(data))
         except host.Err:
             return False
 
@@ -106,7 +114,7 @@ class Connection:
         """Like `write`, but raises `Closed` or `Full` when none of the bytes
         were taken."""
         try:
-            return host.write(data)
+            return host.write(_bytes(data))
         except host.Err as error:
             kind, told = host.write_error(error)
             raise {"closed": Closed, "full": Full}.get(kind, WriteError)(told) from None

@@ -13,45 +13,40 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from componentize_py_types import Err
-
 from . import Address, Connection, Handler, Refuse, Resumed, host
 
 
 class _Output(io.TextIOBase):
     """A text stream whose lines go to the server. What has come with no newline
-    waits for it."""
+    at its end waits for it: so what one `print` says stays together."""
 
     def __init__(self, send):
         self._send = send
-        self._line = ""
+        self._waiting = ""
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        lines, newline, rest = text.rpartition("\n")
-        if newline:
-            # Lines that were printed at once stay together.
-            self._send(_sendable(self._line + lines))
-            self._line = rest
-        else:
-            self._line += rest
-            if len(self._line) > _LONGEST_LINE:
-                self.finish()
+        self._waiting += text
+        if text.endswith("\n"):
+            lines, self._waiting = self._waiting[:-1], ""
+            self._send(_sendable(lines))
+        elif len(self._waiting) > _LONGEST:
+            self.finish()
         return len(text)
 
     def finish(self) -> None:
         """Send what waits for its newline."""
-        if self._line:
-            line, self._line = self._line, ""
-            self._send(_sendable(line))
+        if self._waiting:
+            rest, self._waiting = self._waiting, ""
+            self._send(_sendable(rest))
 
     def writable(self) -> bool:
         return True
 
 
 # What waits for a newline must not grow without bound.
-_LONGEST_LINE = 1 << 20
+_LONGEST = 1 << 20
 
 
 def _sendable(text: str) -> str:
@@ -187,7 +182,7 @@ class Exports:
                 conn.write(written)
             self.handler = handler
         except Refuse as reason:
-            raise Err(_sendable(str(reason)))
+            raise host.Err(_sendable(str(reason)))
         except BaseException as error:
             _fail(error)
 
@@ -241,7 +236,7 @@ class Exports:
             state = self.handler.save()
             if state is None:
                 return None
-            return self.handler.version.to_bytes(4, "little") + state
+            return self.handler.version.to_bytes(4, "little") + bytes(state)
         except BaseException as error:
             _fail(error)
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::single::cache_dir;
 use super::sources::{self, Hashed};
-use super::{Error, Request, build, javascript, python};
+use super::{Error, Request, build, c, javascript, python};
 
 /// The component of a source, built if there is none yet or if what it was
 /// built of has changed since. Says on standard error when it builds, as that
@@ -47,6 +47,7 @@ fn tools() -> String {
     tools.add("version", env!("CARGO_PKG_VERSION").as_bytes());
     tools.add("rust", sources::of_embedded().as_bytes());
     tools.add("javascript", javascript::of_embedded().as_bytes());
+    tools.add("c", c::of_embedded().as_bytes());
     tools.add("python", python::of_embedded().as_bytes());
     tools.hex()
 }

@@ -11,7 +11,7 @@ pub enum Error {
     Read { path: PathBuf, error: io::Error },
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
-    #[error("{} is neither a directory nor a source file: name a cargo package's directory, or a single file in Rust (.rs), JavaScript (.js, .mjs, .cjs) or Python (.py)", path.display())]
+    #[error("{} is neither a directory nor a source file: name a cargo package's directory, or a single file in Rust (.rs), JavaScript (.js, .mjs, .cjs), Python (.py) or C (.c)", path.display())]
     NotSource { path: PathBuf },
     #[error("{} has no Cargo.toml: name a cargo package's directory, or a single .rs file", path.display())]
     NoPackage { path: PathBuf },
@@ -55,6 +55,8 @@ pub enum Error {
     NotAGuest { path: PathBuf },
     #[error(transparent)]
     Python(#[from] super::python::PythonError),
+    #[error(transparent)]
+    C(#[from] super::c::CError),
 }
 
 impl Error {

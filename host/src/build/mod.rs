@@ -4,11 +4,13 @@
 //! This module owns the path from a [`Request`] to a file: `toolchain` finds a
 //! compiler, `single` makes a package around a lone file (`embedded` holds the
 //! SDK and the contract for it), `package` looks at a package that is already
-//! one, `cargo` runs the compiler, `javascript` and `python` do all of that for
-//! those languages, `strip` takes names out of what they made, `cached` builds
-//! for `serve` only what has changed, `section` says in the component what it is,
-//! and `sources` hashes what it was made of. It uses nothing of the host.
+//! one, `cargo` runs the compiler, `javascript`, `python` and `c` make guests of
+//! files in these languages, the latter each in a `stage` of its own, `strip`
+//! takes out what says nothing to their authors, `cached` builds for `serve`
+//! only what has changed, `section` says in the component what it is, and
+//! `sources` hashes what it was made of. It uses nothing of the host.
 
+mod c;
 mod cached;
 mod cargo;
 mod embedded;
@@ -19,6 +21,7 @@ mod python;
 mod section;
 mod single;
 mod sources;
+mod stage;
 mod strip;
 mod toolchain;
 
@@ -87,6 +90,7 @@ pub fn build(request: &Request) -> Result<Built, Error> {
         match extension(source) {
             "rs" => single::compile(source)?,
             "py" => python::compile(source)?,
+            "c" => c::compile(source)?,
             known if javascript::EXTENSIONS.contains(&known) => javascript::compile(source)?,
             _ => {
                 return Err(Error::NotSource {
@@ -138,7 +142,7 @@ fn extension(path: &Path) -> &str {
 /// Whether this is something to build, and not a component.
 pub fn is_source(path: &Path) -> bool {
     let extension = extension(path);
-    ["rs", "py"].contains(&extension)
+    ["rs", "py", "c"].contains(&extension)
         || javascript::EXTENSIONS.contains(&extension)
         || path.is_dir()
 }

@@ -73,7 +73,7 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
     let mut args = Vec::<OsString>::new();
     if let Some(cache) = &cache {
         fs::create_dir_all(cache).map_err(|error| Error::write(cache, error))?;
-        turn = Some(single::take_turn(cache)?);
+        turn = Some(single::take_turn(cache, "lock")?);
         args.extend(["--target-dir".into(), cache.join("target").into()]);
     }
     let component = cargo.compile(&args, profile, &[])?;

@@ -34,11 +34,16 @@ impl Hashed {
     }
 }
 
-/// The hash of what `hotsocket build FILE.rs` makes a component of: the file,
-/// the SDK, the contract, the lock file and the manifest around them. The
+/// The hash of what `hotsocket build FILE` makes a component of: the file, the
+/// SDK, the contract, and in Rust the lock file and the manifest around them. The
 /// `sources` of the component's [`Section`](super::Section) are equal to it
 /// while the component is up to date.
 pub fn of_file(file: &Path) -> io::Result<String> {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("py") => return super::python::sources(file),
+        Some("c") => return super::c::sources(file),
+        _ => {}
+    }
     let mut sources = Hashed::default();
     sources.add("embedded", of_embedded().as_bytes());
     let name = file.file_stem().unwrap_or_default().to_string_lossy();

@@ -8,9 +8,10 @@ use crate::build::{self, Request};
 ///
 /// DIR is a package with a Cargo.toml, or a script's with a package.json; FILE
 /// is a whole guest in one file: Rust (.rs), a script for Node's net (.js, .mjs,
-/// .cjs) or Python (.py). Rust uses rustup's target wasm32-wasip2, or Debian's
-/// packages where rustup has no such target; a script uses packages that npm
-/// installs into the user's cache, once, and Python componentize-py likewise.
+/// .cjs), Python (.py) or C (.c). Rust uses rustup's target wasm32-wasip2, or
+/// Debian's packages where rustup has no such target; a script uses packages
+/// that npm installs into the user's cache, once, and Python componentize-py
+/// likewise; C needs clang and wasi-libc.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A package's directory, or one source file

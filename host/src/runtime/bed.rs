@@ -75,7 +75,7 @@ impl Bed {
                 let functions = self.functions.as_ref();
                 let compilation = functions.map(|kept| kept.begin(bytes.len()));
                 let component = Component::from_binary(&self.engine, bytes)
-                    .map_err(|error| LoadError::Compile(told(error)))?;
+                    .map_err(|error| LoadError::Compile(beyond_pool(told(error))))?;
                 drop(compilation);
                 self.cache.store(&component, hash);
                 component
@@ -92,4 +92,13 @@ impl Bed {
     pub fn store(&self, state: State) -> Store<State> {
         Store::new(&self.engine, state)
     }
+}
+
+/// Name the flag that makes room for a component that asks for more than an
+/// instance may have.
+fn beyond_pool(error: String) -> String {
+    if error.contains("table index") && error.contains("exceeds the limit") {
+        return format!("{error}; --max-table raises it");
+    }
+    error
 }

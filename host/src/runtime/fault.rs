@@ -198,8 +198,8 @@ fn guilty_function(error: &wasmtime::Error) -> Option<String> {
         .find(|name| !DYING.iter().any(|prefix| name.starts_with(prefix)))
 }
 
-/// What Rust runs between a failure and its trap.
-const DYING: [&str; 8] = [
+/// What Rust and the C guests' header run between a failure and its trap.
+const DYING: [&str; 10] = [
     "core::",
     "std::",
     "alloc::",
@@ -208,6 +208,8 @@ const DYING: [&str; 8] = [
     "abort",
     "<std::",
     "hotsocket_guest::panic",
+    "hs_panic",
+    "__assert_fail",
 ];
 
 impl Fault {

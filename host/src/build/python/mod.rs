@@ -12,6 +12,7 @@ mod tool;
 use std::fs;
 use std::path::Path;
 
+use super::stage::Stage;
 use super::{Compiled, Error, Section, single, strip};
 use sources::Sources;
 
@@ -77,7 +78,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
     let tool = tool::find(&cache)?;
 
-    let stage = Stage::new(&cache)?;
+    let stage = Stage::new("python")?;
     for (path, content) in FILES {
         stage.put(path, content.as_bytes())?;
     }
@@ -89,14 +90,14 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let entry = format!("from hotsocket.glue import export\n\nHandler = export({name})\n");
     stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
 
-    let said = tool.run(&stage.0, ENTRY)?;
+    let said = tool.run(stage.path(), ENTRY)?;
     if let Some(said) = said {
         super::say(&sources.with_real_paths(&said));
         return Err(Error::Compile {
             path: file.to_owned(),
         });
     }
-    let made = stage.0.join(tool::MADE);
+    let made = stage.path().join(tool::MADE);
     let component = fs::read(&made).map_err(|error| Error::read(&made, error))?;
     Ok(Compiled {
         // The names in it are those of the interpreter's own functions, which
@@ -125,43 +126,16 @@ pub(super) fn of_embedded() -> String {
     hashed.hex()
 }
 
+/// The hash of what a guest is made of.
+pub(super) fn sources(file: &Path) -> std::io::Result<String> {
+    Sources::of(file).map(|sources| sources.hash())
+}
+
 fn sdk_version() -> &'static str {
     let version = PROJECT
         .lines()
         .find_map(|line| line.strip_prefix("version = "));
     version.unwrap_or_default().trim_matches('"')
-}
-
-/// A directory of this build alone, removed at its end.
-struct Stage(std::path::PathBuf);
-
-impl Stage {
-    fn new(cache: &Path) -> Result<Self, Error> {
-        let dir = cache.join(format!("python-stage-{}", std::process::id()));
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::write(&dir, error));
-            }
-            _ => {}
-        }
-        fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
-        Ok(Stage(dir))
-    }
-
-    fn put(&self, path: &str, content: &[u8]) -> Result<(), Error> {
-        let path = self.0.join(path);
-        path.parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| fs::write(&path, content))
-            .map_err(|error| Error::write(&path, error))
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // What is left over is removed by the next build of this number.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,147 @@
+/* Guests of the hotsocket server in C.
+ *
+ * A guest is one file that includes this header and defines the events it
+ * cares for; the others have defaults. `hotsocket build echo.c` makes a
+ * component of it:
+ *
+ *     #include <hotsocket.h>
+ *
+ *     void on_data(const uint8_t *data, size_t size) { hs_write(data, size); }
+ *
+ * An instance serves one connection, in a sandbox of its own: its static
+ * variables are the state of that connection.
+ */
+#ifndef HOTSOCKET_H
+#define HOTSOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- What a guest may call. The server owns the socket: these only tell it
+ * what to do, and none of them ever waits. */
+
+/* One end of the connection: `127.0.0.1` or `::1`, and the port. */
+typedef struct {
+    const char *ip;
+    uint16_t port;
+} hs_address;
+
+/* Unique among all connections of this server process; counts up from 1. */
+uint64_t hs_id(void);
+/* The listener's address, which the peer connected to; and the peer's. */
+hs_address hs_local(void);
+hs_address hs_peer(void);
+
+/* Queue bytes for the peer; they are sent in order. true: go on. false: stop,
+ * because more than 64 KiB wait for the peer (`on_drained` follows), or because
+ * the bytes were not taken at all. A guest that only answers may ignore it: the
+ * server reads nothing more from a peer that does not take its answers. */
+bool hs_write(const void *data, size_t size);
+
+/* The same, telling more. */
+typedef enum {
+    HS_TAKEN,  /* go on */
+    HS_WAIT,   /* taken; wait for `on_drained` */
+    HS_CLOSED, /* not taken: this side is closed, or the connection is over */
+    HS_FULL,   /* not taken: more would wait than the server allows */
+    HS_FAILED  /* not taken for another reason */
+} hs_written;
+hs_written hs_try_write(const void *data, size_t size);
+
+/* Close this side: FIN follows when everything queued has been written. */
+void hs_end(void);
+/* Reset the connection at once. What is queued is lost. */
+void hs_abort(void);
+/* Stay writable after the peer's FIN, until `hs_end`. */
+void hs_hold_open(void);
+
+/* Have `on_timer` called once with this id. Setting a timer that is already set
+ * moves it. Timers belong to the connection: they outlive a swap. */
+void hs_set_timer(uint32_t id, uint64_t after_ms);
+void hs_clear_timer(uint32_t id);
+
+/* A line for the server's standard output, or standard error; formatted as
+ * printf does. The newline is added. */
+void hs_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void hs_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for bytes that may hold anything; what is not UTF-8 becomes U+FFFD. */
+void hs_print_bytes(const void *text, size_t size);
+
+/* Give up: the server logs why, and this connection ends; no other does. A
+ * failed `assert` and `abort` do the same. */
+_Noreturn void hs_panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- What a guest may define: its events. They come one at a time and must
+ * not wait. First `on_open` or `on_resume`; then `on_data`, `on_drained` and
+ * `on_timer` in any number; `on_end` at most once and no `on_data` after it;
+ * `on_close` at most once and last. */
+
+/* The server is listening (at least one address). Called once when it starts,
+ * in an instance that serves no connection. By default it prints
+ * `Server listening on port 3000`. */
+void on_listening(const hs_address *listeners, size_t count);
+
+/* A connection has just been accepted. NULL: serve it; else why it is refused. */
+const char *on_open(void);
+
+/* The peer has sent these bytes (1 byte to 64 KiB). TCP has no messages: what
+ * was sent at once may come in pieces, and pieces may come together. */
+void on_data(const uint8_t *data, size_t size);
+
+/* After `hs_write` had said false: the peer has taken enough, write on. */
+void on_drained(void);
+
+/* The peer has sent FIN: no more `on_data`. */
+void on_end(void);
+
+/* A timer has run out. */
+void on_timer(uint32_t id);
+
+typedef enum {
+    HS_ENDED,
+    HS_ABORTED_BY_PEER,
+    HS_ABORTED_BY_GUEST,
+    HS_IDLE_TIMEOUT, /* a farewell may still be written */
+    HS_WRITE_TIMEOUT,
+    HS_SHUTDOWN, /* a farewell may still be written */
+    HS_SWAPPED,  /* a farewell may still be written */
+    HS_OTHER
+} hs_reason;
+
+/* The connection is over. */
+void on_close(hs_reason reason);
+
+/* The state of a connection, with the version of its layout, from 1 up. */
+typedef struct {
+    uint32_t version;
+    const void *data;
+    size_t size;
+} hs_snapshot;
+
+/* The state that new code needs. It must only read: it may be called between
+ * any two events, more than once. What `data` points to must last until it is
+ * called again. By default there is none: version 0. */
+hs_snapshot on_save(void);
+
+/* Take over the state of a predecessor, which may have been older or, after a
+ * rollback, newer code. NULL: done; else why not, and the connection stays with
+ * the code that served it. By default it is ignored. */
+const char *on_restore(hs_snapshot snapshot);
+
+typedef enum { HS_MIGRATED, HS_WOKEN, HS_RESTARTED } hs_how;
+
+/* This instance takes over a connection that another one served. `snapshot` is
+ * NULL when the predecessor saved none, or could not. With `peer_ended` neither
+ * `on_data` nor `on_end` will come. The default calls `on_restore`. */
+const char *on_resume(hs_how how, const hs_snapshot *snapshot, bool peer_ended);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,141 @@
+"""What of the package can be tested without a server."""
+
+import io
+import types
+import unittest
+from unittest import mock
+
+import hotsocket
+from hotsocket import Address, Connection, Handler, Refuse, Resumed, glue, host
+
+
+def resumed(state, version):
+    return Resumed("migrated", state, version, False)
+
+
+class Versioned(Handler):
+    version = 3
+
+    def restore(self, state):
+        self.state = state
+
+    def upgrade(self, state, version):
+        if version == 1:
+            return super().upgrade(state, version)
+        return state + b" from %d" % version
+
+
+class Snapshots(unittest.TestCase):
+    def restored(self, state, version):
+        handler = Versioned()
+        handler.resume(Connection(), resumed(state, version))
+        return handler.state
+
+    def test_the_same_version_is_taken_as_it_is(self):
+        self.assertEqual(self.restored(b"x", 3), b"x")
+
+    def test_an_older_one_is_upgraded(self):
+        self.assertEqual(self.restored(b"x", 2), b"x from 2")
+
+    def test_what_is_not_understood_is_refused(self):
+        for version in (1, 4):
+            told = f"the snapshot is of version {version}, this guest reads 3"
+            with self.assertRaisesRegex(Refuse, told):
+                self.restored(b"x", version)
+
+    def test_no_state_restores_nothing(self):
+        handler = Versioned()
+        handler.resume(Connection(), resumed(None, 0))
+        self.assertFalse(hasattr(handler, "state"))
+
+    def test_the_format_is_version_then_state(self):
+        class Saving(Handler):
+            version = 0x0102
+
+            def save(self):
+                return b"xy"
+
+        exports = glue.Exports(Saving)
+        exports.handler = Saving()
+        self.assertEqual(exports.save(), b"\x02\x01\0\0xy")
+        self.assertEqual(glue._state(b"\x02\x01\0\0xy"), (0x0102, b"xy"))
+        self.assertEqual(glue._state(b"\x01\0\0\0"), (1, b""))
+        self.assertEqual(glue._state(b"abc"), (0, b"abc"))
+        self.assertEqual(glue._state(None), (0, None))
+
+
+class Glue(unittest.TestCase):
+    def test_what_an_event_returns_is_written(self):
+        class Doubling(Handler):
+            def data(self, conn, data):
+                return data * 2
+
+        exports = glue.Exports(Doubling)
+        exports.handler = Doubling()
+        with mock.patch.object(host, "write") as write:
+            exports.data(b"ab")
+            exports.timer(1)
+        write.assert_called_once_with(b"abab")
+
+    def test_lines_are_sent_whole(self):
+        sent = []
+        out = glue._Output(sent.append)
+        print("a", 1, file=out)
+        print("b", end="", file=out)
+        print("c\nd", "e\ud800", sep="\n", file=out)
+        out.write("rest")
+        self.assertEqual(sent, ["a 1", "bc\nd", "e?"])
+        out.finish()
+        out.finish()
+        self.assertEqual(sent[3:], ["rest"])
+        self.assertIsInstance(out, io.TextIOBase)
+
+    def test_an_exception_is_told_with_its_places(self):
+        def inner():
+            raise ValueError("no")
+
+        try:
+            inner()
+        except ValueError as error:
+            told = glue._told(error)
+        self.assertRegex(
+            told, r"^ValueError: no \(test_hotsocket.py:\d+ in inner, from test_hotsocket.py:\d+ in "
+        )
+
+    def test_the_handler_is_the_one_most_derived(self):
+        module = types.ModuleType("guest")
+        module.__file__ = "/x/guest.py"
+        module.Base = type("Base", (Handler,), {"__module__": "guest"})
+        module.Handler = Handler
+        self.assertIs(glue.find(module), module.Base)
+        module.Own = type("Own", (module.Base,), {"__module__": "guest"})
+        self.assertIs(glue.find(module), module.Own)
+        module.Other = type("Other", (Handler,), {"__module__": "guest"})
+        with self.assertRaisesRegex(SystemExit, "guest.py: more than one .*: Own, Other"):
+            glue.find(module)
+        with self.assertRaisesRegex(SystemExit, "no class in it derives"):
+            glue.find(types.SimpleNamespace(__file__="x.py", __name__="x"))
+
+
+class Ends(unittest.TestCase):
+    def test_an_address_as_text(self):
+        self.assertEqual(str(Address("127.0.0.1", 80)), "127.0.0.1:80")
+        self.assertEqual(str(Address("::1", 80)), "[::1]:80")
+
+    def test_timers_are_rounded_up(self):
+        with mock.patch.object(host, "set_timer") as set_timer:
+            for seconds in (1, 0.0011, 0, -5):
+                Connection().set_timer(7, seconds)
+        self.assertEqual([call.args[1] for call in set_timer.call_args_list], [1000, 2, 0, 0])
+
+    def test_only_bytes_are_written(self):
+        with self.assertRaisesRegex(TypeError, "write takes bytes, not str"):
+            Connection().write("text")
+
+    def test_all_that_is_public_is_there(self):
+        for name in hotsocket.__all__:
+            self.assertTrue(hasattr(hotsocket, name), name)
+
+
+if __name__ == "__main__":
+    unittest.main()

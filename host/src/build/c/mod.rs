@@ -1,0 +1,177 @@
+//! A guest that is a C file: clang compiles it with the header and the bindings
+//! that this binary carries, against wasi-libc, and wasm-component-ld makes a
+//! component of it.
+//!
+//! The bindings in `guest/c/bindings` are wit-bindgen's, made once from `wit/`;
+//! a test tells when they are older than the contract.
+
+mod tools;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::sources::Hashed;
+use super::stage::Stage;
+use super::{Compiled, Error, Section};
+pub use tools::CError;
+use tools::Tools;
+
+/// What the guest is compiled with.
+const FILES: &[(&str, &[u8])] = &[
+    (
+        "hotsocket.h",
+        include_bytes!("../../../../guest/c/hotsocket.h"),
+    ),
+    (
+        "hotsocket.c",
+        include_bytes!("../../../../guest/c/hotsocket.c"),
+    ),
+    (
+        "guest.h",
+        include_bytes!("../../../../guest/c/bindings/guest.h"),
+    ),
+    (
+        "guest.c",
+        include_bytes!("../../../../guest/c/bindings/guest.c"),
+    ),
+    (
+        "guest_component_type.o",
+        include_bytes!("../../../../guest/c/bindings/guest_component_type.o"),
+    ),
+];
+
+/// Stack of a guest, in bytes. It lies first in memory, so that an overflow
+/// traps instead of changing data.
+const STACK: u32 = 128 * 1024;
+
+pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    let stem = stem.ok_or_else(|| Error::NotUtf8 {
+        path: file.to_owned(),
+    })?;
+    let tools = Tools::find()?;
+    let stage = Stage::new("c")?;
+    for (name, content) in FILES {
+        stage.put(name, content)?;
+    }
+    let hash = sources(file).map_err(|error| Error::read(file, error))?;
+
+    let dir = stage.path();
+    let path = std::path::absolute(file).map_err(|error| Error::read(file, error))?;
+    let own = path.parent().unwrap_or(Path::new("/"));
+    let failed = || Error::Compile {
+        path: file.to_owned(),
+    };
+    let objects = [
+        (path.as_path(), "handler.o"),
+        (&dir.join("hotsocket.c"), "hotsocket.o"),
+        (&dir.join("guest.c"), "guest.o"),
+    ];
+    for (source, object) in objects {
+        let mut clang = Command::new(&tools.clang);
+        clang
+            .args(["--target=wasm32-wasip1", "-std=gnu17", "-O2", "-c", "-Wall"])
+            // What `assert` tells of a place is the same on every machine.
+            .arg(format!("-ffile-prefix-map={}/=", own.display()))
+            .arg("-isystem")
+            .arg(&tools.headers)
+            .arg("-isystem")
+            .arg(dir)
+            .arg(source)
+            .arg("-o")
+            .arg(dir.join(object));
+        if !tools::run(&mut clang)? {
+            return Err(failed());
+        }
+    }
+
+    let made = dir.join("guest.wasm");
+    let mut linker = Command::new(&tools.component_ld);
+    linker.arg("--wasm-ld-path").arg(&tools.wasm_ld);
+    linker.args([
+        "--no-entry",
+        "--gc-sections",
+        "--stack-first",
+        "--strip-debug",
+        "-z",
+    ]);
+    linker.arg(format!("stack-size={STACK}"));
+    let parts = objects.map(|(_, object)| object);
+    for part in parts.iter().chain(&["guest_component_type.o"]) {
+        linker.arg(dir.join(part));
+    }
+    linker.arg("-L").arg(&tools.libraries).arg("-lc");
+    linker.arg(&tools.builtins).arg("-o").arg(&made);
+    if !tools::run(&mut linker)? {
+        return Err(failed());
+    }
+    let component = fs::read(&made).map_err(|error| Error::read(&made, error))?;
+    Ok(Compiled {
+        component,
+        section: Section {
+            name: stem.to_owned(),
+            language: "c".to_owned(),
+            sdk: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            sources: Some(hash),
+            port: None,
+        },
+        inputs: inputs(&path),
+        output: file.with_extension("wasm"),
+        toolchain: "clang",
+    })
+}
+
+/// The file, and the headers beside it, which it may include.
+fn inputs(file: &Path) -> Vec<PathBuf> {
+    let beside = file.parent().and_then(|dir| fs::read_dir(dir).ok());
+    let headers = beside.into_iter().flatten().flatten();
+    let headers = headers.map(|entry| entry.path());
+    let is_header = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "h");
+    let mut inputs = vec![file.to_owned()];
+    inputs.extend(headers.filter(is_header));
+    inputs
+}
+
+/// The hash of what a guest is made of, but for headers of its own.
+pub(super) fn sources(file: &Path) -> std::io::Result<String> {
+    let mut hash = Hashed::default();
+    for (name, content) in FILES {
+        hash.add(name, content);
+    }
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    hash.add(&name, &fs::read(file)?);
+    Ok(hash.hex())
+}
+
+/// The hash of what any guest in C is built with.
+pub(super) fn of_embedded() -> String {
+    let mut hash = Hashed::default();
+    for (name, content) in FILES {
+        hash.add(name, content);
+    }
+    hash.hex()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bindings begin with the hash of the contract that they were made
+    /// from; see `guest/c/bindings/README.md` for how they are made again.
+    #[test]
+    fn the_bindings_are_those_of_the_contract() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut hash = Hashed::default();
+        for name in ["connection", "handler", "output", "types", "world"] {
+            let path = root.join(format!("wit/{name}.wit"));
+            hash.add(name, &fs::read(path).expect("the contract"));
+        }
+        let hash = hash.hex();
+        let readme = fs::read_to_string(root.join("guest/c/bindings/README.md"));
+        assert!(
+            readme.expect("a text").contains(&hash),
+            "wit/ has changed: make guest/c/bindings again, and write {hash} into its README.md"
+        );
+    }
+}

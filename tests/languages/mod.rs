@@ -1,0 +1,207 @@
+//! Guests in other languages: built from source by the real binary, served, and
+//! swapped for one another on an open connection.
+//!
+//! A build in Python takes long, so what was built is kept in the target
+//! directory, as long as its sources are the same; with `CI=true` it is built
+//! anew.
+
+mod c;
+mod python;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::harness::{
+    Client, Ran, Serve, Server, hotsocket, prebuilt, repo, run_within, serve, skip, wait_within,
+};
+
+/// How long a build, or the first compilation of a large component, may take on
+/// a busy machine.
+const LONG: Duration = Duration::from_secs(600);
+
+/// What says that a toolchain is not here, and cannot be fetched.
+const LACKING: [&str; 4] = [
+    "a guest in C needs ",
+    "a Python guest needs Python ",
+    "PyPI cannot be reached",
+    "cannot make a virtual environment",
+];
+
+fn build(source: &Path, output: &Path) -> Ran {
+    let mut command = hotsocket();
+    command.arg("build").arg(source).arg("--output").arg(output);
+    run_within(LONG, &mut command)
+}
+
+/// Why this machine cannot build such a guest, if it can't.
+fn lacking(ran: &Ran) -> Option<&str> {
+    let told = ran.stderr.lines().last().filter(|_| ran.code == 1)?;
+    LACKING
+        .iter()
+        .any(|words| told.contains(words))
+        .then_some(told)
+}
+
+/// The component of a source, unless it can't be built here.
+fn built(test: &str, source: &Path) -> Option<Vec<u8>> {
+    // One at a time: each build has all processors to itself.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = source.file_name().expect("a name").to_string_lossy();
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.wasm"));
+    let sources = hotsocket::build::sources_of_file(source).expect("the source");
+    let fresh = |component: &[u8]| {
+        let section = hotsocket::build::section(component);
+        section.is_some_and(|section| section.sources.as_ref() == Some(&sources))
+    };
+    let in_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    if let Some(component) = fs::read(&kept).ok().filter(|kept| !in_ci && fresh(kept)) {
+        return Some(component);
+    }
+    let ran = build(source, &kept);
+    if let Some(lacking) = lacking(&ran) {
+        skip(test, lacking);
+        return None;
+    }
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let component = fs::read(&kept).expect("it was built");
+    assert!(fresh(&component), "it names its sources");
+    Some(component)
+}
+
+fn example(name: &str) -> PathBuf {
+    repo(&format!("guest/examples/{name}"))
+}
+
+/// Start a server whose guest may take long to compile.
+fn start(serve: Serve) -> Server {
+    let mut server = serve.start_when("");
+    let stderr = server.stderr.clone();
+    let ready = wait_within(LONG, || stderr.count("ready in ") > 0);
+    assert!(ready, "it is never ready");
+    server.addresses = stderr
+        .text()
+        .lines()
+        .filter_map(|line| line.split_once("listening on ")?.1.parse().ok())
+        .collect();
+    server
+}
+
+/// Overwrite the served file, and wait until the swap is over.
+fn overwrite(server: &Server, guest: &[u8], generation: u64) {
+    fs::write(server.path("guest.wasm"), guest).expect("writable");
+    let swapped = format!("swapped: generation {generation} is ");
+    assert!(
+        wait_within(LONG, || server.stderr.count(&swapped) > 0),
+        "it is never swapped"
+    );
+}
+
+fn rust(name: &str) -> Vec<u8> {
+    fs::read(prebuilt(name)).expect("a prebuilt guest")
+}
+
+/// The three examples do in every language what they do in Rust, byte for byte.
+fn does_what_rust_does(test: &str, kind: &str) {
+    for (name, talk) in [
+        ("echo", echo as fn(&mut Client) -> Vec<u8>),
+        ("hello", hello),
+        ("lines", lines),
+    ] {
+        let Some(component) = built(test, &example(&format!("{name}.{kind}"))) else {
+            return;
+        };
+        let visit = |server: Server| {
+            let port = server.port().to_string();
+            let mut answers = Vec::new();
+            for _ in 0..2 {
+                let mut client = server.connect();
+                answers.extend(talk(&mut client));
+                client.end();
+                answers.extend(client.rest().expect("FIN"));
+            }
+            let said = server.stop();
+            (answers, said.replacen(&port, "PORT", 1))
+        };
+        let expected = visit(serve(rust(name)).start());
+        let got = visit(start(serve(component)));
+        assert!(!expected.0.is_empty());
+        assert!(got.0 == expected.0, "{name}.{kind} answers differently");
+        assert_eq!(got.1, expected.1, "{name}.{kind} prints differently");
+    }
+}
+
+fn echo(client: &mut Client) -> Vec<u8> {
+    let mut answers = Vec::new();
+    for bytes in [&b"one"[..], b"\0\xff\n", &[7; 200_000]] {
+        client.send(bytes);
+        answers.extend(client.read(bytes.len()));
+    }
+    answers
+}
+
+fn hello(client: &mut Client) -> Vec<u8> {
+    let mut answers = Vec::new();
+    for bytes in [
+        &b"Hello"[..],
+        b"two\nlines\n",
+        "Gr\u{fc}\u{df}e \u{1f30d}".as_bytes(),
+        b"\xe2\x82x\xf0\x9f\x9a\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80\xff",
+        b"\0%s %d\x1b[31m",
+        &[b'x'; 50],
+        &[b'y'; 51],
+        &[0xe2; 300],
+    ] {
+        client.send(bytes);
+        answers.extend(client.read("Hello World from the server!".len()));
+    }
+    answers
+}
+
+fn lines(client: &mut Client) -> Vec<u8> {
+    let mut answers = Vec::new();
+    // Lines around the longest that is kept; each ends in one that is short, by
+    // which we know that all before it were answered.
+    for size in [0, 1, 65_535, 65_536, 65_537, 131_072, 150_000] {
+        client.send(vec![b'z'; size]);
+        client.send(format!("\nend {size}\n"));
+        let end = format!(": end {size}\n").into_bytes();
+        while !answers.ends_with(&end) {
+            answers.extend(client.read(1));
+        }
+    }
+    client.send("th\nhalf");
+    answers
+}
+
+/// A connection goes from one language to the next, and the count goes on.
+#[test]
+fn state_survives_swaps_between_languages() {
+    let test = "state_survives_swaps_between_languages";
+    let Some(in_c) = built(test, &example("lines.c")) else {
+        return;
+    };
+    let Some(in_python) = built(test, &example("lines.py")) else {
+        return;
+    };
+    // Compiled once before, so that the swaps below are not timed out.
+    start(serve(&in_python)).stop();
+    let server = serve(rust("lines")).start();
+    let mut client = server.connect();
+    client.ask("one\ntw", "1: one\n");
+    overwrite(&server, &in_python, 2);
+    client.ask("o\nthr", "2: two\n");
+    overwrite(&server, &in_c, 3);
+    client.ask("ee\nfo", "3: three\n");
+    overwrite(&server, &in_python, 4);
+    client.ask("ur\nfi", "4: four\n");
+    overwrite(&server, &rust("lines"), 5);
+    client.ask("ve\nsi", "5: five\n");
+    overwrite(&server, &in_c, 6);
+    client.ask("x\n", "6: six\n");
+    assert_eq!(server.status()["connections"]["open"], 1);
+    client.end();
+    client.expect_rest("");
+}

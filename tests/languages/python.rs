@@ -1,0 +1,171 @@
+//! `hotsocket build FILE.py`, and what guests in Python do.
+
+use std::process::Command;
+
+use super::*;
+use crate::harness::{installed, run, wait_for};
+
+/// A directory with a file in it, outside the checkout.
+fn file(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join(name);
+    fs::write(&path, content).expect("written");
+    (dir, path)
+}
+
+#[test]
+fn python_examples_do_what_those_in_rust_do() {
+    does_what_rust_does("python_examples_do_what_those_in_rust_do", "py");
+}
+
+/// The package's own tests, which need no server.
+#[test]
+fn the_python_package_passes_its_tests() {
+    if !installed("python3") {
+        return skip("the_python_package_passes_its_tests", "python3");
+    }
+    let mut python = Command::new("python3");
+    python
+        .args(["-B", "-m", "unittest", "-q", "test_hotsocket"])
+        .current_dir(repo("guest/python"));
+    let ran = run(&mut python);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+const MISHAPS: &str = r#"
+import random
+from hotsocket import Handler, Refuse
+from helper import half
+
+class Base(Handler):
+    pass
+
+class Mishaps(Base):
+    def open(self, conn):
+        print(f"{conn.peer} from", end=" ")
+        print(random.random())
+
+    def data(self, conn, data):
+        match data:
+            case b"raise":
+                return half("x")
+            case b"deep":
+                return self.data(conn, data)
+            case b"text":
+                return "text"
+            case b"end":
+                conn.write(b"bye")
+                conn.end()
+                return b"%d" % conn.write(b"too late")
+            case _:
+                return data * 2
+"#;
+
+#[test]
+fn a_python_exception_costs_one_connection_and_is_told() {
+    let test = "a_python_exception_costs_one_connection_and_is_told";
+    // Not a name that Python could import.
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mishaps");
+    fs::create_dir_all(&dir).expect("a directory");
+    fs::write(dir.join("helper.py"), "def half(x):\n    return x / 2\n").expect("written");
+    let source = dir.join("my-mishaps.1.py");
+    fs::write(&source, MISHAPS).expect("written");
+    let Some(component) = built(test, &source) else {
+        return;
+    };
+    let server = start(serve(component));
+    let mut quiet = server.connect();
+    quiet.ask("ab", "abab");
+    for (question, told) in [
+        (
+            "raise",
+            "guest panicked in `data`: TypeError: unsupported operand type(s) for /: 'str' and \
+             'int' (helper.py:2 in half, from my-mishaps.1.py:18 in data)",
+        ),
+        ("deep", "RecursionError: maximum recursion depth exceeded"),
+        ("text", "TypeError: write takes bytes, not str"),
+    ] {
+        let mut client = server.connect();
+        client.send(question);
+        client.expect_over();
+        server.stderr.wait(told);
+    }
+    let mut client = server.connect();
+    client.send("end");
+    client.expect_rest("bye");
+    quiet.ask("c", "cc");
+    // Every instance is a copy of one; chance must be another in each.
+    wait_for("5 lines", || server.stdout.count(" from ") == 5);
+    let said = server.stop();
+    let chances: std::collections::BTreeSet<_> = said
+        .lines()
+        .filter_map(|line| line.split_once(" from "))
+        .map(|(_, chance)| chance.to_owned())
+        .collect();
+    assert_eq!(chances.len(), 5, "{said}");
+}
+
+#[test]
+fn mistakes_in_python_are_told_with_their_place() {
+    let test = "mistakes_in_python_are_told_with_their_place";
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistake.wasm");
+    for (content, told) in [
+        ("def f(:\n", "SyntaxError: invalid syntax"),
+        ("x = 1\n", "no class in it derives from hotsocket.Handler"),
+        ("\nimport nowhere\n", "line 2, in <module>"),
+    ] {
+        let (_dir, path) = file("guest.py", content);
+        let ran = build(&path, &output);
+        if let Some(lacking) = lacking(&ran) {
+            return skip(test, lacking);
+        }
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        let place = path.display().to_string();
+        assert!(
+            ran.stderr.contains(&place) || content == "x = 1\n",
+            "{}",
+            ran.stderr
+        );
+        let last = ran.stderr.lines().last().unwrap_or_default();
+        assert!(last.ends_with("does not compile: see the messages above"));
+    }
+}
+
+#[test]
+fn without_python_the_package_to_install_is_named() {
+    let (dir, path) = file("guest.py", "");
+    let mut command = hotsocket();
+    command.arg("build").arg(&path).env("PATH", dir.path());
+    command.env("XDG_CACHE_HOME", dir.path());
+    let told = run(&mut command).failure(1);
+    assert!(told.contains("`apt-get install python3-venv`"), "{told}");
+}
+
+/// Also: a second start compiles nothing, and a guest that asks for more than
+/// it may have is refused with the flag that allows it.
+#[test]
+fn a_large_guest_is_no_burden() {
+    let test = "a_large_guest_is_no_burden";
+    let Some(component) = built(test, &example("echo.py")) else {
+        return;
+    };
+    let cache = tempfile::tempdir().expect("a directory");
+    let with_cache = || serve(&component).arg("--code-cache").arg(cache.path());
+    let first = start(with_cache());
+    first.stderr.wait("compiling ");
+    first.stderr.wait("compiled ");
+    first.connect().ask("x", "x");
+    first.stop();
+    let second = start(with_cache());
+    assert_eq!(second.stderr.count("compil"), 0, "it is known");
+    second.connect().ask("x", "x");
+    second.stop();
+
+    for (flag, few) in [("--max-memory", "4M"), ("--max-table", "100")] {
+        let told = with_cache().args(&[flag, few]).fail();
+        assert_eq!(told.code, 1);
+        let last = told.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: ") && last.contains(flag), "{last}");
+    }
+}
