@@ -62,6 +62,7 @@ pub fn at_signals() -> Result<()> {
                 _ = terminate.recv() => 143,
             }
         });
+        eprintln!("stopped by a signal: no table");
         undo_all();
         end(code);
     });
