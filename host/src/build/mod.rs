@@ -144,7 +144,8 @@ pub fn is_source(path: &Path) -> bool {
     let extension = extension(path);
     ["rs", "py", "c"].contains(&extension)
         || javascript::EXTENSIONS.contains(&extension)
-        || path.is_dir()
+        || path.join("Cargo.toml").exists()
+        || javascript::entry_of(path).is_some()
 }
 
 /// A line for the person who waits.

@@ -7,14 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::buffer::Buffer;
 use super::ending::Ending;
 use super::hibernate::Sleep as Hibernation;
+use super::loan::Socket;
 use super::migrate::Probation;
-use super::outbox::{Outbox, SLICE};
+use super::outbox::Outbox;
 use super::restart::Recovery;
 use super::table::Entered;
 use super::timers::Timers;
@@ -22,7 +23,7 @@ use super::transport::Transport;
 use super::{Context, Counters, Handle, Place};
 use crate::limits::{HIGH_WATER, LOW_WATER, OnTrap, READ_SIZE};
 use crate::registry::Hold;
-use crate::runtime::{CloseReason, Effects, Ends, Fault, Instance, Origin, Window};
+use crate::runtime::{CloseReason, Effects, Ends, Fault, Instance, Origin, SLICE, Window, recycle};
 
 /// Serve one connection from accept to close. Returns when the socket is
 /// closed; never panics, whatever the guest and the peer do.
@@ -52,7 +53,7 @@ async fn converse<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
         }
     };
     let mut driver = Driver {
-        socket,
+        socket: Socket::new(socket),
         instance: Some(instance),
         sleep: None,
         quiet_since: None,
@@ -100,7 +101,7 @@ pub(super) struct Phase {
 }
 
 pub(super) struct Driver<T> {
-    pub socket: T,
+    pub socket: Socket<T>,
     /// None while it sleeps.
     pub instance: Option<Instance>,
     pub sleep: Option<Hibernation>,
@@ -250,20 +251,28 @@ impl<T: Transport> Driver<T> {
 
     async fn give(&mut self, event: Event<'_>) -> Result<Effects, Fault> {
         let window = self.window();
+        // What may have to be taken back is not sent before it is certain.
+        let is_certain = self.probation.is_none() && self.recovery.is_none();
         let Some(instance) = &mut self.instance else {
             // Every way to here has made one, or ended the connection.
             return Ok(Effects::default());
         };
         instance.set_window(window);
-        match event {
-            Event::Data(bytes) => instance.data(bytes).await?,
-            Event::Drained => instance.drained().await?,
-            Event::End => instance.end().await?,
-            Event::Timer(id) => instance.timer(id).await?,
-            // Given by `ending`, which knows the reason.
-            Event::Close => {}
+        if is_certain && window.queued == 0 && window.writable {
+            instance.lend(self.socket.lend());
         }
-        Ok(instance.take_effects())
+        let given = match event {
+            Event::Data(bytes) => instance.data(bytes).await,
+            Event::Drained => instance.drained().await,
+            Event::End => instance.end().await,
+            Event::Timer(id) => instance.timer(id).await,
+            // Given by `ending`, which knows the reason.
+            Event::Close => Ok(()),
+        };
+        if let Some(loan) = instance.take_back() {
+            self.socket.take_back(loan);
+        }
+        given.map(|()| instance.take_effects())
     }
 
     pub(super) fn window(&self) -> Window {
@@ -282,12 +291,16 @@ impl<T: Transport> Driver<T> {
     pub(super) fn apply(&mut self, effects: Effects) -> Result<(), Ending> {
         let Effects {
             written,
+            failed,
             timers,
             waits,
             end,
             abort,
             hold_open,
         } = effects;
+        if let Some(error) = failed {
+            return Err(Ending::PeerGone(error));
+        }
         for (id, after) in timers {
             if !self.timers.apply(id, after, self.context.limits.max_timers) {
                 return Err(Ending::TooManyTimers);
@@ -314,26 +327,26 @@ impl<T: Transport> Driver<T> {
     pub(super) fn send(&mut self, bytes: Vec<u8>) -> Result<(), Ending> {
         let mut sent = 0;
         if self.outbox.is_empty() {
-            match self.socket.write_now(bytes.get(..SLICE).unwrap_or(&bytes)) {
+            let slice = bytes.get(..SLICE).unwrap_or(&bytes);
+            match Transport::write_now(&mut self.socket, slice) {
                 Ok(count) => sent = count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(Ending::PeerGone(error)),
             }
             if sent == bytes.len() {
-                // Kept for the next event, unless it is large enough to
-                // matter on a connection that may now be idle for hours.
-                if bytes.capacity() <= KEPT_CAPACITY
-                    && let Some(instance) = &mut self.instance
-                {
-                    let mut bytes = bytes;
-                    bytes.clear();
-                    instance.effects().written = bytes;
-                }
+                recycle(bytes);
                 return Ok(());
             }
             self.progress = Instant::now();
         }
-        self.outbox.push(bytes, sent);
+        match bytes.get(sent..) {
+            // What waits, perhaps for long, takes no more than it must.
+            Some(rest) if rest.len() < bytes.capacity() / 2 => {
+                self.outbox.push(rest.to_vec(), 0);
+                recycle(bytes);
+            }
+            _ => self.outbox.push(bytes, sent),
+        }
         self.phase.full |= self.outbox.len() > HIGH_WATER;
         Ok(())
     }
@@ -505,9 +518,6 @@ impl<T: Transport> Driver<T> {
 async fn give_way() {
     tokio::task::yield_now().await;
 }
-
-/// The most that a connection keeps allocated for its next write.
-const KEPT_CAPACITY: usize = 4096;
 
 /// Send FIN.
 pub(super) async fn shut_down<T: Transport>(socket: &mut T) -> io::Result<()> {

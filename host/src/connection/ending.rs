@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
 use super::buffer::Buffer;
 use super::driver::{Driver, Event, Phase, shut_down};
+use super::loan::Socket;
 use super::outbox::Outbox;
 use super::transport::Transport;
 use super::{Context, Counters, Entered};
@@ -247,7 +248,7 @@ impl<T: Transport> Driver<T> {
 
 /// A connection without an instance, on its way out.
 struct Closing<T> {
-    socket: T,
+    socket: Socket<T>,
     outbox: Outbox,
     phase: Phase,
     context: Arc<Context>,

@@ -20,6 +20,7 @@
 //! - [`restart`]: a connection survives its instance
 //! - [`hibernate`]: a quiet connection does without one
 //! - [`ending`]: every way a connection ends
+//! - [`loan`]: the socket, for the time of an event
 //! - [`outbox`], [`timers`], [`buffer`]: what a connection has beside a socket
 //! - [`table`]: the open connections, as others see them
 
@@ -27,6 +28,7 @@ mod buffer;
 mod driver;
 mod ending;
 mod hibernate;
+mod loan;
 mod migrate;
 mod outbox;
 mod restart;

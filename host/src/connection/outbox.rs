@@ -2,13 +2,11 @@
 
 use std::collections::VecDeque;
 
+use crate::runtime::SLICE;
+
 /// Small writes are gathered into chunks of this size, so that a guest that
 /// writes byte by byte costs about as much memory as it has written bytes.
 const CHUNK: usize = 64 * 1024;
-
-/// The most that is given to the kernel at once: it copies more in a time that
-/// the neighbours would notice.
-pub const SLICE: usize = 256 * 1024;
 
 /// A queue of bytes. Whoever fills it keeps to the limit; see
 /// [`Window`](crate::runtime::Window).

@@ -1,10 +1,13 @@
 //! What the driver needs of a socket.
 
+use std::any::Any;
 use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+use crate::runtime::Sink;
 
 /// A byte stream with both ends closed one by one. [`TcpStream`] in the
 /// server; something in memory where no network is wanted.
@@ -17,6 +20,16 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
     /// Drop the connection with a RST instead of a FIN.
     fn reset(self);
+}
+
+impl<T: Transport> Sink for T {
+    fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Transport::write_now(self, bytes)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
 }
 
 impl Transport for TcpStream {

@@ -4,6 +4,7 @@
 //! wants in the store's [`Effects`](super::state::Effects), and the driver
 //! does it when the event has succeeded.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use wasmtime::{AsContext, StoreContextMut};
 
 use super::bindings::hotsocket::socket::types::{Address, ConnectionInfo, WriteError};
 use super::fault::Cause;
+use super::sink::{AT_ONCE, SLICE};
 use super::state::State;
 use super::voice::cut;
 use crate::limits::HIGH_WATER;
@@ -97,12 +99,11 @@ fn nowhere() -> Address {
     }
 }
 
-/// Take the guest's bytes, copied once, straight from where they lie in its
-/// memory into the buffer that the driver sends from.
+/// Send the guest's bytes from where they lie in its memory, or gather them.
 fn write(mut store: StoreContextMut<State>, bytes: &WasmList<u8>) -> Result<bool, WriteError> {
     let state = store.data();
     let effects = &state.effects;
-    if !state.window.writable || effects.end || effects.abort {
+    if !state.window.writable || effects.end || effects.abort || effects.failed.is_some() {
         return Err(WriteError::Closed);
     }
     let waiting = state
@@ -117,12 +118,42 @@ fn write(mut store: StoreContextMut<State>, bytes: &WasmList<u8>) -> Result<bool
         );
         return Err(WriteError::Full);
     }
+    let sent = match bytes.len() >= AT_ONCE && effects.written.is_empty() {
+        true => send(&mut store, bytes),
+        false => 0,
+    };
     let mut written = std::mem::take(&mut store.data_mut().effects.written);
-    written.extend_from_slice(bytes.as_le_slice(store.as_context()));
+    if sent < bytes.len() {
+        if written.capacity() == 0 {
+            written = super::sink::buffer();
+        }
+        let bytes = bytes.as_le_slice(store.as_context());
+        written.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+    }
+    let waiting = waiting.saturating_sub(sent);
     let effects = &mut store.data_mut().effects;
     effects.written = written;
     effects.waits |= waiting > HIGH_WATER;
     Ok(waiting <= HIGH_WATER)
+}
+
+/// Send what fits, if the connection may be written to now. How much that was.
+fn send(store: &mut StoreContextMut<State>, bytes: &WasmList<u8>) -> usize {
+    let Some(mut sink) = store.data_mut().sink.take() else {
+        return 0;
+    };
+    let bytes = bytes.as_le_slice(store.as_context());
+    let sent = sink.write_now(bytes.get(..SLICE).unwrap_or(bytes));
+    let state = store.data_mut();
+    state.sink = Some(sink);
+    match sent {
+        Ok(sent) => sent,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+        Err(error) => {
+            state.effects.failed = Some(error);
+            0
+        }
+    }
 }
 
 /// An event that names more timers than a connection may have ends there: its

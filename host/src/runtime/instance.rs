@@ -17,6 +17,7 @@ use wasmtime::component::{self, ComponentNamedList, Lift, Lower};
 use super::Code;
 use super::bindings::hotsocket::socket::types::{self, Address};
 use super::fault::{Cause, Event, Fault};
+use super::sink::Sink;
 use super::state::{Effects, State, Window};
 use crate::reached::Limit;
 
@@ -138,15 +139,19 @@ impl Instance {
         }
     }
 
-    /// What the last events asked for since it was last taken. The buffer of
-    /// written bytes goes with it; [`Self::effects`] takes one back.
+    /// What the last events asked for since it was last taken.
     pub fn take_effects(&mut self) -> Effects {
         std::mem::take(&mut self.store.data_mut().effects)
     }
 
-    /// What was asked for so far, to be changed in place.
-    pub fn effects(&mut self) -> &mut Effects {
-        &mut self.store.data_mut().effects
+    /// Let the next event write to the socket while it runs.
+    pub fn lend(&mut self, sink: Option<Box<dyn Sink>>) {
+        self.store.data_mut().sink = sink;
+    }
+
+    /// Have the socket back.
+    pub fn take_back(&mut self) -> Option<Box<dyn Sink>> {
+        self.store.data_mut().sink.take()
     }
 
     /// Say what `write` may take during the next event.

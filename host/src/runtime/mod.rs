@@ -8,7 +8,7 @@
 //! - [`component`], [`world`], [`exports`]: what a file is, whether its types
 //!   are right, and where its functions are
 //! - [`instance`], [`calls`]: one instance and its events, on a fiber or not
-//! - [`imports`], [`state`], [`wasi`]: what a guest finds around it
+//! - [`imports`], [`state`], [`sink`], [`wasi`]: what a guest finds around it
 //! - [`meter`], [`pacing`], [`fault`]: what it may use, and how it ends
 //! - [`cache`], [`functions`]: compiled code on disk
 //! - [`bindings`]: generated from `wit/`
@@ -26,6 +26,7 @@ mod imports;
 mod instance;
 mod meter;
 mod pacing;
+mod sink;
 mod state;
 mod voice;
 mod wasi;
@@ -45,6 +46,7 @@ pub use component::LoadError;
 pub use engine::give_way;
 pub use fault::{Cause, Event, Fault};
 pub use instance::{CloseReason, Instance, Origin, Succession};
+pub use sink::{SLICE, Sink, recycle};
 pub use state::{Effects, Ends, Window};
 pub use wasi::Grants;
 

@@ -4,6 +4,7 @@
 //! Nothing in here outlives the instance; what must, belongs to the
 //! connection's driver, which takes the effects after each event.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +14,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use super::meter::Meter;
+use super::sink::Sink;
 use super::voice::Voice;
 use super::wasi::{Grants, MAX_HANDLES};
 use crate::reached::{Limit, Notes};
@@ -22,6 +24,8 @@ pub struct State {
     pub(super) ends: Option<Ends>,
     pub(super) effects: Effects,
     pub(super) window: Window,
+    /// Where larger writes go at once, if they may.
+    pub(super) sink: Option<Box<dyn Sink>>,
     pub(super) voice: Voice,
     pub(super) meter: Meter,
     pub(super) allowance: Allowance,
@@ -48,8 +52,11 @@ pub struct Ends {
 /// has succeeded.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// Bytes for the peer, in order.
+    /// Bytes for the peer, in order, after those that the event has sent
+    /// itself.
     pub written: Vec<u8>,
+    /// What became of the socket when it did.
+    pub failed: Option<io::Error>,
     /// Timers set (with the delay) or cleared, in order.
     pub timers: Vec<(u32, Option<Duration>)>,
     /// `write` said to wait for `drained`.
@@ -157,6 +164,7 @@ impl State {
             notes: Arc::clone(&voice.notes),
             effects: Effects::default(),
             window: Window::default(),
+            sink: None,
             voice,
             meter,
             allowance,
