@@ -204,6 +204,7 @@ const ENGINE = `
     return out; };
   Uint8Array.fromBase64 ??= (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   Uint8Array.prototype.toBase64 ??= function () { return btoa(String.fromCharCode(...this)); };
+  String.prototype.toWellFormed ??= function () { return String(this); };
   Uint8Array.prototype.toHex ??= function () { return Array.from(this, (byte) => byte.toString(16).padStart(2, '0')).join(''); };
 `;
 

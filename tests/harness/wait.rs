@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest wait for anything. Only a failing test ever waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+/// Longest wait for anything. Only a failing test ever waits so long, or one that
+/// has a guest with an engine in it compiled on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Wait until the condition holds; panic with these words if it never does.
 #[track_caller]

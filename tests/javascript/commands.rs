@@ -31,7 +31,11 @@ fn a_script_is_built_served_and_built_again_when_it_has_changed() {
     let port = free_port();
     let start = |serve: Serve| {
         // Not where the harness has its servers listen, but where the script does.
-        let server = serve.listen(&[]).arg("server.js").start();
+        let server = serve
+            .listen(&[])
+            .args(&["--compile-timeout", "10m"])
+            .arg("server.js")
+            .start();
         assert_eq!(server.port(), port);
         server
     };
@@ -58,7 +62,11 @@ fn a_script_is_built_served_and_built_again_when_it_has_changed() {
     // In a place of its own, so that it lasts.
     let built = |expected: bool| {
         let path = kept.path().join("server.js");
-        let server = Serve::nothing().listen(&[]).arg(path).start();
+        let server = Serve::nothing()
+            .listen(&[])
+            .args(&["--compile-timeout", "10m"])
+            .arg(path)
+            .start();
         let text = server.stderr.text();
         assert_eq!(text.contains("building "), expected, "{text}");
         server

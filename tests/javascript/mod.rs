@@ -53,9 +53,14 @@ fn example(test: &str, name: &str) -> Option<Vec<u8>> {
     component(test, &repo(&format!("guest/examples/{name}.js")))
 }
 
+/// Serve a component with an engine in it, which takes its time to compile.
+fn serve_script(component: Vec<u8>) -> Serve {
+    serve(component).args(&["--compile-timeout", "10m"])
+}
+
 /// A server of a script that is given as text.
 fn serve_text(test: &str, text: &str) -> Option<Serve> {
-    Some(serve(component_of(test, text)?))
+    Some(serve_script(component_of(test, text)?))
 }
 
 fn has_node(test: &str) -> bool {

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{component, has_node};
-use crate::harness::{Client, Lines, repo, serve, wait_for};
+use super::{component, has_node, serve_script};
+use crate::harness::{Client, Lines, repo, wait_for};
 
 /// What a client does.
 enum Step {
@@ -101,7 +101,7 @@ fn same_as_node(test: &str, script: &str, last: &str, conversations: &[&[Step]])
     drop(node);
     let expected_text = printed.text().replace(&port.to_string(), "PORT");
 
-    let server = serve(component).start();
+    let server = serve_script(component).start();
     let got = hold(server.addresses[0], &server.stdout);
     let port = server.port().to_string();
     let got_text = server.stop().replace(&port, "PORT");

@@ -1,8 +1,8 @@
 //! Scripts under open connections: what is run again, what is kept, and that
 //! the state is the same bytes in every language.
 
-use super::{component_of, example, serve_text};
-use crate::harness::{Serve, serve};
+use super::{component_of, example, serve_script, serve_text};
+use crate::harness::Serve;
 
 /// A greeting, a count that is kept, and a timer.
 const GREETER: &str = r#"
@@ -36,7 +36,7 @@ fn a_swap_keeps_the_state_and_greets_nobody_twice() {
     ) else {
         return println!("skipped: {test}");
     };
-    let server = serve(old).start();
+    let server = serve_script(old).start();
     let mut client = server.connect();
     client.expect("welcome to old\nsecond greeting\n");
     client.ask("1234", "old false 4 1234");
@@ -57,7 +57,7 @@ fn a_swap_keeps_the_state_and_greets_nobody_twice() {
 
 /// Number lines with one component, swap, go on with the other.
 fn lines_go_on(first: Vec<u8>, second: Vec<u8>) {
-    let server = serve(first).start();
+    let server = serve_script(first).start();
     let mut client = server.connect();
     client.ask(b"one\ntwo\nthr\xc3", "1: one\n2: two\n");
     // The answer to a whole line shows that the half one has come, too.
@@ -100,9 +100,9 @@ fn examples_in_javascript_do_what_those_in_rust_do() {
         let port = server.port().to_string();
         server.stop().replace(&port, "PORT")
     };
-    assert_eq!(visit(serve(hello)), visit(Serve::prebuilt("hello")));
+    assert_eq!(visit(serve_script(hello)), visit(Serve::prebuilt("hello")));
 
-    let server = serve(echo).start();
+    let server = serve_script(echo).start();
     let mut client = server.connect();
     for bytes in [&b"one"[..], b"\0\xff\n", &[7; 100_000]] {
         client.ask(bytes, bytes);
@@ -110,7 +110,7 @@ fn examples_in_javascript_do_what_those_in_rust_do() {
     client.end();
     client.expect_rest("");
 
-    for server in [serve(lines), Serve::prebuilt("lines")] {
+    for server in [serve_script(lines), Serve::prebuilt("lines")] {
         let server = server.start();
         let mut client = server.connect();
         client.ask("one\n\nthr", "1: one\n2: \n");
@@ -143,7 +143,7 @@ fn bytes_that_a_script_has_not_read_go_along() {
     ) else {
         return;
     };
-    let server = serve(old).start();
+    let server = serve_script(old).start();
     let mut client = server.connect();
     // Half a character, and then bytes for a socket that is paused.
     client.ask(b"a\xe2\x82", "old 1 a\n");
@@ -169,7 +169,9 @@ fn code_that_cannot_take_unread_bytes_does_not_get_them() {
     ) else {
         return;
     };
-    let server = serve(old).args(&["--rollback-after", "never"]).start();
+    let server = serve_script(old)
+        .args(&["--rollback-after", "never"])
+        .start();
     let mut client = server.connect();
     client.ask(b"a\xe2", "old 1 a\n");
     let lines = std::fs::read(crate::harness::prebuilt("lines")).expect("a prebuilt guest");
@@ -194,7 +196,7 @@ fn timers_of_the_old_code_are_gone_and_the_new_code_sets_its_own() {
     ) else {
         return;
     };
-    let server = serve(old).start();
+    let server = serve_script(old).start();
     let mut client = server.connect();
     client.expect("old 1\nold 2\n");
     server.overwrite(new, 2);

@@ -3,12 +3,14 @@ const net = require('net');
 
 const server = net.createServer((socket) => {
   console.log('open');
-  let beats = 0;
-  const beat = setInterval(() => {
-    socket.write(`beat ${++beats}\n`);
-    if (beats === 3) clearInterval(beat);
-  }, 20);
-  socket.setTimeout(200);
+  const beat = () => {
+    let beats = 0;
+    const timer = setInterval(() => {
+      socket.write(`beat ${++beats}\n`);
+      if (beats === 3) clearInterval(timer);
+    }, 40);
+  };
+  socket.setTimeout(300);
   socket.on('timeout', () => {
     console.log('timeout');
     socket.end('idle\n');
@@ -46,6 +48,7 @@ const server = net.createServer((socket) => {
       console.log(await Promise.all([1, Promise.resolve(2), new Promise((done) => setTimeout(done, 10, 3))]));
       console.log(await Promise.allSettled([Promise.reject(7), 8]), await Promise.race([new Promise(() => {}), 9]));
       socket.write('settled\n');
+      beat();
     })();
     console.log('sync');
   });

@@ -60,6 +60,7 @@ function run(task) {
 // The immediates that were set before; those that they set wait for another
 // turn, so that no script can fill an event with them.
 function runImmediates() {
+  if (immediates.length === 0) return;
   const batch = immediates;
   immediates = [];
   for (const immediate of batch) {

@@ -7,8 +7,9 @@ import './globals.js';
 import { connection } from './host.js';
 import { die, isDead, lastWords, setPlaces } from './errors.js';
 import { Handover } from './handover.js';
-import { servers } from './net.js';
+import { own, servers } from './net.js';
 import lines from './console.js';
+import { host } from './socket.js';
 import loop from './loop.js';
 import timers from './timers.js';
 
@@ -22,7 +23,7 @@ export function start(script) {
   function event(task) {
     loop.run(task);
     loop.runImmediates();
-    socket?.settle();
+    if (socket !== undefined) host.settle(socket);
     timers.arm();
     if (isDead()) throw new Error('the instance ends here');
   }
@@ -38,17 +39,17 @@ export function start(script) {
   }
 
   function serverAt(port) {
-    return servers.find((server) => server.askedPort === port) ?? servers[0];
+    return servers.find((server) => own.askedPort(server) === port) ?? servers[0];
   }
 
   return {
     listening(addresses) {
       event(() => {
         runScript(true);
-        const rest = addresses.filter(({ port }) => !servers.some((server) => server.askedPort === port));
+        const rest = addresses.filter(({ port }) => !servers.some((server) => own.askedPort(server) === port));
         for (const server of servers) {
-          const own = addresses.find(({ port }) => port === server.askedPort);
-          server.bound(own ?? rest.shift() ?? addresses[0]);
+          const asked = addresses.find(({ port }) => port === own.askedPort(server));
+          own.bound(server, asked ?? rest.shift() ?? addresses[0]);
           loop.run(() => server.emit('listening'));
         }
         lines.flush();
@@ -60,9 +61,9 @@ export function start(script) {
         const resumed = origin.tag !== 'accepted';
         runScript(false);
         const ends = connection.info();
-        for (const server of servers) server.bound(ends.local);
+        for (const server of servers) own.bound(server, ends.local);
         const server = serverAt(ends.local.port);
-        socket = server.accept(ends);
+        socket = own.accept(server, ends);
         handover = new Handover(resumed && origin.tag, origin.val);
         Object.defineProperty(socket, 'hotsocket', { value: handover, enumerable: false });
         if (!resumed) {
@@ -71,21 +72,21 @@ export function start(script) {
         }
         timers.disown();
         lines.mute();
-        socket.resume_(origin.val.peerEnded, handover.unread);
+        host.takeOver(socket, origin.val.peerEnded, handover.unread);
         loop.run(() => server.emit('connection', socket));
         lines.unmute();
-        socket.replayed();
+        host.replayed(socket);
       });
     },
 
-    data(bytes) { event(() => socket.receive(bytes)); },
-    drained() { event(() => socket.drained()); },
-    end() { event(() => socket.peerEnded()); },
+    data(bytes) { event(() => host.receive(socket, bytes)); },
+    drained() { event(() => host.drained(socket)); },
+    end() { event(() => host.peerEnded(socket)); },
     timer(id) { if (id === timers.HOST_TIMER) event(timers.ring); },
 
     close(reason) {
       event(() => {
-        if (!socket.destroyed) socket.closed_(reason);
+        if (!socket.destroyed) host.closed(socket, reason);
       });
       lines.flush();
     },
@@ -93,7 +94,7 @@ export function start(script) {
     save() {
       let snapshot = null;
       loop.run(() => {
-        snapshot = socket === undefined ? null : handover.snapshot(socket.unreadForSuccessor());
+        snapshot = socket === undefined ? null : handover.snapshot(host.leave(socket));
       });
       if (isDead()) throw new Error('the instance ends here');
       return snapshot;
@@ -109,5 +110,5 @@ export function tryOut(script) {
   } catch (error) {
     return JSON.stringify({ words: isDead() ? lastWords() : String(error) });
   }
-  return JSON.stringify({ ports: servers.map((server) => server.askedPort) });
+  return JSON.stringify({ ports: servers.map(own.askedPort) });
 }

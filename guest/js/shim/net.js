@@ -5,10 +5,12 @@
 
 const { absent, coded } = require('./errors.js');
 const { EventEmitter } = require('./events.js');
-const { Socket, family } = require('./socket.js');
+const { Socket, family, host } = require('./socket.js');
 
 // Those that were asked to listen, in order.
 const servers = [];
+// What main.js tells a server; see socket.js.
+let own;
 
 class Server extends EventEmitter {
   #options;
@@ -42,24 +44,28 @@ class Server extends EventEmitter {
     return this;
   }
 
-  // The port that the script asked for; 0 for any.
-  get askedPort() { return this.#asked.port; }
+  static {
+    own = {
+      // The port that the script asked for; 0 for any.
+      askedPort: (server) => server.#asked.port,
+      bound: (server, address) => server.#bound(address),
+      accept: (server, ends) => server.#accept(ends),
+    };
+  }
 
-  // Told by main.js: the server listens, here.
-  bound({ ip, port }) {
+  // It listens, here.
+  #bound({ ip, port }) {
     this.listening = true;
     this.#address = { address: ip, family: family(ip), port };
   }
 
-  accept(ends) {
-    const socket = new Socket({ allowHalfOpen: this.#options.allowHalfOpen }).attach(ends, this);
+  #accept(ends) {
+    const socket = new Socket({ allowHalfOpen: this.#options.allowHalfOpen });
     this.#open++;
-    return socket;
-  }
-
-  connectionClosed() {
-    this.#open = 0;
-    if (this.#closing) this.emit('close');
+    return host.attach(socket, ends, this, () => {
+      this.#open = 0;
+      if (this.#closing) this.emit('close');
+    });
   }
 
   address() { return this.#address; }
@@ -158,4 +164,4 @@ const net = absent({
   'setDefaultAutoSelectFamilyAttemptTimeout',
 ]);
 
-module.exports = { net, servers };
+module.exports = { net, own, servers };

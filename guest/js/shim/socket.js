@@ -21,6 +21,10 @@ Stream._uint8ArrayToBuffer ??= (bytes) => Buffer.from(bytes.buffer, bytes.byteOf
 // "read no more", so this bounds it, well below an instance's memory.
 const MOST_UNREAD = 4 << 20;
 
+// What main.js and net.js tell a socket. Not its methods: a script may give it
+// properties of any name.
+let host;
+
 const family = (ip) => (ip.includes(':') ? 'IPv6' : 'IPv4');
 
 class Socket extends Duplex {
@@ -37,8 +41,24 @@ class Socket extends Duplex {
   #replaying = false;
   #peerEnded = false;
   #ends;
+  #onClosed;
   #idle;
   #lastMoved = 0;
+  #written = 0;
+
+  static {
+    host = {
+      attach: (socket, ...how) => socket.#attach(...how),
+      takeOver: (socket, peerEnded, unread) => socket.#takeOver(peerEnded, unread),
+      replayed: (socket) => socket.#replayed(),
+      receive: (socket, bytes) => socket.#receive(bytes),
+      peerEnded: (socket) => socket.#peerHasEnded(),
+      settle: (socket) => socket.#settle(),
+      drained: (socket) => socket.#drained(),
+      closed: (socket, reason) => socket.#closed(reason),
+      leave: (socket) => socket.#leave(),
+    };
+  }
 
   constructor(options = {}) {
     super({
@@ -53,22 +73,23 @@ class Socket extends Duplex {
     });
     this.on('resume', () => this.#pump());
     this.on('end', () => this.#afterEnd());
-    hide(this, { bytesRead: 0, bytesWrittenSoFar: 0 });
+    hide(this, { bytesRead: 0 });
     this.connecting = false;
     this.server = undefined;
     this.timeout = undefined;
   }
 
   // Take the connection that this instance serves.
-  attach(ends, server) {
+  #attach(ends, server, onClosed) {
     this.#ends = ends;
+    this.#onClosed = onClosed;
     hide(this, { server });
     if (this.allowHalfOpen) connection.holdOpen();
     return this;
   }
 
   // Take it over as a predecessor has left it.
-  resume_(peerEnded, unread) {
+  #takeOver(peerEnded, unread) {
     this.#replaying = true;
     if (unread.length > 0) this.#keep(unread);
     if (peerEnded) {
@@ -87,18 +108,19 @@ class Socket extends Duplex {
     }
   }
 
-  replayed() {
+  #replayed() {
     this.#replaying = false;
     this.#pump();
   }
 
   // ---- from the host
 
-  receive(bytes) {
+  #receive(bytes) {
     if (this.destroyed) return;
     this.#moved();
     this.bytesRead += bytes.length;
-    this.#keep(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+    // They are this script's own: no copy.
+    this.#keep(Object.setPrototypeOf(bytes, Buffer.prototype));
     this.#pump();
     if (this.#unreadBytes > MOST_UNREAD) {
       this.destroy(coded(Error, 'ERR_HOTSOCKET_UNREAD',
@@ -106,7 +128,7 @@ class Socket extends Duplex {
     }
   }
 
-  peerEnded() {
+  #peerHasEnded() {
     this.#moved();
     this.#peerEnded = true;
     this.#pump();
@@ -114,11 +136,11 @@ class Socket extends Duplex {
 
   // After an event in which the peer's FIN came or was read: a script that has
   // not seen the end of the stream yet may still have something to say.
-  settle() {
+  #settle() {
     if (this.#peerEnded && !this.destroyed && !this.readableEnded) connection.holdOpen();
   }
 
-  drained() {
+  #drained() {
     this.#moved();
     this.#hostFull = false;
     if (this.#owesDrain && !this.destroyed) {
@@ -127,7 +149,7 @@ class Socket extends Duplex {
     }
   }
 
-  closed_(reason) {
+  #closed(reason) {
     const errors = {
       'aborted-by-peer': ['ECONNRESET', -104, 'read'],
       'write-timeout': ['ETIMEDOUT', -110, 'write'],
@@ -139,7 +161,7 @@ class Socket extends Duplex {
   }
 
   // What the next instance must be given, beside the script's own state.
-  unreadForSuccessor() {
+  #leave() {
     const half = this._readableState.decoder?.rest ?? new Uint8Array(0);
     return this.#unread.reduce(join, half);
   }
@@ -207,7 +229,7 @@ class Socket extends Duplex {
         default: return error;
       }
     }
-    this.bytesWrittenSoFar += bytes.length;
+    this.#written += bytes.length;
     this.#moved();
     return undefined;
   }
@@ -263,7 +285,7 @@ class Socket extends Duplex {
     // Node's comes when the system has closed the handle: after all ticks.
     loop.immediate(() => {
       this.emit('close', Boolean(error));
-      this.server?.connectionClosed();
+      this.#onClosed?.();
     });
   }
 
@@ -341,7 +363,7 @@ class Socket extends Duplex {
   get localAddress() { return this.#ends?.local.ip; }
   get localPort() { return this.#ends?.local.port; }
   get localFamily() { return this.#ends && family(this.#ends.local.ip); }
-  get bytesWritten() { return this.bytesWrittenSoFar + this.writableLength; }
+  get bytesWritten() { return this.#written + this.writableLength; }
   get bufferSize() { return this.writableLength; }
   get pending() { return this.#ends === undefined; }
 
@@ -361,4 +383,4 @@ function hide(object, values) {
   }
 }
 
-module.exports = { Socket, family };
+module.exports = { Socket, family, host };
