@@ -105,7 +105,7 @@ impl Default for Limits {
             max_stack: 512 << 10,
             max_timers: 64,
             max_component: 256 << 20,
-            compile_timeout: Duration::from_secs(60),
+            compile_timeout: Duration::from_secs(180),
             max_connections: 10_000,
             when_full: WhenFull::Wait,
             max_per_peer: None,

@@ -46,7 +46,7 @@ fn a_failure_in_c_costs_one_connection_and_is_told() {
     );
     let server = serve(component).start();
     let mut quiet = server.connect();
-    quiet.ask("ab", "ab");
+    quiet.ask("xy", "xy");
     for (question, told) in [
         (
             "assert",

@@ -80,7 +80,7 @@ fn a_python_exception_costs_one_connection_and_is_told() {
         (
             "raise",
             "guest panicked in `data`: TypeError: unsupported operand type(s) for /: 'str' and \
-             'int' (helper.py:2 in half, from my-mishaps.1.py:18 in data)",
+             'int' (helper.py:2 in half, from my-mishaps.1.py:17 in data)",
         ),
         ("deep", "RecursionError: maximum recursion depth exceeded"),
         ("text", "TypeError: write takes bytes, not str"),

@@ -157,7 +157,7 @@ pub(super) struct Flags {
     max_component: usize,
 
     /// How long a component may take to compile
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     compile_timeout: Duration,
 
     /// A peer that takes nothing for this long loses its connection
