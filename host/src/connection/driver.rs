@@ -291,6 +291,7 @@ impl<T: Transport> Driver<T> {
     pub(super) fn apply(&mut self, effects: Effects) -> Result<(), Ending> {
         let Effects {
             written,
+            sent: _,
             failed,
             timers,
             waits,

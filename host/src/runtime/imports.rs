@@ -100,6 +100,8 @@ fn nowhere() -> Address {
 }
 
 /// Send the guest's bytes from where they lie in its memory, or gather them.
+/// What was sent counts as waiting until the event has ended: the answer must
+/// not depend on how fast the peer is, nor one event go on writing for ever.
 fn write(mut store: StoreContextMut<State>, bytes: &WasmList<u8>) -> Result<bool, WriteError> {
     let state = store.data();
     let effects = &state.effects;
@@ -109,6 +111,7 @@ fn write(mut store: StoreContextMut<State>, bytes: &WasmList<u8>) -> Result<bool
     let waiting = state
         .window
         .queued
+        .saturating_add(effects.sent)
         .saturating_add(effects.written.len())
         .saturating_add(bytes.len());
     if waiting > state.window.max_queue {
@@ -130,9 +133,9 @@ fn write(mut store: StoreContextMut<State>, bytes: &WasmList<u8>) -> Result<bool
         let bytes = bytes.as_le_slice(store.as_context());
         written.extend_from_slice(bytes.get(sent..).unwrap_or_default());
     }
-    let waiting = waiting.saturating_sub(sent);
     let effects = &mut store.data_mut().effects;
     effects.written = written;
+    effects.sent = effects.sent.saturating_add(sent);
     effects.waits |= waiting > HIGH_WATER;
     Ok(waiting <= HIGH_WATER)
 }

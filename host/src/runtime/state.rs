@@ -55,6 +55,8 @@ pub struct Effects {
     /// Bytes for the peer, in order, after those that the event has sent
     /// itself.
     pub written: Vec<u8>,
+    /// How many those were.
+    pub sent: usize,
     /// What became of the socket when it did.
     pub failed: Option<io::Error>,
     /// Timers set (with the delay) or cleared, in order.
