@@ -41,8 +41,8 @@ pub struct Args {
 /// What can be said to a server, whatever it serves.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
-    /// An address to listen on; may be given several times. Port 0 takes a free one
-    /// [default: 127.0.0.1:3000, or the port that the guest names]
+    /// An address to listen on; may be given several times. Port 0 takes a free one. A guest may
+    /// name another port than the default [default: 127.0.0.1:3000]
     #[arg(long, short, value_name = "ADDR", value_parser = address)]
     listen: Vec<SocketAddr>,
 
