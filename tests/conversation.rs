@@ -338,3 +338,16 @@ fn ends_are_told_apart() {
         "open\nstop\nexpect \"farewell\"\nexpect end\nprint \"closed\"",
     );
 }
+
+#[test]
+fn instances_hibernate_on_the_clock_of_the_script() {
+    let desk = Desk::new();
+    desk.put(
+        "lines.wasm",
+        fs::read(prebuilt("lines")).expect("it is there"),
+    );
+    let script = "send \"a\\nb\"\nexpect \"1: a\\n\"\nwait 1h\nexpect nothing\n\
+                  send \"c\\n\"\nexpect \"2: bc\\n\"\nwait 1h\nswap\nend\nexpect end";
+    let ran = desk.test("lines.wasm", script, &["--hibernate-after", "1m"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+}
