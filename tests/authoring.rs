@@ -11,7 +11,7 @@ use crate::harness::{Client, Ran, Serve, Server, hotsocket, prebuilt, run, run_w
 use crate::harness::{skip, wait_within};
 
 /// How long a build may take that has to compile everything.
-const FIRST_BUILD: Duration = Duration::from_secs(1200);
+pub const FIRST_BUILD: Duration = Duration::from_secs(1200);
 
 /// Run the binary in a directory, and give it the time to compile.
 fn in_dir(dir: &Path, args: &[&str]) -> Ran {
@@ -30,6 +30,7 @@ pub fn lacks_tools(test: &str, ran: &Ran) -> bool {
         ("needs Python 3", "Python"),
         ("python3-venv", "Python's venv"),
         ("from PyPI", "the network"),
+        ("a guest in C needs", "a compiler for C"),
     ];
     for (told, tools) in lacking {
         if ran.code == 1 && ran.stderr.contains(told) {
