@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::authoring::{FIRST_BUILD, lacks_tools};
 use crate::guests::{guest, saying, wayward};
-use crate::harness::{Ran, hotsocket, prebuilt, repo, run};
+use crate::harness::{Ran, hotsocket, prebuilt, repo, run, run_within};
 
 /// A directory with guests and scripts.
 struct Desk(TempDir);
@@ -74,6 +75,27 @@ fn the_guests_of_the_project_pass_theirs() {
         conversations += 1;
     }
     assert!(conversations >= 5, "{conversations}");
+}
+
+/// A guest behaves the same in whatever language it is written.
+#[test]
+fn guests_in_other_languages_pass_the_same() {
+    let examples = fs::read_dir(repo("guest/examples")).expect("a directory");
+    for source in examples.flatten().map(|entry| entry.path()) {
+        let extension = source.extension().unwrap_or_default().to_string_lossy();
+        let script = source.with_extension("test");
+        if !["js", "py", "c"].contains(&&*extension) || !script.exists() {
+            continue;
+        }
+        let ran = run_within(
+            FIRST_BUILD,
+            hotsocket().arg("test").arg(&source).arg(&script),
+        );
+        if !lacks_tools(&source.display().to_string(), &ran) {
+            assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
+            assert_eq!(ran.code, 0, "{ran:?}");
+        }
+    }
 }
 
 #[test]
@@ -337,4 +359,17 @@ fn ends_are_told_apart() {
         "ending.wasm",
         "open\nstop\nexpect \"farewell\"\nexpect end\nprint \"closed\"",
     );
+}
+
+#[test]
+fn instances_hibernate_on_the_clock_of_the_script() {
+    let desk = Desk::new();
+    desk.put(
+        "lines.wasm",
+        fs::read(prebuilt("lines")).expect("it is there"),
+    );
+    let script = "send \"a\\nb\"\nexpect \"1: a\\n\"\nwait 1h\nexpect nothing\n\
+                  send \"c\\n\"\nexpect \"2: bc\\n\"\nwait 1h\nswap\nend\nexpect end";
+    let ran = desk.test("lines.wasm", script, &["--hibernate-after", "1m"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
 }

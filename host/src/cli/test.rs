@@ -39,6 +39,10 @@ pub struct Args {
     #[arg(long, value_name = "WHAT", default_value = "close")]
     on_trap: OnTrap,
 
+    /// The instance of a connection that is quiet for this long is saved and dropped until the next event [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    hibernate_after: Option<Duration>,
+
     /// Where compiled code is kept [default: in the user's cache directory]
     #[arg(long, value_name = "DIR|none", value_parser = super::serve::code_cache)]
     code_cache: Option<CachePlace>,
@@ -60,6 +64,7 @@ fn have(args: Args, scripts: &[Script]) -> Result<Reply, StageError> {
     let stage = Arc::new(Stage::new(Settings {
         timeout: args.timeout,
         on_trap: args.on_trap,
+        hibernate_after: args.hibernate_after,
         code_cache: args.code_cache.unwrap_or_default(),
     })?);
     let guest = stage.load(&args.guest)?;

@@ -22,8 +22,9 @@ use crate::connection::{self, Context, Counters, Place, Table};
 use crate::registry::{Outcome, Policy, Registry, Report, Rules, Source, SwapError, Tally};
 use crate::runtime::Ends;
 
-/// What guests are told that the server listens on, and where peers are.
-const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+/// What guests are told that the server listens on, unless they say it
+/// themselves; and where peers are.
+const LOCAL_PORT: u16 = 3000;
 const FIRST_PEER_PORT: u16 = 50_000;
 /// The last lines of the log that a failure shows.
 const LOG_LINES: usize = 8;
@@ -69,6 +70,7 @@ struct Play<'a> {
     others: &'a Guests,
     context: Arc<Context>,
     registry: Arc<Registry>,
+    local: SocketAddr,
     peers: BTreeMap<&'a str, Peer>,
     /// Where the script's own clock is: it moves with `wait` only.
     now: Instant,
@@ -103,6 +105,7 @@ impl<'a> Play<'a> {
             others,
             context: Arc::new(context),
             registry: Arc::new(registry),
+            local: (Ipv4Addr::LOCALHOST, guest.port.unwrap_or(LOCAL_PORT)).into(),
             peers: BTreeMap::new(),
             now: Instant::now(),
             tallies: Vec::new(),
@@ -151,7 +154,7 @@ impl<'a> Play<'a> {
         let told = async {
             let runtime = &self.stage.runtime;
             let mut instance = runtime.instantiate(&self.guest.code, None).await?;
-            instance.listening(&[LOCAL]).await
+            instance.listening(&[self.local]).await
         };
         told.await.map_err(|fault| wrong(fault.to_string()))
     }
@@ -208,8 +211,8 @@ impl<'a> Play<'a> {
             let port = FIRST_PEER_PORT + self.peers.len() as u16;
             let ends = Ends {
                 id,
-                local: LOCAL,
-                peer: SocketAddr::new(LOCAL.ip(), port),
+                local: self.local,
+                peer: SocketAddr::new(self.local.ip(), port),
             };
             Counters::count(&self.context.counters.accepted);
             let (host, peer) = wire::pair();

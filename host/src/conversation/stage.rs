@@ -32,6 +32,8 @@ pub struct Settings {
     /// How long a step waits for what it expects, on the script's clock.
     pub timeout: Duration,
     pub on_trap: OnTrap,
+    /// How long a connection must be quiet before its instance hibernates.
+    pub hibernate_after: Option<Duration>,
     pub code_cache: CachePlace,
 }
 
@@ -55,6 +57,8 @@ pub enum StageError {
 pub struct Guest {
     pub(super) code: Arc<Code>,
     pub(super) name: String,
+    /// That it would listen on.
+    pub(super) port: Option<u16>,
 }
 
 /// See the module's documentation.
@@ -74,6 +78,7 @@ impl Stage {
         let limits = Arc::new(Limits {
             max_connections: CONNECTIONS,
             on_trap: settings.on_trap,
+            hibernate_after: settings.hibernate_after,
             ..Limits::default()
         });
         let heard = Heard::start()?;
@@ -112,8 +117,9 @@ impl Stage {
             .block_on(self.runtime.try_out(&code))
             .map_err(load)?;
         Ok(Guest {
-            code: code,
+            code,
             name: path.display().to_string(),
+            port: build::section(&bytes).and_then(|section| section.port),
         })
     }
 }
@@ -129,7 +135,7 @@ fn component(path: &Path) -> Result<Vec<u8>, StageError> {
     if path.is_file() && path.extension().is_none_or(|extension| extension == "wasm") {
         return read(path);
     }
-    Ok(build::component(&Project::find(path)?.source)?)
+    read(&build::cached(&Project::find(path)?.source)?)
 }
 
 /// What guests print, and the host's log.

@@ -97,7 +97,10 @@ impl Project {
             };
         }
         let whole = Some(path.to_owned());
-        if path.join("Cargo.toml").is_file() {
+        let mut guests = GUESTS.iter().map(|name| path.join(name));
+        let lone = guests.find(|path| path.is_file());
+        let has = |manifest| path.join(manifest).is_file();
+        if has("Cargo.toml") || lone.is_none() && has("package.json") {
             // `.` says little.
             let named = fs::canonicalize(path).ok();
             let named = named
@@ -110,9 +113,7 @@ impl Project {
                 whole,
             });
         }
-        let mut guests = GUESTS.iter().map(|name| path.join(name));
-        let source = guests.find(|path| path.is_file());
-        let source = source.ok_or_else(|| ProjectError::None(path.to_owned()))?;
+        let source = lone.ok_or_else(|| ProjectError::None(path.to_owned()))?;
         Ok(Project {
             named: source
                 .file_name()

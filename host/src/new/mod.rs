@@ -66,7 +66,7 @@ macro_rules! template {
 }
 
 const RUST: Template = template!("rust": "Cargo.toml", "README.md", "gitignore", "src/lib.rs");
-const JS: Template = template!("js": "README.md", "gitignore", "server.js");
+const JS: Template = template!("js": "README.md", "gitignore", "package.json", "server.js");
 const PYTHON: Template = template!("python": "README.md", "gitignore", "handler.py");
 
 /// Make a directory with a guest that builds, serves and has a test.
@@ -78,7 +78,7 @@ pub fn create(dir: &Path, language: Language) -> Result<Created, NewError> {
     let name = name_of(dir)?;
     let (template, created) = match language {
         Language::Rust => (RUST, ("src/lib.rs", ".")),
-        Language::Js => (JS, ("server.js", "server.js")),
+        Language::Js => (JS, ("server.js", ".")),
         Language::Python => (PYTHON, ("handler.py", "handler.py")),
     };
     let make = |path: &Path, error| NewError::Make {
