@@ -16,6 +16,7 @@
 //! ```
 //!
 //! - [`driver`]: the loop
+//! - [`wait`]: what it waits for
 //! - [`migrate`]: new code takes the connection over, or gives it back
 //! - [`restart`]: a connection survives its instance
 //! - [`hibernate`]: a quiet connection does without one
@@ -35,6 +36,7 @@ mod restart;
 mod table;
 mod timers;
 mod transport;
+mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
