@@ -98,6 +98,21 @@ fn guests_in_other_languages_pass_the_same() {
     }
 }
 
+/// One connection goes through all of them with its state.
+#[test]
+fn a_conversation_goes_on_from_language_to_language() {
+    let source = repo("guest/examples/lines.js");
+    let script = repo("tests/languages/across.test");
+    let ran = run_within(
+        FIRST_BUILD,
+        hotsocket().arg("test").arg(&source).arg(&script),
+    );
+    if !lacks_tools(&source.display().to_string(), &ran) {
+        assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
+        assert!(ran.stdout.contains("4 swaps"), "{ran:?}");
+    }
+}
+
 #[test]
 fn several_scripts_are_run_and_those_that_fail_are_counted() {
     let desk = Desk::new();

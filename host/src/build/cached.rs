@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::single::cache_dir;
 use super::sources::{self, Hashed};
@@ -26,10 +27,17 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     }
     super::say(&format!("building {} …", source.display()));
     fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
+    let (begun, before) = (SystemTime::now(), sources::of_input(source).ok());
     let built = build(&Request {
         source: source.to_owned(),
         output: Some(component.clone()),
     })?;
+    // What is saved during a build may be in it or not: the next start finds out.
+    let changed = |input: &PathBuf| changed_since(input, begun);
+    if built.inputs.iter().any(changed) || sources::of_input(source).ok() != before {
+        let _ = fs::remove_file(&list);
+        return Ok(component);
+    }
     let mut text = format!("{}\n", tools());
     for input in &built.inputs {
         let hash = sources::of_input(input).map_err(|error| Error::read(input, error))?;
@@ -38,6 +46,11 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     }
     fs::write(&list, text).map_err(|error| Error::write(&list, error))?;
     Ok(component)
+}
+
+fn changed_since(input: &Path, time: SystemTime) -> bool {
+    let modified = fs::metadata(input).and_then(|input| input.modified());
+    modified.is_ok_and(|modified| modified >= time)
 }
 
 /// What a component depends on besides its sources: what this binary builds

@@ -18,12 +18,11 @@ use tokio::time::{Instant, sleep};
 
 use super::driver::{Driver, Event};
 use super::ending::Ending;
-use super::migrate::Probation;
+use super::migrate::{Probation, run_timers};
 use super::transport::Transport;
 use super::{Context, Counters};
-use crate::reached::Limit;
 use crate::registry::{Hold, Order};
-use crate::runtime::{self, Cause, Effects, Fault, Instance, Origin, Succession};
+use crate::runtime::{Cause, Effects, Fault, Instance, Origin, Succession};
 
 /// Between two attempts to wake when there is no room for an instance.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -145,10 +144,9 @@ impl<T: Transport> Driver<T> {
             false => Origin::Woken(succession),
         };
         match self.awake(origin).await {
-            Ok(mut effects) => match &mut self.probation {
+            Ok(effects) => match &mut self.probation {
                 None => self.apply(effects),
                 Some(probation) => {
-                    effects.timers.clear();
                     probation.held = effects;
                     Ok(())
                 }
@@ -164,23 +162,11 @@ impl<T: Transport> Driver<T> {
         let mut instance = self.room().await?;
         instance.set_window(self.window());
         instance.open(origin).await?;
-        let effects = instance.take_effects();
-        self.instance = Some(instance);
+        let mut effects = instance.take_effects();
         if self.probation.is_some() {
-            // As in any migration, timers run at once.
-            for (id, after) in &effects.timers {
-                if !self
-                    .timers
-                    .apply(*id, *after, self.context.limits.max_timers)
-                {
-                    self.context.runtime.reached.count(Limit::Timers);
-                    return Err(Fault {
-                        event: runtime::Event::Open,
-                        cause: Cause::TooManyTimers,
-                    });
-                }
-            }
+            run_timers(&mut self.timers, &mut effects, &self.context)?;
         }
+        self.instance = Some(instance);
         Ok(effects)
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::Context;
 use super::driver::{Driver, Event};
 use super::ending::Ending;
 use super::timers::Timers;
@@ -187,15 +188,7 @@ impl<T: Transport> Driver<T> {
         successor.open(origin).await?;
         let mut held = successor.take_effects();
         let mut timers = timers.clone();
-        for (id, after) in std::mem::take(&mut held.timers) {
-            if !timers.apply(id, after, context.limits.max_timers) {
-                context.runtime.reached.count(Limit::Timers);
-                return Err(Fault {
-                    event: runtime::Event::Open,
-                    cause: Cause::TooManyTimers,
-                });
-            }
-        }
+        run_timers(&mut timers, &mut held, &context)?;
         self.timers = timers;
         if let Some(old) = self.instance.replace(successor) {
             old.retire();
@@ -253,4 +246,22 @@ impl<T: Transport> Driver<T> {
             .map_err(Ending::from_open)?;
         self.apply(held)
     }
+}
+
+/// Run the timers that a successor has set in `open`, at once.
+pub(super) fn run_timers(
+    timers: &mut Timers,
+    held: &mut Effects,
+    context: &Context,
+) -> Result<(), Fault> {
+    for (id, after) in std::mem::take(&mut held.timers) {
+        if !timers.apply(id, after, context.limits.max_timers) {
+            context.runtime.reached.count(Limit::Timers);
+            return Err(Fault {
+                event: runtime::Event::Open,
+                cause: Cause::TooManyTimers,
+            });
+        }
+    }
+    Ok(())
 }
