@@ -10,16 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::connection::{Context, Table, Transport};
+use crate::connection::{Context, Table};
 use crate::control::place::{self, PlaceError};
 use crate::control::protocol::{Connections, GenerationStatus, Status};
 use crate::control::server::{ControlSocket, Subject};
 use crate::limits::Limits;
-use crate::listener::{self, BindError, SocketOptions};
+use crate::listener::{self, BindError, SocketOptions, Wrap};
 use crate::output::Output;
 use crate::registry::{self, Generation, Registry, Rules, Source};
 use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime};
@@ -120,18 +119,18 @@ impl Server {
         output: Arc<Output>,
         began: Instant,
     ) -> Result<Self, StartError> {
-        Self::start_with(options, output, began, |socket| socket).await
+        Self::start_with(options, output, began, listener::plain()).await
     }
 
     /// The same, with something between the drivers and their sockets.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn start_with<T: Transport>(
+    pub async fn start_with(
         options: Options,
         output: Arc<Output>,
         began: Instant,
-        wrap: impl Fn(TcpStream) -> T + Clone + Send + 'static,
+        wrap: Wrap,
     ) -> Result<Self, StartError> {
         let guest = read_guest(options.guest.as_deref())?;
         Self::start_on(guest, options, output, began, wrap).await
@@ -142,12 +141,12 @@ impl Server {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn start_on<T: Transport>(
+    pub async fn start_on(
         (bytes, source): (Vec<u8>, Source),
         options: Options,
         output: Arc<Output>,
         began: Instant,
-        wrap: impl Fn(TcpStream) -> T + Clone + Send + 'static,
+        wrap: Wrap,
     ) -> Result<Self, StartError> {
         let is_built_in = matches!(source, Source::BuiltIn(_));
         let sockets = addresses(&options.listen, &bytes)
@@ -221,7 +220,7 @@ impl Server {
         }
         for socket in sockets {
             let (context, stop) = (Arc::clone(&server.context), server.stop.subscribe());
-            let acceptor = listener::accept(socket, context, stop, wrap.clone());
+            let acceptor = listener::accept(socket, context, stop, Arc::clone(&wrap));
             server.acceptors.push(tokio::spawn(acceptor));
         }
         for address in &server.listeners {

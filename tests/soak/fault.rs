@@ -109,8 +109,8 @@ impl Transport for Faulty {
         Ok(bytes.len())
     }
 
-    fn reset(self) {
-        self.socket.reset();
+    fn reset(self: Box<Self>) {
+        Box::new(self.socket).reset();
     }
 }
 

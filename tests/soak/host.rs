@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hotsocket::connection::Stream;
 use hotsocket::control::client;
 use hotsocket::control::protocol::Request;
 use hotsocket::limits::Limits;
@@ -56,10 +57,11 @@ impl Host {
             None => runtime.spawn(Server::start(options, output, began)),
             Some(_) => {
                 let accepted = Arc::new(AtomicU32::new(0));
-                runtime.spawn(Server::start_with(options, output, began, move |socket| {
+                let wrap = move |socket| -> Stream {
                     let third = accepted.fetch_add(1, Relaxed) == 2;
-                    Faulty::new(socket, fault.filter(|_| third))
-                }))
+                    Box::new(Faulty::new(socket, fault.filter(|_| third)))
+                };
+                runtime.spawn(Server::start_with(options, output, began, Arc::new(wrap)))
             }
         };
         let server = runtime

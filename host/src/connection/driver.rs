@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 
 use super::ending::Ending;
@@ -16,7 +17,7 @@ use super::outbox::Outbox;
 use super::restart::Recovery;
 use super::table::Entered;
 use super::timers::Timers;
-use super::transport::Transport;
+use super::transport::Stream;
 use super::wait::Woken;
 use super::{Context, Counters, Handle, Place};
 use crate::limits::{HIGH_WATER, LOW_WATER, OnTrap, READ_SIZE};
@@ -25,61 +26,16 @@ use crate::runtime::{CloseReason, Effects, Ends, Fault, Instance, Origin, SLICE,
 
 /// Serve one connection from accept to close. Returns when the socket is
 /// closed; never panics, whatever the guest and the peer do.
-pub async fn serve<T: Transport>(context: Arc<Context>, ends: Ends, socket: T, place: Place) {
-    converse(context, ends, socket).await;
+///
+/// A quiet connection keeps this future, so whatever an event seldom needs is
+/// in a box of its own, made when it is needed.
+pub async fn serve(context: Arc<Context>, ends: Ends, socket: Stream, place: Place) {
+    let place = Box::new(place);
+    if let Some(mut driver) = Box::pin(Driver::begin(context, ends, socket)).await {
+        let ending = driver.run().await;
+        Box::pin(driver.finish(ending)).await;
+    }
     drop(place);
-}
-
-async fn converse<T: Transport>(context: Arc<Context>, ends: Ends, socket: T) {
-    let order = context.orders.current();
-    let handle = Arc::new(Handle::new(ends, order.number));
-    let entry = context.table.enter(handle);
-    let attention = context.orders.attention();
-    let hold = Hold::new(Arc::clone(&order.generation));
-    let instance = match context
-        .runtime
-        .instantiate(&hold.generation().code, Some(ends))
-        .await
-    {
-        Ok(instance) => instance,
-        Err(fault) => {
-            Counters::count(&context.counters.refused);
-            let (id, peer) = (ends.id, ends.peer);
-            let refused = || format!("connection {id} from {peer} refused: {fault}");
-            context.no_room.make(refused);
-            return socket.reset();
-        }
-    };
-    let mut driver = Driver {
-        socket: Socket::new(socket),
-        instance: Some(instance),
-        sleep: None,
-        quiet_since: None,
-        hold,
-        outbox: Outbox::default(),
-        timers: Timers::default(),
-        phase: Phase::default(),
-        // An order published since was not seen by this connection, and neither
-        // was a stop; the next look will find it.
-        attention: if context.orders.current().number == order.number && !context.orders.stopping()
-        {
-            attention
-        } else {
-            0
-        },
-        deferred: 0,
-        settled: order.number,
-        drain_until: None,
-        probation: None,
-        recovery: (context.limits.on_trap == OnTrap::Restart).then(Recovery::new),
-        progress: Instant::now(),
-        alarm: None,
-        ends,
-        entry,
-        context,
-    };
-    let ending = driver.run().await;
-    driver.finish(ending).await;
 }
 
 /// How far the two directions of the connection have come.
@@ -98,8 +54,8 @@ pub(super) struct Phase {
     pub full: bool,
 }
 
-pub(super) struct Driver<T> {
-    pub socket: Socket<T>,
+pub(super) struct Driver {
+    pub socket: Socket,
     /// None while it sleeps.
     pub instance: Option<Instance>,
     pub sleep: Option<Hibernation>,
@@ -140,7 +96,56 @@ pub(super) enum Event<'a> {
     Close,
 }
 
-impl<T: Transport> Driver<T> {
+impl Driver {
+    /// Enter the connection and make its instance. `None`: there is no room.
+    async fn begin(context: Arc<Context>, ends: Ends, socket: Stream) -> Option<Box<Self>> {
+        let order = context.orders.current();
+        let handle = Arc::new(Handle::new(ends, order.number));
+        let entry = context.table.enter(handle);
+        let attention = context.orders.attention();
+        let hold = Hold::new(Arc::clone(&order.generation));
+        let instance = match context
+            .runtime
+            .instantiate(&hold.generation().code, Some(ends))
+            .await
+        {
+            Ok(instance) => instance,
+            Err(fault) => {
+                Counters::count(&context.counters.refused);
+                let (id, peer) = (ends.id, ends.peer);
+                let refused = || format!("connection {id} from {peer} refused: {fault}");
+                context.no_room.make(refused);
+                socket.reset();
+                return None;
+            }
+        };
+        // An order published since was not seen by this connection, and neither
+        // was a stop; the next look will find it.
+        let has_seen =
+            context.orders.current().number == order.number && !context.orders.stopping();
+        Some(Box::new(Driver {
+            socket: Socket::new(socket),
+            instance: Some(instance),
+            sleep: None,
+            quiet_since: None,
+            hold,
+            outbox: Outbox::default(),
+            timers: Timers::default(),
+            phase: Phase::default(),
+            attention: if has_seen { attention } else { 0 },
+            deferred: 0,
+            settled: order.number,
+            drain_until: None,
+            probation: None,
+            recovery: (context.limits.on_trap == OnTrap::Restart).then(Recovery::new),
+            progress: Instant::now(),
+            alarm: None,
+            ends,
+            entry,
+            context,
+        }))
+    }
+
     /// Everything up to the decision that the connection is over.
     async fn run(&mut self) -> Ending {
         match self.live().await {
@@ -150,7 +155,7 @@ impl<T: Transport> Driver<T> {
     }
 
     async fn live(&mut self) -> Result<std::convert::Infallible, Ending> {
-        self.open(Origin::Accepted).await?;
+        Box::pin(self.open(Origin::Accepted)).await?;
         self.stirred();
         loop {
             self.follow_orders().await?;
@@ -206,7 +211,7 @@ impl<T: Transport> Driver<T> {
     /// successor in probation is given to its predecessor's code instead.
     pub(super) async fn deliver(&mut self, event: Event<'_>) -> Result<(), Ending> {
         if self.sleep.is_some() {
-            self.wake(event).await?;
+            Box::pin(self.wake(event)).await?;
         }
         match self.give(event).await {
             Ok(effects) => {
@@ -214,24 +219,29 @@ impl<T: Transport> Driver<T> {
                     None => self.apply(effects)?,
                     Some(probation) => self.pass(probation, effects)?,
                 }
-                self.keep_snapshot().await?;
-            }
-            Err(fault) => match self.probation.take() {
-                None => self.survive(fault).await?,
-                Some(probation) => {
-                    self.return_to_predecessor(probation, &fault, event).await?;
-                    match self.give(event).await {
-                        Err(fault) => self.survive(fault).await?,
-                        Ok(effects) => {
-                            self.apply(effects)?;
-                            self.keep_snapshot().await?;
-                        }
-                    }
+                if self.recovery.is_some() {
+                    Box::pin(self.keep_snapshot()).await?;
                 }
-            },
+            }
+            Err(fault) => Box::pin(self.bear(fault, event)).await?,
         }
         self.stirred();
         Ok(())
+    }
+
+    /// The event has killed the instance: have another one, if there may be.
+    async fn bear(&mut self, fault: Fault, event: Event<'_>) -> Result<(), Ending> {
+        let Some(probation) = self.probation.take() else {
+            return self.survive(fault).await;
+        };
+        self.return_to_predecessor(probation, &fault, event).await?;
+        match self.give(event).await {
+            Err(fault) => self.survive(fault).await,
+            Ok(effects) => {
+                self.apply(effects)?;
+                self.keep_snapshot().await
+            }
+        }
     }
 
     async fn give(&mut self, event: Event<'_>) -> Result<Effects, Fault> {
@@ -314,7 +324,7 @@ impl<T: Transport> Driver<T> {
         let mut sent = 0;
         if self.outbox.is_empty() {
             let slice = bytes.get(..SLICE).unwrap_or(&bytes);
-            match Transport::write_now(&mut self.socket, slice) {
+            match self.socket.write_now(slice) {
                 Ok(count) => sent = count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(Ending::PeerGone(error)),
@@ -346,7 +356,7 @@ impl<T: Transport> Driver<T> {
         if self.context.orders.stopping() {
             return Err(Ending::Host(CloseReason::Shutdown));
         }
-        if self.carry_out_order().await? {
+        if Box::pin(self.carry_out_order()).await? {
             self.attention = attention;
         } else {
             self.deferred = attention;
@@ -398,6 +408,6 @@ async fn give_way() {
 }
 
 /// Send FIN.
-pub(super) async fn shut_down<T: Transport>(socket: &mut T) -> io::Result<()> {
+pub(super) async fn shut_down(socket: &mut Socket) -> io::Result<()> {
     poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx)).await
 }

@@ -21,7 +21,6 @@ use super::buffer::Buffer;
 use super::driver::{Driver, Event, Phase, shut_down};
 use super::loan::Socket;
 use super::outbox::Outbox;
-use super::transport::Transport;
 use super::{Context, Counters, Entered};
 use crate::reached::Limit;
 use crate::runtime::{self, Cause, CloseReason, Fault};
@@ -74,7 +73,7 @@ impl Ending {
     }
 }
 
-impl<T: Transport> Driver<T> {
+impl Driver {
     /// Tell the guest, send what is still to be sent, close the socket.
     pub(super) async fn finish(mut self, ending: Ending) {
         self.log(&ending);
@@ -232,7 +231,7 @@ impl<T: Transport> Driver<T> {
     }
 
     /// Let go of the instance and whatever else the socket doesn't need.
-    fn part(mut self) -> Closing<T> {
+    fn part(mut self) -> Closing {
         if let Some(instance) = self.instance.take() {
             instance.retire();
         }
@@ -247,8 +246,8 @@ impl<T: Transport> Driver<T> {
 }
 
 /// A connection without an instance, on its way out.
-struct Closing<T> {
-    socket: Socket<T>,
+struct Closing {
+    socket: Socket,
     outbox: Outbox,
     phase: Phase,
     context: Arc<Context>,
@@ -256,7 +255,7 @@ struct Closing<T> {
     entry: Entered,
 }
 
-impl<T: Transport> Closing<T> {
+impl Closing {
     /// Write what is queued, send FIN, then read and discard until the peer
     /// ends, too, or has been quiet so long, or the linger time is over.
     async fn flush_and_linger(mut self, grace: Instant, quiet: Duration) {

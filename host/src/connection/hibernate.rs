@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep};
 use super::driver::{Driver, Event};
 use super::ending::Ending;
 use super::migrate::{Probation, run_timers};
-use super::transport::Transport;
 use super::{Context, Counters};
 use crate::registry::{Hold, Order};
 use crate::runtime::{Cause, Effects, Fault, Instance, Origin, Succession};
@@ -42,7 +41,7 @@ impl Drop for Sleep {
     }
 }
 
-impl<T: Transport> Driver<T> {
+impl Driver {
     /// When the instance has been quiet for long enough.
     pub(super) fn bedtime(&self) -> Option<Instant> {
         Some(self.quiet_since? + self.context.limits.hibernate_after?)
@@ -62,6 +61,10 @@ impl<T: Transport> Driver<T> {
         }
         // Whatever comes of it, it is not tried again before the next event.
         self.quiet_since = None;
+        Box::pin(self.hibernate()).await
+    }
+
+    async fn hibernate(&mut self) -> Result<(), Ending> {
         let wakes = !self.phase.peer_ended || self.phase.full || self.timers.next().is_some();
         if !wakes || self.probation.is_some() {
             return Ok(());

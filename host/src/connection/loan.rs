@@ -10,18 +10,20 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::transport::Transport;
+use super::transport::Stream;
 use crate::runtime::Sink;
 
-pub(super) enum Socket<T> {
-    Here(Box<T>),
+pub(super) enum Socket {
+    /// In a second box, as the instance knows of it no more than that it is a
+    /// sink.
+    Here(Box<Stream>),
     /// In the hands of the event under way. Nothing is read or written here
     /// meanwhile, so what follows tells an error only of this program's making.
     Lent,
 }
 
-impl<T: Transport> Socket<T> {
-    pub fn new(socket: T) -> Self {
+impl Socket {
+    pub fn new(socket: Stream) -> Self {
         Socket::Here(Box::new(socket))
     }
 
@@ -38,7 +40,18 @@ impl<T: Transport> Socket<T> {
         }
     }
 
-    fn here(&mut self) -> io::Result<Pin<&mut T>> {
+    /// Write what fits now, without waiting.
+    pub fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Sink::write_now(self.here()?.get_mut(), bytes)
+    }
+
+    pub fn reset(self) {
+        if let Socket::Here(socket) = self {
+            socket.reset();
+        }
+    }
+
+    fn here(&mut self) -> io::Result<Pin<&mut Stream>> {
         match self {
             Socket::Here(socket) => Ok(Pin::new(socket)),
             Socket::Lent => Err(io::Error::other("the socket is lent to an event")),
@@ -46,7 +59,7 @@ impl<T: Transport> Socket<T> {
     }
 }
 
-impl<T: Transport> AsyncRead for Socket<T> {
+impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -56,7 +69,7 @@ impl<T: Transport> AsyncRead for Socket<T> {
     }
 }
 
-impl<T: Transport> AsyncWrite for Socket<T> {
+impl AsyncWrite for Socket {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,17 +84,5 @@ impl<T: Transport> AsyncWrite for Socket<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().here()?.poll_shutdown(cx)
-    }
-}
-
-impl<T: Transport> Transport for Socket<T> {
-    fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Transport::write_now(self.here()?.get_mut(), bytes)
-    }
-
-    fn reset(self) {
-        if let Socket::Here(socket) = self {
-            socket.reset();
-        }
     }
 }

@@ -16,7 +16,6 @@ use super::Context;
 use super::driver::{Driver, Event};
 use super::ending::Ending;
 use super::timers::Timers;
-use super::transport::Transport;
 use crate::reached::Limit;
 use crate::registry::{Generation, Hold, Order, Policy};
 use crate::runtime::{self, Cause, CloseReason, Effects, Fault, Origin, Succession};
@@ -37,7 +36,7 @@ pub(super) struct Probation {
     pub held: Effects,
 }
 
-impl<T: Transport> Driver<T> {
+impl Driver {
     /// Do what the current order says for this connection. False if it must
     /// wait its turn and go on with its old code until then.
     pub(super) async fn carry_out_order(&mut self) -> Result<bool, Ending> {

@@ -43,7 +43,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use driver::serve;
 pub use table::{Entered, Handle, PeerPlace, Table};
-pub use transport::Transport;
+pub use transport::{Stream, Transport};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

@@ -14,7 +14,6 @@ use tokio::time::Instant;
 use super::Counters;
 use super::driver::Driver;
 use super::ending::Ending;
-use super::transport::Transport;
 use crate::runtime::{Cause, Fault, Origin, Succession};
 
 /// Restarts are counted over this time to tell a crash loop.
@@ -46,7 +45,7 @@ impl Recovery {
     }
 }
 
-impl<T: Transport> Driver<T> {
+impl Driver {
     /// An event has succeeded: take a snapshot if it is time.
     pub(super) async fn keep_snapshot(&mut self) -> Result<(), Ending> {
         let Some(recovery) = &mut self.recovery else {

@@ -11,7 +11,7 @@ use crate::runtime::Sink;
 
 /// A byte stream with both ends closed one by one. [`TcpStream`] in the
 /// server; something in memory where no network is wanted.
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
     /// Write what fits now, without waiting.
     ///
     /// # Errors
@@ -19,12 +19,16 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Drop the connection with a RST instead of a FIN.
-    fn reset(self);
+    fn reset(self: Box<Self>);
 }
 
-impl<T: Transport> Sink for T {
+/// One of the drivers' sockets. There is one kind of driver for all of them:
+/// compared with a system call, finding the right function costs nothing.
+pub type Stream = Box<dyn Transport>;
+
+impl Sink for Stream {
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Transport::write_now(self, bytes)
+        (**self).write_now(bytes)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
@@ -37,8 +41,8 @@ impl Transport for TcpStream {
         self.try_write(bytes)
     }
 
-    fn reset(self) {
+    fn reset(self: Box<Self>) {
         // Dropping sends the RST; if the option is refused, a FIN must do.
-        let _ = socket2::SockRef::from(&self).set_linger(Some(Duration::ZERO));
+        let _ = socket2::SockRef::from(&*self).set_linger(Some(Duration::ZERO));
     }
 }

@@ -12,7 +12,6 @@ use tokio::time::{Instant, sleep_until};
 use super::buffer::Buffer;
 use super::driver::Driver;
 use super::ending::Ending;
-use super::transport::Transport;
 use crate::runtime::CloseReason;
 
 /// What ended a wait.
@@ -28,7 +27,7 @@ pub(super) enum Woken {
     Look,
 }
 
-impl<T: Transport> Driver<T> {
+impl Driver {
     /// Bytes have moved; only timeouts that are on want to know when.
     pub(super) fn moved(&mut self) {
         if self.context.limits.idle_timeout.is_some()

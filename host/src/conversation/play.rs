@@ -219,7 +219,7 @@ impl<'a> Play<'a> {
             tokio::spawn(connection::serve(
                 Arc::clone(&self.context),
                 ends,
-                host,
+                Box::new(host),
                 place,
             ));
             let mut peer = Peer::new(peer);

@@ -185,7 +185,7 @@ impl Transport for HostEnd {
         written.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
-    fn reset(self) {
+    fn reset(self: Box<Self>) {
         self.0.by_host(|state| state.host = Side::Reset);
     }
 }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 pub use project::{Project, ProjectError};
 
 use crate::build;
+use crate::listener::plain;
 use crate::output::Output;
 use crate::registry::{Outcome, Source};
 use crate::server::{Options, Server, StartError};
@@ -55,7 +56,7 @@ pub async fn follow(
             (Ok(component), None) => {
                 let guest = (component, Source::File(project.named.clone()));
                 let (options, output) = (options.clone(), Arc::clone(&output));
-                match Server::start_on(guest, options, output, saved, |socket| socket).await {
+                match Server::start_on(guest, options, output, saved, plain()).await {
                     Ok(started) => {
                         *server = Some(started);
                         tracing::info!("save a change to swap");

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::connection::{self, Context, Counters, Place, Transport};
+use crate::connection::{self, Context, Counters, Place, Stream, Transport};
 use crate::limits::WhenFull;
 use crate::reached::Limit;
 use crate::runtime::Ends;
@@ -31,13 +31,20 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The last id given to a connection.
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
 
-/// Accept connections and start a driver for each, until told to stop. `wrap`
-/// turns an accepted socket into what the driver works on.
-pub async fn accept<T: Transport>(
+/// Turns an accepted socket into what a driver works on.
+pub type Wrap = Arc<dyn Fn(TcpStream) -> Stream + Send + Sync>;
+
+/// Nothing in between.
+pub fn plain() -> Wrap {
+    Arc::new(|socket| Box::new(socket))
+}
+
+/// Accept connections and start a driver for each, until told to stop.
+pub async fn accept(
     listener: TcpListener,
     context: Arc<Context>,
     mut stop: watch::Receiver<bool>,
-    wrap: impl Fn(TcpStream) -> T,
+    wrap: Wrap,
 ) {
     let mut complaint = None;
     let local = listener.local_addr().ok();
@@ -61,7 +68,7 @@ pub async fn accept<T: Transport>(
                         let socket = wrap(socket);
                         tokio::spawn(connection::serve(Arc::clone(&context), ends, socket, place));
                     }
-                    (None, _) => socket.reset(),
+                    (None, _) => Box::new(socket).reset(),
                     (_, None) => {}
                 }
             }

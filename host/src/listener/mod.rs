@@ -9,5 +9,5 @@
 mod accept;
 mod bind;
 
-pub use accept::accept;
+pub use accept::{Wrap, accept, plain};
 pub use bind::{BindError, SocketOptions, bind};

@@ -254,8 +254,10 @@ impl Instance {
             Ok(function) => match way(code, stack) {
                 Ok(Way::Direct) => direct(store, |store| function.call(store, params)),
                 Ok(Way::Fiber) => {
+                    // Boxed, as few events take this way, and the connection
+                    // keeps the room for it.
                     let call = function.call_async(&mut *store, params);
-                    code.pacing.event(call).await
+                    Box::pin(code.pacing.event(call)).await
                 }
                 Ok(Way::Aside) => {
                     let _thread = code.pacing.aside().await;
