@@ -1,10 +1,11 @@
-//! Two functions of the C library, so that a guest imports no WASI.
+//! Three functions of the C library, so that a guest imports no WASI.
 //!
 //! `std`'s panic machinery can, as far as a linker knows, look for
-//! `RUST_BACKTRACE` and write to standard error, whatever hook is set. With the
-//! C library's own `getenv` and `write` every guest would import WASI's
-//! environment and streams for that. A definition in the program comes before
-//! one in a library, so these two take their place. Whoever wants the real ones
+//! `RUST_BACKTRACE`, ask for the current directory and write to standard error,
+//! whatever hook is set. With the C library's own functions every guest would
+//! import WASI's environment and streams for that, and link a second allocator.
+//! A definition in the program comes before one in a library, so these take
+//! their place. Whoever wants the real ones
 //! enables the feature `wasi`.
 
 use core::ffi::{c_char, c_int, c_void};
@@ -45,4 +46,11 @@ extern "C" fn write(fd: c_int, buf: *const c_void, len: usize) -> isize {
         }
     });
     len.cast_signed()
+}
+
+/// There is no current directory.
+// SAFETY: as above.
+#[unsafe(no_mangle)]
+extern "C" fn getcwd(_buf: *mut c_char, _len: usize) -> *mut c_char {
+    std::ptr::null_mut()
 }

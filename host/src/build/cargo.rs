@@ -21,6 +21,11 @@ const FOREIGN: [&str; 4] = [
     "RUSTC_W",
 ];
 
+/// A guest's stack: 2 KiB less than the usual 1 MiB, below its data. So the end
+/// of the stack that is in use and the beginning of the data share one of the
+/// processor's pages, of which each connection has its own.
+const STACK: &str = "-Clink-arg=-zstack-size=1046528";
+
 /// One call of cargo.
 pub(super) struct Cargo<'a> {
     pub(super) toolchain: &'a Toolchain,
@@ -109,6 +114,7 @@ impl Cargo<'_> {
             .args(self.toolchain.args)
             .args(args)
             .arg("--")
+            .arg(STACK)
             .args(last)
             .envs(env.iter().copied())
             .stdout(Stdio::piped())

@@ -27,6 +27,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/handler.rs"),
     ),
     (
+        "guest/sdk/src/heap.rs",
+        include_str!("../../../guest/sdk/src/heap.rs"),
+    ),
+    (
         "guest/sdk/src/lib.rs",
         include_str!("../../../guest/sdk/src/lib.rs"),
     ),
