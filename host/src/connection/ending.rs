@@ -187,7 +187,7 @@ impl Driver {
         if !reason.allows_farewell() {
             self.phase.write_ended = true;
         }
-        if self.sleep.is_some() && self.wake(Event::Close).await.is_err() {
+        if self.sleep.is_some() && Box::pin(self.wake(Event::Close)).await.is_err() {
             return;
         }
         let window = self.window();

@@ -87,7 +87,7 @@ impl Instance {
         let made = match way(&code, &mut stack) {
             Ok(Way::Fiber) => {
                 let making = code.exports.pre.instantiate_async(&mut store);
-                code.pacing.event(making).await
+                Box::pin(code.pacing.event(making)).await
             }
             Ok(Way::Direct) => direct(&mut store, |store| code.exports.pre.instantiate(store)),
             Ok(Way::Aside) => {
