@@ -37,6 +37,7 @@ mod limits;
 mod migration;
 mod node;
 mod prebuilt;
+mod sdk;
 mod signals;
 mod soak;
 mod source;

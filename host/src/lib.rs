@@ -27,6 +27,7 @@ pub mod conversation;
 mod descriptors;
 pub mod dev;
 pub mod duration;
+mod heap;
 pub mod limits;
 pub mod listener;
 pub mod log;
