@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::protocol::{Answer, MAX_REQUEST, Request};
+use crate::reached::{Limit, Reached};
 use crate::registry::{Policy, Registry, Source, SwapError};
 
 /// Requests served at once; more wait.
@@ -28,6 +29,8 @@ pub trait Subject: Send + Sync + 'static {
     fn status(&self) -> super::protocol::Status;
     /// Largest component taken, in bytes.
     fn max_component(&self) -> usize;
+    /// Where limits are counted.
+    fn reached(&self) -> &Reached;
 }
 
 /// A control socket; its file goes when it is dropped.
@@ -159,6 +162,7 @@ async fn receive(
     if let Request::Swap { length, .. } = &request {
         let max = subject.max_component();
         if usize::try_from(*length).map_or(true, |length| length > max) {
+            subject.reached().count(Limit::Component);
             return Err(format!(
                 "a component of {length} bytes is too large; at most {max} are taken (--max-component)"
             ));
