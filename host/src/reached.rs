@@ -1,7 +1,7 @@
 //! Which limits were reached, how often, and that it is told once.
 //!
-//! Every limit has a name, that of the flag that sets it. Reaching one is
-//! counted here and shown by `status`.
+//! Every limit has a name, that of the flag that sets it; a few have no flag
+//! and a name of their own. Reaching one is counted here and shown by `status`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 macro_rules! limits {
     ($($name:ident = $flag:literal),* $(,)?) => {
-        /// A limit, by the flag that sets it.
+        /// A limit, by its name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Limit {
             $($name),*
@@ -21,7 +21,7 @@ macro_rules! limits {
         impl Limit {
             const ALL: &[Limit] = &[$(Limit::$name),*];
 
-            /// The flag without its dashes.
+            /// The flag without its dashes, where one sets it.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Limit::$name => $flag),*
@@ -43,6 +43,10 @@ limits! {
     Line = "max-line",
     Lines = "max-lines",
     Restarts = "max-restarts",
+    Component = "max-component",
+    CompileTimeout = "compile-timeout",
+    // No flag sets it.
+    Handles = "wasi-handles",
     Connections = "max-connections",
     PerPeer = "max-per-peer",
     IdleTimeout = "idle-timeout",
@@ -54,6 +58,9 @@ limits! {
     Descriptors = "descriptors",
     Room = "room",
 }
+
+// `Notes` has a bit for each.
+const _: () = assert!(Limit::ALL.len() <= u32::BITS as usize);
 
 /// How often each limit was reached since the server started.
 #[derive(Debug, Default)]

@@ -20,6 +20,7 @@ use crate::control::server::{ControlSocket, Subject};
 use crate::limits::Limits;
 use crate::listener::{self, BindError, SocketOptions, Wrap};
 use crate::output::Output;
+use crate::reached::Reached;
 use crate::registry::{self, Generation, Registry, Rules, Source};
 use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime};
 
@@ -361,6 +362,10 @@ impl Subject for Desk {
 
     fn max_component(&self) -> usize {
         self.context.limits.max_component
+    }
+
+    fn reached(&self) -> &Reached {
+        &self.context.runtime.reached
     }
 
     fn status(&self) -> Status {

@@ -14,7 +14,13 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server accepts");
+        Self::try_connect(address).expect("the server accepts")
+    }
+
+    /// # Errors
+    /// When nobody listens there.
+    pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
         stream
             .set_read_timeout(Some(PATIENCE))
             .expect("a read timeout");
@@ -22,7 +28,7 @@ impl Client {
             .set_write_timeout(Some(PATIENCE))
             .expect("a write timeout");
         stream.set_nodelay(true).expect("no delay");
-        Client { stream }
+        Ok(Client { stream })
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -166,5 +166,49 @@ fn clients_that_hang_block_no_other() {
         let _ = stream.shutdown(Shutdown::Read);
     }
     assert_eq!(scene.server.status()["generation"], 2);
+    scene.undisturbed();
+}
+
+/// More than there are places: those that have waited longest lose theirs.
+#[test]
+fn any_number_of_clients_that_hang_blocks_no_other() {
+    let mut scene = Scene::start(&obeying(&[]), &[]);
+    let mut hanging: Vec<_> = (0..100).map(|_| connect(&scene.server)).collect();
+    let begun = Instant::now();
+    assert_eq!(scene.server.status()["generation"], 1);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(2), "answered after {took:?}");
+    // The first was told why; the last still has its place.
+    let mut told = String::new();
+    hanging[0].read_to_string(&mut told).expect("an answer");
+    assert!(
+        is_refused(&told) && told.contains("before too many others"),
+        "{told}"
+    );
+    let mut last = hanging.pop().expect("a hundred");
+    last.write_all(b"{\"request\":\"status\"}\n")
+        .expect("taken");
+    let mut answer = String::new();
+    last.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("{\"answer\":\"status\""), "{answer}");
+    scene.undisturbed();
+}
+
+/// Places are for whoever the server waits for; a swap under way keeps its own.
+#[test]
+fn clients_that_hang_disturb_no_swap() {
+    let mut scene = Scene::start(&obeying(&[]), &[]);
+    let component = obeying(&[('z', "")]).build();
+    let line = format!(
+        "{{\"request\":\"swap\",\"name\":\"n\",\"length\":{},\"policy\":null}}\n",
+        component.len()
+    );
+    let mut swap = connect(&scene.server);
+    swap.write_all(&[line.as_bytes(), &component].concat())
+        .expect("taken");
+    let _hanging: Vec<_> = (0..100).map(|_| connect(&scene.server)).collect();
+    let mut answer = String::new();
+    swap.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.contains("\"swapped\""), "{answer}");
     scene.undisturbed();
 }

@@ -9,6 +9,7 @@ mod hostile_clients;
 mod hostile_guests;
 mod hostile_imports;
 mod loader;
+mod mappings;
 mod output;
 mod places;
 mod room;

@@ -160,10 +160,10 @@ fn a_component_that_is_too_large_is_not_taken() {
         .ask(&["swap", path.to_str().expect("UTF-8")])
         .failure(1);
     assert!(told.contains("--max-component"), "{told}");
+    scene.counted("max-component", 1);
     scene.undisturbed();
     // The same over the watched file.
     fs::write(scene.server.path("guest.wasm"), &large).expect("written");
-    scene.server.stderr.wait("at most 1048576 are taken");
-    scene.undisturbed();
+    scene.reached("max-component", 2, "at most 1048576 are taken");
     assert_eq!(scene.server.status()["generation"], 1);
 }

@@ -119,6 +119,5 @@ fn a_compilation_is_waited_for_only_so_long() {
         .ask(&["swap", path.to_str().expect("UTF-8")])
         .failure(1);
     assert!(told.contains("--compile-timeout"), "{told}");
-    scene.server.stderr.wait("--compile-timeout");
-    scene.undisturbed();
+    scene.reached("compile-timeout", 1, "--compile-timeout");
 }

@@ -92,7 +92,7 @@ fn sockets_are_limited_with_a_grant() {
     let mut client = scene.client();
     client.send("h");
     client.expect_rest("");
-    scene.server.stderr.wait("guest trapped in `data`");
+    scene.reached("wasi-handles", 1, "more than the 1000 WASI handles");
     // What it had is given back with it.
     let descriptors = || {
         let dir = format!("/proc/{}/fd", scene.server.pid());

@@ -58,8 +58,8 @@ pub struct Status {
     /// Those kept for rollback and those that still have connections, oldest
     /// first.
     pub generations: Vec<GenerationStatus>,
-    /// How often each limit was reached since the start, by its flag; those
-    /// that never were are left out.
+    /// How often each limit was reached since the start, by its flag or, where
+    /// none sets it, a name of its own; those that never were are left out.
     pub limits_reached: BTreeMap<String, u64>,
     /// Lines that nobody read in time and that were dropped.
     pub dropped_lines: u64,

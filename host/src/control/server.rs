@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use super::crowd::{Crowd, Lost, Seat};
 use super::protocol::{Answer, MAX_REQUEST, Request};
+use crate::reached::{Limit, Reached};
 use crate::registry::{Policy, Registry, Source, SwapError};
 
-/// Requests served at once; more wait.
+/// Clients at once; one more takes the place of one that hangs.
 const MAX_CLIENTS: usize = 64;
 /// A request must have come in whole after this time.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
@@ -28,6 +29,8 @@ pub trait Subject: Send + Sync + 'static {
     fn status(&self) -> super::protocol::Status;
     /// Largest component taken, in bytes.
     fn max_component(&self) -> usize;
+    /// Where limits are counted.
+    fn reached(&self) -> &Reached;
 }
 
 /// A control socket; its file goes when it is dropped.
@@ -79,18 +82,15 @@ impl ControlSocket {
 
     /// Answer requests until dropped.
     pub async fn serve(self, subject: Arc<impl Subject>) {
-        let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+        let crowd = Crowd::new(MAX_CLIENTS);
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
+                    let Some(seat) = crowd.seat().await else {
+                        return;
+                    };
                     let subject = Arc::clone(&subject);
-                    tokio::spawn(async move {
-                        converse(stream, &*subject).await;
-                        drop(place);
-                    });
+                    tokio::spawn(async move { converse(stream, &*subject, &seat).await });
                 }
                 Err(error) => {
                     tracing::debug!("control socket: {error}");
@@ -119,21 +119,34 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn converse(mut stream: UnixStream, subject: &impl Subject) {
-    let answer = match timeout(REQUEST_TIME, receive(&mut stream, subject)).await {
-        Ok(Ok((request, body))) => carry_out(request, body, subject).await,
-        Ok(Err(error)) => Answer::Error { error },
-        Err(_) => Answer::Error {
+async fn converse(mut stream: UnixStream, subject: &impl Subject, seat: &Seat) {
+    let received = timeout(REQUEST_TIME, receive(&mut stream, subject));
+    let received = seat.wait_for(received).await;
+    let answer = match received {
+        Ok(Ok(Ok((request, body)))) => carry_out(request, body, subject).await,
+        Ok(Ok(Err(error))) => Answer::Error { error },
+        Ok(Err(_)) => Answer::Error {
             error: "the request did not come in time".to_owned(),
         },
+        Err(Lost) => {
+            let error = "the request did not come before too many others asked".to_owned();
+            // There is room for one line, or its client is not waited for.
+            let _ = stream.try_write(&line(&Answer::Error { error }));
+            return;
+        }
     };
-    let mut line = serde_json::to_vec(&answer).unwrap_or_default();
-    line.push(b'\n');
-    let _ = timeout(ANSWER_TIME, async {
+    let line = line(&answer);
+    let taken = timeout(ANSWER_TIME, async {
         stream.write_all(&line).await?;
         stream.shutdown().await
-    })
-    .await;
+    });
+    let _ = seat.wait_for(taken).await;
+}
+
+fn line(answer: &Answer) -> Vec<u8> {
+    let mut line = serde_json::to_vec(answer).unwrap_or_default();
+    line.push(b'\n');
+    line
 }
 
 async fn receive(
@@ -159,6 +172,7 @@ async fn receive(
     if let Request::Swap { length, .. } = &request {
         let max = subject.max_component();
         if usize::try_from(*length).map_or(true, |length| length > max) {
+            subject.reached().count(Limit::Component);
             return Err(format!(
                 "a component of {length} bytes is too large; at most {max} are taken (--max-component)"
             ));

@@ -16,6 +16,7 @@ use super::orders::{Order, Policy, Tally};
 use super::report::{Outcome, Report};
 use super::{Generation, Registry};
 use crate::connection::Handle;
+use crate::reached::Limit;
 use crate::runtime::{self, Code, Hash, LoadError, Runtime};
 
 /// Migrations let through at once, and then in every beat.
@@ -211,6 +212,7 @@ impl Registry {
         let time = self.runtime.compile_timeout();
         let compiling = compile(&self.runtime, bytes, &guest, Some(place));
         let Ok(compiled) = tokio::time::timeout(time, compiling).await else {
+            self.runtime.reached.count(Limit::CompileTimeout);
             return Err(SwapError::Slow { guest, time });
         };
         let code = compiled?;

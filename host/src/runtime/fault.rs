@@ -7,9 +7,10 @@ use std::fmt;
 use std::time::Duration;
 
 use wasmtime::{Trap, WasmBacktrace};
-use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use super::state::State;
+use super::wasi::MAX_HANDLES;
 use crate::reached::Limit;
 
 /// The exported function that an instance was in.
@@ -73,6 +74,8 @@ pub enum Cause {
     EventTimeout(Duration),
     #[error("set more timers than a connection may have")]
     TooManyTimers,
+    #[error("wanted more than the {MAX_HANDLES} WASI handles that an instance may have")]
+    TooManyHandles,
     /// `open` returned an error.
     #[error("{0}")]
     Refused(String),
@@ -126,6 +129,8 @@ impl Fault {
             cause.clone()
         } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
             Cause::Exit(exit.0)
+        } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            Cause::TooManyHandles
         } else if let Some(words) = words {
             Cause::Panic {
                 words: one_line(&words),
@@ -219,6 +224,7 @@ impl Fault {
             Cause::CpuBudget(_) => Some(Limit::CpuBudget),
             Cause::EventTimeout(_) => Some(Limit::EventTimeout),
             Cause::TooManyTimers => Some(Limit::Timers),
+            Cause::TooManyHandles => Some(Limit::Handles),
             Cause::SnapshotTooLarge { .. } => Some(Limit::Snapshot),
             Cause::StackOverflow { .. } => Some(Limit::Stack),
             Cause::NoRoom(_) => Some(Limit::Room),

@@ -52,7 +52,7 @@ pub use wasi::Grants;
 
 use crate::limits::Limits;
 use crate::output::Output;
-use crate::reached::{Notes, Reached};
+use crate::reached::{Limit, Notes, Reached};
 use bed::Bed;
 use calls::Calls;
 use engine::Depth;
@@ -177,6 +177,7 @@ impl Runtime {
     /// When the bytes are not a guest that this server can serve.
     pub fn compile(&self, bytes: &[u8]) -> Result<Arc<Code>, LoadError> {
         if bytes.len() > self.limits.max_component {
+            self.reached.count(Limit::Component);
             return Err(LoadError::TooLarge {
                 size: bytes.len(),
                 max: self.limits.max_component,
