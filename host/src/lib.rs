@@ -27,7 +27,6 @@ pub mod conversation;
 mod descriptors;
 pub mod dev;
 pub mod duration;
-mod heap;
 pub mod limits;
 pub mod listener;
 pub mod log;

@@ -20,7 +20,6 @@ use super::driver::{Driver, Event};
 use super::ending::Ending;
 use super::migrate::{Probation, run_timers};
 use super::{Context, Counters};
-use crate::heap::thin_out;
 use crate::registry::{Hold, Order};
 use crate::runtime::{Cause, Effects, Fault, Instance, Origin, Succession};
 
@@ -91,7 +90,6 @@ impl Driver {
         }
         if let Some(instance) = self.instance.take() {
             instance.retire();
-            thin_out();
         }
         self.context.counters.asleep.fetch_add(1, Ordering::Relaxed);
         Counters::count(&self.context.counters.hibernated);
