@@ -14,8 +14,9 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use super::cache::CodeCache;
+use super::clock::Clock;
 use super::component::{self, LoadError};
-use super::engine::{self, Depth, Ticker};
+use super::engine::{self, Depth};
 use super::exports::Exports;
 use super::functions::FunctionCache;
 use super::state::State;
@@ -30,7 +31,8 @@ pub struct Bed {
     functions: Option<Arc<FunctionCache>>,
     /// One permit for each stack in the pool.
     pub stacks: Arc<Semaphore>,
-    _ticker: Ticker,
+    /// Interrupts the events of its instances.
+    pub clock: Clock,
 }
 
 impl Bed {
@@ -57,7 +59,7 @@ impl Bed {
             cache,
             functions,
             stacks: Arc::new(Semaphore::new(room.stacks)),
-            _ticker: Ticker::start(&engine)?,
+            clock: Clock::start(&engine)?,
             engine,
             linker,
         })

@@ -1,5 +1,5 @@
-//! wasmtime's engine: its configuration, the pool that instances come from,
-//! and the clock that interrupts them.
+//! wasmtime's engine: its configuration, and the pool that instances come
+//! from.
 //!
 //! The pool's shape is fixed when the server starts. It is generous where that
 //! costs only address space; what one guest may use is enforced elsewhere, by
@@ -7,14 +7,11 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 
 use tokio::sync::Semaphore;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::functions::FunctionCache;
-use super::meter::TICK;
 use crate::limits::Limits;
 
 /// A fiber holds the guest's stack and that of the host functions called from
@@ -187,41 +184,4 @@ fn max_map_count() -> u64 {
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(MAPS_DEFAULT)
-}
-
-/// Advances the engine's epoch every [`TICK`] until dropped.
-pub struct Ticker {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ticker {
-    /// # Errors
-    /// When the system refuses one more thread.
-    pub fn start(engine: &Engine) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let engine = engine.clone();
-        let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new()
-            .name("epoch".to_owned())
-            .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    thread::sleep(TICK);
-                    engine.increment_epoch();
-                }
-            })?;
-        Ok(Ticker {
-            stop,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }

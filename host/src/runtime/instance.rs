@@ -87,12 +87,16 @@ impl Instance {
         let made = match way(&code, &mut stack) {
             Ok(Way::Fiber) => {
                 let making = code.exports.pre.instantiate_async(&mut store);
-                Box::pin(code.pacing.event(making)).await
+                Box::pin(code.pacing.event(&code.bed.clock, making)).await
             }
-            Ok(Way::Direct) => direct(&mut store, |store| code.exports.pre.instantiate(store)),
+            Ok(Way::Direct) => direct(&code, &mut store, |store| {
+                code.exports.pre.instantiate(store)
+            }),
             Ok(Way::Aside) => {
                 let _thread = code.pacing.aside().await;
-                aside(&mut store, |store| code.exports.pre.instantiate(store))
+                aside(&code, &mut store, |store| {
+                    code.exports.pre.instantiate(store)
+                })
             }
             Err(cause) => Err(cause.into_error()),
         };
@@ -252,16 +256,16 @@ impl Instance {
         store.set_epoch_deadline(1);
         let result = match code.exports.function::<P, R>(event, instance, store) {
             Ok(function) => match way(code, stack) {
-                Ok(Way::Direct) => direct(store, |store| function.call(store, params)),
+                Ok(Way::Direct) => direct(code, store, |store| function.call(store, params)),
                 Ok(Way::Fiber) => {
                     // Boxed, as few events take this way, and the connection
                     // keeps the room for it.
                     let call = function.call_async(&mut *store, params);
-                    Box::pin(code.pacing.event(call)).await
+                    Box::pin(code.pacing.event(&code.bed.clock, call)).await
                 }
                 Ok(Way::Aside) => {
                     let _thread = code.pacing.aside().await;
-                    aside(store, |store| function.call(store, params))
+                    aside(code, store, |store| function.call(store, params))
                 }
                 Err(cause) => Err(cause.into_error()),
             },
@@ -297,9 +301,11 @@ fn way(code: &Code, stack: &mut Option<OwnedSemaphorePermit>) -> Result<Way, Cau
 
 /// Run an event on this thread to its end.
 fn direct<R>(
+    code: &Code,
     store: &mut Store<State>,
     call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
 ) -> wasmtime::Result<R> {
+    code.bed.clock.want();
     store.data_mut().meter.hold_thread();
     call(store)
 }
@@ -308,12 +314,13 @@ fn direct<R>(
 /// rare: more instances are alive than there are stacks, and a long event has
 /// cost their generation its direct calls.
 fn aside<R>(
+    code: &Code,
     store: &mut Store<State>,
     call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
 ) -> wasmtime::Result<R> {
     match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| direct(store, call)),
-        _ => direct(store, call),
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| direct(code, store, call)),
+        _ => direct(code, store, call),
     }
 }
 

@@ -3,8 +3,8 @@
 //! Only this module and those below it name wasmtime's types. The rest of the
 //! server knows [`Runtime`], [`Code`], [`Instance`] and [`Fault`].
 //!
-//! - [`bed`], [`engine`]: where instances come from; configuration, pool,
-//!   epoch clock
+//! - [`bed`], [`engine`], [`clock`]: where instances come from; configuration
+//!   and pool; what interrupts events
 //! - [`component`], [`world`], [`exports`]: what a file is, whether its types
 //!   are right, and where its functions are
 //! - [`instance`], [`calls`]: one instance and its events, on a fiber or not
@@ -17,6 +17,7 @@ mod bed;
 mod bindings;
 mod cache;
 mod calls;
+mod clock;
 pub mod component;
 mod engine;
 mod exports;

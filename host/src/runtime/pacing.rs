@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Sleep;
 
+use super::clock::Clock;
 use super::fault::Cause;
 use super::meter::{mark_slice, wants_more};
 
@@ -47,12 +48,14 @@ impl Pacing {
     /// Run one event to its end, or to that of its time.
     pub async fn event<R>(
         &self,
+        clock: &Clock,
         call: impl Future<Output = wasmtime::Result<R>>,
     ) -> wasmtime::Result<R> {
         Paced {
             call,
             alarm: None,
             next: Next::First,
+            clock,
             pacing: self,
         }
         .await
@@ -76,6 +79,7 @@ pin_project! {
         #[pin]
         alarm: Option<Sleep>,
         next: Next,
+        clock: &'a Clock,
         pacing: &'a Pacing,
     }
 }
@@ -98,6 +102,7 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for Paced<'_, F> {
             },
         };
         if ready {
+            this.clock.want();
             mark_slice(resumed);
             if let Poll::Ready(result) = this.call.poll(cx) {
                 return Poll::Ready(result);
