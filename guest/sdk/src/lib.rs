@@ -85,7 +85,7 @@ pub mod bindings;
 mod connection;
 mod glue;
 mod handler;
-#[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
+#[cfg(any(test, all(target_arch = "wasm32", not(target_feature = "atomics"))))]
 mod heap;
 #[cfg(all(target_family = "wasm", not(feature = "wasi")))]
 mod libc;

@@ -5,8 +5,7 @@
 //! whatever hook is set. With the C library's own functions every guest would
 //! import WASI's environment and streams for that, and link a second allocator.
 //! A definition in the program comes before one in a library, so these take
-//! their place. Whoever wants the real ones
-//! enables the feature `wasi`.
+//! their place. Whoever wants the real ones enables the feature `wasi`.
 
 use core::ffi::{c_char, c_int, c_void};
 use std::cell::RefCell;

@@ -27,8 +27,12 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/handler.rs"),
     ),
     (
-        "guest/sdk/src/heap.rs",
-        include_str!("../../../guest/sdk/src/heap.rs"),
+        "guest/sdk/src/heap/memory.rs",
+        include_str!("../../../guest/sdk/src/heap/memory.rs"),
+    ),
+    (
+        "guest/sdk/src/heap/mod.rs",
+        include_str!("../../../guest/sdk/src/heap/mod.rs"),
     ),
     (
         "guest/sdk/src/lib.rs",
