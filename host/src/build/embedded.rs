@@ -88,14 +88,22 @@ mod tests {
     fn nothing_of_the_sdk_and_the_contract_is_missing() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for dir in ["guest/sdk/src", "wit"] {
-            let there: BTreeSet<String> = std::fs::read_dir(root.join(dir))
-                .expect("the checkout")
-                .flatten()
-                .map(|entry| format!("{dir}/{}", entry.file_name().to_string_lossy()))
-                .collect();
+            let mut there = BTreeSet::new();
+            below(&root, dir, &mut there);
             let embedded = FILES.iter().map(|(path, _)| (*path).to_owned());
             let embedded = embedded.filter(|path| path.starts_with(dir)).collect();
             assert_eq!(there, embedded);
+        }
+    }
+
+    fn below(root: &Path, dir: &str, files: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(root.join(dir)).expect("the checkout") {
+            let entry = entry.expect("the checkout");
+            let path = format!("{dir}/{}", entry.file_name().to_string_lossy());
+            match entry.path().is_dir() {
+                true => below(root, &path, files),
+                false => assert!(files.insert(path)),
+            }
         }
     }
 

@@ -41,6 +41,14 @@ impl Driver {
     /// The moment at which the connection is over if nothing moves, and why.
     fn deadline(&self) -> Option<(Instant, Ending)> {
         let limits = &self.context.limits;
+        // Nearly always, and asked twice for each event.
+        if self.outbox.is_empty()
+            && !self.phase.fin_sent
+            && self.drain_until.is_none()
+            && limits.idle_timeout.is_none()
+        {
+            return None;
+        }
         let idle = limits
             .idle_timeout
             .map(|time| (self.progress + time, Ending::Host(CloseReason::IdleTimeout)));

@@ -32,7 +32,7 @@ pub struct Bed {
     /// One permit for each stack in the pool.
     pub stacks: Arc<Semaphore>,
     /// Interrupts the events of its instances.
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
 }
 
 impl Bed {
@@ -59,7 +59,7 @@ impl Bed {
             cache,
             functions,
             stacks: Arc::new(Semaphore::new(room.stacks)),
-            clock: Clock::start(&engine)?,
+            clock: Arc::new(Clock::start(&engine)?),
             engine,
             linker,
         })

@@ -10,6 +10,10 @@
 //! [`PROBE`] events if all of them were short, and *loses* them for good with
 //! the first long one: a hostile loop stalls a thread by one CPU budget once.
 //! A generation that imports WASI may wait in it, and never earns them.
+//!
+//! While all events are such direct calls, ticks are coarse (see
+//! [`super::clock`]), so an event of a few milliseconds may go unseen; the
+//! first tick that meets one makes them fine.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,12 +1,14 @@
 //! The clock that interrupts events: it advances an engine's epoch every tick.
 //!
-//! A server that has nothing to do shall cost nothing, so the clock slows down
-//! when no event has begun or gone on for a while. It never stands still: an
-//! event that has been in one host function or one instruction all the time
-//! (`memory.fill`) still meets its next tick.
+//! Every tick wakes a processor that may have nothing else to do. So the clock
+//! is *fine*, a tick of 1 ms, only while an event runs that is not known to be
+//! short; *coarse* while all that run have been (see [`super::calls`]); and it
+//! *rests* when there are none. It never stands still: an event that turns out
+//! long makes it fine at its first tick, and one that has been in a single host
+//! function or instruction (`memory.fill`) all the time still meets the next.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,10 +16,23 @@ use wasmtime::Engine;
 
 use super::meter::TICK;
 
-/// Ticks without an event after which the clock rests.
-const WAKEFUL: u32 = 1000;
-/// Between two ticks while it rests.
+/// How long the clock stays at a pace that nothing asks for any more.
+const WAKEFUL: Duration = Duration::from_secs(1);
+/// Between two ticks when it is coarse…
+const COARSE: Duration = Duration::from_millis(10);
+/// …and when it rests.
 const RESTING: Duration = Duration::from_millis(100);
+
+/// Who wants the clock to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Want {
+    /// An event that may be long.
+    Fine = 2,
+    /// An event of a generation whose events have been short.
+    Coarse = 1,
+}
+
+const NOBODY: u8 = 0;
 
 /// Runs until dropped.
 pub struct Clock {
@@ -25,12 +40,21 @@ pub struct Clock {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
-    /// An event has begun or gone on since the last tick.
-    wanted: AtomicBool,
-    resting: AtomicBool,
+    /// The finest that was wanted since the last tick.
+    wanted: AtomicU8,
+    /// The pace of the pause under way, if an event could want a finer one.
+    pace: AtomicU8,
     stop: AtomicBool,
+}
+
+/// The pauses between ticks, and how long each pace lasts.
+#[derive(Clone, Copy)]
+struct Pauses {
+    fine: Duration,
+    coarse: Duration,
+    resting: Duration,
+    wakeful: Duration,
 }
 
 impl Clock {
@@ -38,19 +62,25 @@ impl Clock {
     /// When the system refuses one more thread.
     pub fn start(engine: &Engine) -> std::io::Result<Self> {
         let engine = engine.clone();
-        Self::run(WAKEFUL, RESTING, move || engine.increment_epoch())
+        let pauses = Pauses {
+            fine: TICK,
+            coarse: COARSE,
+            resting: RESTING,
+            wakeful: WAKEFUL,
+        };
+        Self::run(pauses, move || engine.increment_epoch())
     }
 
-    fn run(
-        wakeful: u32,
-        resting: Duration,
-        mut advance: impl FnMut() + Send + 'static,
-    ) -> std::io::Result<Self> {
-        let shared = Arc::<Shared>::default();
+    fn run(pauses: Pauses, mut advance: impl FnMut() + Send + 'static) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            wanted: AtomicU8::new(NOBODY),
+            pace: AtomicU8::new(Want::Fine as u8),
+            stop: AtomicBool::new(false),
+        });
         let hands = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("epoch".to_owned())
-            .spawn(move || hands.go_round(wakeful, resting, &mut advance))?;
+            .spawn(move || hands.go_round(pauses, &mut advance))?;
         Ok(Clock {
             shared,
             thread: Some(thread),
@@ -59,19 +89,19 @@ impl Clock {
 
     /// Call it when an event begins or goes on.
     #[inline]
-    pub fn want(&self) {
-        // True already but for the first event of a tick.
-        if !self.shared.wanted.load(Ordering::Relaxed) {
-            self.wake();
+    pub fn want(&self, what: Want) {
+        // So already, but for the first event of a tick.
+        if self.shared.wanted.load(Ordering::Relaxed) < what as u8 {
+            self.ask(what as u8);
         }
     }
 
     #[cold]
-    fn wake(&self) {
-        // All four in one order, so that either the clock sees that it is
-        // wanted before it rests, or this sees that it does.
-        self.shared.wanted.store(true, Ordering::SeqCst);
-        if self.shared.resting.load(Ordering::SeqCst) {
+    fn ask(&self, pace: u8) {
+        // In one order with the clock's own two, so that either the clock sees
+        // what is wanted before it pauses, or this sees that it does.
+        self.shared.wanted.fetch_max(pace, Ordering::SeqCst);
+        if self.shared.pace.load(Ordering::SeqCst) < pace {
             self.unpark();
         }
     }
@@ -84,31 +114,41 @@ impl Clock {
 }
 
 impl Shared {
-    fn go_round(&self, wakeful: u32, resting: Duration, advance: &mut dyn FnMut()) {
-        let mut quiet = 0;
+    fn go_round(&self, pauses: Pauses, advance: &mut dyn FnMut()) {
+        let fine = Want::Fine as u8;
+        let (mut pace, mut since) = (fine, Duration::ZERO);
         while !self.stop.load(Ordering::SeqCst) {
-            if quiet < wakeful {
-                thread::sleep(TICK);
-                quiet = match self.wanted.swap(false, Ordering::Relaxed) {
-                    true => 0,
-                    false => quiet + 1,
-                };
-            } else if self.rest(resting) {
-                // The event that has just begun has a whole tick before it.
-                quiet = 0;
-                continue;
+            let pause = match pace {
+                NOBODY => pauses.resting,
+                pace if pace < fine => pauses.coarse,
+                _ => pauses.fine,
+            };
+            if pace == fine {
+                thread::sleep(pause);
+            } else {
+                let wanted = self.pause(pace, pause);
+                if wanted > pace {
+                    // The event that has just begun has a whole tick before it.
+                    (pace, since) = (wanted, Duration::ZERO);
+                    continue;
+                }
+            }
+            let wanted = self.wanted.swap(NOBODY, Ordering::SeqCst);
+            since += pause;
+            if wanted >= pace || since >= pauses.wakeful {
+                (pace, since) = (wanted, Duration::ZERO);
             }
             advance();
         }
     }
 
-    /// True when it was ended by an event.
-    fn rest(&self, at_most: Duration) -> bool {
-        self.resting.store(true, Ordering::SeqCst);
-        if !self.wanted.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst) {
+    /// Returns what is wanted, early if that is a finer pace.
+    fn pause(&self, pace: u8, at_most: Duration) -> u8 {
+        self.pace.store(pace, Ordering::SeqCst);
+        if self.wanted.load(Ordering::SeqCst) <= pace && !self.stop.load(Ordering::SeqCst) {
             thread::park_timeout(at_most);
         }
-        self.resting.store(false, Ordering::SeqCst);
+        self.pace.store(Want::Fine as u8, Ordering::SeqCst);
         self.wanted.load(Ordering::SeqCst)
     }
 }
@@ -131,8 +171,9 @@ mod tests {
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(30);
-    /// So long that only an event, or the end, can have ended a rest.
+    /// So long that only an event, or the end, can have ended a pause.
     const NEVER: Duration = Duration::from_secs(3600);
+    const SHORT: Duration = Duration::from_millis(1);
 
     fn until(what: &str, condition: impl Fn() -> bool) {
         let began = Instant::now();
@@ -145,38 +186,82 @@ mod tests {
         }
     }
 
-    fn counted(resting: Duration) -> (Clock, Arc<AtomicU64>) {
-        let ticks = Arc::<AtomicU64>::default();
-        let counter = Arc::clone(&ticks);
-        let advance = move || {
-            counter.fetch_add(1, Ordering::SeqCst);
-        };
-        (Clock::run(10, resting, advance).unwrap(), ticks)
+    struct Counted {
+        clock: Clock,
+        ticks: Arc<AtomicU64>,
+    }
+
+    impl Counted {
+        fn start(coarse: Duration, resting: Duration) -> Self {
+            let ticks = Arc::<AtomicU64>::default();
+            let counter = Arc::clone(&ticks);
+            let pauses = Pauses {
+                fine: SHORT,
+                coarse,
+                resting,
+                wakeful: 10 * SHORT,
+            };
+            let advance = move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+            };
+            let clock = Clock::run(pauses, advance).unwrap();
+            Counted { clock, ticks }
+        }
+
+        fn until_paused_at(&self, pace: u8) {
+            until("a pause", || {
+                self.clock.shared.pace.load(Ordering::SeqCst) == pace
+            });
+        }
+
+        /// The next tick comes, whether or not it is wanted again.
+        fn ticks(&self, wanted: Option<Want>) {
+            let before = self.ticks.load(Ordering::SeqCst);
+            until("a tick", || {
+                if let Some(what) = wanted {
+                    self.clock.want(what);
+                }
+                self.ticks.load(Ordering::SeqCst) > before
+            });
+        }
     }
 
     #[test]
     fn it_rests_when_quiet_and_an_event_wakes_it() {
-        let (clock, ticks) = counted(NEVER);
+        let counted = Counted::start(SHORT, NEVER);
+        for what in [Want::Fine, Want::Coarse, Want::Fine] {
+            counted.until_paused_at(NOBODY);
+            counted.clock.want(what);
+            counted.ticks(None);
+        }
+    }
+
+    #[test]
+    fn short_events_leave_it_coarse_and_a_long_one_makes_it_fine() {
+        let counted = Counted::start(NEVER, NEVER);
         for _ in 0..3 {
-            until("a rest", || clock.shared.resting.load(Ordering::SeqCst));
-            let before = ticks.load(Ordering::SeqCst);
-            clock.want();
-            until("a tick", || ticks.load(Ordering::SeqCst) > before);
+            counted.until_paused_at(NOBODY);
+            counted.clock.want(Want::Coarse);
+            counted.until_paused_at(Want::Coarse as u8);
+            let before = counted.ticks.load(Ordering::SeqCst);
+            counted.clock.want(Want::Coarse);
+            assert_eq!(counted.ticks.load(Ordering::SeqCst), before);
+            counted.ticks(Some(Want::Fine));
+            counted.ticks(Some(Want::Fine));
         }
     }
 
     #[test]
     fn it_ticks_on_slowly_while_it_rests() {
-        let (clock, ticks) = counted(Duration::from_millis(1));
-        until("a rest", || clock.shared.resting.load(Ordering::SeqCst));
-        let before = ticks.load(Ordering::SeqCst);
-        until("a tick", || ticks.load(Ordering::SeqCst) > before);
+        let counted = Counted::start(SHORT, SHORT);
+        counted.until_paused_at(NOBODY);
+        counted.ticks(None);
     }
 
     #[test]
-    fn it_ends_while_it_rests() {
-        let (clock, _) = counted(NEVER);
-        until("a rest", || clock.shared.resting.load(Ordering::SeqCst));
-        drop(clock);
+    fn it_ends_while_it_pauses() {
+        let counted = Counted::start(NEVER, NEVER);
+        counted.until_paused_at(NOBODY);
+        drop(counted);
     }
 }

@@ -12,10 +12,11 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
-use wasmtime::component::{self, ComponentNamedList, Lift, Lower};
+use wasmtime::component::{self, ComponentNamedList, Lift, Lower, TypedFunc};
 
 use super::Code;
 use super::bindings::hotsocket::socket::types::{self, Address};
+use super::clock::Want;
 use super::fault::{Cause, Event, Fault};
 use super::sink::Sink;
 use super::state::{Effects, State, Window};
@@ -64,6 +65,8 @@ pub struct Instance {
     /// The right to a fiber's stack. The store keeps the stack it was given at
     /// its first event on a fiber, so the right lasts as long.
     stack: Option<OwnedSemaphorePermit>,
+    /// Looked up at the first of the events that there are most of.
+    data: Option<TypedFunc<(&'static [u8],), ()>>,
 }
 
 /// How an event is run.
@@ -89,14 +92,12 @@ impl Instance {
                 let making = code.exports.pre.instantiate_async(&mut store);
                 Box::pin(code.pacing.event(&code.bed.clock, making)).await
             }
-            Ok(Way::Direct) => direct(&code, &mut store, |store| {
+            Ok(Way::Direct) => direct(Want::Coarse, &mut store, |store| {
                 code.exports.pre.instantiate(store)
             }),
             Ok(Way::Aside) => {
                 let _thread = code.pacing.aside().await;
-                aside(&code, &mut store, |store| {
-                    code.exports.pre.instantiate(store)
-                })
+                aside(&mut store, |store| code.exports.pre.instantiate(store))
             }
             Err(cause) => Err(cause.into_error()),
         };
@@ -108,6 +109,7 @@ impl Instance {
                     instance,
                     code,
                     stack,
+                    data: None,
                 })
             }
             Err(error) => Err(Fault::new(Event::Start, &error, store.data_mut())),
@@ -187,7 +189,12 @@ impl Instance {
     }
 
     pub async fn data(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.call(Event::Data, (bytes,)).await
+        let data = match self.data {
+            Some(data) => Ok(data),
+            None => self.function(Event::Data),
+        };
+        self.data = data.as_ref().ok().copied();
+        self.run(Event::Data, data, (bytes,)).await
     }
 
     pub async fn drained(&mut self) -> Result<(), Fault> {
@@ -240,23 +247,45 @@ impl Instance {
         }
     }
 
-    /// Run one event to its end.
+    fn function<P, R>(&mut self, event: Event) -> wasmtime::Result<TypedFunc<P, R>>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        let exports = &self.code.exports;
+        exports.function(event, &self.instance, &mut self.store)
+    }
+
     async fn call<P, R>(&mut self, event: Event, params: P) -> Result<R, Fault>
     where
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
+        let function = self.function(event);
+        self.run(event, function, params).await
+    }
+
+    /// Run one event to its end.
+    async fn run<P, R>(
+        &mut self,
+        event: Event,
+        function: wasmtime::Result<TypedFunc<P, R>>,
+        params: P,
+    ) -> Result<R, Fault>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
         let Instance {
-            store,
-            instance,
-            code,
-            stack,
+            store, code, stack, ..
         } = self;
         store.data_mut().begin();
         store.set_epoch_deadline(1);
-        let result = match code.exports.function::<P, R>(event, instance, store) {
+        let result = match function {
             Ok(function) => match way(code, stack) {
-                Ok(Way::Direct) => direct(code, store, |store| function.call(store, params)),
+                Ok(Way::Direct) => {
+                    direct(Want::Coarse, store, |store| function.call(store, params))
+                }
                 Ok(Way::Fiber) => {
                     // Boxed, as few events take this way, and the connection
                     // keeps the room for it.
@@ -265,7 +294,7 @@ impl Instance {
                 }
                 Ok(Way::Aside) => {
                     let _thread = code.pacing.aside().await;
-                    aside(code, store, |store| function.call(store, params))
+                    aside(store, |store| function.call(store, params))
                 }
                 Err(cause) => Err(cause.into_error()),
             },
@@ -301,12 +330,11 @@ fn way(code: &Code, stack: &mut Option<OwnedSemaphorePermit>) -> Result<Way, Cau
 
 /// Run an event on this thread to its end.
 fn direct<R>(
-    code: &Code,
+    want: Want,
     store: &mut Store<State>,
     call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
 ) -> wasmtime::Result<R> {
-    code.bed.clock.want();
-    store.data_mut().meter.hold_thread();
+    store.data_mut().meter.hold_thread(want);
     call(store)
 }
 
@@ -314,13 +342,14 @@ fn direct<R>(
 /// rare: more instances are alive than there are stacks, and a long event has
 /// cost their generation its direct calls.
 fn aside<R>(
-    code: &Code,
     store: &mut Store<State>,
     call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
 ) -> wasmtime::Result<R> {
     match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(|| direct(code, store, call)),
-        _ => direct(code, store, call),
+        RuntimeFlavor::MultiThread => {
+            tokio::task::block_in_place(|| direct(Want::Fine, store, call))
+        }
+        _ => direct(Want::Fine, store, call),
     }
 }
 

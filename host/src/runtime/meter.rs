@@ -6,13 +6,15 @@
 //! tick pays nothing for being metered.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::calls::Calls;
+use super::clock::{Clock, Want};
 
-/// How often the epoch advances. A guest that computes longer than this gives
+/// How often the epoch advances while events are long. A guest that computes longer than this gives
 /// way to its neighbours on the same thread.
 pub const TICK: Duration = Duration::from_millis(1);
 
@@ -34,8 +36,8 @@ fn thread_cpu_time() -> Duration {
 }
 
 /// The account of the event under way.
-#[derive(Debug, Default)]
 pub struct Meter {
+    clock: Arc<Clock>,
     budget: Duration,
     spent: Duration,
     /// The event runs without a fiber and cannot give way.
@@ -43,8 +45,9 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub fn new(budget: Duration) -> Self {
+    pub fn new(budget: Duration, clock: Arc<Clock>) -> Self {
         Meter {
+            clock,
             budget,
             spent: Duration::ZERO,
             holds_thread: false,
@@ -62,7 +65,8 @@ impl Meter {
     }
 
     /// It runs without a fiber.
-    pub fn hold_thread(&mut self) {
+    pub fn hold_thread(&mut self, want: Want) {
+        self.clock.want(want);
         self.holds_thread = true;
         mark_slice(false);
     }
@@ -90,9 +94,12 @@ impl Meter {
     /// budget lasts.
     pub fn tick(&mut self) -> bool {
         TICKED.set(true);
+        // The next tick comes soon, whatever was known of these events.
+        self.clock.want(Want::Fine);
         let now = thread_cpu_time();
         // The first slice of an event has no beginning on the clock. It ended
-        // at the first tick after it began, so a tick is the most it used.
+        // at the first tick after it began. Where ticks are coarse that is
+        // charged too little, once.
         let slice = RESUMED_AT
             .replace(Some(now))
             .map_or(TICK, |since| now.saturating_sub(since));

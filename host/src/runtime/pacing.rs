@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Sleep;
 
-use super::clock::Clock;
+use super::clock::{Clock, Want};
 use super::fault::Cause;
 use super::meter::{mark_slice, wants_more};
 
@@ -102,7 +102,7 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for Paced<'_, F> {
             },
         };
         if ready {
-            this.clock.want();
+            this.clock.want(Want::Fine);
             mark_slice(resumed);
             if let Poll::Ready(result) = this.call.poll(cx) {
                 return Poll::Ready(result);
