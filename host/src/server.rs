@@ -22,7 +22,7 @@ use crate::listener::{self, BindError, SocketOptions, Wrap};
 use crate::output::Output;
 use crate::reached::Reached;
 use crate::registry::{self, Generation, Registry, Rules, Source};
-use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime};
+use crate::runtime::{CachePlace, Fault, Grants, LoadError, Runtime, component};
 
 /// The guest that is served when none is named.
 pub const BUILT_IN: &[u8] = include_bytes!("../../guest/prebuilt/hello.wasm");
@@ -133,7 +133,7 @@ impl Server {
         began: Instant,
         wrap: Wrap,
     ) -> Result<Self, StartError> {
-        let guest = read_guest(options.guest.as_deref())?;
+        let guest = read_guest(options.guest.as_deref(), options.limits.max_component)?;
         Self::start_on(guest, options, output, began, wrap).await
     }
 
@@ -297,10 +297,10 @@ impl Server {
     }
 }
 
-fn read_guest(path: Option<&Path>) -> Result<(Vec<u8>, Source), StartError> {
+fn read_guest(path: Option<&Path>, max: usize) -> Result<(Vec<u8>, Source), StartError> {
     match path {
         None => Ok((BUILT_IN.to_vec(), Source::BuiltIn("hello"))),
-        Some(path) => match std::fs::read(path) {
+        Some(path) => match component::read(path, max) {
             Ok(bytes) => Ok((bytes, Source::File(path.to_owned()))),
             Err(error)
                 if error.kind() == std::io::ErrorKind::NotFound

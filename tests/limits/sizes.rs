@@ -164,6 +164,11 @@ fn a_component_that_is_too_large_is_not_taken() {
     scene.undisturbed();
     // The same over the watched file.
     fs::write(scene.server.path("guest.wasm"), &large).expect("written");
-    scene.reached("max-component", 2, "at most 1048576 are taken");
+    scene.reached("max-component", 2, "at most 1048576 bytes are taken");
+    // One that would fill any memory is not read to its end.
+    let huge = fs::File::create(scene.server.path("guest.wasm")).expect("made");
+    huge.set_len(1 << 40).expect("a sparse file");
+    scene.counted("max-component", 3);
+    scene.undisturbed();
     assert_eq!(scene.server.status()["generation"], 1);
 }

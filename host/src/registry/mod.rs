@@ -103,6 +103,10 @@ impl Registry {
         }
     }
 
+    fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
     pub fn orders(&self) -> &Arc<Orders> {
         &self.orders
     }

@@ -82,8 +82,8 @@ impl Watched {
         if Some(now) == self.seen {
             return;
         }
-        let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || fs::read(path)).await;
+        let (path, runtime) = (self.path.clone(), Arc::clone(registry.runtime()));
+        let read = tokio::task::spawn_blocking(move || runtime.read(&path)).await;
         let bytes = match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
             // It changed while it was being read: look again.
             _ if stamp(&self.path) != now => return,

@@ -1,6 +1,10 @@
 //! What a file is before anything is compiled: a guest, something else, or
 //! half of one, told so that its author knows what to do.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::TypesRef;
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
@@ -43,8 +47,8 @@ pub enum LoadError {
     CoreModule,
     #[error("ends in the middle: it is damaged, or still being written")]
     Truncated,
-    #[error("is {size} bytes long; at most {max} are taken (--max-component)")]
-    TooLarge { size: usize, max: usize },
+    #[error("is too large: at most {max} bytes are taken (--max-component)")]
+    TooLarge { max: usize },
     #[error("is not a valid component: {0}")]
     Invalid(String),
     #[error("is a component, but not a guest: it does not export {HANDLER}{found}")]
@@ -82,6 +86,18 @@ pub struct Interface {
 pub struct Description {
     pub imports: Vec<Interface>,
     pub exports: Vec<Interface>,
+}
+
+/// Read a component's file, at most a byte more than may be taken: whatever lies
+/// there, it must not fill the memory.
+///
+/// # Errors
+/// As reading any file.
+pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let at_most = (max as u64).saturating_add(1);
+    File::open(path)?.take(at_most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Read and validate a component, without compiling it.

@@ -34,7 +34,8 @@ mod wasi;
 mod world;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -171,6 +172,15 @@ impl Runtime {
         self.output.dropped()
     }
 
+    /// Read a component's file: of one that is too large, only as much as shows
+    /// that to [`Self::compile`].
+    ///
+    /// # Errors
+    /// As reading any file.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        component::read(path, self.limits.max_component)
+    }
+
     /// Check, compile and link a component. Takes milliseconds to seconds of
     /// CPU: never call it on a serving thread.
     ///
@@ -179,10 +189,8 @@ impl Runtime {
     pub fn compile(&self, bytes: &[u8]) -> Result<Arc<Code>, LoadError> {
         if bytes.len() > self.limits.max_component {
             self.reached.count(Limit::Component);
-            return Err(LoadError::TooLarge {
-                size: bytes.len(),
-                max: self.limits.max_component,
-            });
+            let max = self.limits.max_component;
+            return Err(LoadError::TooLarge { max });
         }
         let hash = Hash::of(bytes);
         let waits = component::imports_wasi(bytes);
@@ -243,7 +251,7 @@ impl Runtime {
         let state = State::new(
             ends,
             voice,
-            Meter::new(self.limits.cpu_budget),
+            Meter::new(self.limits.cpu_budget, Arc::clone(&code.bed.clock)),
             Allowance::new(self.limits.max_memory, self.limits.max_table),
             self.limits.max_timers,
             Arc::clone(&self.grants),
