@@ -3,9 +3,9 @@
 //! Every tick wakes a processor that may have nothing else to do. So the clock
 //! is *fine*, a tick of 1 ms, only while an event runs that is not known to be
 //! short; *coarse* while all that run have been (see [`super::calls`]); and it
-//! *rests* when there are none. It never stands still: an event that turns out
-//! long makes it fine at its first tick, and one that has been in a single host
-//! function or instruction (`memory.fill`) all the time still meets the next.
+//! *rests* when there are none. It never stands still: an event that meets a
+//! tick has the next ones soon, and one that has been in a single host function
+//! or instruction (`memory.fill`) all the time still meets the next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -16,8 +16,10 @@ use wasmtime::Engine;
 
 use super::meter::TICK;
 
-/// How long the clock stays at a pace that nothing asks for any more.
+/// How long the clock stays at a pace that nothing asks for any more…
 const WAKEFUL: Duration = Duration::from_secs(1);
+/// …and fine for an event that met a tick, which is mostly by chance.
+const CURIOUS: Duration = Duration::from_millis(5);
 /// Between two ticks when it is coarse…
 const COARSE: Duration = Duration::from_millis(10);
 /// …and when it rests.
@@ -26,10 +28,12 @@ const RESTING: Duration = Duration::from_millis(100);
 /// Who wants the clock to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Want {
-    /// An event that may be long.
-    Fine = 2,
     /// An event of a generation whose events have been short.
     Coarse = 1,
+    /// One of them that has met a tick.
+    Soon = 2,
+    /// An event that may be long.
+    Fine = 3,
 }
 
 const NOBODY: u8 = 0;
@@ -48,13 +52,27 @@ struct Shared {
     stop: AtomicBool,
 }
 
-/// The pauses between ticks, and how long each pace lasts.
+/// The pauses between ticks, and how long a pace lasts.
 #[derive(Clone, Copy)]
 struct Pauses {
     fine: Duration,
     coarse: Duration,
     resting: Duration,
+    curious: Duration,
     wakeful: Duration,
+}
+
+impl Pauses {
+    fn at(&self, pace: u8) -> (Duration, Duration) {
+        const COARSE: u8 = Want::Coarse as u8;
+        const SOON: u8 = Want::Soon as u8;
+        match pace {
+            NOBODY => (self.resting, self.wakeful),
+            COARSE => (self.coarse, self.wakeful),
+            SOON => (self.fine, self.curious),
+            _ => (self.fine, self.wakeful),
+        }
+    }
 }
 
 impl Clock {
@@ -66,6 +84,7 @@ impl Clock {
             fine: TICK,
             coarse: COARSE,
             resting: RESTING,
+            curious: CURIOUS,
             wakeful: WAKEFUL,
         };
         Self::run(pauses, move || engine.increment_epoch())
@@ -115,15 +134,10 @@ impl Clock {
 
 impl Shared {
     fn go_round(&self, pauses: Pauses, advance: &mut dyn FnMut()) {
-        let fine = Want::Fine as u8;
-        let (mut pace, mut since) = (fine, Duration::ZERO);
+        let (mut pace, mut since) = (Want::Fine as u8, Duration::ZERO);
         while !self.stop.load(Ordering::SeqCst) {
-            let pause = match pace {
-                NOBODY => pauses.resting,
-                pace if pace < fine => pauses.coarse,
-                _ => pauses.fine,
-            };
-            if pace == fine {
+            let (pause, lasts) = pauses.at(pace);
+            if pace >= Want::Soon as u8 {
                 thread::sleep(pause);
             } else {
                 let wanted = self.pause(pace, pause);
@@ -135,7 +149,7 @@ impl Shared {
             }
             let wanted = self.wanted.swap(NOBODY, Ordering::SeqCst);
             since += pause;
-            if wanted >= pace || since >= pauses.wakeful {
+            if wanted >= pace || since >= lasts {
                 (pace, since) = (wanted, Duration::ZERO);
             }
             advance();
@@ -199,6 +213,7 @@ mod tests {
                 fine: SHORT,
                 coarse,
                 resting,
+                curious: 2 * SHORT,
                 wakeful: 10 * SHORT,
             };
             let advance = move || {
@@ -246,7 +261,7 @@ mod tests {
             let before = counted.ticks.load(Ordering::SeqCst);
             counted.clock.want(Want::Coarse);
             assert_eq!(counted.ticks.load(Ordering::SeqCst), before);
-            counted.ticks(Some(Want::Fine));
+            counted.ticks(Some(Want::Soon));
             counted.ticks(Some(Want::Fine));
         }
     }

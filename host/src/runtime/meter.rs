@@ -95,7 +95,7 @@ impl Meter {
     pub fn tick(&mut self) -> bool {
         TICKED.set(true);
         // The next tick comes soon, whatever was known of these events.
-        self.clock.want(Want::Fine);
+        self.clock.want(Want::Soon);
         let now = thread_cpu_time();
         // The first slice of an event has no beginning on the clock. It ended
         // at the first tick after it began. Where ticks are coarse that is
