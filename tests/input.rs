@@ -297,6 +297,8 @@ fn wrong_usage_exits_with_2() {
         &["serve", "a.wasm", "b.wasm"],
         &["--max-memory", "much"],
         &["--cpu-budget", "soon"],
+        &["--max-stack", "1K"],
+        &["--max-stack", "1G"],
         &["--on-swap", "maybe"],
         &["--dir", "/no/such/directory"],
         &["--env", "NO_SUCH_VARIABLE_IS_SET"],

@@ -86,6 +86,21 @@ fn the_stack_is_counted() {
 }
 
 #[test]
+fn the_stack_is_as_large_without_a_fiber() {
+    let deep = obeying(&[('r', "(drop (call $recurse (i32.const 0)))")]);
+    let mut scene = Scene::start(&deep, &["--max-stack", "16M", "--cpu-budget", "10s"]);
+    // Known to be short, its events are called on the server's own threads.
+    for _ in 0..1200 {
+        scene.neighbour.ask("x", "x");
+    }
+    let mut client = scene.client();
+    client.send("r");
+    client.expect_rest("");
+    scene.reached("max-stack", 1, "--max-stack");
+    scene.undisturbed();
+}
+
+#[test]
 fn more_than_the_queue_is_counted_and_told_once() {
     let flood = obeying(&[(
         'f',

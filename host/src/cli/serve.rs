@@ -23,6 +23,10 @@ use crate::{build, descriptors, duration, size};
 /// How long the last lines may take to get out when the process ends.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// What a serving thread needs beside the stack of a guest that it calls
+/// directly.
+const HOST_STACK: usize = 2 << 20;
+
 /// Serve a guest
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -121,7 +125,7 @@ pub(super) struct Flags {
     max_table: usize,
 
     /// Stack of one instance
-    #[arg(long, value_name = "SIZE", default_value = "512K", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = "512K", value_parser = stack, help_heading = LIMITS, hide_short_help = true)]
     max_stack: usize,
 
     /// CPU time of one event
@@ -228,6 +232,16 @@ struct After(Option<RollbackAfter>);
 
 fn rollback_after(text: &str) -> Result<After, String> {
     RollbackAfter::parse(text).map(After)
+}
+
+/// Each serving thread and each fiber has one.
+fn stack(text: &str) -> Result<usize, String> {
+    const LEAST: usize = 16 << 10;
+    const MOST: usize = 256 << 20;
+    match size::parse(text)? {
+        bytes @ LEAST..=MOST => Ok(bytes),
+        _ => Err("not a size from 16K to 256M".to_owned()),
+    }
 }
 
 /// At least one, and no more than anybody has.
@@ -382,6 +396,7 @@ pub(super) fn in_runtime(
     log::start(&output, format, level);
     descriptors::raise(&mut options.limits.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(HOST_STACK + options.limits.max_stack)
         .enable_all()
         .build();
     let code = match runtime {
