@@ -65,6 +65,24 @@ fn a_loop_in_each_event_ends() {
 }
 
 #[test]
+fn a_loop_without_a_fiber_ends_and_costs_the_direct_calls() {
+    let spinner = obeying(&[('s', "(call $spin)")]);
+    let args = ["--cpu-budget", "50ms", "--log-level", "debug"];
+    let mut scene = Scene::start(&spinner, &args);
+    scene.earn_direct_calls();
+    for times in 1..=2 {
+        let mut client = scene.client();
+        client.send("s");
+        client.expect_rest("");
+        scene.counted("cpu-budget", times);
+        scene.undisturbed();
+        // Told once: the second is on a fiber.
+        scene.server.stderr.wait("events are long");
+        assert_eq!(scene.server.stderr.count("events are long"), 1);
+    }
+}
+
+#[test]
 fn a_loop_in_open_ends() {
     let spinner = guest().body("open", "(call $spin) (call $ok)");
     let server = serve(spinner.build()).args(&BUDGET).start();

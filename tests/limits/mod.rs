@@ -66,6 +66,15 @@ impl Scene {
         self.undisturbed();
     }
 
+    /// Let the guest be known for short events, so that it is called without a
+    /// fiber. Needs `--log-level debug`.
+    fn earn_direct_calls(&mut self) {
+        for _ in 0..1200 {
+            self.neighbour.ask("x", "x");
+        }
+        assert_eq!(self.server.stderr.count("events are long"), 0);
+    }
+
     fn counted(&self, limit: &str, times: u64) {
         wait_for(&format!("{limit} to be reached {times} times"), || {
             reached(&self.server, limit) == times

@@ -88,16 +88,12 @@ fn the_stack_is_counted() {
 #[test]
 fn the_stack_is_as_large_without_a_fiber() {
     let deep = obeying(&[('r', "(drop (call $recurse (i32.const 0)))")]);
-    let mut scene = Scene::start(&deep, &["--max-stack", "16M", "--cpu-budget", "10s"]);
-    // Known to be short, its events are called on the server's own threads.
-    for _ in 0..1200 {
-        scene.neighbour.ask("x", "x");
-    }
+    let mut scene = Scene::start(&deep, &["--max-stack", "16M", "--log-level", "debug"]);
+    scene.earn_direct_calls();
     let mut client = scene.client();
     client.send("r");
     client.expect_rest("");
     scene.reached("max-stack", 1, "--max-stack");
-    scene.undisturbed();
 }
 
 #[test]
@@ -180,10 +176,24 @@ fn a_component_that_is_too_large_is_not_taken() {
     // The same over the watched file.
     fs::write(scene.server.path("guest.wasm"), &large).expect("written");
     scene.reached("max-component", 2, "at most 1048576 bytes are taken");
-    // One that would fill any memory is not read to its end.
+    // One that would fill the memory is not read to its end.
     let huge = fs::File::create(scene.server.path("guest.wasm")).expect("made");
-    huge.set_len(1 << 40).expect("a sparse file");
+    huge.set_len(2 << 30).expect("a sparse file");
     scene.counted("max-component", 3);
     scene.undisturbed();
+    assert!(most_memory(&scene.server) < 1 << 30);
     assert_eq!(scene.server.status()["generation"], 1);
+}
+
+/// The most that a server has had resident, in bytes.
+fn most_memory(server: &crate::harness::Server) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kilobytes
+        .expect("a size")
+        .trim()
+        .parse::<usize>()
+        .expect("a number")
+        * 1024
 }

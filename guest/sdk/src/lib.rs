@@ -64,7 +64,7 @@
 //! # No WASI
 //! A guest imports what the contract gives and nothing else. [`println!`],
 //! [`eprintln!`] and panics go through it, and so do `std`'s own `println!` and
-//! `eprintln!`. For that the SDK replaces two functions of the C library, with
+//! `eprintln!`. For that the SDK replaces three functions of the C library, with
 //! the effect that no environment variable is set and nothing can be written to
 //! files; the feature `wasi` takes the replacements out. What else of `std`
 //! needs the outside (clocks, files, sockets, also the random seed of a

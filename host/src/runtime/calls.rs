@@ -12,8 +12,9 @@
 //! A generation that imports WASI may wait in it, and never earns them.
 //!
 //! While all events are such direct calls, ticks are coarse (see
-//! [`super::clock`]), so an event of a few milliseconds may go unseen; the
-//! first tick that meets one makes them fine.
+//! [`super::clock`]). So what is noticed is an event that meets a tick and goes
+//! on for another: one shorter than a coarse tick may hold its thread unseen,
+//! and its budget is exceeded by as much.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -40,7 +41,7 @@ impl Calls {
         self.0.load(Ordering::Relaxed) == EARNED
     }
 
-    /// An event on a fiber has ended within a tick or two.
+    /// An event has ended within a tick or two.
     pub fn was_short(&self) {
         let next = |count| match count {
             EARNED | LOST => None,

@@ -1,9 +1,9 @@
 //! The clock that interrupts events: it advances an engine's epoch every tick.
 //!
 //! Every tick wakes a processor that may have nothing else to do. So the clock
-//! is *fine*, a tick of 1 ms, only while an event runs that is not known to be
-//! short; *coarse* while all that run have been (see [`super::calls`]); and it
-//! *rests* when there are none. It never stands still: an event that meets a
+//! is *fine*, a tick of 1 ms, only while events come that are not known to be
+//! short, and for a second after them; *coarse* while all that come have been
+//! (see [`super::calls`]); and it *rests* when there are none. It never stands still: an event that meets a
 //! tick has the next ones soon, and one that has been in a single host function
 //! or instruction (`memory.fill`) all the time still meets the next.
 
@@ -229,15 +229,11 @@ mod tests {
             });
         }
 
-        /// The next tick comes, whether or not it is wanted again.
-        fn ticks(&self, wanted: Option<Want>) {
+        /// Do something in a pause that ends for nothing else; a tick follows.
+        fn ticks_after(&self, what: impl FnOnce()) {
             let before = self.ticks.load(Ordering::SeqCst);
-            until("a tick", || {
-                if let Some(what) = wanted {
-                    self.clock.want(what);
-                }
-                self.ticks.load(Ordering::SeqCst) > before
-            });
+            what();
+            until("a tick", || self.ticks.load(Ordering::SeqCst) > before);
         }
     }
 
@@ -246,23 +242,26 @@ mod tests {
         let counted = Counted::start(SHORT, NEVER);
         for what in [Want::Fine, Want::Coarse, Want::Fine] {
             counted.until_paused_at(NOBODY);
-            counted.clock.want(what);
-            counted.ticks(None);
+            counted.ticks_after(|| counted.clock.want(what));
         }
     }
 
     #[test]
     fn short_events_leave_it_coarse_and_a_long_one_makes_it_fine() {
         let counted = Counted::start(NEVER, NEVER);
-        for _ in 0..3 {
+        for long in [Want::Soon, Want::Fine, Want::Soon] {
             counted.until_paused_at(NOBODY);
             counted.clock.want(Want::Coarse);
             counted.until_paused_at(Want::Coarse as u8);
             let before = counted.ticks.load(Ordering::SeqCst);
-            counted.clock.want(Want::Coarse);
-            assert_eq!(counted.ticks.load(Ordering::SeqCst), before);
-            counted.ticks(Some(Want::Soon));
-            counted.ticks(Some(Want::Fine));
+            for _ in 0..5 {
+                counted.clock.want(Want::Coarse);
+                thread::sleep(SHORT);
+            }
+            // One may be left from when it was woken.
+            assert!(counted.ticks.load(Ordering::SeqCst) <= before + 1);
+            counted.until_paused_at(Want::Coarse as u8);
+            counted.ticks_after(|| counted.clock.want(long));
         }
     }
 
@@ -270,7 +269,7 @@ mod tests {
     fn it_ticks_on_slowly_while_it_rests() {
         let counted = Counted::start(SHORT, SHORT);
         counted.until_paused_at(NOBODY);
-        counted.ticks(None);
+        counted.ticks_after(|| ());
     }
 
     #[test]

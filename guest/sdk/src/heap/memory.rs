@@ -122,7 +122,10 @@ mod tests {
     fn pieces_never_overlap() {
         for (seed, first_size) in (1..20).zip([2048, 16, 0].into_iter().cycle()) {
             let mut first = vec![FOREIGN; first_size + 16].into_boxed_slice();
-            let mut arena = vec![FOREIGN; (PAGES + 1) * PAGE].into_boxed_slice();
+            let mut arena = vec![FOREIGN; (PAGES + 2) * PAGE].into_boxed_slice();
+            // As WebAssembly's pages are; else no piece ends where the next begins.
+            let aligned = arena.as_ptr().align_offset(PAGE);
+            let arena = &mut arena[aligned..][..(PAGES + 1) * PAGE];
             let more = Arena {
                 base: arena.as_mut_ptr(),
                 used: 0,
