@@ -25,7 +25,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What a serving thread needs beside the stack of a guest that it calls
 /// directly.
-const HOST_STACK: usize = 2 << 20;
+const THREAD_STACK: usize = 2 << 20;
 
 /// Serve a guest
 #[derive(Debug, clap::Args)]
@@ -124,7 +124,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS, hide_short_help = true)]
     max_table: usize,
 
-    /// Stack of one instance
+    /// Stack of one instance, 16K to 256M
     #[arg(long, value_name = "SIZE", default_value = "512K", value_parser = stack, help_heading = LIMITS, hide_short_help = true)]
     max_stack: usize,
 
@@ -396,7 +396,7 @@ pub(super) fn in_runtime(
     log::start(&output, format, level);
     descriptors::raise(&mut options.limits.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(HOST_STACK + options.limits.max_stack)
+        .thread_stack_size(THREAD_STACK + options.limits.max_stack)
         .enable_all()
         .build();
     let code = match runtime {

@@ -14,7 +14,8 @@ use rustix::time::{ClockId, clock_gettime};
 use super::calls::Calls;
 use super::clock::{Clock, Want};
 
-/// How often the epoch advances while events are long. A guest that computes longer than this gives
+/// How often the epoch advances while events may be long (see
+/// [`super::clock`]). A guest that computes longer than this gives
 /// way to its neighbours on the same thread.
 pub const TICK: Duration = Duration::from_millis(1);
 
