@@ -32,12 +32,12 @@ pub mod listener;
 pub mod log;
 pub mod new;
 mod os_error;
-pub mod output;
-pub mod reached;
 pub mod registry;
 pub mod runtime;
 pub mod server;
 mod size;
+
+pub use hotsocket_store::{output, reached};
 
 /// The guests that the README shows are compiled with the tests.
 #[cfg(doctest)]

@@ -53,7 +53,7 @@ impl Bed {
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker)?;
         if depth == Depth::Deep {
-            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+            hotsocket_wasi::link(&mut linker)?;
         }
         Ok(Bed {
             cache,

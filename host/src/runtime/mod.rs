@@ -3,21 +3,19 @@
 //! Only this module and those below it name wasmtime's types. The rest of the
 //! server knows [`Runtime`], [`Code`], [`Instance`] and [`Fault`].
 //!
-//! - [`bed`], [`engine`], [`clock`]: where instances come from; configuration
-//!   and pool; what interrupts events
+//! - [`bed`], [`engine`]: where instances come from; configuration and pool
 //! - [`component`], [`world`], [`exports`]: what a file is, whether its types
 //!   are right, and where its functions are
-//! - [`instance`], [`calls`]: one instance and its events, on a fiber or not
-//! - [`imports`], [`state`], [`sink`], [`wasi`]: what a guest finds around it
-//! - [`meter`], [`pacing`], [`fault`]: what it may use, and how it ends
+//! - [`instance`]: one instance and its events, on a fiber or not
+//! - [`imports`]: what a guest finds around it; what its store holds is a crate
+//!   of its own, [`hotsocket_store`]
+//! - [`pacing`], [`fault`]: how it gives way, and how it ends
 //! - [`cache`], [`functions`]: compiled code on disk
 //! - [`bindings`]: generated from `wit/`
 
 mod bed;
 mod bindings;
 mod cache;
-mod calls;
-mod clock;
 pub mod component;
 mod engine;
 mod exports;
@@ -25,12 +23,7 @@ mod fault;
 mod functions;
 mod imports;
 mod instance;
-mod meter;
 mod pacing;
-mod sink;
-mod state;
-mod voice;
-mod wasi;
 mod world;
 
 use std::fmt;
@@ -38,6 +31,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hotsocket_store::{calls, clock, meter, sink, state, voice, wasi};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;

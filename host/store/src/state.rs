@@ -21,18 +21,18 @@ use crate::reached::{Limit, Notes};
 
 /// The data of an instance's store.
 pub struct State {
-    pub(super) ends: Option<Ends>,
-    pub(super) effects: Effects,
-    pub(super) window: Window,
+    pub ends: Option<Ends>,
+    pub effects: Effects,
+    pub window: Window,
     /// Where larger writes go at once, if they may.
-    pub(super) sink: Option<Box<dyn Sink>>,
-    pub(super) voice: Voice,
-    pub(super) meter: Meter,
-    pub(super) allowance: Allowance,
-    pub(super) max_timers: usize,
-    pub(super) notes: Arc<Notes>,
+    pub sink: Option<Box<dyn Sink>>,
+    pub voice: Voice,
+    pub meter: Meter,
+    pub allowance: Allowance,
+    pub max_timers: usize,
+    pub notes: Arc<Notes>,
     /// What the guest said about the trap to come.
-    pub(super) last_words: Option<String>,
+    pub last_words: Option<String>,
     /// Having said it, the guest prints nothing for the rest of the event.
     hushed: bool,
     grants: Arc<Grants>,
@@ -182,13 +182,13 @@ impl State {
 impl State {
     /// The guest has told why it is about to trap. What the runtime of its
     /// language prints on the way there would only say it again.
-    pub(super) fn hear_last_words(&mut self, words: String) {
+    pub fn hear_last_words(&mut self, words: String) {
         self.last_words = Some(words);
         self.hushed |= !self.voice.muted.swap(true, Ordering::Relaxed);
     }
 
     /// Another event: a guest that didn't trap may print again.
-    pub(super) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         if std::mem::take(&mut self.hushed) {
             self.voice.muted.store(false, Ordering::Relaxed);
         }
@@ -196,14 +196,14 @@ impl State {
     }
 
     /// Count a growth that was refused since this was last called.
-    pub(super) fn take_refusal(&mut self) -> Option<Limit> {
+    pub fn take_refusal(&mut self) -> Option<Limit> {
         let limit = self.allowance.take_refused()?;
         self.notes.count(limit);
         Some(limit)
     }
 
     /// The same for an instance that lives on: say so, too.
-    pub(super) fn tell_refusal(&mut self) -> Option<Limit> {
+    pub fn tell_refusal(&mut self) -> Option<Limit> {
         let limit = self.allowance.take_refused()?;
         self.notes.note(
             limit,

@@ -17,7 +17,7 @@ use super::voice::Voice;
 const MAX_RANDOM: u64 = 1 << 20;
 /// WASI handles (streams, files, clocks' alarms) that one instance may have.
 /// The host keeps them, so they count against no memory of the guest's.
-pub(super) const MAX_HANDLES: usize = 1000;
+pub const MAX_HANDLES: usize = 1000;
 
 /// The flags `--dir`, `--env` and `--allow-net`.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub struct Grants {
 impl Grants {
     /// That a directory is one is checked when the flags are read;
     /// one that vanished later is not there for the guest.
-    pub(super) fn context(&self, voice: &Voice) -> WasiCtx {
+    pub fn context(&self, voice: &Voice) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(Stream::new(voice, Voice::print));
         wasi.stderr(Stream::new(voice, Voice::error));
