@@ -8,7 +8,8 @@
 //! - [`server`]: a server from start to the last byte; begin reading here
 //! - [`listener`]: bind and accept
 //! - [`connection`]: the driver of one connection
-//! - [`runtime`]: the sandbox; the only place that knows wasmtime
+//! - [`runtime`]: the sandbox; with the crates [`hotsocket_store`] and
+//!   [`hotsocket_wasi`] below it, the only place that knows wasmtime
 //! - [`registry`]: generations of the guest, and swaps
 //! - [`control`]: the socket that the other commands talk to
 //! - [`cli`]: the command line
@@ -37,6 +38,7 @@ pub mod runtime;
 pub mod server;
 mod size;
 
+// Of the whole server, but a store's guest prints and reaches limits, too.
 pub use hotsocket_store::{output, reached};
 
 /// The guests that the README shows are compiled with the tests.
