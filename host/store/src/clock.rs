@@ -3,9 +3,10 @@
 //! Every tick wakes a processor that may have nothing else to do. So the clock
 //! is *fine*, a tick of 1 ms, only while events come that are not known to be
 //! short, and for a second after them; *coarse* while all that come have been
-//! (see [`super::calls`]); and it *rests* when there are none. It never stands still: an event that meets a
-//! tick has the next ones soon, and one that has been in a single host function
-//! or instruction (`memory.fill`) all the time still meets the next.
+//! (see [`super::calls`]); and it *rests* when there are none. It never stands
+//! still: an event that meets a tick has the next ones soon, and one that has
+//! been in a single host function or instruction (`memory.fill`) all the time
+//! still meets the next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
