@@ -11,27 +11,43 @@ use crate::limits::READ_SIZE;
 /// events wait inside WASI.
 const KEPT: usize = 4;
 
+/// Buffers begin in the middle of a page of this many bytes. AMD's processors
+/// of 2020 to 2023 (Zen 3 and 4) copy 64 KiB in 30 µs instead of 1.5 where the
+/// target begins 1 to 31 bytes further in its page than the source does; both
+/// the kernel and glibc before 2.39 copy so. What the kernel received and what
+/// a guest allocates tends to lie at the beginning of a page.
+const PAGE: usize = 4096;
+
 thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A buffer of [`READ_SIZE`] bytes that goes back to its thread's pool, or to
-/// that of the thread it was moved to.
+/// that of the thread it was moved to. It has a page more, to begin where it
+/// should in it.
 pub struct Buffer(Box<[u8]>);
 
 impl Buffer {
     pub fn take() -> Self {
         let pooled = FREE.with_borrow_mut(Vec::pop);
-        Buffer(pooled.unwrap_or_else(|| vec![0; READ_SIZE].into_boxed_slice()))
+        Buffer(pooled.unwrap_or_else(|| vec![0; READ_SIZE + PAGE].into_boxed_slice()))
     }
 
     pub fn bytes(&mut self) -> &mut [u8] {
-        &mut self.0
+        let start = self.start();
+        self.0
+            .get_mut(start..start + READ_SIZE)
+            .unwrap_or_default()
     }
 
     /// The first `count` bytes.
     pub fn filled(&self, count: usize) -> &[u8] {
-        self.0.get(..count).unwrap_or(&self.0)
+        let start = self.start();
+        self.0.get(start..start + count).unwrap_or_default()
+    }
+
+    fn start(&self) -> usize {
+        (PAGE / 2).wrapping_sub(self.0.as_ptr().addr()) % PAGE
     }
 }
 
@@ -45,5 +61,22 @@ impl Drop for Buffer {
                 free.push(bytes);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_whole_and_begins_in_the_middle_of_a_page() {
+        let mut several: Vec<Buffer> = (0..KEPT + 1).map(|_| Buffer::take()).collect();
+        for buffer in &mut several {
+            let bytes = buffer.bytes();
+            assert_eq!(bytes.len(), READ_SIZE);
+            assert_eq!(bytes.as_ptr().addr() % PAGE, PAGE / 2);
+            bytes.fill(7);
+            assert_eq!(buffer.filled(READ_SIZE), [7; READ_SIZE]);
+        }
     }
 }
