@@ -206,6 +206,8 @@ fn clients_that_hang_disturb_no_swap() {
     let mut swap = connect(&scene.server);
     swap.write_all(&[line.as_bytes(), &component].concat())
         .expect("taken");
+    // Who is answered now came later, so the swap has been read and is under way.
+    scene.server.status();
     let _hanging: Vec<_> = (0..100).map(|_| connect(&scene.server)).collect();
     let mut answer = String::new();
     swap.read_to_string(&mut answer).expect("an answer");
