@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use rustix::process::Signal;
 
 use super::{Scene, obeying};
 use crate::harness::{PATIENCE, Server};
@@ -206,11 +207,34 @@ fn clients_that_hang_disturb_no_swap() {
     let mut swap = connect(&scene.server);
     swap.write_all(&[line.as_bytes(), &component].concat())
         .expect("taken");
-    // Who is answered now came later, so the swap has been read and is under way.
-    scene.server.status();
     let _hanging: Vec<_> = (0..100).map(|_| connect(&scene.server)).collect();
     let mut answer = String::new();
     swap.read_to_string(&mut answer).expect("an answer");
     assert!(answer.contains("\"swapped\""), "{answer}");
+    scene.undisturbed();
+}
+
+/// Who has said all the server needs is not waited for, though the server sees
+/// it at the same time as a crowd that says nothing.
+#[test]
+fn a_request_that_waits_to_be_read_keeps_its_place() {
+    let mut scene = Scene::start(&obeying(&[]), &[]);
+    scene.server.signal(Signal::STOP);
+    let asking: Vec<_> = (0..60)
+        .map(|_| {
+            let mut stream = connect(&scene.server);
+            stream
+                .write_all(b"{\"request\":\"status\"}\n")
+                .expect("taken");
+            stream
+        })
+        .collect();
+    let _hanging: Vec<_> = (0..100).map(|_| connect(&scene.server)).collect();
+    scene.server.signal(Signal::CONT);
+    for mut stream in asking {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("{\"answer\":\"status\""), "{answer}");
+    }
     scene.undisturbed();
 }

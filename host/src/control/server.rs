@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::ReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
@@ -120,8 +121,9 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
 }
 
 async fn converse(mut stream: UnixStream, subject: &impl Subject, seat: &Seat) {
-    let received = timeout(REQUEST_TIME, receive(&mut stream, subject));
-    let received = seat.wait_for(received).await;
+    let (read, write) = stream.split();
+    let received = timeout(REQUEST_TIME, receive(read, subject));
+    let received = seat.wait_for(received, || is_unread(write.as_ref())).await;
     let answer = match received {
         Ok(Ok(Ok((request, body)))) => carry_out(request, body, subject).await,
         Ok(Ok(Err(error))) => Answer::Error { error },
@@ -140,7 +142,12 @@ async fn converse(mut stream: UnixStream, subject: &impl Subject, seat: &Seat) {
         stream.write_all(&line).await?;
         stream.shutdown().await
     });
-    let _ = seat.wait_for(taken).await;
+    let _ = seat.wait_for(taken, || false).await;
+}
+
+/// Whether there is something from the client that the server didn't read yet.
+fn is_unread(stream: &UnixStream) -> bool {
+    rustix::io::ioctl_fionread(stream).is_ok_and(|bytes| bytes > 0)
 }
 
 fn line(answer: &Answer) -> Vec<u8> {
@@ -150,12 +157,13 @@ fn line(answer: &Answer) -> Vec<u8> {
 }
 
 async fn receive(
-    stream: &mut UnixStream,
+    stream: ReadHalf<'_>,
     subject: &impl Subject,
 ) -> Result<(Request, Vec<u8>), String> {
     // Others are kept out by the file's mode already; this also holds where
     // the socket was put into a directory of somebody else's.
-    let caller = stream.peer_cred().map_err(|error| error.to_string())?.uid();
+    let caller = stream.as_ref().peer_cred();
+    let caller = caller.map_err(|error| error.to_string())?.uid();
     if caller != super::place::uid() && caller != 0 {
         return Err("only the user who runs the server may control it".to_owned());
     }
