@@ -18,8 +18,10 @@ use wasmtime::component::Component;
 
 use super::Hash;
 
-/// Entries kept; the oldest go first.
-const MAX_ENTRIES: usize = 64;
+/// Entries kept; what was not used for longest goes first.
+const MAX_ENTRIES: usize = 1024;
+/// Bytes kept. A small guest takes 0.3 MB, one with an interpreter some 50.
+const MAX_KEPT: u64 = 1 << 30;
 /// The permission of group and others to write.
 const OTHERS_WRITE: u32 = 0o022;
 /// Set on directories like /tmp, where only owners may rename.
@@ -96,7 +98,10 @@ impl CodeCache {
         // compilation, some 50 ms for a small guest and seconds for a large
         // one, instead of 1 ms.
         match unsafe { Component::deserialize_file(engine, &path) } {
-            Ok(component) => Some(component),
+            Ok(component) => {
+                touch(&path);
+                Some(component)
+            }
             Err(error) => {
                 tracing::debug!("{}: {error:#}", path.display());
                 let _ = fs::remove_file(&path);
@@ -164,16 +169,31 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// It was used now, so it is not the next to go.
+pub(super) fn touch(path: &Path) {
+    let touched = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+    if let Err(error) = touched {
+        tracing::debug!("{}: {error}", path.display());
+    }
+}
+
 fn evict(dir: &Path) -> io::Result<()> {
-    let mut entries: Vec<(SystemTime, PathBuf)> = fs::read_dir(dir)?
+    let mut entries: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(dir)?
         .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .filter_map(|entry| {
+            let found = entry.metadata().ok()?;
+            Some((found.modified().ok()?, found.len(), entry.path()))
+        })
         .collect();
     entries.sort();
-    let surplus = entries.len().saturating_sub(MAX_ENTRIES);
-    for (_, path) in entries.iter().take(surplus) {
-        // A server that has the file mapped keeps what it has.
-        fs::remove_file(path)?;
+    let mut kept: u64 = 0;
+    for (number, (_, size, path)) in entries.iter().rev().enumerate() {
+        kept = kept.saturating_add(*size);
+        // What was used last stays, whatever its size.
+        if number > 0 && (number >= MAX_ENTRIES || kept > MAX_KEPT) {
+            // A server that has the file mapped keeps what it has.
+            fs::remove_file(path)?;
+        }
     }
     Ok(())
 }
@@ -205,11 +225,32 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         for entry in 0..MAX_ENTRIES + 3 {
             let file = File::create(dir.path().join(entry.to_string())).expect("ours");
-            let age = std::time::Duration::from_secs(1000 - entry as u64);
+            let age = std::time::Duration::from_secs((MAX_ENTRIES + 3 - entry) as u64);
             file.set_modified(SystemTime::now() - age).expect("ours");
         }
         evict(dir.path()).expect("ours");
         assert!(!dir.path().join("2").exists());
         assert!(dir.path().join("3").exists());
+        touch(&dir.path().join("3"));
+        File::create(dir.path().join("new")).expect("ours");
+        evict(dir.path()).expect("ours");
+        assert!(dir.path().join("3").exists());
+        assert!(!dir.path().join("4").exists());
+    }
+
+    #[test]
+    fn large_entries_go_where_they_are_too_many() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (entry, age) in [("oldest", 30), ("old", 20), ("small", 10)] {
+            let file = File::create(dir.path().join(entry)).expect("ours");
+            // Nothing is written, so no space is taken.
+            let size = if entry == "small" { 1 } else { MAX_KEPT - 1 };
+            file.set_len(size).expect("ours");
+            let age = std::time::Duration::from_secs(age);
+            file.set_modified(SystemTime::now() - age).expect("ours");
+        }
+        evict(dir.path()).expect("ours");
+        let there = |entry| dir.path().join(entry).exists();
+        assert!(!there("oldest") && there("old") && there("small"));
     }
 }

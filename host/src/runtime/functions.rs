@@ -65,9 +65,12 @@ impl FunctionCache {
             return Compilation(None);
         };
         let mut open = self.open.lock();
-        let open = open.get_or_insert_with(|| Open {
-            functions: fs::read(path).map(|kept| read(&kept)).unwrap_or_default(),
-            ..Open::default()
+        let open = open.get_or_insert_with(|| {
+            let kept = fs::read(path).inspect(|_| super::cache::touch(path));
+            Open {
+                functions: kept.map(|kept| read(&kept)).unwrap_or_default(),
+                ..Open::default()
+            }
         });
         open.compilations += 1;
         Compilation(Some(self))
