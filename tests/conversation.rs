@@ -1,13 +1,14 @@
 //! `hotsocket test`: conversations that are written in files.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::authoring::{FIRST_BUILD, lacks_tools};
 use crate::guests::{guest, saying, wayward};
-use crate::harness::{Ran, hotsocket, prebuilt, repo, run, run_within};
+use crate::harness::{NOT_FETCHED, Ran, fetched, hotsocket, prebuilt, repo, run, run_within, skip};
 
 /// A directory with guests and scripts.
 struct Desk(TempDir);
@@ -87,6 +88,9 @@ fn guests_in_other_languages_pass_the_same() {
         if !["js", "py", "c"].contains(&&*extension) || !script.exists() {
             continue;
         }
+        if !has_compiler(&source, &extension) {
+            continue;
+        }
         let ran = run_within(
             FIRST_BUILD,
             hotsocket().arg("test").arg(&source).arg(&script),
@@ -98,11 +102,26 @@ fn guests_in_other_languages_pass_the_same() {
     }
 }
 
+fn has_compiler(source: &Path, extension: &str) -> bool {
+    let has = match extension {
+        "js" => fetched("javascript-"),
+        "py" => fetched("python-"),
+        _ => true,
+    };
+    if !has {
+        skip(&source.display().to_string(), NOT_FETCHED);
+    }
+    has
+}
+
 /// One connection goes through all of them with its state.
 #[test]
 fn a_conversation_goes_on_from_language_to_language() {
     let source = repo("guest/examples/lines.js");
     let script = repo("tests/languages/across.test");
+    if !has_compiler(&source, "js") || !has_compiler(&source, "py") {
+        return;
+    }
     let ran = run_within(
         FIRST_BUILD,
         hotsocket().arg("test").arg(&source).arg(&script),

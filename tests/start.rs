@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
-use crate::harness::{Client, Serve, hotsocket, run};
+use crate::guests::guest;
+use crate::harness::{Client, Serve, hotsocket, run, serve};
+
+/// Steps of the longest function of [`large`].
+const LARGE: u64 = 160_000;
 
 #[test]
 fn without_a_guest_it_serves_hello() {
@@ -107,4 +111,45 @@ fn the_log_speaks_json_or_nothing() {
         .start_when("");
     silent.stdout.wait("Server listening on port");
     assert_eq!(silent.stderr.text(), "");
+}
+
+/// A guest that takes seconds to compile, as those with an interpreter in them
+/// do: one long function, which only one processor can work on.
+fn large() -> Vec<u8> {
+    let steps: String = (0..LARGE)
+        .map(|step| {
+            let factor = step * 2_654_435_761 % 2_147_483_647;
+            format!("local.get 0 i64.const {factor} i64.mul i64.extend32_s local.set 0 ")
+        })
+        .collect();
+    let long = format!("(func (param i64) (result i64) {steps} local.get 0)");
+    guest()
+        .data("(call $say \"large\")")
+        .change(
+            ";; Results lie at 16",
+            &format!("{long} (table 1000 funcref) ;; Results lie at 16"),
+        )
+        .build()
+}
+
+#[test]
+fn a_long_compilation_is_told_and_is_not_done_twice() {
+    let component = large();
+    let cache = tempfile::tempdir().expect("a directory");
+    let with_cache = || serve(&component).arg("--code-cache").arg(cache.path());
+    let first = with_cache().start();
+    first.stderr.wait("compiling ");
+    first.stderr.wait("compiled ");
+    first.connect().ask("x", "large");
+    first.stop();
+    let second = with_cache().start();
+    assert_eq!(second.stderr.count("compil"), 0, "it is known");
+    second.connect().ask("x", "large");
+    second.stop();
+    for (flag, few) in [("--max-memory", "128K"), ("--max-table", "100")] {
+        let told = with_cache().args(&[flag, few]).fail();
+        assert_eq!(told.code, 1);
+        let last = told.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("error: ") && last.contains(flag), "{last}");
+    }
 }

@@ -12,6 +12,7 @@ pub use lines::Lines;
 pub use server::{Serve, Server, serve};
 pub use wait::{PATIENCE, stalled, wait_for, wait_within};
 
+use std::fs;
 use std::path::PathBuf;
 
 /// A file of the repository.
@@ -30,16 +31,35 @@ pub fn prebuilt(name: &str) -> PathBuf {
 /// capture, and fails where everything must be there.
 pub fn skip(test: &str, lacking: &str) {
     skip_anywhere(test, lacking);
-    assert!(
-        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-        "CI must have it: {lacking}"
-    );
+    assert!(!is_ci(), "CI must have it: {lacking}");
 }
 
 /// The same for what not even every machine of CI has.
 pub fn skip_anywhere(test: &str, lacking: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {lacking}");
+}
+
+/// Whether what `hotsocket build` fetches once for guests in a language is here
+/// already. Where CI must have everything, it is fetched now; a newcomer's
+/// first run of the tests would take minutes longer for it.
+pub fn fetched(language: &str) -> bool {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let kept = cache
+        .or_else(home)
+        .and_then(|cache| fs::read_dir(cache.join("hotsocket/build")).ok());
+    let mut kept = kept.into_iter().flatten().flatten();
+    is_ci() || kept.any(|kept| kept.file_name().to_string_lossy().starts_with(language))
+}
+
+/// What a test lacks where [`fetched`] is not so.
+pub const NOT_FETCHED: &str =
+    "its compiler, which `hotsocket build` fetches once; with CI=true it is fetched now";
+
+/// Whether this machine must have everything, and each test does all it can.
+pub fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|ci| ci == "true")
 }
 
 /// Whether a program can be run here.

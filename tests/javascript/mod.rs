@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::harness::{Serve, installed, repo, serve, skip};
+use crate::harness::{NOT_FETCHED, Serve, fetched, installed, repo, serve, skip};
 
 /// One build at a time: two of one file would write the same component.
 static BUILDING: Mutex<()> = Mutex::new(());
@@ -22,6 +22,10 @@ static BUILDING: Mutex<()> = Mutex::new(());
 /// The component of a script; `None`, told, if this machine lacks what it
 /// takes.
 fn component(test: &str, script: &Path) -> Option<Vec<u8>> {
+    if !fetched("javascript-") {
+        skip(test, NOT_FETCHED);
+        return None;
+    }
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     match hotsocket::build::cached(script) {
         Ok(component) => Some(fs::read(component).expect("it was built")),

@@ -14,7 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::harness::{
-    Client, Ran, Serve, Server, hotsocket, prebuilt, repo, run_within, serve, skip, wait_within,
+    Client, NOT_FETCHED, Ran, Serve, Server, fetched, hotsocket, is_ci, prebuilt, repo, run_within,
+    serve, skip, wait_within,
 };
 
 /// How long a build, or the first compilation of a large component, may take on
@@ -56,9 +57,12 @@ fn built(test: &str, source: &Path) -> Option<Vec<u8>> {
         let section = hotsocket::build::section(component);
         section.is_some_and(|section| section.sources.as_ref() == Some(&sources))
     };
-    let in_ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    if let Some(component) = fs::read(&kept).ok().filter(|kept| !in_ci && fresh(kept)) {
+    if let Some(component) = fs::read(&kept).ok().filter(|kept| !is_ci() && fresh(kept)) {
         return Some(component);
+    }
+    if name.ends_with(".py") && !fetched("python-") {
+        skip(test, NOT_FETCHED);
+        return None;
     }
     let ran = build(source, &kept);
     if let Some(lacking) = lacking(&ran) {
