@@ -87,14 +87,16 @@ fn same_as_node(test: &str, script: &str, last: &str, conversations: &[&[Step]])
         return;
     };
     let hold = |address, printed: &Lines| -> Vec<Vec<u8>> {
-        let answers = conversations
-            .iter()
-            .map(|steps| converse(address, printed, steps));
-        let answers = answers.collect();
-        wait_for(&format!("{last:?}, the last line"), || {
-            printed.text().matches(last).count() >= conversations.len()
+        // A conversation may end for the client before the script says so: the
+        // next one begins after that, or lines would change places.
+        let answers = conversations.iter().zip(1..).map(|(steps, held)| {
+            let answer = converse(address, printed, steps);
+            wait_for(&format!("{last:?}, the last line"), || {
+                printed.text().matches(last).count() >= held
+            });
+            answer
         });
-        answers
+        answers.collect()
     };
     let (port, printed, node) = start_node(&script);
     let expected = hold(SocketAddr::from(([127, 0, 0, 1], port)), &printed);
