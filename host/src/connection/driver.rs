@@ -174,6 +174,9 @@ impl Driver {
                 Woken::Read(buffer, count) => {
                     self.moved();
                     self.deliver(Event::Data(buffer.filled(count))).await?;
+                    // Back before others read: while this one waits for its
+                    // turn, each of them would need another, cold one.
+                    drop(buffer);
                     if count == READ_SIZE {
                         give_way().await;
                     }
