@@ -24,6 +24,10 @@ use crate::limits::{HIGH_WATER, LOW_WATER, OnTrap, READ_SIZE};
 use crate::registry::Hold;
 use crate::runtime::{CloseReason, Effects, Ends, Fault, Instance, Origin, SLICE, Window, recycle};
 
+/// Full reads in a row after which a connection lets its neighbours go first:
+/// they wait for 256 KiB at most, as with a large write.
+const FULL_READS: usize = SLICE / READ_SIZE;
+
 /// Serve one connection from accept to close. Returns when the socket is
 /// closed; never panics, whatever the guest and the peer do.
 ///
@@ -157,6 +161,7 @@ impl Driver {
     async fn live(&mut self) -> Result<std::convert::Infallible, Ending> {
         Box::pin(self.open(Origin::Accepted)).await?;
         self.stirred();
+        let mut full_reads = 0;
         loop {
             self.follow_orders().await?;
             self.ring_timers().await?;
@@ -177,7 +182,13 @@ impl Driver {
                     // Back before others read: while this one waits for its
                     // turn, each of them would need another, cold one.
                     drop(buffer);
-                    if count == READ_SIZE {
+                    full_reads = if count == READ_SIZE {
+                        full_reads + 1
+                    } else {
+                        0
+                    };
+                    if full_reads == FULL_READS {
+                        full_reads = 0;
                         give_way().await;
                     }
                 }
