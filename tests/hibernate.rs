@@ -53,6 +53,45 @@ fn the_next_event_finds_the_state() {
     wait_for("nobody asleep", || connections(&server, "asleep") == 0);
 }
 
+/// KiB of memory that is not a file's.
+fn memory(server: &Server) -> u64 {
+    let path = format!("/proc/{}/smaps_rollup", server.pid());
+    let smaps = std::fs::read_to_string(path).expect("Linux");
+    let told = smaps
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"));
+    let size = told.and_then(|told| told.trim().strip_suffix(" kB"));
+    size.expect("a size").parse().expect("a number")
+}
+
+/// Also when all were awake at once, and what an instance takes of the host's
+/// memory lay beside what its connection goes on needing.
+#[test]
+fn sleep_gives_memory_back() {
+    const MANY: u64 = 600;
+    let server = serve(counting("A").build())
+        .args(&["--hibernate-after", "8s"])
+        .start();
+    let before = memory(&server);
+    let mut clients: Vec<_> = (0..MANY).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.ask("x", "A1");
+    }
+    assert_eq!(
+        connections(&server, "asleep"),
+        0,
+        "this machine is too slow"
+    );
+    let awake = memory(&server) - before;
+    wait_for("all asleep", || connections(&server, "asleep") == MANY);
+    let mut asleep = 0;
+    wait_for("most of the memory to be back", || {
+        asleep = memory(&server).saturating_sub(before);
+        asleep < awake / 3
+    });
+    clients.swap_remove(7).ask("x", "A2");
+}
+
 #[test]
 fn a_guest_without_state_to_save_stays_awake() {
     let server = drowsy(&counting("A").body("save", "(call $none)"))

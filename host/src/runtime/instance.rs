@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 
+use hotsocket_heap::Slot;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
@@ -84,26 +85,35 @@ const MAX_DEAD: usize = 16;
 
 impl Instance {
     /// Make an instance; a start function runs as an event does.
-    pub(super) async fn new(mut store: Store<State>, code: Arc<Code>) -> Result<Self, Fault> {
+    /// What it allocates goes into the slot.
+    pub(super) async fn new(
+        mut store: Store<State>,
+        code: Arc<Code>,
+        mut slot: Slot,
+    ) -> Result<Self, Fault> {
         let mut stack = None;
         store.data_mut().meter.begin();
         let made = match way(&code, &mut stack) {
             Ok(Way::Fiber) => {
                 let making = code.exports.pre.instantiate_async(&mut store);
+                let making = slot.fill_async(making);
                 Box::pin(code.pacing.event(&code.bed.clock, making)).await
             }
             Ok(Way::Direct) => direct(Want::Coarse, &mut store, |store| {
-                code.exports.pre.instantiate(store)
+                slot.fill(|| code.exports.pre.instantiate(store))
             }),
             Ok(Way::Aside) => {
                 let _thread = code.pacing.aside().await;
-                aside(&mut store, |store| code.exports.pre.instantiate(store))
+                aside(&mut store, |store| {
+                    slot.fill(|| code.exports.pre.instantiate(store))
+                })
             }
             Err(cause) => Err(cause.into_error()),
         };
         match made {
             Ok(instance) => {
                 store.data().meter.tell(&code.calls);
+                code.footprint.fetch_max(slot.needed(), Ordering::Relaxed);
                 Ok(Instance {
                     store,
                     instance,

@@ -30,7 +30,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hotsocket_heap::Slot;
 use hotsocket_store::{calls, clock, meter, sink, state, voice, wasi};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -90,6 +92,21 @@ pub struct Code {
     pacing: Arc<Pacing>,
     stacks: Arc<Semaphore>,
     max_snapshot: usize,
+    /// Bytes that the host needs for each instance; 0 until there was one.
+    footprint: AtomicUsize,
+}
+
+/// What the first instance of a generation has room for in its slot.
+const FIRST_SLOT: usize = 16 * 1024;
+
+impl Code {
+    /// Where the host's data of one more instance will lie.
+    fn slot(&self) -> Slot {
+        Slot::of(match self.footprint.load(Ordering::Relaxed) {
+            0 => FIRST_SLOT,
+            known => known,
+        })
+    }
 }
 
 /// Everything that instances share.
@@ -197,6 +214,7 @@ impl Runtime {
             pacing: Arc::clone(&self.pacing),
             stacks: Arc::clone(&bed.stacks),
             max_snapshot: self.limits.max_snapshot,
+            footprint: AtomicUsize::new(0),
             bed,
         }))
     }
@@ -208,7 +226,9 @@ impl Runtime {
     /// # Errors
     /// When it cannot be made.
     pub async fn try_out(&self, code: &Arc<Code>) -> Result<(), LoadError> {
-        let made = Instance::new(self.store(code, None, true), Arc::clone(code)).await;
+        let mut slot = code.slot();
+        let store = slot.fill(|| self.store(code, None, true));
+        let made = Instance::new(store, Arc::clone(code), slot).await;
         match made.map(|mut instance| instance.wrong_export()) {
             Ok(None) => Ok(()),
             Ok(Some((name, detail))) => Err(LoadError::WrongType { name, detail }),
@@ -225,7 +245,9 @@ impl Runtime {
         code: &Arc<Code>,
         ends: Option<Ends>,
     ) -> Result<Instance, Fault> {
-        Instance::new(self.store(code, ends, false), Arc::clone(code)).await
+        let mut slot = code.slot();
+        let store = slot.fill(|| self.store(code, ends, false));
+        Instance::new(store, Arc::clone(code), slot).await
     }
 
     /// A store for one instance, with everything that holds for it.

@@ -1,0 +1,245 @@
+//! The slots: one range of addresses, in *spans*; a span's slots have one size.
+//!
+//! The lowest free slot is taken first, so that those in use lie together. What
+//! is freed stays ready for the next as long as there is little of it; beyond
+//! that, pages that no slot in use touches go back to the kernel. A span
+//! without a slot in use may have slots of another size next.
+//!
+//! Nothing in here allocates: it is called by an allocator.
+
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+
+use crate::MAX_SLOT;
+use crate::carve::{HEADER, Header};
+
+/// The range: 4 GiB of addresses, which cost nothing until they are used; room
+/// for some 400,000 instances of a small guest.
+const RANGE: usize = SPANS * SPAN;
+const SPANS: usize = 16 * 1024;
+const SPAN: usize = 256 * 1024;
+const PAGE: usize = 4096;
+/// Sizes of slots are multiples of this…
+const UNIT: usize = 256;
+const SIZES: usize = MAX_SLOT / UNIT + 1;
+/// …and not less than this, so that a span's slots are 64 at most, the bits of
+/// a number.
+const MIN_SLOT: usize = SPAN / 64;
+/// Free slots whose memory is kept, in all.
+const WARM: u32 = 64;
+
+/// Where the range begins; null without one.
+static BASE: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
+/// How long it is: 0 without one, so that no address is in it.
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+/// The size of each span's slots, read without the lock: it stays as long as
+/// one of them is in use.
+static SIZE_IN: [AtomicU32; SPANS] = [const { AtomicU32::new(0) }; SPANS];
+static REGION: Mutex<Region> = Mutex::new(Region {
+    spans: [Span { used: 0, dirty: 0 }; SPANS],
+    first: [0; SIZES],
+    warm: 0,
+});
+
+struct Region {
+    spans: [Span; SPANS],
+    /// For each size: no span before this one has a free slot of it.
+    first: [u32; SIZES],
+    /// How many free slots have memory.
+    warm: u32,
+}
+
+/// A bit for each slot.
+#[derive(Clone, Copy)]
+struct Span {
+    used: u64,
+    /// Free, and its memory was not given back.
+    dirty: u64,
+}
+
+fn region() -> MutexGuard<'static, Region> {
+    // Nothing panics while it is locked.
+    REGION.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Have slots from now on. Call it once, in a program whose allocator is
+/// [`Heap`](crate::Heap): in another they are never filled.
+pub fn begin() {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // SAFETY: new memory, at an address that the kernel chooses.
+    let mapped = unsafe {
+        mmap_anonymous(
+            ptr::null_mut(),
+            RANGE,
+            ProtFlags::READ | ProtFlags::WRITE,
+            flags,
+        )
+    };
+    // Where address space is scarce there are no slots.
+    let Ok(base) = mapped else { return };
+    // SAFETY: the range is ours. Pages are given back one by one, so none is huge;
+    // a kernel that has no huge pages refuses, and that is as good.
+    let _ = unsafe { madvise(base, RANGE, Advice::LinuxNoHugepage) };
+    BASE.store(base.cast(), Ordering::Relaxed);
+    LENGTH.store(RANGE, Ordering::Release);
+}
+
+/// A slot with room for this many bytes.
+pub fn take(bytes: usize) -> Option<NonNull<Header>> {
+    if LENGTH.load(Ordering::Acquire) == 0 {
+        return None;
+    }
+    let size = bytes.max(MIN_SLOT).checked_next_multiple_of(UNIT)?;
+    if size > MAX_SLOT {
+        return None;
+    }
+    let (span, slot) = region().take(size)?;
+    let base = NonNull::new(BASE.load(Ordering::Relaxed))?;
+    // SAFETY: within the range, and aligned, as spans and sizes are. The slot is
+    // nobody else's.
+    unsafe {
+        let slot = base.add(span * SPAN + slot * size).cast::<Header>();
+        slot.write(Header::new(u32::try_from(size).ok()?));
+        Some(slot)
+    }
+}
+
+/// The slot that a piece lies in, if it does in one.
+#[inline]
+pub fn slot_of(piece: *mut u8) -> Option<NonNull<Header>> {
+    let base = BASE.load(Ordering::Relaxed);
+    let offset = piece.addr().wrapping_sub(base.addr());
+    if offset >= LENGTH.load(Ordering::Relaxed) {
+        return None;
+    }
+    let size = SIZE_IN.get(offset / SPAN)?.load(Ordering::Relaxed) as usize;
+    let within = (offset % SPAN).checked_rem(size)?;
+    NonNull::new(piece.wrapping_sub(within).cast())
+}
+
+/// One piece less is in use; the last one frees the slot.
+///
+/// # Safety
+/// The piece was counted in, and is not used any more.
+#[inline]
+pub unsafe fn give_back(slot: NonNull<Header>) {
+    // SAFETY: the slot is there until the last piece was counted out.
+    let live = unsafe { &slot.as_ref().live };
+    if live.fetch_sub(1, Ordering::Release) == 1 {
+        fence(Ordering::Acquire);
+        let offset = slot.addr().get() - BASE.load(Ordering::Relaxed).addr();
+        // SAFETY: it was the last piece.
+        let size = unsafe { slot.as_ref().size as usize };
+        region().free(offset / SPAN, offset % SPAN / size, size);
+    }
+}
+
+impl Region {
+    fn take(&mut self, size: usize) -> Option<(usize, usize)> {
+        let first = self.first.get_mut(size / UNIT)?;
+        let slots = SPAN / size;
+        for at in *first as usize..SPANS {
+            let (span, size_in) = (self.spans.get_mut(at)?, SIZE_IN.get(at)?);
+            match size_in.load(Ordering::Relaxed) as usize {
+                0 => size_in.store(u32::try_from(size).ok()?, Ordering::Relaxed),
+                other if other != size => continue,
+                _ => {}
+            }
+            let slot = span.used.trailing_ones() as usize;
+            if slot >= slots {
+                continue;
+            }
+            *first = u32::try_from(at).ok()?;
+            let bit = 1 << slot;
+            span.used |= bit;
+            self.warm -= u32::from(span.dirty & bit != 0);
+            span.dirty &= !bit;
+            return Some((at, slot));
+        }
+        // Full. Whoever frees a slot says where.
+        *first = u32::try_from(SPANS).ok()?;
+        None
+    }
+
+    fn free(&mut self, at: usize, slot: usize, size: usize) {
+        let Some(span) = self.spans.get_mut(at) else {
+            return;
+        };
+        span.used &= !(1 << slot);
+        span.dirty |= 1 << slot;
+        self.warm += 1;
+        if let (Some(first), Ok(at)) = (self.first.get_mut(size / UNIT), u32::try_from(at)) {
+            *first = at.min(*first);
+        }
+        if self.warm <= WARM {
+            return;
+        }
+        self.warm -= span.dirty.count_ones();
+        span.dirty = 0;
+        let used = span.used;
+        clear(at, size, used);
+        if used == 0
+            && let Some(size_in) = SIZE_IN.get(at)
+        {
+            size_in.store(0, Ordering::Relaxed);
+            // Any size may have it now.
+            for first in &mut self.first {
+                *first = (*first).min(u32::try_from(at).unwrap_or(u32::MAX));
+            }
+        }
+    }
+}
+
+/// Give a span's pages back that none of the slots in use touches.
+fn clear(span: usize, size: usize, used: u64) {
+    let base = BASE.load(Ordering::Relaxed);
+    let mut free_from = 0;
+    for slot in 0..=SPAN / size {
+        let is_end = slot == SPAN / size;
+        if !is_end && used & 1 << slot == 0 {
+            continue;
+        }
+        let begin = if is_end { SPAN } else { slot * size };
+        let (from, to) = (
+            usize::next_multiple_of(free_from, PAGE),
+            begin - begin % PAGE,
+        );
+        if from < to {
+            let pages = base.wrapping_add(span * SPAN + from).cast::<c_void>();
+            // SAFETY: within the range, and nobody's: slots are taken and freed
+            // under the lock that the caller has. If the kernel will not have
+            // them, they stay, and that is as good.
+            let _ = unsafe { madvise(pages, to - from, Advice::LinuxDontNeed) };
+        }
+        free_from = begin + size;
+    }
+}
+
+const _: () = assert!(HEADER <= MIN_SLOT && SPAN.is_multiple_of(PAGE) && UNIT.is_multiple_of(16));
+
+/// Slots in use.
+#[cfg(test)]
+pub fn in_use() -> u32 {
+    region()
+        .spans
+        .iter()
+        .map(|span| span.used.count_ones())
+        .sum()
+}
+
+/// Bytes of the range that have memory.
+#[cfg(test)]
+pub fn resident() -> usize {
+    let base = format!("{:x}-", BASE.load(Ordering::Relaxed).addr());
+    let smaps = std::fs::read_to_string("/proc/self/smaps").expect("Linux");
+    let mapping = smaps.lines().skip_while(|line| !line.starts_with(&base));
+    let rss = mapping.filter_map(|line| line.strip_prefix("Rss:")).next();
+    let kib = rss.and_then(|rss| rss.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<usize>().ok())
+        .expect("a number")
+        * 1024
+}
