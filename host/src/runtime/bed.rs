@@ -76,7 +76,10 @@ impl Bed {
                 engine::calm_compiler();
                 let functions = self.functions.as_ref();
                 let compilation = functions.map(|kept| kept.begin(bytes.len()));
-                let component = Component::from_binary(&self.engine, bytes)
+                let joined = super::shim::without_table(bytes);
+                let component = joined
+                    .and_then(|joined| Component::from_binary(&self.engine, &joined).ok())
+                    .map_or_else(|| Component::from_binary(&self.engine, bytes), Ok)
                     .map_err(|error| LoadError::Compile(beyond_pool(told(error))))?;
                 drop(compilation);
                 self.cache.store(&component, hash);

@@ -1,0 +1,53 @@
+use wasmparser::{Validator, WasmFeatures};
+
+use super::*;
+
+fn features() -> WasmFeatures {
+    WasmFeatures::default() | WasmFeatures::FUNCTION_REFERENCES
+}
+
+fn prebuilt(name: &str) -> Vec<u8> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest/prebuilt/");
+    std::fs::read(format!("{dir}{name}.wasm")).expect("a guest")
+}
+
+#[test]
+fn guests_of_the_sdk_need_no_table() {
+    for name in ["counter", "echo", "hello", "lines", "shout"] {
+        let before = prebuilt(name);
+        let after = without_table(&before).expect("a shim");
+        Validator::new_with_features(features())
+            .validate_all(&after)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(without_table(&after), None, "there is no other");
+    }
+}
+
+#[test]
+fn what_is_no_such_component_stays_as_it_is() {
+    let cases = [
+        "(component)",
+        // Only half of it.
+        r#"(component
+            (core module $shim (type (func)) (table (export "$imports") 1 1 funcref)
+                (func (export "0") (type 0) i32.const 0 call_indirect (type 0)))
+            (core instance $i (instantiate $shim))
+            (alias core export $i "$imports" (core table)))"#,
+        // Jumps to another place than its own.
+        r#"(component
+            (core module $shim (type (func)) (table (export "$imports") 1 1 funcref)
+                (func (export "0") (type 0) i32.const 1 call_indirect (type 0)))
+            (core module $fixup (import "" "0" (func)) (import "" "$imports" (table 1 1 funcref))
+                (elem (i32.const 0) func 0))
+            (core instance $i (instantiate $shim))
+            (alias core export $i "$imports" (core table)))"#,
+    ];
+    for case in cases {
+        let bytes = wat::parse_str(case).expect("WAT");
+        assert_eq!(without_table(&bytes), None, "{case}");
+    }
+    let whole = prebuilt("echo");
+    for end in [0, 8, 100, whole.len() / 2, whole.len() - 1] {
+        assert_eq!(without_table(&whole[..end]), None, "{end}");
+    }
+}
