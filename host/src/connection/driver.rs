@@ -33,13 +33,22 @@ const FULL_READS: usize = SLICE / READ_SIZE;
 ///
 /// A quiet connection keeps this future, so whatever an event seldom needs is
 /// in a box of its own, made when it is needed.
-pub async fn serve(context: Arc<Context>, ends: Ends, socket: Stream, place: Place) {
+pub fn serve(
+    context: Arc<Context>,
+    ends: Ends,
+    socket: Stream,
+    place: Place,
+) -> impl Future<Output = ()> + Send {
+    // What an async function is given it keeps to its end.
     let place = Box::new(place);
-    if let Some(mut driver) = Box::pin(Driver::begin(context, ends, socket)).await {
-        let ending = driver.run().await;
-        Box::pin(driver.finish(ending)).await;
+    let begin = Box::pin(Driver::begin(context, ends, socket));
+    async move {
+        if let Some(mut driver) = begin.await {
+            let ending = driver.run().await;
+            Box::pin(driver.finish(ending)).await;
+        }
+        drop(place);
     }
-    drop(place);
 }
 
 /// How far the two directions of the connection have come.
