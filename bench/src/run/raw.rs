@@ -96,6 +96,7 @@ fn config() -> Config {
     let mut config = Config::new();
     config
         .concurrency_support(false)
+        .gc_support(false)
         .epoch_interruption(true)
         .max_wasm_stack(512 << 10)
         .async_stack_size(1 << 20)

@@ -24,13 +24,13 @@ const SPANS: usize = 16 * 1024;
 const SPAN: usize = 256 * 1024;
 const PAGE: usize = 4096;
 /// Sizes of slots are multiples of this…
-const UNIT: usize = 256;
+const UNIT: usize = 64;
 const SIZES: usize = MAX_SLOT / UNIT + 1;
 /// …and not less than this, so that a span's slots are 64 at most, the bits of
 /// a number.
 const MIN_SLOT: usize = SPAN / 64;
 /// Free slots whose memory is kept, in all.
-const WARM: u32 = 64;
+const WARM: u32 = 16;
 
 /// Where the range begins; null without one.
 static BASE: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());

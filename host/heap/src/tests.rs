@@ -197,11 +197,11 @@ fn memory_of_many_goes_back_and_any_size_may_have_it() {
         let kept: Vec<Piece> = many.into_iter().step_by(100).collect();
         let resident = region::resident();
         assert!(
-            resident < (64 + 2 * kept.len()) * (size + 8192),
+            resident < (16 + 2 * kept.len()) * (size + 8192),
             "{resident}"
         );
         drop(kept);
-        assert!(region::resident() <= 64 * (size + 8192));
+        assert!(region::resident() <= 16 * (size + 8192));
     }
 }
 

@@ -87,13 +87,12 @@ pub(super) struct Driver {
     /// The connection may finish on its old generation until then.
     pub drain_until: Option<Instant>,
     /// The instance is a successor that has not stood its first event yet.
-    pub probation: Option<Probation>,
+    pub probation: Option<Box<Probation>>,
     /// Present if the connection shall survive its instance.
-    pub recovery: Option<Recovery>,
+    pub recovery: Option<Box<Recovery>>,
     /// When bytes last moved; kept up only as far as a timeout needs it.
     pub progress: Instant,
     pub alarm: Option<Pin<Box<Sleep>>>,
-    pub ends: Ends,
     pub entry: Entered,
     pub context: Arc<Context>,
 }
@@ -150,10 +149,10 @@ impl Driver {
             settled: order.number,
             drain_until: None,
             probation: None,
-            recovery: (context.limits.on_trap == OnTrap::Restart).then(Recovery::new),
+            recovery: (context.limits.on_trap == OnTrap::Restart)
+                .then(|| Box::new(Recovery::new())),
             progress: Instant::now(),
             alarm: None,
-            ends,
             entry,
             context,
         }))
@@ -240,7 +239,7 @@ impl Driver {
             Ok(effects) => {
                 match self.probation.take() {
                     None => self.apply(effects)?,
-                    Some(probation) => self.pass(probation, effects)?,
+                    Some(probation) => self.pass(*probation, effects)?,
                 }
                 if self.recovery.is_some() {
                     Box::pin(self.keep_snapshot()).await?;
@@ -257,7 +256,8 @@ impl Driver {
         let Some(probation) = self.probation.take() else {
             return self.survive(fault).await;
         };
-        self.return_to_predecessor(probation, &fault, event).await?;
+        self.return_to_predecessor(*probation, &fault, event)
+            .await?;
         match self.give(event).await {
             Err(fault) => self.survive(fault).await,
             Ok(effects) => {
@@ -291,6 +291,11 @@ impl Driver {
             self.socket.take_back(loan);
         }
         given.map(|()| instance.take_effects())
+    }
+
+    /// Who is connected to what.
+    pub(super) fn ends(&self) -> Ends {
+        self.entry.handle().ends
     }
 
     pub(super) fn window(&self) -> Window {

@@ -128,7 +128,7 @@ impl Driver {
 
     /// One line for what the person at the terminal should know of.
     fn log(&self, ending: &Ending) {
-        let (id, peer) = (self.ends.id, self.ends.peer);
+        let (id, peer) = (self.ends().id, self.ends().peer);
         match ending {
             Ending::Fault(Fault {
                 cause: Cause::Exit(0),
@@ -217,8 +217,8 @@ impl Driver {
                 Counters::count(&self.context.counters.faults);
                 tracing::error!(
                     "connection {} from {}: {fault}",
-                    self.ends.id,
-                    self.ends.peer
+                    self.ends().id,
+                    self.ends().peer
                 );
             }
         }

@@ -75,12 +75,15 @@ impl Driver {
         let mut snapshot = match instance.save().await {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => {
-                tracing::debug!("connection {}: stays awake: nothing to save", self.ends.id);
+                tracing::debug!(
+                    "connection {}: stays awake: nothing to save",
+                    self.ends().id
+                );
                 return Ok(());
             }
             Err(fault) if fault.is_fatal() => return self.survive(fault).await,
             Err(fault) => {
-                tracing::debug!("connection {}: stays awake: {fault}", self.ends.id);
+                tracing::debug!("connection {}: stays awake: {fault}", self.ends().id);
                 return Ok(());
             }
         };
@@ -117,14 +120,14 @@ impl Driver {
         // Back where it fell asleep, it is not a successor any more.
         sleep.migrated = old.number != order.generation.number;
         if sleep.migrated {
-            self.probation = Some(Probation {
+            self.probation = Some(Box::new(Probation {
                 old,
                 snapshot: Some(sleep.snapshot.clone()),
                 timers: self.timers.clone(),
                 order: Arc::clone(order),
                 place,
                 held: Effects::default(),
-            });
+            }));
         }
         self.hold = Hold::new(Arc::clone(&order.generation));
         true
@@ -156,7 +159,7 @@ impl Driver {
             },
             Err(fault) => match self.probation.take() {
                 None => self.survive(fault).await,
-                Some(probation) => self.return_to_predecessor(probation, &fault, event).await,
+                Some(probation) => self.return_to_predecessor(*probation, &fault, event).await,
             },
         }
     }
@@ -178,7 +181,7 @@ impl Driver {
     async fn room(&mut self) -> Result<Instance, Fault> {
         let context = Arc::clone(&self.context);
         let code = Arc::clone(&self.hold.generation().code);
-        let ends = Some(self.ends);
+        let ends = Some(self.ends());
         let end = Instant::now() + context.limits.event_timeout;
         loop {
             match context.runtime.instantiate(&code, ends).await {

@@ -95,7 +95,7 @@ impl Driver {
                     snapshot,
                     timers,
                     ..
-                } = probation;
+                } = &**probation;
                 (Arc::clone(old), snapshot.clone(), timers.clone(), None)
             }
             None => {
@@ -109,7 +109,7 @@ impl Driver {
                     Ok(snapshot) => (old, snapshot, timers, None),
                     Err(fault) => {
                         if order.tally.without_snapshot() {
-                            tracing::warn!("connection {}: no snapshot: {fault}", self.ends.id);
+                            tracing::warn!("connection {}: no snapshot: {fault}", self.ends().id);
                         }
                         (old, None, timers, Some(fault))
                     }
@@ -123,18 +123,18 @@ impl Driver {
         {
             Ok(held) => {
                 order.tally.migrated();
-                self.probation = Some(Probation {
+                self.probation = Some(Box::new(Probation {
                     old,
                     snapshot,
                     timers,
                     order: Arc::clone(order),
                     place,
                     held,
-                });
+                }));
                 self.pass_if_nothing_can_come()
             }
             Err(fault) => {
-                let (id, number) = (self.ends.id, self.hold.generation().number);
+                let (id, number) = (self.ends().id, self.hold.generation().number);
                 // That the machine is full says nothing about the new code.
                 let place = match fault.cause {
                     Cause::NoRoom(_) => usize::MAX,
@@ -177,7 +177,7 @@ impl Driver {
         let context = Arc::clone(&self.context);
         let mut successor = context
             .runtime
-            .instantiate(&generation.code, Some(self.ends))
+            .instantiate(&generation.code, Some(self.ends()))
             .await?;
         successor.set_window(self.window());
         let origin = Origin::Migrated(Succession {
@@ -204,7 +204,7 @@ impl Driver {
             && quiet
             && let Some(probation) = self.probation.take()
         {
-            return self.pass(probation, Effects::default());
+            return self.pass(*probation, Effects::default());
         }
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Driver {
         fault: &Fault,
         event: Event<'_>,
     ) -> Result<(), Ending> {
-        let (id, number) = (self.ends.id, probation.old.number);
+        let (id, number) = (self.ends().id, probation.old.number);
         let must_undo = probation.order.tally.relapsed(probation.place);
         self.failed(&probation.order, must_undo, || {
             format!("connection {id}: back on generation {number}: {fault}")

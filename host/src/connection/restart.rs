@@ -66,8 +66,8 @@ impl Driver {
             }
             Err(fault) if fault.is_fatal() => self.survive(fault).await,
             Err(fault) => {
-                tracing::warn!("connection {}: no snapshot: {fault}", self.ends.id);
                 recovery.events = 0;
+                tracing::warn!("connection {}: no snapshot: {fault}", self.ends().id);
                 Ok(())
             }
         }
@@ -100,12 +100,12 @@ impl Driver {
         };
         tracing::error!(
             "connection {} from {}: {fault}; restarted with the state of {age}",
-            self.ends.id,
-            self.ends.peer,
+            self.ends().id,
+            self.ends().peer,
         );
         let context = Arc::clone(&self.context);
         let code = &self.hold.generation().code;
-        let fresh = context.runtime.instantiate(code, Some(self.ends)).await;
+        let fresh = context.runtime.instantiate(code, Some(self.ends())).await;
         let fresh = fresh.map_err(Ending::Fault)?;
         if let Some(dead) = self.instance.replace(fresh) {
             dead.retire();

@@ -292,22 +292,12 @@ impl Instance {
         store.data_mut().begin();
         store.set_epoch_deadline(1);
         let result = match function {
-            Ok(function) => match way(code, stack) {
-                Ok(Way::Direct) => {
-                    direct(Want::Coarse, store, |store| function.call(store, params))
-                }
-                Ok(Way::Fiber) => {
-                    // Boxed, as few events take this way, and the connection
-                    // keeps the room for it.
-                    let call = function.call_async(&mut *store, params);
-                    Box::pin(code.pacing.event(&code.bed.clock, call)).await
-                }
-                Ok(Way::Aside) => {
-                    let _thread = code.pacing.aside().await;
-                    aside(store, |store| function.call(store, params))
-                }
-                Err(cause) => Err(cause.into_error()),
-            },
+            Ok(function) if code.calls.are_direct() => {
+                direct(Want::Coarse, store, |store| function.call(store, params))
+            }
+            // Boxed, as few events take this way, and the connection keeps the
+            // room for it.
+            Ok(function) => Box::pin(seldom(store, code, stack, function, params)).await,
             Err(error) => Err(error),
         };
         let state = store.data_mut();
@@ -319,6 +309,33 @@ impl Instance {
             }
             Err(error) => Err(Fault::new(event, &error, state)),
         }
+    }
+}
+
+/// Run an event of a generation that is not known to be short, or not to be.
+async fn seldom<P, R>(
+    store: &mut Store<State>,
+    code: &Code,
+    stack: &mut Option<OwnedSemaphorePermit>,
+    function: TypedFunc<P, R>,
+    params: P,
+) -> wasmtime::Result<R>
+where
+    P: ComponentNamedList + Lower + Send + Sync,
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    match way(code, stack) {
+        // Since this was asked before.
+        Ok(Way::Direct) => direct(Want::Coarse, store, |store| function.call(store, params)),
+        Ok(Way::Fiber) => {
+            let call = function.call_async(&mut *store, params);
+            code.pacing.event(&code.bed.clock, call).await
+        }
+        Ok(Way::Aside) => {
+            let _thread = code.pacing.aside().await;
+            aside(store, |store| function.call(store, params))
+        }
+        Err(cause) => Err(cause.into_error()),
     }
 }
 
