@@ -115,17 +115,16 @@ unsafe impl GlobalAlloc for Heap {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if FILLING.get().is_null() {
+        if let Some(slot) = NonNull::new(FILLING.get())
             // SAFETY: as above.
-            return unsafe { System.alloc_zeroed(layout) };
+            && let Some(piece) = unsafe { Header::carve(slot, layout) }
+        {
+            // SAFETY: it is that large.
+            unsafe { piece.as_ptr().write_bytes(0, layout.size()) };
+            return piece.as_ptr();
         }
         // SAFETY: as above.
-        let piece = unsafe { self.alloc(layout) };
-        if !piece.is_null() {
-            // SAFETY: it is that large.
-            unsafe { piece.write_bytes(0, layout.size()) };
-        }
-        piece
+        unsafe { System.alloc_zeroed(layout) }
     }
 
     #[inline]

@@ -10,9 +10,10 @@
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use rustix::param::page_size;
 
 use crate::MAX_SLOT;
 use crate::carve::{HEADER, Header};
@@ -32,6 +33,9 @@ const MIN_SLOT: usize = SPAN / 64;
 /// Free slots whose memory is kept, in all.
 const WARM: u32 = 16;
 
+/// Spans that are looked at for more of it, when there is too much.
+const LOOKS: u32 = 8;
+
 /// Where the range begins; null without one.
 static BASE: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
 /// How long it is: 0 without one, so that no address is in it.
@@ -43,6 +47,8 @@ static REGION: Mutex<Region> = Mutex::new(Region {
     spans: [Span { used: 0, dirty: 0 }; SPANS],
     first: [0; SIZES],
     warm: 0,
+    reach: 0,
+    hand: 0,
 });
 
 struct Region {
@@ -51,6 +57,10 @@ struct Region {
     first: [u32; SIZES],
     /// How many free slots have memory.
     warm: u32,
+    /// Spans that were ever used: those before this one.
+    reach: usize,
+    /// The span that was looked at last for memory to give back.
+    hand: usize,
 }
 
 /// A bit for each slot.
@@ -66,9 +76,18 @@ fn region() -> MutexGuard<'static, Region> {
     REGION.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Have slots from now on. Call it once, in a program whose allocator is
+/// Have slots from now on, in a program whose allocator is
 /// [`Heap`](crate::Heap): in another they are never filled.
 pub fn begin() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(map);
+}
+
+fn map() {
+    // The kernel gives back whole pages, so it must mean the same ones.
+    if page_size() != PAGE {
+        return;
+    }
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     // SAFETY: new memory, at an address that the kernel chooses.
     let mapped = unsafe {
@@ -154,6 +173,7 @@ impl Region {
                 continue;
             }
             *first = u32::try_from(at).ok()?;
+            self.reach = self.reach.max(at + 1);
             let bit = 1 << slot;
             span.used |= bit;
             self.warm -= u32::from(span.dirty & bit != 0);
@@ -178,13 +198,31 @@ impl Region {
         if self.warm <= WARM {
             return;
         }
+        self.purge(at);
+        // Another one as well, should most of what is kept lie where nobody frees
+        // anything now.
+        for _ in 0..LOOKS {
+            self.hand = (self.hand + 1) % self.reach.max(1);
+            if self
+                .spans
+                .get(self.hand)
+                .is_some_and(|span| span.dirty != 0)
+            {
+                self.purge(self.hand);
+                break;
+            }
+        }
+    }
+
+    fn purge(&mut self, at: usize) {
+        let (Some(span), Some(size_in)) = (self.spans.get_mut(at), SIZE_IN.get(at)) else {
+            return;
+        };
         self.warm -= span.dirty.count_ones();
         span.dirty = 0;
         let used = span.used;
-        clear(at, size, used);
-        if used == 0
-            && let Some(size_in) = SIZE_IN.get(at)
-        {
+        clear(at, size_in.load(Ordering::Relaxed) as usize, used);
+        if used == 0 {
             size_in.store(0, Ordering::Relaxed);
             // Any size may have it now.
             for first in &mut self.first {

@@ -106,7 +106,7 @@ impl Code {
     fn slot(&self) -> Slot {
         Slot::of(match self.footprint.load(Ordering::Relaxed) {
             0 => FIRST_SLOT,
-            known => known,
+            known => known.min(hotsocket_heap::MAX_SLOT),
         })
     }
 }

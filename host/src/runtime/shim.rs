@@ -26,6 +26,9 @@ use wasmparser::{
     Payload, TypeRef,
 };
 
+/// Of what is made here, for who keeps code compiled from it.
+pub const VERSION: u32 = 1;
+
 /// What the shim calls its table.
 const TABLE: &str = "$imports";
 
@@ -35,7 +38,6 @@ pub fn without_table(component: &[u8]) -> Option<Vec<u8>> {
     let mut out = Component::new();
     let mut rewrite = Rewrite {
         joints: &joints,
-        depth: 0,
         modules: 0,
     };
     rewrite
@@ -60,6 +62,7 @@ impl Joints {
         let mut modules: Vec<&[u8]> = Vec::new();
         let mut instances = Vec::new();
         let mut tables = Vec::new();
+        let mut exports = Vec::new();
         for payload in Parser::new(0).parse_all(component) {
             match payload.ok()? {
                 Payload::ModuleSection {
@@ -76,7 +79,14 @@ impl Joints {
                     for instance in section {
                         instances.push(match instance.ok()? {
                             Instance::Instantiate { module_index, .. } => Some(module_index),
-                            Instance::FromExports(_) => None,
+                            Instance::FromExports(of) => {
+                                let of = of.iter();
+                                let is_table = |export: &&wasmparser::Export<'_>| {
+                                    export.kind == ExternalKind::Table
+                                };
+                                exports.extend(of.filter(is_table).map(|of| (of.name, of.index)));
+                                None
+                            }
                         });
                     }
                 }
@@ -100,9 +110,12 @@ impl Joints {
                 _ => {}
             }
         }
-        let [(shim, TABLE)] = tables[..] else {
+        // What is written must not grow faster than what was read, and a table
+        // that goes anywhere else is still needed.
+        let ([(shim, TABLE)], [(TABLE, 0)]) = (&tables[..], &exports[..]) else {
             return None;
         };
+        let shim = *shim;
         let shim_module = instances.get(shim as usize).copied()??;
         // Were there another instance of it, its table would be missed.
         if instances
@@ -320,7 +333,6 @@ fn fixup_of_globals(module: &[u8], shim: &[FuncType]) -> Option<Vec<u8>> {
 /// Copies a component, with other joints.
 struct Rewrite<'a> {
     joints: &'a Joints,
-    depth: u32,
     modules: u32,
 }
 
@@ -329,30 +341,33 @@ impl Reencode for Rewrite<'_> {
 }
 
 impl ReencodeComponent for Rewrite<'_> {
-    fn push_depth(&mut self) {
-        self.depth += 1;
-    }
-
-    fn pop_depth(&mut self) {
-        self.depth -= 1;
-    }
-
     fn parse_component_submodule(
         &mut self,
         component: &mut Component,
         _: Parser,
         module: &[u8],
     ) -> Result<(), reencode::Error> {
-        let mut bytes = module;
-        if self.depth == 0 {
-            let new = self.joints.modules.get(&self.modules);
-            bytes = new.map_or(module, Vec::as_slice);
-            self.modules += 1;
-        }
-        // As it is, down to its names.
+        let new = self.joints.modules.get(&self.modules);
+        self.modules += 1;
+        // The others as they are, down to their names.
         component.section(&RawSection {
             id: wasm_encoder::ComponentSectionId::CoreModule.into(),
-            data: bytes,
+            data: new.map_or(module, Vec::as_slice),
+        });
+        Ok(())
+    }
+
+    /// Whatever is in there, and however deep.
+    fn parse_component_subcomponent(
+        &mut self,
+        component: &mut Component,
+        _: Parser,
+        inner: &[u8],
+        _: &[u8],
+    ) -> Result<(), reencode::Error> {
+        component.section(&RawSection {
+            id: wasm_encoder::ComponentSectionId::Component.into(),
+            data: inner,
         });
         Ok(())
     }
@@ -367,7 +382,7 @@ impl ReencodeComponent for Rewrite<'_> {
                 ComponentAlias::CoreInstanceExport {
                     kind: ExternalKind::Table,
                     ..
-                } if self.depth == 0 => {
+                } => {
                     for number in 0..self.joints.functions {
                         aliases.alias(Alias::CoreInstanceExport {
                             instance: self.joints.shim,
@@ -392,9 +407,7 @@ impl ReencodeComponent for Rewrite<'_> {
         let Instance::FromExports(exports) = &instance else {
             return reencode::component_utils::parse_instance(self, instances, instance);
         };
-        let is_outer = self.depth == 0;
-        let is_table =
-            |export: &wasmparser::Export<'_>| export.kind == ExternalKind::Table && is_outer;
+        let is_table = |export: &wasmparser::Export<'_>| export.kind == ExternalKind::Table;
         if !exports.iter().any(is_table) {
             return reencode::component_utils::parse_instance(self, instances, instance);
         }

@@ -51,3 +51,41 @@ fn what_is_no_such_component_stays_as_it_is() {
         assert_eq!(without_table(&whole[..end]), None, "{end}");
     }
 }
+
+/// Neither deep nesting nor one table in many hands makes this take long.
+#[test]
+fn hostile_components_cost_no_more_than_their_size() {
+    const JUMP: &str = "(func (type 0) i32.const 0 call_indirect (type 0))";
+    let shim = format!(
+        r#"(core module $shim (type (func)) (table (export "$imports") 1 1 funcref) {JUMP})
+        (core module $fixup (import "" "0" (func)) (import "" "$imports" (table 1 1 funcref))
+            (elem (i32.const 0) func 0))
+        (core instance $i (instantiate $shim))
+        (alias core export $i "$imports" (core table $t))"#
+    );
+    let hands = r#"(core instance (export "$imports" (table $t)))"#;
+    let one = wat::parse_str(format!("(component {shim} {hands})")).expect("WAT");
+    let two = wat::parse_str(format!("(component {shim} {hands} {hands})")).expect("WAT");
+    assert!(without_table(&one).is_some());
+    assert_eq!(without_table(&two), None);
+
+    let mut deep = Component::new().finish();
+    for _ in 0..6_000 {
+        let mut outer = Component::new();
+        outer.section(&RawSection {
+            id: wasm_encoder::ComponentSectionId::Component.into(),
+            data: &deep,
+        });
+        deep = outer.finish();
+    }
+    let mut around = one.clone();
+    around.push(wasm_encoder::ComponentSectionId::Component.into());
+    let mut length = deep.len();
+    while length >= 128 {
+        around.push((length % 128) as u8 | 128);
+        length /= 128;
+    }
+    around.push(length as u8);
+    around.extend(deep);
+    assert!(without_table(&around).is_some());
+}
