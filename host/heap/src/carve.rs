@@ -3,6 +3,8 @@
 //! A piece that is freed while the slot is still being filled makes room again
 //! if it is the last one, or the largest such. One that is freed later is only
 //! counted: all of them go together.
+//!
+//! A slot needs room for what lasts, so pieces for a moment may have none.
 
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
@@ -24,9 +26,7 @@ pub struct Header {
 struct Filling {
     /// Where what is free begins.
     top: u32,
-    /// The furthest that it ever began.
-    most: u32,
-    /// Bytes that were asked for and had no room.
+    /// Bytes that had no room and are still in use.
     lacking: u32,
     /// A free gap before `top`: where, and how long.
     gap: (u32, u32),
@@ -47,7 +47,6 @@ impl Header {
             size,
             filling: UnsafeCell::new(Filling {
                 top: HEADER as u32,
-                most: HEADER as u32,
                 lacking: 0,
                 gap: (0, 0),
             }),
@@ -82,7 +81,6 @@ impl Header {
                     return None;
                 }
                 filling.top = end;
-                filling.most = filling.most.max(end);
                 at
             }
         };
@@ -117,6 +115,18 @@ impl Header {
         }
     }
 
+    /// Something is freed while the slot is being filled that lies elsewhere, as
+    /// it had no room there, or was made before.
+    ///
+    /// # Safety
+    /// As for `carve`.
+    pub unsafe fn done_without(slot: NonNull<Self>, size: usize) {
+        // SAFETY: as above.
+        let filling = unsafe { &mut *slot.as_ref().filling.get() };
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        filling.lacking = filling.lacking.saturating_sub(size);
+    }
+
     /// See [`Slot::needed`](crate::Slot::needed).
     ///
     /// # Safety
@@ -124,6 +134,6 @@ impl Header {
     pub unsafe fn needed(slot: NonNull<Self>) -> usize {
         // SAFETY: as above.
         let filling = unsafe { &*slot.as_ref().filling.get() };
-        (filling.most as usize).saturating_add(filling.lacking as usize)
+        (filling.top as usize).saturating_add(filling.lacking as usize)
     }
 }

@@ -80,8 +80,8 @@ impl Slot {
         Polls(self, std::pin::pin!(future)).await
     }
 
-    /// Bytes that a slot needs for what was put into this one, or was to be.
-    /// 0 where there is none.
+    /// Bytes that a slot needs for what was put into this one, or was to be, and
+    /// is still there. 0 where there is none.
     pub fn needed(&self) -> usize {
         // SAFETY: the slot lasts as long as this, and nobody fills it now.
         self.0.map_or(0, |slot| unsafe { Header::needed(slot) })
@@ -130,6 +130,10 @@ unsafe impl GlobalAlloc for Heap {
     #[inline]
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
         let Some(slot) = region::slot_of(piece) else {
+            if let Some(slot) = NonNull::new(FILLING.get()) {
+                // SAFETY: only this thread fills it.
+                unsafe { Header::done_without(slot, layout.size()) };
+            }
             // SAFETY: not from a slot, so it is from there.
             return unsafe { System.dealloc(piece, layout) };
         };
