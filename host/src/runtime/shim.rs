@@ -7,12 +7,15 @@
 //! then holds a page of memory, 4 KiB, for a few pointers.
 //!
 //! Here the shim has a global for each function instead of the table; globals
-//! lie among wasmtime's own data about the instance. Nothing else changes, and
-//! what doesn't look exactly like this stays as it is.
+//! lie among wasmtime's own data about the instance. Nothing else changes but
+//! that exports go which nobody uses ([`exports`]), and what doesn't look exactly
+//! like this stays as it is.
 //!
 //! The layout is that of `wit-component`'s `encode_shim_instantiation`.
 
-use std::collections::HashMap;
+mod exports;
+
+use std::collections::{HashMap, HashSet};
 
 use wasm_encoder::reencode::{self, Reencode, ReencodeComponent, RoundtripReencoder};
 use wasm_encoder::{
@@ -27,7 +30,7 @@ use wasmparser::{
 };
 
 /// Of what is made here, for who keeps code compiled from it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What the shim calls its table.
 const TABLE: &str = "$imports";
@@ -48,7 +51,7 @@ pub fn without_table(component: &[u8]) -> Option<Vec<u8>> {
 
 /// A component's shim and fixup.
 struct Joints {
-    /// The modules, by their numbers, as they shall be.
+    /// The modules that change, by their numbers, as they shall be.
     modules: HashMap<u32, Vec<u8>>,
     /// The instance of the shim.
     shim: u32,
@@ -63,6 +66,10 @@ impl Joints {
         let mut instances = Vec::new();
         let mut tables = Vec::new();
         let mut exports = Vec::new();
+        // Names of what modules have that the component or another module uses.
+        let mut used = HashSet::new();
+        // What modules import, and which of that is another module's whole instance.
+        let (mut imports, mut whole) = (Vec::new(), HashSet::new());
         for payload in Parser::new(0).parse_all(component) {
             match payload.ok()? {
                 Payload::ModuleSection {
@@ -78,7 +85,13 @@ impl Joints {
                 Payload::InstanceSection(section) if depth == 0 => {
                     for instance in section {
                         instances.push(match instance.ok()? {
-                            Instance::Instantiate { module_index, .. } => Some(module_index),
+                            Instance::Instantiate { module_index, args } => {
+                                let of = |index: u32| instances.get(index as usize).copied();
+                                let of_modules =
+                                    args.iter().filter(|arg| of(arg.index).flatten().is_some());
+                                whole.extend(of_modules.map(|arg| (module_index, arg.name)));
+                                Some(module_index)
+                            }
                             Instance::FromExports(of) => {
                                 let of = of.iter();
                                 let is_table = |export: &&wasmparser::Export<'_>| {
@@ -90,7 +103,19 @@ impl Joints {
                         });
                     }
                 }
-                Payload::ComponentAliasSection(section) if depth == 0 => {
+                Payload::ImportSection(section) => {
+                    let number = u32::try_from(modules.len()).ok()?.checked_sub(1);
+                    for import in section.into_imports() {
+                        let import = import.ok()?;
+                        match number {
+                            Some(number) if depth == 1 => {
+                                imports.push(((number, import.module), import.name));
+                            }
+                            _ => drop(used.insert(import.name)),
+                        }
+                    }
+                }
+                Payload::ComponentAliasSection(section) => {
                     for alias in section {
                         if let ComponentAlias::CoreInstanceExport {
                             kind,
@@ -98,7 +123,9 @@ impl Joints {
                             name,
                         } = alias.ok()?
                         {
+                            used.insert(name);
                             match kind {
+                                _ if depth > 0 => {}
                                 ExternalKind::Table => tables.push((instance_index, name)),
                                 // Their numbers would change.
                                 ExternalKind::Global => return None,
@@ -135,8 +162,18 @@ impl Joints {
         if found.next().is_some() {
             return None;
         }
+        imports.retain(|(from, _)| whole.contains(from));
+        used.extend(imports.iter().map(|(_, name)| *name));
+        let mut changed = HashMap::from([(shim_module, new_shim), fixup]);
+        for (number, module) in (0..).zip(&modules) {
+            if !changed.contains_key(&number)
+                && let Some(module) = exports::without_unused(module, &used)
+            {
+                changed.insert(number, module);
+            }
+        }
         Some(Joints {
-            modules: HashMap::from([(shim_module, new_shim), fixup]),
+            modules: changed,
             shim,
             functions: u32::try_from(types.len()).ok()?,
         })

@@ -23,6 +23,57 @@ fn guests_of_the_sdk_need_no_table() {
     }
 }
 
+/// Names of the functions that modules export.
+fn exported(component: &[u8]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for payload in Parser::new(0).parse_all(component) {
+        if let Ok(Payload::ExportSection(section)) = payload {
+            let functions = section.into_iter().map(Result::unwrap);
+            let functions = functions.filter(|export| export.kind == ExternalKind::Func);
+            names.extend(functions.map(|export| export.name));
+        }
+    }
+    names
+}
+
+#[test]
+fn exports_that_nobody_uses_are_gone() {
+    let before = prebuilt("echo");
+    let after = without_table(&before).expect("a shim");
+    let (before, after) = (exported(&before), exported(&after));
+    let gone: Vec<&str> = before
+        .into_iter()
+        .filter(|name| !after.contains(name))
+        .collect();
+    assert_eq!(gone, ["getcwd", "getenv", "write"]);
+    assert!(after.contains(&"cabi_realloc"));
+
+    // What a module is given whole, it uses by its own names.
+    let component = format!(
+        r#"(component {SHIM}
+        (core instance (export "$imports" (table $t)))
+        (core module $has (func (export "f")) (func (export "g")))
+        (core module $wants (import "x" "f" (func)))
+        (core module $other (import "y" "g" (func)))
+        (core instance $has (instantiate $has))
+        (core instance (instantiate $wants (with "x" (instance $has))))
+        )"#
+    );
+    let before = wat::parse_str(component).expect("WAT");
+    let after = without_table(&before).expect("a shim");
+    assert_eq!(exported(&before), ["f", "g"]);
+    assert_eq!(exported(&after), ["f"]);
+}
+
+/// A shim and a fixup.
+const SHIM: &str = r#"
+    (core module $shim (type (func)) (table (export "$imports") 1 1 funcref)
+        (func (type 0) i32.const 0 call_indirect (type 0)))
+    (core module $fixup (import "" "0" (func)) (import "" "$imports" (table 1 1 funcref))
+        (elem (i32.const 0) func 0))
+    (core instance $i (instantiate $shim))
+    (alias core export $i "$imports" (core table $t))"#;
+
 #[test]
 fn what_is_no_such_component_stays_as_it_is() {
     let cases = [
@@ -55,17 +106,9 @@ fn what_is_no_such_component_stays_as_it_is() {
 /// Neither deep nesting nor one table in many hands makes this take long.
 #[test]
 fn hostile_components_cost_no_more_than_their_size() {
-    const JUMP: &str = "(func (type 0) i32.const 0 call_indirect (type 0))";
-    let shim = format!(
-        r#"(core module $shim (type (func)) (table (export "$imports") 1 1 funcref) {JUMP})
-        (core module $fixup (import "" "0" (func)) (import "" "$imports" (table 1 1 funcref))
-            (elem (i32.const 0) func 0))
-        (core instance $i (instantiate $shim))
-        (alias core export $i "$imports" (core table $t))"#
-    );
     let hands = r#"(core instance (export "$imports" (table $t)))"#;
-    let one = wat::parse_str(format!("(component {shim} {hands})")).expect("WAT");
-    let two = wat::parse_str(format!("(component {shim} {hands} {hands})")).expect("WAT");
+    let one = wat::parse_str(format!("(component {SHIM} {hands})")).expect("WAT");
+    let two = wat::parse_str(format!("(component {SHIM} {hands} {hands})")).expect("WAT");
     assert!(without_table(&one).is_some());
     assert_eq!(without_table(&two), None);
 
