@@ -13,6 +13,7 @@
 //!
 //! The layout is that of `wit-component`'s `encode_shim_instantiation`.
 
+mod dispatch;
 mod exports;
 
 use std::collections::{HashMap, HashSet};
@@ -30,7 +31,7 @@ use wasmparser::{
 };
 
 /// Of what is made here, for who keeps code compiled from it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What the shim calls its table.
 const TABLE: &str = "$imports";
@@ -166,11 +167,13 @@ impl Joints {
         used.extend(imports.iter().map(|(_, name)| *name));
         let mut changed = HashMap::from([(shim_module, new_shim), fixup]);
         for (number, module) in (0..).zip(&modules) {
-            if !changed.contains_key(&number)
-                && let Some(module) = exports::without_unused(module, &used)
-            {
-                changed.insert(number, module);
+            if changed.contains_key(&number) {
+                continue;
             }
+            let mut lighter = exports::without_unused(module, &used);
+            let jumps = dispatch::without_table(lighter.as_deref().unwrap_or(module));
+            lighter = jumps.or(lighter);
+            changed.extend(lighter.map(|module| (number, module)));
         }
         Some(Joints {
             modules: changed,
