@@ -7,9 +7,9 @@
 //! then holds a page of memory, 4 KiB, for a few pointers.
 //!
 //! Here the shim has a global for each function instead of the table; globals
-//! lie among wasmtime's own data about the instance. Nothing else changes but
-//! that exports go which nobody uses ([`exports`]), and what doesn't look exactly
-//! like this stays as it is.
+//! lie among wasmtime's own data about the instance. In the other modules of such
+//! a component exports go that nobody uses ([`exports`]), and calls through tables
+//! become jumps ([`dispatch`]). What doesn't look exactly like this stays as it is.
 //!
 //! The layout is that of `wit-component`'s `encode_shim_instantiation`.
 
@@ -26,8 +26,8 @@ use wasm_encoder::{
     TypeSection, ValType,
 };
 use wasmparser::{
-    ComponentAlias, ElementItems, ElementKind, ExternalKind, FuncType, Instance, Operator, Parser,
-    Payload, TypeRef,
+    ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ElementItems, ElementKind,
+    ExternalKind, FuncType, Instance, Operator, Parser, Payload, TableInit, TypeRef,
 };
 
 /// Of what is made here, for who keeps code compiled from it.
@@ -118,11 +118,16 @@ impl Joints {
                 }
                 Payload::ComponentAliasSection(section) => {
                     for alias in section {
+                        let alias = alias.ok()?;
+                        // Modules from elsewhere would have numbers, too.
+                        if depth == 0 && is_module(&alias) {
+                            return None;
+                        }
                         if let ComponentAlias::CoreInstanceExport {
                             kind,
                             instance_index,
                             name,
-                        } = alias.ok()?
+                        } = alias
                         {
                             used.insert(name);
                             match kind {
@@ -183,6 +188,19 @@ impl Joints {
     }
 }
 
+fn is_module(alias: &ComponentAlias<'_>) -> bool {
+    matches!(
+        alias,
+        ComponentAlias::InstanceExport {
+            kind: ComponentExternalKind::Module,
+            ..
+        } | ComponentAlias::Outer {
+            kind: ComponentOuterAliasKind::CoreModule,
+            ..
+        }
+    )
+}
+
 /// A global that holds a function of a module's type.
 fn global(type_index: u32) -> GlobalType {
     GlobalType {
@@ -223,7 +241,11 @@ fn shim_with_globals(module: &[u8]) -> Option<(Vec<u8>, Vec<FuncType>)> {
             Payload::FunctionSection(section) => {
                 of = section.into_iter().collect::<Result<_, _>>().ok()?;
             }
-            Payload::TableSection(section) => has_table = section.count() == 1,
+            Payload::TableSection(section) => {
+                let table = section.into_iter().next()?.ok()?;
+                has_table =
+                    matches!(table.init, TableInit::RefNull) && table.ty.initial == of.len() as u64;
+            }
             Payload::ExportSection(section) => {
                 for export in section {
                     let export = export.ok()?;
@@ -321,11 +343,16 @@ fn fixup_of_globals(module: &[u8], shim: &[FuncType]) -> Option<Vec<u8>> {
                 let ElementKind::Active { offset_expr, .. } = segment.kind else {
                     return None;
                 };
-                let offset = offset_expr.get_operators_reader().read().ok()?;
+                let mut offset = offset_expr.get_operators_reader();
+                let (offset, end) = (offset.read().ok()?, offset.read().ok()?);
                 let ElementItems::Functions(functions) = segment.items else {
                     return None;
                 };
-                if !matches!(offset, Operator::I32Const { value: 0 }) || segments.next().is_some() {
+                let at_0 = matches!(
+                    (offset, end),
+                    (Operator::I32Const { value: 0 }, Operator::End)
+                );
+                if !at_0 || segments.next().is_some() {
                     return None;
                 }
                 elements = functions.into_iter().collect::<Result<_, _>>().ok()?;

@@ -7,10 +7,12 @@
 //! jumps to the one with the number, in place of the table: a tail call, which
 //! leaves no frame.
 //!
-//! A number that has no function of the right type is looked up as before, and
-//! fails as before; for that the table keeps its length, and two functions.
+//! A number that has no function, or one of another type, is still looked up in
+//! the table, and fails as before; for that the table keeps its length and one or
+//! two functions, at which every type finds one that is not its own.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{
@@ -27,6 +29,8 @@ use super::types;
 /// Longer tables stay: the code to jump grows with their length, times the number
 /// of types.
 const LONGEST: usize = 256;
+/// What a function may have; one is added.
+const MOST_PARAMS: usize = 1000;
 
 /// The module with jumps; `None` if it calls nothing by number, or if its table
 /// may change or be seen by others.
@@ -42,6 +46,8 @@ pub(super) fn without_table(module: &[u8]) -> Option<Vec<u8>> {
 /// A module's table and who calls through it.
 struct Table {
     types: Vec<FuncType>,
+    /// For each type the first one that is the same.
+    same: Vec<u32>,
     /// The type of each function, those that are imported first.
     functions: Vec<u32>,
     /// The function of each number.
@@ -59,6 +65,7 @@ impl Table {
     fn of(module: &[u8]) -> Option<Self> {
         let mut table = Table {
             types: Vec::new(),
+            same: Vec::new(),
             functions: Vec::new(),
             entries: Vec::new(),
             called: HashMap::new(),
@@ -67,7 +74,10 @@ impl Table {
         };
         for payload in Parser::new(0).parse_all(module) {
             match payload.ok()? {
-                Payload::TypeSection(section) => table.types = types(section)?.0,
+                Payload::TypeSection(section) => {
+                    table.types = types(section)?.0;
+                    table.same = same(&table.types);
+                }
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         match import.ok()?.ty {
@@ -102,14 +112,21 @@ impl Table {
         }
         let is_number = |of: &wasmparser::ValType| !matches!(of, wasmparser::ValType::Ref(_));
         let plain = |of: &FuncType| of.params().iter().chain(of.results()).all(is_number);
-        // Whether references fit is not for us to say. And what comes out must not
-        // be many times what went in.
-        let params = |of: &u32| Some(table.type_of(*of)?.params().len() + 2);
-        let longest = table.order.iter().map(params).sum::<Option<usize>>()?;
-        if table.order.is_empty()
-            || !table.types.iter().all(plain)
-            || longest.checked_mul(table.entries.len())? > module.len()
-        {
+        // Whether references fit is not for us to say.
+        if table.order.is_empty() || !table.types.iter().all(plain) {
+            return None;
+        }
+        // At most, in bytes. What comes out must not be many times what went in.
+        let mut more = 0_usize;
+        for of in &table.order {
+            let of = table.types.get(*of as usize)?;
+            let (params, results) = (of.params().len(), of.results().len());
+            if params >= MOST_PARAMS {
+                return None;
+            }
+            more += table.entries.len() * (3 * params + 9) + 6 * params + results + 40;
+        }
+        if more > module.len() {
             return None;
         }
         let first = table.entries.iter().position(Option::is_some)?;
@@ -167,10 +184,11 @@ impl Table {
                 type_index,
                 table_index: 0,
             } => {
+                let of = *self.same.get(*type_index as usize)?;
                 let next = u32::try_from(self.order.len()).ok()?;
-                if !self.called.contains_key(type_index) {
-                    self.called.insert(*type_index, next);
-                    self.order.push(*type_index);
+                if let Entry::Vacant(new) = self.called.entry(of) {
+                    new.insert(next);
+                    self.order.push(of);
                 }
                 Some(())
             }
@@ -190,27 +208,24 @@ impl Table {
     }
 
     /// The type of the function with this number.
-    fn type_at(&self, number: usize) -> Option<&FuncType> {
+    fn type_at(&self, number: usize) -> Option<u32> {
         let function = (*self.entries.get(number)?)?;
-        self.type_of(*self.functions.get(function as usize)?)
-    }
-
-    fn type_of(&self, index: u32) -> Option<&FuncType> {
-        self.types.get(index as usize)
+        let of = *self.functions.get(function as usize)?;
+        self.same.get(of as usize).copied()
     }
 
     /// The function that takes the place of calls of a type. Its last parameter
     /// is the number.
     fn jump(&self, of: u32) -> Option<Function> {
-        let called = self.type_of(of)?;
-        let params = u32::try_from(called.params().len()).ok()?;
+        let params = self.types.get(of as usize)?.params().len();
+        let params = u32::try_from(params).ok()?;
         // Blocks from the inside out: one for each function of the type, then one
         // for numbers with functions of others.
         let mut targets: Vec<u32> = Vec::new();
         let mut places = Vec::new();
         for (number, entry) in self.entries.iter().enumerate() {
             places.push(match *entry {
-                Some(function) if self.type_at(number) == Some(called) => {
+                Some(function) if self.type_at(number) == Some(of) => {
                     let known = targets.iter().position(|target| *target == function);
                     Some(known.unwrap_or_else(|| {
                         targets.push(function);
@@ -222,7 +237,7 @@ impl Table {
         }
         let depth = |at: usize| u32::try_from(at).ok();
         let (mismatch, nothing) = (depth(targets.len())?, depth(targets.len() + 1)?);
-        let other = |number: &&usize| self.type_at(**number) != Some(called);
+        let other = |number: &&usize| self.type_at(**number) != Some(of);
         let other = self.kept.iter().find(other).copied();
         let labels: Vec<u32> = places
             .iter()
@@ -267,6 +282,14 @@ impl Table {
     }
 }
 
+fn same(types: &[FuncType]) -> Vec<u32> {
+    let mut first = HashMap::new();
+    (0..)
+        .zip(types)
+        .map(|(at, of)| *first.entry(of).or_insert(at))
+        .collect()
+}
+
 struct Rewrite {
     table: Table,
 }
@@ -286,8 +309,8 @@ impl Reencode for Rewrite {
     ) -> Copied {
         utils::parse_type_section(self, out, section)?;
         for of in &self.table.order {
-            let called = self.table.type_of(*of).ok_or(ODD)?.clone();
-            let called = wasm_encoder::FuncType::try_from(called)?;
+            let called = self.table.types.get(*of as usize).ok_or(ODD)?;
+            let called = wasm_encoder::FuncType::try_from(called.clone())?;
             let mut params = called.params().to_vec();
             params.push(ValType::I32);
             out.ty().function(params, called.results().to_vec());
@@ -342,7 +365,8 @@ impl Reencode for Rewrite {
         let Instruction::CallIndirect { type_index, .. } = instruction else {
             return Ok(instruction);
         };
-        let at = self.table.called.get(&type_index).copied().ok_or(ODD)?;
+        let of = self.table.same.get(type_index as usize).ok_or(ODD)?;
+        let at = self.table.called.get(of).copied().ok_or(ODD)?;
         let functions = u32::try_from(self.table.functions.len()).map_err(|_| ODD)?;
         Ok(Instruction::Call(functions + at))
     }

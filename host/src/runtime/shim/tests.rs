@@ -117,6 +117,21 @@ fn what_is_no_such_component_stays_as_it_is() {
         let bytes = wat::parse_str(case).expect("WAT");
         assert_eq!(without_table(&bytes), None, "{case}");
     }
+    let joints = |table: &str, offset: &str| {
+        let shim = SHIM
+            .replace("1 1 funcref)\n", table)
+            .replace("(i32.const 0) func", offset);
+        let hands = r#"(core instance (export "$imports" (table $t)))"#;
+        wat::parse_str(format!("(component {shim} {hands})")).expect("WAT")
+    };
+    assert!(without_table(&joints("1 1 funcref)\n", "(i32.const 0) func")).is_some());
+    // Not every function has a place, or not its own.
+    assert_eq!(
+        without_table(&joints("0 1 funcref)\n", "(i32.const 0) func")),
+        None
+    );
+    let later = "(offset i32.const 0 i32.const 1 i32.add) func";
+    assert_eq!(without_table(&joints("1 1 funcref)\n", later)), None);
     let whole = prebuilt("echo");
     for end in [0, 8, 100, whole.len() / 2, whole.len() - 1] {
         assert_eq!(without_table(&whole[..end]), None, "{end}");
