@@ -1,9 +1,11 @@
 //! `hotsocket [serve]`.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::ArgAction;
@@ -16,7 +18,7 @@ use crate::listener::SocketOptions;
 use crate::log::{self, Format};
 use crate::output::Output;
 use crate::registry::{Policy, RollbackAfter, Rules};
-use crate::runtime::{CachePlace, Grants};
+use crate::runtime::{self, CachePlace, Grants};
 use crate::server::{Control, Options, Server};
 use crate::{build, descriptors, duration, size};
 
@@ -395,8 +397,16 @@ pub(super) fn in_runtime(
     let (mut options, format, level) = flags.options();
     log::start(&output, format, level);
     descriptors::raise(&mut options.limits.max_connections);
+    // Threads that serve are started first; others call no guest.
+    let started = AtomicUsize::new(0);
+    let serving = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(THREAD_STACK + options.limits.max_stack)
+        .on_thread_start(move || {
+            if started.fetch_add(1, Ordering::Relaxed) < serving {
+                runtime::ready_thread();
+            }
+        })
         .enable_all()
         .build();
     let code = match runtime {

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::{Outcome, Registry, Source, SwapError};
-use crate::runtime::{Hash, LoadError};
+use crate::runtime::{Hash, LoadError, Runtime};
 
 /// The file must be unchanged this long before it is read.
 const REST: Duration = Duration::from_millis(50);
@@ -83,8 +83,7 @@ impl Watched {
             return;
         }
         let (path, runtime) = (self.path.clone(), Arc::clone(registry.runtime()));
-        let read = tokio::task::spawn_blocking(move || runtime.read(&path)).await;
-        let bytes = match read.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        let bytes = match read_beside(runtime, path).await {
             // It changed while it was being read: look again.
             _ if stamp(&self.path) != now => return,
             Ok(bytes) => bytes,
@@ -149,6 +148,20 @@ impl Watched {
             self.complaint = Some(complaint);
         }
     }
+}
+
+/// Read a guest beside the serving threads. The thread is its own, as tokio's
+/// would end the watch where there is no room for one more.
+async fn read_beside(runtime: Arc<Runtime>, path: PathBuf) -> io::Result<Vec<u8>> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("read".to_owned())
+        .spawn(move || {
+            // Nobody waits any more when the server is shutting down.
+            let _ = done.send(runtime.read(&path));
+        })?;
+    let died = |_| Err(io::Error::other("the reading thread died"));
+    result.await.unwrap_or_else(died)
 }
 
 /// What tells two states of a file apart without reading it: the file that the

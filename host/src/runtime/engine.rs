@@ -118,6 +118,13 @@ pub fn give_way() {
     let _ = rustix::process::setpriority_process(Some(thread), NICENESS);
 }
 
+/// Give the calling thread what it needs to call guests: a stack for signals.
+/// Else it is made at the thread's first call, and where there is no room for it
+/// then, that call's connection is lost.
+pub fn ready_thread() {
+    Engine::tls_eager_initialize();
+}
+
 /// Let the compiler's own threads give way as well. Call it before anything is
 /// compiled, and not where nothing is: starting them takes a start's time. They
 /// are made once for the process.

@@ -43,7 +43,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 pub use cache::Place as CachePlace;
 pub use component::LoadError;
-pub use engine::give_way;
+pub use engine::{give_way, ready_thread};
 pub use fault::{Cause, Event, Fault};
 pub use instance::{CloseReason, Instance, Origin, Succession};
 pub use sink::{SLICE, Sink, recycle};
