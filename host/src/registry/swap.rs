@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::beside::beside;
 use super::generation::Source;
 use super::orders::{Order, Policy, Tally};
 use super::report::{Outcome, Report};
@@ -350,20 +351,17 @@ async fn compile_beside(
     bytes: Vec<u8>,
     place: Option<OwnedSemaphorePermit>,
 ) -> std::io::Result<Result<Arc<Code>, LoadError>> {
-    let (done, result) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("compile".to_owned())
-        .stack_size(COMPILE_STACK)
-        .spawn(move || {
-            // At the start nobody is served yet.
-            if place.is_some() {
-                runtime::give_way();
-            }
-            // Nobody waits any more when the server is shutting down.
-            let _ = done.send(runtime.compile(&bytes));
-            drop(place);
-        })?;
-    result
-        .await
-        .map_err(|_| std::io::Error::other("the compiling thread died"))
+        .stack_size(COMPILE_STACK);
+    let compile = move || {
+        // At the start nobody is served yet.
+        if place.is_some() {
+            runtime::give_way();
+        }
+        let code = runtime.compile(&bytes);
+        drop(place);
+        code
+    };
+    beside(thread, compile).await
 }

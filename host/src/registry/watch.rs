@@ -13,14 +13,16 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::Builder;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::beside::beside;
 use super::{Outcome, Registry, Source, SwapError};
-use crate::runtime::{Hash, LoadError, Runtime};
+use crate::runtime::{Hash, LoadError};
 
 /// The file must be unchanged this long before it is read.
 const REST: Duration = Duration::from_millis(50);
@@ -83,7 +85,9 @@ impl Watched {
             return;
         }
         let (path, runtime) = (self.path.clone(), Arc::clone(registry.runtime()));
-        let bytes = match read_beside(runtime, path).await {
+        let thread = Builder::new().name("read".to_owned());
+        let read = beside(thread, move || runtime.read(&path)).await;
+        let bytes = match read.flatten() {
             // It changed while it was being read: look again.
             _ if stamp(&self.path) != now => return,
             Ok(bytes) => bytes,
@@ -148,20 +152,6 @@ impl Watched {
             self.complaint = Some(complaint);
         }
     }
-}
-
-/// Read a guest beside the serving threads. The thread is its own, as tokio's
-/// would end the watch where there is no room for one more.
-async fn read_beside(runtime: Arc<Runtime>, path: PathBuf) -> io::Result<Vec<u8>> {
-    let (done, result) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new()
-        .name("read".to_owned())
-        .spawn(move || {
-            // Nobody waits any more when the server is shutting down.
-            let _ = done.send(runtime.read(&path));
-        })?;
-    let died = |_| Err(io::Error::other("the reading thread died"));
-    result.await.unwrap_or_else(died)
 }
 
 /// What tells two states of a file apart without reading it: the file that the

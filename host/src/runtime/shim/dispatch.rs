@@ -35,11 +35,9 @@ const MOST_PARAMS: usize = 1000;
 /// The module with jumps; `None` if it calls nothing by number, or if its table
 /// may change or be seen by others.
 pub(super) fn without_table(module: &[u8]) -> Option<Vec<u8>> {
-    let mut rewrite = Rewrite {
-        table: Table::of(module)?,
-    };
+    let mut table = Table::of(module)?;
     let mut out = Module::new();
-    reencode::utils::parse_core_module(&mut rewrite, &mut out, Parser::new(0), module).ok()?;
+    utils::parse_core_module(&mut table, &mut out, Parser::new(0), module).ok()?;
     Some(out.finish())
 }
 
@@ -282,6 +280,7 @@ impl Table {
     }
 }
 
+/// For each type the first one that is the same.
 fn same(types: &[FuncType]) -> Vec<u32> {
     let mut first = HashMap::new();
     (0..)
@@ -290,16 +289,13 @@ fn same(types: &[FuncType]) -> Vec<u32> {
         .collect()
 }
 
-struct Rewrite {
-    table: Table,
-}
-
 type Copied = Result<(), reencode::Error>;
 
 /// The whole is dropped then, so which one it is doesn't matter.
 const ODD: reencode::Error = reencode::Error::UnexpectedNonCoreModuleSection;
 
-impl Reencode for Rewrite {
+/// Copies the module, with jumps.
+impl Reencode for Table {
     type Error = std::convert::Infallible;
 
     fn parse_type_section(
@@ -308,8 +304,8 @@ impl Reencode for Rewrite {
         section: wasmparser::TypeSectionReader<'_>,
     ) -> Copied {
         utils::parse_type_section(self, out, section)?;
-        for of in &self.table.order {
-            let called = self.table.types.get(*of as usize).ok_or(ODD)?;
+        for of in &self.order {
+            let called = self.types.get(*of as usize).ok_or(ODD)?;
             let called = wasm_encoder::FuncType::try_from(called.clone())?;
             let mut params = called.params().to_vec();
             params.push(ValType::I32);
@@ -324,8 +320,8 @@ impl Reencode for Rewrite {
         section: wasmparser::FunctionSectionReader<'_>,
     ) -> Copied {
         utils::parse_function_section(self, out, section)?;
-        let types = self.table.types.len();
-        for at in 0..self.table.order.len() {
+        let types = self.types.len();
+        for at in 0..self.order.len() {
             out.function(u32::try_from(types + at).map_err(|_| ODD)?);
         }
         Ok(())
@@ -336,8 +332,8 @@ impl Reencode for Rewrite {
         out: &mut ElementSection,
         _: wasmparser::ElementSectionReader<'_>,
     ) -> Copied {
-        for number in &self.table.kept {
-            let function = self.table.entries.get(*number).copied().flatten();
+        for number in &self.kept {
+            let function = self.entries.get(*number).copied().flatten();
             let offset = ConstExpr::i32_const(i32::try_from(*number).map_err(|_| ODD)?);
             let functions = Elements::Functions(vec![function.ok_or(ODD)?].into());
             out.active(None, &offset, functions);
@@ -351,8 +347,8 @@ impl Reencode for Rewrite {
         section: wasmparser::CodeSectionReader<'_>,
     ) -> Copied {
         utils::parse_code_section(self, out, section)?;
-        for of in &self.table.order {
-            out.function(&self.table.jump(*of).ok_or(ODD)?);
+        for of in &self.order {
+            out.function(&self.jump(*of).ok_or(ODD)?);
         }
         Ok(())
     }
@@ -365,9 +361,9 @@ impl Reencode for Rewrite {
         let Instruction::CallIndirect { type_index, .. } = instruction else {
             return Ok(instruction);
         };
-        let of = self.table.same.get(type_index as usize).ok_or(ODD)?;
-        let at = self.table.called.get(of).copied().ok_or(ODD)?;
-        let functions = u32::try_from(self.table.functions.len()).map_err(|_| ODD)?;
+        let of = self.same.get(type_index as usize).ok_or(ODD)?;
+        let at = self.called.get(of).copied().ok_or(ODD)?;
+        let functions = u32::try_from(self.functions.len()).map_err(|_| ODD)?;
         Ok(Instruction::Call(functions + at))
     }
 
