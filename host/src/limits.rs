@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
+use hotsocket_sandbox::PoolLimits;
 
 /// What one guest, one connection and the server as a whole may use.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub struct Limits {
     /// How long a connection that the guest has ended may wait for the next
     /// bytes or the FIN of its peer.
     pub half_close_timeout: Duration,
+    /// How long a connection's handshake may take before an instance is made.
+    pub handshake_timeout: Duration,
 }
 
 /// What happens to connections beyond the limit.
@@ -83,10 +86,6 @@ pub enum OnTrap {
     Restart,
 }
 
-/// Back-pressure begins above this many queued bytes…
-pub const HIGH_WATER: usize = 64 * 1024;
-/// …and ends at this many.
-pub const LOW_WATER: usize = 16 * 1024;
 /// The most that one `data` event carries.
 pub const READ_SIZE: usize = 64 * 1024;
 
@@ -118,6 +117,33 @@ impl Default for Limits {
             snapshot_every: 1,
             max_restarts: 3,
             half_close_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// What the pools of instances are made for.
+    pub fn pool(&self) -> PoolLimits {
+        PoolLimits {
+            max_connections: self.max_connections,
+            max_stack: self.max_stack,
+            max_table: self.max_table,
+        }
+    }
+
+    /// What instances, events and components are held to.
+    pub fn sandbox(&self) -> hotsocket_sandbox::Limits {
+        hotsocket_sandbox::Limits {
+            max_memory: self.max_memory,
+            max_table: self.max_table,
+            cpu_budget: self.cpu_budget,
+            event_timeout: self.event_timeout,
+            max_snapshot: self.max_snapshot,
+            max_timers: self.max_timers,
+            max_line: self.max_line,
+            max_lines: self.max_lines,
+            max_component: self.max_component,
         }
     }
 }

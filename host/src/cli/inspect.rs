@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use crate::runtime::Hash;
-use crate::runtime::component::{self, HANDLER, Interface, LoadError};
+use hotsocket_sandbox::Hash;
+use hotsocket_sandbox::component::{self, Interface, LoadError};
 
 /// Show what a component is, exports and imports, and what it would need granted
 #[derive(Debug, clap::Args)]
@@ -96,7 +96,7 @@ fn list(text: &mut String, title: &str, interfaces: &[Interface]) {
         let _ = writeln!(text, "{title:<8} {}", interface.name);
         // WASI's are known and many.
         if !interface.functions.is_empty()
-            && (interface.name == HANDLER || !interface.name.starts_with("wasi:"))
+            && (component::is_handler(&interface.name) || !interface.name.starts_with("wasi:"))
         {
             let _ = writeln!(text, "{:<8}   {}", "", interface.functions.join(", "));
         }

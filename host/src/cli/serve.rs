@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::ArgAction;
+use hotsocket_sandbox::{CodeCacheDir, Grants, prepare_thread};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
@@ -16,10 +17,10 @@ use super::failed;
 use crate::limits::{Limits, OnTrap, WhenFull};
 use crate::listener::SocketOptions;
 use crate::log::{self, Format};
+use crate::node::{Control, Node, Options};
 use crate::output::Output;
-use crate::registry::{Policy, RollbackAfter, Rules};
-use crate::runtime::{self, CachePlace, Grants};
-use crate::server::{Control, Options, Server};
+use crate::registry::Rules;
+use crate::rollout::{Policy, RollbackAfter};
 use crate::{build, descriptors, duration, size};
 
 /// How long the last lines may take to get out when the process ends.
@@ -58,7 +59,7 @@ pub(super) struct Flags {
 
     /// Where compiled code is kept [default: in the user's cache directory]
     #[arg(long, value_name = "DIR|none", value_parser = code_cache)]
-    code_cache: Option<CachePlace>,
+    code_cache: Option<CodeCacheDir>,
 
     /// What a swap does with open connections: migrate, drain[=30s], close or new-only
     #[arg(
@@ -274,10 +275,10 @@ fn control(text: &str) -> Result<Control, String> {
     })
 }
 
-pub(super) fn code_cache(text: &str) -> Result<CachePlace, String> {
+pub(super) fn code_cache(text: &str) -> Result<CodeCacheDir, String> {
     Ok(match text {
-        "none" => CachePlace::None,
-        path => CachePlace::At(PathBuf::from(path)),
+        "none" => CodeCacheDir::None,
+        path => CodeCacheDir::At(PathBuf::from(path)),
     })
 }
 
@@ -339,6 +340,7 @@ impl Flags {
             on_trap: self.on_trap,
             snapshot_every: self.snapshot_every,
             max_restarts: self.max_restarts,
+            ..Limits::default()
         };
         let options = Options {
             guest: None,
@@ -362,7 +364,6 @@ impl Flags {
                 keep: self.keep,
             },
             code_cache: self.code_cache.unwrap_or_default(),
-            label: self.label,
         };
         (options, self.log_format, self.log_level)
     }
@@ -375,7 +376,7 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
     in_runtime(args.flags, async |mut options, output, mut signals| {
         options.guest = args.guest;
         options.watch = !args.no_watch;
-        match Server::start(options, output, began).await {
+        match Node::start(options, output, began).await {
             Ok(server) => {
                 signals.any().await;
                 stop(server, &mut signals).await
@@ -390,7 +391,7 @@ pub(super) fn in_runtime(
     flags: Flags,
     work: impl AsyncFnOnce(Options, Arc<Output>, Signals) -> ExitCode,
 ) -> ExitCode {
-    let output = match Output::start() {
+    let output = match Output::start(flags.label) {
         Ok(output) => output,
         Err(error) => return failed(format!("cannot start a thread: {error}")),
     };
@@ -404,7 +405,7 @@ pub(super) fn in_runtime(
         .thread_stack_size(THREAD_STACK + options.limits.max_stack)
         .on_thread_start(move || {
             if started.fetch_add(1, Ordering::Relaxed) < serving {
-                runtime::ready_thread();
+                prepare_thread();
             }
         })
         .enable_all()
@@ -429,7 +430,7 @@ pub(super) fn in_runtime(
 }
 
 /// Shut the server down, or stop at once at one more signal.
-pub(super) async fn stop(server: Server, signals: &mut Signals) -> ExitCode {
+pub(super) async fn stop(server: Node, signals: &mut Signals) -> ExitCode {
     let open = server.connections();
     if open > 0 {
         tracing::info!("stopping: connections being closed: {open}; Ctrl-C again stops at once");

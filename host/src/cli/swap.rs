@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Reply;
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::Request;
-use crate::registry::{Outcome, Policy, Report};
+use crate::registry::{Outcome, Report};
+use crate::rollout::Policy;
 
 /// Make a running server serve another guest, on its open connections too
 #[derive(Debug, clap::Args)]
@@ -75,7 +76,7 @@ fn told(server: &super::status::Which, request: &Request, bytes: &[u8]) -> Resul
     let report: Report = serde_json::from_value(answer.clone())?;
     let told = match server.json {
         true => answer.to_string(),
-        false => report.told(),
+        false => report.describe(),
     };
     Ok(Reply {
         text: format!("{told}\n"),

@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hotsocket_sandbox::CodeCacheDir;
+
 use super::{Reply, done, failed};
-use crate::conversation::{self, Failure, Script, Settings, Stage, StageError, Success};
+use crate::conversation::{
+    self, Environment, EnvironmentError, Failure, Script, Settings, Success,
+};
 use crate::duration;
 use crate::limits::OnTrap;
-use crate::runtime::CachePlace;
 
 /// Have conversations with a guest, as scripts write them
 ///
@@ -45,7 +48,7 @@ pub struct Args {
 
     /// Where compiled code is kept [default: in the user's cache directory]
     #[arg(long, value_name = "DIR|none", value_parser = super::serve::code_cache)]
-    code_cache: Option<CachePlace>,
+    code_cache: Option<CodeCacheDir>,
 }
 
 pub fn run(args: Args) -> ExitCode {
@@ -60,25 +63,25 @@ pub fn run(args: Args) -> ExitCode {
     done(have(args, &scripts))
 }
 
-fn have(args: Args, scripts: &[Script]) -> Result<Reply, StageError> {
-    let stage = Arc::new(Stage::new(Settings {
+fn have(args: Args, scripts: &[Script]) -> Result<Reply, EnvironmentError> {
+    let environment = Arc::new(Environment::new(Settings {
         timeout: args.timeout,
         on_trap: args.on_trap,
         hibernate_after: args.hibernate_after,
         code_cache: args.code_cache.unwrap_or_default(),
     })?);
-    let guest = stage.load(&args.guest)?;
+    let guest = environment.load(&args.guest)?;
     let mut others = BTreeMap::new();
     for path in scripts.iter().flat_map(Script::guests) {
         if !others.contains_key(&path) {
-            others.insert(path.clone(), stage.load(&path)?);
+            others.insert(path.clone(), environment.load(&path)?);
         }
     }
     let others = Arc::new(others);
     let mut failures = 0;
     let mut text = String::new();
     for script in scripts {
-        let result = conversation::converse(&stage, script, &guest, &others, args.time_limit);
+        let result = conversation::converse(&environment, script, &guest, &others, args.time_limit);
         failures += usize::from(result.is_err());
         text.push_str(&told(script, result));
     }

@@ -14,8 +14,9 @@ use tokio::time::{sleep, timeout};
 
 use super::crowd::{Crowd, Lost, Seat};
 use super::protocol::{Answer, MAX_REQUEST, Request};
-use crate::reached::{Limit, Reached};
-use crate::registry::{Policy, Registry, Source, SwapError};
+use crate::registry::{Registry, SwapError};
+use crate::rollout::{Policy, Source};
+use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 
 /// Clients at once; one more takes the place of one that hangs.
 const MAX_CLIENTS: usize = 64;
@@ -31,7 +32,7 @@ pub trait Subject: Send + Sync + 'static {
     /// Largest component taken, in bytes.
     fn max_component(&self) -> usize;
     /// Where limits are counted.
-    fn reached(&self) -> &Reached;
+    fn reached(&self) -> &LimitCounters;
 }
 
 /// A control socket; its file goes when it is dropped.
@@ -234,7 +235,7 @@ fn parse(policy: Option<String>) -> Result<Option<Policy>, String> {
 
 /// Both the caller and whoever reads the log should know.
 fn not_swapped(registry: &Registry, error: &SwapError) -> String {
-    let active = registry.orders().active().number;
+    let active = registry.active().number;
     let what = match error {
         SwapError::NoPrevious => "not rolled back",
         _ => "not swapped",

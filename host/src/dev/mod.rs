@@ -19,10 +19,10 @@ use std::time::{Duration, Instant};
 pub use project::{Project, ProjectError};
 
 use crate::build;
-use crate::listener::plain;
+use crate::node::{Node, Options, StartError};
 use crate::output::Output;
-use crate::registry::{Outcome, Source};
-use crate::server::{Options, Server, StartError};
+use crate::registry::Outcome;
+use crate::rollout::Source;
 use watch::Watch;
 
 /// Build, serve and follow the source, until dropped. The server is put where
@@ -35,7 +35,7 @@ pub async fn follow(
     options: Options,
     output: Arc<Output>,
     began: Instant,
-    server: &mut Option<Server>,
+    server: &mut Option<Node>,
 ) -> Result<std::convert::Infallible, StartError> {
     let mut watch = Watch::new(&project);
     let mut saved = began;
@@ -56,7 +56,7 @@ pub async fn follow(
             (Ok(component), None) => {
                 let guest = (component, Source::File(project.named.clone()));
                 let (options, output) = (options.clone(), Arc::clone(&output));
-                match Server::start_on(guest, options, output, saved, plain()).await {
+                match Node::start_on(guest, options, output, saved, |listener| listener).await {
                     Ok(started) => {
                         *server = Some(started);
                         tracing::info!("save a change to swap");
@@ -96,8 +96,8 @@ pub async fn follow(
     }
 }
 
-fn goes_on(server: &Server) -> String {
-    let active = server.registry().orders().active().number;
+fn goes_on(server: &Node) -> String {
+    let active = server.registry().active().number;
     format!("generation {active} goes on")
 }
 

@@ -28,6 +28,16 @@ pub struct SocketOptions {
     pub nodelay: bool,
 }
 
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions {
+            keepalive: Duration::from_secs(60),
+            user_timeout: Duration::from_secs(30),
+            nodelay: true,
+        }
+    }
+}
+
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {

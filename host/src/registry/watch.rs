@@ -20,9 +20,10 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::beside::beside;
-use super::{Outcome, Registry, Source, SwapError};
-use crate::runtime::{Hash, LoadError};
+use hotsocket_sandbox::{Hash, LoadError, component, run_on_thread};
+
+use super::{Outcome, Registry, SwapError};
+use crate::rollout::Source;
 
 /// The file must be unchanged this long before it is read.
 const REST: Duration = Duration::from_millis(50);
@@ -84,16 +85,16 @@ impl Watched {
         if Some(now) == self.seen {
             return;
         }
-        let (path, runtime) = (self.path.clone(), Arc::clone(registry.runtime()));
+        let (path, max) = (self.path.clone(), registry.sandbox.max_component());
         let thread = Builder::new().name("read".to_owned());
-        let read = beside(thread, move || runtime.read(&path)).await;
+        let read = run_on_thread(thread, move || component::read(&path, max)).await;
         let bytes = match read.flatten() {
             // It changed while it was being read: look again.
             _ if stamp(&self.path) != now => return,
             Ok(bytes) => bytes,
             Err(error) => {
                 self.seen = Some(now);
-                let active = registry.orders().active().number;
+                let active = registry.active().number;
                 return self.complain(match error.kind() {
                     io::ErrorKind::NotFound => {
                         format!(
@@ -120,12 +121,12 @@ impl Watched {
         {
             Ok(report) => {
                 if report.outcome == Outcome::Unchanged && self.complaint.is_some() {
-                    tracing::info!("{}", report.told());
+                    tracing::info!("{}", report.describe());
                 }
                 self.complaint = None;
             }
             Err(error) => {
-                let active = registry.orders().active().number;
+                let active = registry.active().number;
                 let unfinished = matches!(
                     &error,
                     SwapError::Load {
