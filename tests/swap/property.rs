@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hotsocket::limits::{Limits, OnTrap};
 use hotsocket::node::{Control, Node, Options};
