@@ -129,6 +129,7 @@ impl Limits {
             max_connections: self.max_connections,
             max_stack: self.max_stack,
             max_table: self.max_table,
+            keep_memory: self.hibernate_after.is_none(),
         }
     }
 

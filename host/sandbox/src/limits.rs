@@ -12,6 +12,10 @@ pub struct PoolLimits {
     pub max_stack: usize,
     /// Elements of all tables of one instance.
     pub max_table: usize,
+    /// Whether the memory of an instance that is gone is kept for the next one.
+    /// Then connections that come and go cost no `madvise` and few page faults,
+    /// and what they used stays resident: wrong where instances hibernate.
+    pub keep_memory: bool,
 }
 
 /// Limits of each instance, each event and each component.

@@ -19,6 +19,14 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
     /// `WouldBlock` when nothing fits; any other error ends the connection.
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Whether dropping the stream ends our side as a shutdown does, so that no
+    /// shutdown is needed right before. True for sockets whose peer has ended and
+    /// from which everything has been read; false where ending takes bytes of its
+    /// own.
+    fn ends_when_dropped(&self) -> bool {
+        false
+    }
+
     /// Close with a RST instead of a FIN.
     fn reset(self: Box<Self>);
 }

@@ -227,6 +227,11 @@ impl Channel {
             self.end_writing();
         }
         if self.write == WriteSide::Ending && self.queue.is_empty() {
+            // Both sides are done: the socket is closed next, which sends FIN.
+            if self.peer_ended() && self.stream_mut()?.ends_when_dropped() {
+                self.write = WriteSide::Ended;
+                return Ok(true);
+            }
             self.send_fin().await?;
             self.progress = Instant::now();
         }

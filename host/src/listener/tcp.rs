@@ -89,6 +89,10 @@ impl Transport for TcpTransport {
         self.0.try_write(bytes)
     }
 
+    fn ends_when_dropped(&self) -> bool {
+        true
+    }
+
     fn reset(self: Box<Self>) {
         // Dropping sends the RST (socket(7), SO_LINGER with a time of 0); if the
         // option is rejected, a FIN must do.
