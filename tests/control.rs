@@ -163,10 +163,7 @@ fn a_swap_may_have_a_policy_of_its_own() {
 fn a_server_is_found_only_if_it_is_the_only_one() {
     let dir = tempfile::tempdir().expect("a directory");
     let told = ask(dir.path(), &["status"]).failure(1);
-    assert!(
-        told.contains("no hotsocket server of yours is running"),
-        "{told}"
-    );
+    assert!(told.contains("no hotsocket server is running"), "{told}");
 
     let server = Serve::prebuilt("echo").start();
     let socket = server.path(&format!("hotsocket/{}.sock", server.pid()));

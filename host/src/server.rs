@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::connection::{Context, Table};
-use crate::control::place::{self, PlaceError};
 use crate::control::protocol::{Connections, GenerationStatus, Status};
-use crate::control::server::{ControlSocket, Subject};
+use crate::control::server::{AdminApi, ControlSocket};
+use crate::control::socket_path::{self, SocketPathError};
 use crate::limits::Limits;
 use crate::listener::{self, BindError, SocketOptions, Wrap};
 use crate::output::Output;
@@ -81,7 +81,7 @@ pub enum StartError {
     #[error("{0}")]
     Control(String),
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    SocketPath(#[from] SocketPathError),
     #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),
 }
@@ -329,7 +329,7 @@ fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> 
     let path = match control {
         Control::None => return Ok(None),
         Control::At(path) => path.clone(),
-        Control::Default => place::own()?,
+        Control::Default => socket_path::for_this_process()?,
     };
     ControlSocket::bind(&path)
         .map(Some)
@@ -355,7 +355,7 @@ struct Desk {
     started: Instant,
 }
 
-impl Subject for Desk {
+impl AdminApi for Desk {
     fn registry(&self) -> &Registry {
         &self.registry
     }

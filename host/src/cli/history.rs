@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {
-    let answer = client::ask(args.server.control.as_deref(), &Request::History, &[])?;
+    let answer = client::send(args.server.control.as_deref(), &Request::History, &[])?;
     if args.server.json {
         return Ok(format!("{answer}\n").into());
     }

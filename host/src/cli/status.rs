@@ -29,7 +29,7 @@ pub struct Which {
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {
-    let answer = client::ask(args.server.control.as_deref(), &Request::Status, &[])?;
+    let answer = client::send(args.server.control.as_deref(), &Request::Status, &[])?;
     if args.server.json {
         return Ok(format!("{answer}\n").into());
     }

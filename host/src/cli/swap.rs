@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<Reply, Error> {
 
 /// A swap that the server undid is a failure, told as an answer.
 fn told(server: &super::status::Which, request: &Request, bytes: &[u8]) -> Result<Reply, Error> {
-    let answer = client::ask(server.control.as_deref(), request, bytes)?;
+    let answer = client::send(server.control.as_deref(), request, bytes)?;
     let report: Report = serde_json::from_value(answer.clone())?;
     let told = match server.json {
         true => answer.to_string(),
