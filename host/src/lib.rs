@@ -37,6 +37,7 @@ pub mod registry;
 pub mod runtime;
 pub mod server;
 mod size;
+mod thread;
 
 // Of the whole server, but a store's guest prints and reaches limits, too.
 pub use hotsocket_store::{output, reached};

@@ -23,6 +23,7 @@ use crate::listener::plain;
 use crate::output::Output;
 use crate::registry::{Outcome, Source};
 use crate::server::{Options, Server, StartError};
+use crate::thread::run_on_thread;
 use watch::Watch;
 
 /// Build, serve and follow the source, until dropped. The server is put where
@@ -45,8 +46,11 @@ pub async fn follow(
         let mut files = project.files();
         let building = Instant::now();
         let source = project.source.clone();
-        let built = tokio::task::spawn_blocking(move || build::component(&source)).await;
-        let built = built.map_err(|error| StartError::Engine(error.to_string()))?;
+        let built = run_on_thread("build", None, move || build::component(&source)).await;
+        let built = match built {
+            Ok(built) => built.map_err(|error| error.to_string()),
+            Err(error) => Err(format!("cannot build {}: {error}", project.named.display())),
+        };
         let build_time = building.elapsed();
         match (built, &*server) {
             (Err(error), None) => tracing::error!("{error}; waiting for the next save"),

@@ -11,11 +11,9 @@
 //! - [`swap`]: the pipeline from bytes to an order carried out, and back
 //! - [`history`]: what became of each generation
 //! - [`mod@watch`]: swaps when the served file changes
-//! - [`mod@beside`]: work on a thread of its own
 //!
 //! This module never touches a socket or an instance.
 
-mod beside;
 mod generation;
 mod history;
 mod orders;

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::beside::beside;
 use super::generation::Source;
 use super::orders::{Order, Policy, Tally};
 use super::report::{Outcome, Report};
@@ -19,6 +18,7 @@ use super::{Generation, Registry};
 use crate::connection::Handle;
 use crate::reached::Limit;
 use crate::runtime::{self, Code, Hash, LoadError, Runtime};
+use crate::thread::run_on_thread;
 
 /// Migrations let through at once, and then in every beat.
 const BATCH: usize = 16;
@@ -351,9 +351,6 @@ async fn compile_beside(
     bytes: Vec<u8>,
     place: Option<OwnedSemaphorePermit>,
 ) -> std::io::Result<Result<Arc<Code>, LoadError>> {
-    let thread = std::thread::Builder::new()
-        .name("compile".to_owned())
-        .stack_size(COMPILE_STACK);
     let compile = move || {
         // At the start nobody is served yet.
         if place.is_some() {
@@ -363,5 +360,5 @@ async fn compile_beside(
         drop(place);
         code
     };
-    beside(thread, compile).await
+    run_on_thread("compile", Some(COMPILE_STACK), compile).await
 }

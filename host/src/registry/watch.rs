@@ -13,16 +13,15 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::Builder;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::beside::beside;
 use super::{Outcome, Registry, Source, SwapError};
 use crate::runtime::{Hash, LoadError};
+use crate::thread::run_on_thread;
 
 /// The file must be unchanged this long before it is read.
 const REST: Duration = Duration::from_millis(50);
@@ -85,8 +84,7 @@ impl Watched {
             return;
         }
         let (path, runtime) = (self.path.clone(), Arc::clone(registry.runtime()));
-        let thread = Builder::new().name("read".to_owned());
-        let read = beside(thread, move || runtime.read(&path)).await;
+        let read = run_on_thread("read", None, move || runtime.read(&path)).await;
         let bytes = match read.flatten() {
             // It changed while it was being read: look again.
             _ if stamp(&self.path) != now => return,
