@@ -38,6 +38,7 @@ pub mod runtime;
 pub mod server;
 mod size;
 mod thread;
+mod watch;
 
 // Of the whole server, but a store's guest prints and reaches limits, too.
 pub use hotsocket_store::{output, reached};

@@ -24,7 +24,7 @@ use crate::output::Output;
 use crate::registry::{Outcome, Source};
 use crate::server::{Options, Server, StartError};
 use crate::thread::run_on_thread;
-use watch::Watch;
+use watch::ProjectWatcher;
 
 /// Build, serve and follow the source, until dropped. The server is put where
 /// the caller can stop it.
@@ -38,7 +38,7 @@ pub async fn follow(
     began: Instant,
     server: &mut Option<Server>,
 ) -> Result<std::convert::Infallible, StartError> {
-    let mut watch = Watch::new(&project);
+    let mut watcher = ProjectWatcher::new(&project);
     let mut saved = began;
     tracing::info!("building {}", project.named.display());
     loop {
@@ -93,7 +93,7 @@ pub async fn follow(
             }
         }
         project.forgive(&mut files);
-        let change = watch.next(&project, &files).await;
+        let change = watcher.next_change(&project, &files).await;
         saved = change.at;
         let file = change.file.strip_prefix(".").unwrap_or(&change.file);
         tracing::info!("{} changed; building", file.display());

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::watch::Stamp;
 
 /// What the guest of a directory may be called, the first that is there.
 const GUESTS: [&str; 8] = [
@@ -59,15 +60,6 @@ pub enum ProjectError {
         .0.display()
     )]
     None(PathBuf),
-}
-
-/// What a file looks like from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 /// The files of a project at one moment.
@@ -211,14 +203,10 @@ fn is_other(dir: &Path) -> bool {
     name.is_none_or(|name| name.starts_with('.') || OTHERS.contains(&name))
 }
 
+/// The state of a regular file.
 fn stamp(path: &Path) -> Option<Stamp> {
-    let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    Some(Stamp {
-        inode: (file.dev(), file.ino()),
-        size: file.size(),
-        modified: (file.mtime(), file.mtime_nsec()),
-        changed: (file.ctime(), file.ctime_nsec()),
-    })
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some((&metadata).into())
 }
 
 #[cfg(test)]
