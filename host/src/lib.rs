@@ -39,6 +39,7 @@ pub mod server;
 mod size;
 mod thread;
 mod watch;
+mod write_whole;
 
 // Of the whole server, but a store's guest prints and reaches limits, too.
 pub use hotsocket_store::{output, reached};
