@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use super::flags::Flags;
 use super::{failed, serve};
 use crate::dev::{self, Project};
 
@@ -19,7 +20,7 @@ pub struct Args {
     source: PathBuf,
 
     #[command(flatten)]
-    flags: serve::Flags,
+    flags: Flags,
 }
 
 pub fn run(args: Args, began: Instant) -> ExitCode {

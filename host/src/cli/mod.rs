@@ -3,10 +3,13 @@
 
 mod build;
 mod dev;
+mod flags;
 mod history;
 mod inspect;
 mod new;
-pub mod serve;
+mod parse;
+mod serve;
+mod signals;
 mod status;
 mod swap;
 mod test;

@@ -44,7 +44,7 @@ pub struct Args {
     hibernate_after: Option<Duration>,
 
     /// Where compiled code is kept [default: in the user's cache directory]
-    #[arg(long, value_name = "DIR|none", value_parser = super::serve::code_cache)]
+    #[arg(long, value_name = "DIR|none", value_parser = super::parse::code_cache)]
     code_cache: Option<CachePlace>,
 }
 
