@@ -228,7 +228,7 @@ fn a_control_socket_may_be_elsewhere_or_nowhere() {
     server.connect().ask("x", "X");
     server.stop();
     let told = run(hotsocket().args(["status", "--control", at])).failure(1);
-    assert!(told.contains("is it running?"), "{told}");
+    assert!(told.contains("is the server running?"), "{told}");
 
     let server = Serve::prebuilt("echo").args(&["--control", "none"]).start();
     server.connect().ask("x", "x");
