@@ -17,7 +17,7 @@ use crate::connection::{Context, Table};
 use crate::control::protocol::{Connections, GenerationStatus, Status};
 use crate::control::server::{AdminApi, ControlSocket};
 use crate::control::socket_path::{self, SocketPathError};
-use crate::limits::Limits;
+use crate::limits::{LimitError, Limits};
 use crate::listener::{self, BindError, SocketOptions, Wrap};
 use crate::output::Output;
 use crate::reached::Reached;
@@ -51,6 +51,18 @@ pub struct Options {
     pub label: bool,
 }
 
+impl Options {
+    /// Check that every limit and setting is in its range.
+    ///
+    /// # Errors
+    /// Names the first one that isn't.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        self.limits.validate()?;
+        self.sockets.validate()?;
+        self.rules.validate()
+    }
+}
+
 /// Where the control socket is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -63,6 +75,8 @@ pub enum Control {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     #[error("{} is neither a command nor a file; `hotsocket --help` lists the commands", .0.display())]
     NoCommand(PathBuf),
     #[error("cannot read {}: {}{}", .path.display(), crate::os_error::told(.error), hint(.error))]
@@ -149,6 +163,7 @@ impl Server {
         began: Instant,
         wrap: Wrap,
     ) -> Result<Self, StartError> {
+        options.validate()?;
         let is_built_in = matches!(source, Source::BuiltIn(_));
         let sockets = addresses(&options.listen, &bytes)
             .iter()

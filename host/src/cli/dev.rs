@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::flags::Flags;
-use super::{failed, serve};
+use super::{failed, serve, wrong_usage};
 use crate::dev::{self, Project};
 
 /// Serve a guest from its source, and swap whenever it is saved
@@ -24,20 +24,24 @@ pub struct Args {
 }
 
 pub fn run(args: Args, began: Instant) -> ExitCode {
+    let config = match args.flags.config() {
+        Ok(config) => config,
+        Err(error) => return wrong_usage(error),
+    };
     let project = match Project::find(&args.source) {
         Ok(project) => project,
         Err(error) => return failed(error),
     };
-    serve::in_runtime(args.flags, async |options, output, mut signals| {
+    serve::run_in_runtime(config, async |options, output, mut signals| {
         let mut server = None;
-        let signalled = tokio::select! {
+        let ended = tokio::select! {
             code = signals.any() => Ok(code),
             error = dev::follow(project, options, output, began, &mut server) => error.map(|never| match never {}),
         };
-        match (signalled, server) {
+        match (ended, server) {
             (Err(error), _) => failed(error),
             (Ok(_), Some(server)) => serve::stop(server, &mut signals).await,
-            // Nothing was served yet.
+            // No build has succeeded yet.
             (Ok(code), None) => code,
         }
     })

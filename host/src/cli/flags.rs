@@ -1,14 +1,17 @@
 //! The flags of a server: those that `serve` and `dev` share.
+//!
+//! Defaults come from [`Limits`], [`SocketOptions`] and [`Rules`]; what is out
+//! of range is found by [`Options::validate`]. Parsers only reject what can't
+//! be read.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ArgAction;
 use tracing::level_filters::LevelFilter;
 
 use super::parse::{self, After};
-use crate::limits::{Limits, OnTrap, WhenFull};
+use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::SocketOptions;
 use crate::log::Format;
 use crate::registry::{Policy, Rules};
@@ -16,193 +19,187 @@ use crate::runtime::{CachePlace, Grants};
 use crate::server::{Control, Options};
 use crate::{duration, size};
 
-/// What can be said to a server, whatever it serves.
+/// How a server is configured, whatever it serves.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
-    /// An address to listen on; may be given several times. Port 0 takes a free one. A guest may
-    /// name another port than the default [default: 127.0.0.1:3000]
+    /// Listen on this address; may be given several times. Port 0 takes a free port. Without it, on
+    /// 127.0.0.1 and the port that the guest names [default: 127.0.0.1:3000]
     #[arg(long, short, value_name = "ADDR", value_parser = parse::address)]
     listen: Vec<SocketAddr>,
 
-    /// Where the control socket is made [default: in the user's runtime directory]
+    /// Path of the control socket [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
     control: Option<Control>,
 
-    /// Where compiled code is kept [default: in the user's cache directory]
+    /// Directory for compiled code [default: in the user's cache directory]
     #[arg(long, value_name = "DIR|none", value_parser = parse::code_cache)]
     code_cache: Option<CachePlace>,
 
-    /// What a swap does with open connections: migrate, drain[=30s], close or new-only
-    #[arg(
-        long,
-        value_name = "POLICY",
-        default_value = "migrate",
-        help_heading = "Swapping"
-    )]
+    /// What a swap does with open connections: migrate, drain[=TIME], close or new-only
+    #[arg(long, value_name = "POLICY", default_value_t = Rules::default().policy, help_heading = SWAPPING)]
     on_swap: Policy,
 
-    /// Undo a swap when N of the first M migrated connections fail on it, as N/M, or never
-    #[arg(long, value_name = "N/M", default_value = "3/10", value_parser = parse::rollback_after, help_heading = "Swapping")]
+    /// Undo a swap when N of the first M migrating connections fail: N/M, or never
+    #[arg(long, value_name = "N/M", default_value_t = After(Rules::default().rollback_after), value_parser = parse::rollback_after, help_heading = SWAPPING)]
     rollback_after: After,
 
     /// Generations kept compiled for rollback
-    #[arg(long, value_name = "N", default_value = "5", value_parser = parse::count, help_heading = "Swapping")]
+    #[arg(long, value_name = "N", default_value_t = Rules::default().keep, help_heading = SWAPPING)]
     keep: usize,
 
-    /// What to do with a connection whose instance has died
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "close",
-        help_heading = "Dead instances",
-        hide_short_help = true
-    )]
+    /// What happens to a connection whose instance has trapped
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Limits::default().on_trap, help_heading = TRAPS, hide_short_help = true)]
     on_trap: OnTrap,
 
-    /// With --on-trap restart, take a snapshot after every N events
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "1",
-        value_parser = clap::value_parser!(u32).range(1..), help_heading = "Dead instances", hide_short_help = true
-    )]
+    /// With --on-trap restart: take a snapshot after every N events
+    #[arg(long, value_name = "N", default_value_t = Limits::default().snapshot_every, help_heading = TRAPS, hide_short_help = true)]
     snapshot_every: u32,
 
-    /// With --on-trap restart, fresh instances for one connection within ten seconds
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "3",
-        help_heading = "Dead instances",
-        hide_short_help = true
-    )]
+    /// With --on-trap restart: restarts of one connection within ten seconds
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_restarts, help_heading = TRAPS, hide_short_help = true)]
     max_restarts: usize,
 
-    /// Connections open at once
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = parse::count, help_heading = LIMITS, hide_short_help = true)]
+    /// Open connections
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_connections, help_heading = LIMITS, hide_short_help = true)]
     max_connections: usize,
 
-    /// What happens to more: they wait until one has closed, or are refused
-    #[arg(long, value_name = "WHAT", default_value = "wait", help_heading = LIMITS, hide_short_help = true)]
+    /// What happens to connections beyond --max-connections
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Limits::default().when_full, help_heading = LIMITS, hide_short_help = true)]
     when_full: WhenFull,
 
-    /// Connections open at once from one peer address [default: none]
+    /// Open connections from one IP address [default: none]
     #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
     max_per_peer: Option<usize>,
 
     /// Memory of one instance
-    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_memory), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_memory: usize,
 
     /// Table elements of one instance
-    #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_table, help_heading = LIMITS, hide_short_help = true)]
     max_table: usize,
 
-    /// Stack of one instance, 16K to 256M
-    #[arg(long, value_name = "SIZE", default_value = "512K", value_parser = parse::stack, help_heading = LIMITS, hide_short_help = true)]
+    /// Stack of one instance
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_stack), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_stack: usize,
 
     /// CPU time of one event
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().cpu_budget), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     cpu_budget: Duration,
 
-    /// Time on the clock of one event, for guests that wait
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
+    /// Wall-clock time of one event, for guests that wait in WASI
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().event_timeout), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     event_timeout: Duration,
 
-    /// Bytes that may wait for one peer
-    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    /// Bytes queued for one peer
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_queue), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_queue: usize,
 
     /// Size of one connection's snapshot
-    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_snapshot), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_snapshot: usize,
 
     /// Timers of one connection
-    #[arg(long, value_name = "N", default_value = "64", help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_timers, help_heading = LIMITS, hide_short_help = true)]
     max_timers: usize,
 
     /// Length of a line that a guest prints; the rest is cut
-    #[arg(long, value_name = "SIZE", default_value = "256K", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_line), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_line: usize,
 
-    /// Lines that one connection's guest may print in a second; more are dropped
-    #[arg(long, value_name = "N", default_value = "100000", help_heading = LIMITS, hide_short_help = true)]
+    /// Lines per second that the guest of one connection prints; more are dropped
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_lines, help_heading = LIMITS, hide_short_help = true)]
     max_lines: u32,
 
     /// Size of a component
-    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_component), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_component: usize,
 
-    /// How long a component may take to compile
-    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
+    /// Time that compiling a component may take
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().compile_timeout), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     compile_timeout: Duration,
 
-    /// A peer that takes nothing for this long loses its connection
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
+    /// Time that the handshake of a connection may take, before an instance is made
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().handshake_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    handshake_timeout: Duration,
+
+    /// Reset a connection whose peer reads nothing for this long
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().write_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     write_timeout: Duration,
 
-    /// A connection on which nothing moves for this long is closed [default: none]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
+    /// Close a connection that is silent in both directions for this long [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     idle_timeout: Option<Duration>,
 
-    /// The instance of a connection that is quiet for this long is saved and dropped until the next event [default: none]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
+    /// Save and drop the instance of a connection that is idle for this long, until its next event [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     hibernate_after: Option<Duration>,
 
-    /// How long a shutdown waits for what is still queued
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
+    /// Time that a shutdown waits for queued bytes to be sent
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().grace), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     grace: Duration,
 
-    /// How long a closed connection still listens, so that its last reply arrives
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
+    /// Time to read on after closing a connection, so that its last reply is not lost
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().linger), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     linger: Duration,
 
-    /// How long a connection ended by the guest waits for its silent peer
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
+    /// Reset a connection whose peer is silent for this long after the guest has ended its side
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().half_close_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     half_close_timeout: Duration,
 
-    /// Silence after which a peer is asked whether it is still there
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse, help_heading = TIMES, hide_short_help = true)]
+    /// TCP keepalive: idle time before the first probe
+    #[arg(long, value_name = "TIME", default_value = duration::show(SocketOptions::default().keepalive), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     keepalive: Duration,
 
-    /// Gather small writes (Nagle's algorithm) instead of sending them at once
-    #[arg(long, action = ArgAction::SetTrue, help_heading = TIMES, hide_short_help = true)]
+    /// Enable Nagle's algorithm: gather small writes instead of sending each at once
+    #[arg(long, help_heading = CONNECTIONS, hide_short_help = true)]
     nagle: bool,
 
-    /// Let guests use a directory, as HOST or HOST::GUEST; may be given several times
+    /// Grant a directory, as HOST or HOST::GUEST; may be given several times
     #[arg(long, value_name = "DIR", value_parser = parse::directory, help_heading = GRANTS, hide_short_help = true)]
     dir: Vec<(PathBuf, String)>,
 
-    /// Let guests see an environment variable, as NAME or NAME=VALUE; may be given several times
+    /// Grant an environment variable, as NAME or NAME=VALUE; may be given several times
     #[arg(long, value_name = "VAR", value_parser = parse::variable, help_heading = GRANTS, hide_short_help = true)]
     env: Vec<(String, String)>,
 
-    /// Let guests open sockets of their own
+    /// Grant the network: guests may open sockets of their own
     #[arg(long, help_heading = GRANTS, hide_short_help = true)]
     allow_net: bool,
 
-    /// How the host's log looks
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = LOG)]
+    /// Format of the host's log
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::default(), help_heading = OUTPUT)]
     log_format: Format,
 
-    /// What the host's log tells: error, warn, info, debug, trace or off
-    #[arg(long, value_name = "LEVEL", default_value = "info", help_heading = LOG)]
+    /// Level of the host's log: error, warn, info, debug, trace or off
+    #[arg(long, value_name = "LEVEL", default_value_t = LevelFilter::INFO, help_heading = OUTPUT)]
     log_level: LevelFilter,
 
-    /// Put the connection's number before each line of its guest
-    #[arg(long, help_heading = LOG)]
+    /// Prefix each line of a guest with the id of its connection
+    #[arg(long, help_heading = OUTPUT)]
     label: bool,
 }
 
-const LIMITS: &str = "Limits";
-const TIMES: &str = "Connections";
-const GRANTS: &str = "Grants to guests (nothing is granted by default)";
-const LOG: &str = "Output";
+const SWAPPING: &str = "Swapping";
+const TRAPS: &str = "Traps";
+const LIMITS: &str = "Limits (SIZE in bytes, or 512K, 64M, 1G; TIME as 500ms, 30s, 5m, 1h)";
+const CONNECTIONS: &str = "Connections";
+const GRANTS: &str = "Grants to guests (none by default)";
+const OUTPUT: &str = "Output";
+
+/// What a process that serves is started with.
+pub(super) struct Config {
+    pub(super) options: Options,
+    pub(super) log_format: Format,
+    pub(super) log_level: LevelFilter,
+}
 
 impl Flags {
-    /// The guest is still to be named.
-    pub(super) fn options(self) -> (Options, Format, LevelFilter) {
+    /// The configuration that they stand for. Its guest is still to be named.
+    ///
+    /// # Errors
+    /// When a value is out of its range.
+    pub(super) fn config(self) -> Result<Config, LimitError> {
         let limits = Limits {
             max_memory: self.max_memory,
             max_table: self.max_table,
@@ -219,6 +216,7 @@ impl Flags {
             max_snapshot: self.max_snapshot,
             max_component: self.max_component,
             max_connections: self.max_connections,
+            handshake_timeout: self.handshake_timeout,
             write_timeout: self.write_timeout,
             idle_timeout: self.idle_timeout,
             hibernate_after: self.hibernate_after,
@@ -253,6 +251,11 @@ impl Flags {
             code_cache: self.code_cache.unwrap_or_default(),
             label: self.label,
         };
-        (options, self.log_format, self.log_level)
+        options.validate()?;
+        Ok(Config {
+            options,
+            log_format: self.log_format,
+            log_level: self.log_level,
+        })
     }
 }

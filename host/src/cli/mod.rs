@@ -124,6 +124,13 @@ fn done_in<E: Display>(json: bool, result: Result<Reply, E>) -> ExitCode {
     })
 }
 
+/// Print why a command was not tried, because it was used wrongly.
+fn wrong_usage(error: impl Display) -> ExitCode {
+    failed(error);
+    ExitCode::from(2)
+}
+
+/// Print why a command failed.
 fn failed(error: impl Display) -> ExitCode {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "error: {error}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{done, failed};
+use super::{done, wrong_usage};
 use crate::new::{self, Language, NewError};
 
 /// Begin a guest: a directory with its source, a test, and how to go on
@@ -20,8 +20,7 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let result = new::create(&args.name, args.lang);
     if let Err(error @ NewError::Name { .. }) = result {
-        failed(error);
-        return ExitCode::from(2);
+        return wrong_usage(error);
     }
     done(result.map(|created| {
         format!(

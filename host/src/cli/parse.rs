@@ -1,41 +1,32 @@
 //! From the text of a flag to its value.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::registry::RollbackAfter;
 use crate::runtime::CachePlace;
 use crate::server::Control;
-use crate::size;
 
-/// `None` for `never`.
+/// When a swap is undone; `None`: never.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct After(pub(super) Option<RollbackAfter>);
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(RollbackAfter { failures, among }) => write!(f, "{failures}/{among}"),
+            None => f.write_str("never"),
+        }
+    }
+}
 
 pub(super) fn rollback_after(text: &str) -> Result<After, String> {
     RollbackAfter::parse(text).map(After)
 }
 
-/// Each serving thread and each fiber has one.
-pub(super) fn stack(text: &str) -> Result<usize, String> {
-    const LEAST: usize = 16 << 10;
-    const MOST: usize = 256 << 20;
-    match size::parse(text)? {
-        bytes @ LEAST..=MOST => Ok(bytes),
-        _ => Err("not a size from 16K to 256M".to_owned()),
-    }
-}
-
-/// At least one, and no more than anybody has.
-pub(super) fn count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=10_000_000) => Ok(count),
-        _ => Err("not a number from 1 to 10000000".to_owned()),
-    }
-}
-
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    // A port alone, as in `server.listen(3000)`, is one of this machine only.
+    // A port alone, as in `server.listen(3000)`, is one on the loopback interface.
     let port = text.strip_prefix("localhost").unwrap_or(text);
     let port = port.strip_prefix(':').unwrap_or(port);
     let numeric = match port.parse::<u16>() {
@@ -66,7 +57,7 @@ pub(super) fn directory(text: &str) -> Result<(PathBuf, String), String> {
     let host = PathBuf::from(host);
     match host.is_dir() {
         true => Ok((host, guest.to_owned())),
-        false => Err("there is no such directory".to_owned()),
+        false => Err("no such directory".to_owned()),
     }
 }
 
@@ -75,6 +66,6 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
         return Ok((name.to_owned(), value.to_owned()));
     }
     let value = std::env::var(text)
-        .map_err(|_| "not set here; give it a value with NAME=VALUE".to_owned())?;
+        .map_err(|_| "not set in this environment; give it a value with NAME=VALUE".to_owned())?;
     Ok((text.to_owned(), value))
 }

@@ -7,25 +7,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::failed;
-use super::flags::Flags;
+use super::flags::{Config, Flags};
 use super::signals::Signals;
+use super::{failed, wrong_usage};
 use crate::output::Output;
 use crate::server::{Options, Server};
 use crate::{build, descriptors, log, runtime};
 
-/// How long the last lines may take to get out when the process ends.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long writing the last lines may take when the process ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a serving thread needs beside the stack of a guest that it calls
-/// directly.
+/// Stack that a worker thread needs besides that of the guests it calls, in
+/// bytes.
 const THREAD_STACK: usize = 2 << 20;
 
 /// Serve a guest
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The guest: a component (.wasm), or a source that `hotsocket build` takes, built first if it
-    /// has changed [default: the built-in hello]
+    /// Component (.wasm), or source for `hotsocket build`, which is built first if it has changed
+    /// [default: the built-in hello]
     guest: Option<PathBuf>,
 
     #[command(flatten)]
@@ -36,23 +36,20 @@ pub struct Args {
     no_watch: bool,
 }
 
-impl Args {
-    /// Build a guest that is named by its source.
-    fn settle(&mut self) -> Result<(), build::Error> {
-        if let Some(source) = self.guest.take_if(|guest| build::is_source(guest)) {
-            self.guest = Some(build::cached(&source)?);
-            // Nobody overwrites what lies in the cache to swap.
-            self.no_watch = true;
-        }
-        Ok(())
-    }
-}
-
 pub fn run(mut args: Args, began: Instant) -> ExitCode {
-    if let Err(error) = args.settle() {
-        return failed(error);
+    let config = match args.flags.config() {
+        Ok(config) => config,
+        Err(error) => return wrong_usage(error),
+    };
+    if let Some(source) = args.guest.take_if(|guest| build::is_source(guest)) {
+        match build::cached(&source) {
+            Ok(component) => args.guest = Some(component),
+            Err(error) => return failed(error),
+        }
+        // The component is in the cache, where nobody overwrites it to swap.
+        args.no_watch = true;
     }
-    in_runtime(args.flags, async |mut options, output, mut signals| {
+    run_in_runtime(config, async |mut options, output, mut signals| {
         options.guest = args.guest;
         options.watch = !args.no_watch;
         match Server::start(options, output, began).await {
@@ -65,25 +62,27 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
     })
 }
 
-/// Do the work of a process that serves, with the log and the threads for it.
-pub(super) fn in_runtime(
-    flags: Flags,
+/// Start what a process that serves needs (log, threads, signals), and run
+/// `work` in it.
+pub(super) fn run_in_runtime(
+    config: Config,
     work: impl AsyncFnOnce(Options, Arc<Output>, Signals) -> ExitCode,
 ) -> ExitCode {
     let output = match Output::start() {
         Ok(output) => output,
         Err(error) => return failed(format!("cannot start a thread: {error}")),
     };
-    let (mut options, format, level) = flags.options();
-    log::start(&output, format, level);
+    let mut options = config.options;
+    log::start(&output, config.log_format, config.log_level);
     descriptors::raise(&mut options.limits.max_connections);
-    // Threads that serve are started first; others call no guest.
+    // Tokio starts its worker threads first; later ones (its blocking pool) call
+    // no guest.
     let started = AtomicUsize::new(0);
-    let serving = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(THREAD_STACK + options.limits.max_stack)
         .on_thread_start(move || {
-            if started.fetch_add(1, Ordering::Relaxed) < serving {
+            if started.fetch_add(1, Ordering::Relaxed) < workers {
                 runtime::ready_thread();
             }
         })
@@ -92,27 +91,27 @@ pub(super) fn in_runtime(
     let code = match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(async {
-                // Before the server says it is ready, so that no signal is missed.
-                match Signals::catch() {
+                // Before the server logs that it is ready, so that no signal is missed.
+                match Signals::listen() {
                     Ok(signals) => work(options, Arc::clone(&output), signals).await,
-                    Err(error) => failed(format!("cannot catch signals: {error}")),
+                    Err(error) => failed(format!("cannot handle signals: {error}")),
                 }
             });
-            // Whatever still runs has had its time.
+            // The tasks that still run have used up their grace time.
             runtime.shutdown_background();
             code
         }
         Err(error) => failed(format!("cannot start the server's threads: {error}")),
     };
-    output.flush(LAST_LINES);
+    output.flush(FLUSH_TIMEOUT);
     code
 }
 
-/// Shut the server down, or stop at once at one more signal.
+/// Shut the server down; one more signal stops it at once.
 pub(super) async fn stop(server: Server, signals: &mut Signals) -> ExitCode {
     let open = server.connections();
     if open > 0 {
-        tracing::info!("stopping: connections being closed: {open}; Ctrl-C again stops at once");
+        tracing::info!("stopping: open connections: {open}; Ctrl-C again stops at once");
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,

@@ -11,14 +11,14 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn catch() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    /// Wait for one; the exit code that a shell expects after it.
+    /// Wait for one, and return the exit code that shells expect after it.
     pub(super) async fn any(&mut self) -> ExitCode {
         tokio::select! {
             _ = self.interrupt.recv() => ExitCode::from(130),

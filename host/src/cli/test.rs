@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Reply, done, failed};
+use super::{Reply, done, wrong_usage};
 use crate::conversation::{self, Failure, Script, Settings, Stage, StageError, Success};
 use crate::duration;
-use crate::limits::OnTrap;
+use crate::limits::{Limits, OnTrap};
 use crate::runtime::CachePlace;
 
 /// Have conversations with a guest, as scripts write them
@@ -36,7 +36,7 @@ pub struct Args {
     time_limit: Duration,
 
     /// What to do with a connection whose instance has died
-    #[arg(long, value_name = "WHAT", default_value = "close")]
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Limits::default().on_trap)]
     on_trap: OnTrap,
 
     /// The instance of a connection that is quiet for this long is saved and dropped until the next event [default: none]
@@ -52,15 +52,20 @@ pub fn run(args: Args) -> ExitCode {
     let scripts: Result<Vec<_>, _> = args.script.iter().map(|path| Script::read(path)).collect();
     let scripts = match scripts {
         Ok(scripts) => scripts,
-        Err(error) => {
-            failed(error);
-            return ExitCode::from(2);
-        }
+        Err(error) => return wrong_usage(error),
     };
-    done(have(args, &scripts))
+    let limits = Limits {
+        on_trap: args.on_trap,
+        hibernate_after: args.hibernate_after,
+        ..Limits::default()
+    };
+    if let Err(error) = limits.validate() {
+        return wrong_usage(error);
+    }
+    done(play(args, &scripts))
 }
 
-fn have(args: Args, scripts: &[Script]) -> Result<Reply, StageError> {
+fn play(args: Args, scripts: &[Script]) -> Result<Reply, StageError> {
     let stage = Arc::new(Stage::new(Settings {
         timeout: args.timeout,
         on_trap: args.on_trap,

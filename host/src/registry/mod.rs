@@ -23,6 +23,7 @@ mod watch;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -35,6 +36,7 @@ pub use swap::{SwapError, compile};
 pub use watch::watch;
 
 use crate::connection::Table;
+use crate::limits::{LimitError, Setting};
 use crate::runtime::{Code, Hash, Runtime};
 use history::History;
 
@@ -49,6 +51,43 @@ pub struct Rules {
     pub rollback_after: Option<RollbackAfter>,
     /// Generations kept compiled.
     pub keep: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            policy: Policy::Migrate,
+            rollback_after: Some(RollbackAfter {
+                failures: 3,
+                among: 10,
+            }),
+            keep: 5,
+        }
+    }
+}
+
+impl Rules {
+    /// Check that the rules can be followed.
+    ///
+    /// # Errors
+    /// Names the first that can't.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        Setting::number("keep", self.keep, 1..=10_000).validate()?;
+        if let Policy::Drain(time) = self.policy {
+            let times = Duration::ZERO..=crate::duration::MAX;
+            Setting::time("on-swap drain", time, times).validate()?;
+        }
+        match self.rollback_after {
+            Some(RollbackAfter { failures, among }) if !(1..=among).contains(&failures) => {
+                Err(LimitError {
+                    flag: "rollback-after",
+                    value: format!("{failures}/{among}"),
+                    expected: "N/M with N from 1 to M".to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The generations of one server.

@@ -52,6 +52,7 @@ limits! {
     IdleTimeout = "idle-timeout",
     WriteTimeout = "write-timeout",
     HalfCloseTimeout = "half-close-timeout",
+    HandshakeTimeout = "handshake-timeout",
     Linger = "linger",
     Grace = "grace",
     // Those of the machine; the log names what raises them.
