@@ -115,7 +115,7 @@ fn a_refused_swap_exits_with_1_and_changes_nothing() {
             told.starts_with("not swapped: ") && told.contains(why),
             "{told}"
         );
-        assert!(told.contains("generation 1 goes on"), "{told}");
+        assert!(told.contains("still serving generation 1"), "{told}");
     }
     let told = server.ask(&["swap", "/nowhere/at.wasm"]).failure(1);
     assert!(told.starts_with("cannot read /nowhere/at.wasm: "), "{told}");

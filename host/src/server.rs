@@ -79,7 +79,7 @@ pub enum StartError {
     Limit(#[from] LimitError),
     #[error("{} is neither a command nor a file; `hotsocket --help` lists the commands", .0.display())]
     NoCommand(PathBuf),
-    #[error("cannot read {}: {}{}", .path.display(), crate::os_error::told(.error), hint(.error))]
+    #[error("cannot read {}: {}{}", .path.display(), crate::os_error::message(.error), hint(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,

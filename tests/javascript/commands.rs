@@ -95,7 +95,7 @@ fn the_port_is_in_the_component() {
     let told = run(hotsocket().arg("inspect").arg(&path)).success();
     assert!(told.contains("\nport     4567 ("), "{told}");
     assert!(
-        told.contains("made of  javascript, with hotsocket's SDK "),
+        told.contains("language javascript, hotsocket SDK "),
         "{told}"
     );
 }

@@ -74,7 +74,7 @@ pub(super) fn run_in_runtime(
     };
     let mut options = config.options;
     log::start(&output, config.log_format, config.log_level);
-    descriptors::raise(&mut options.limits.max_connections);
+    descriptors::raise_limit(&mut options.limits.max_connections);
     // Tokio starts its worker threads first; later ones (its blocking pool) call
     // no guest.
     let started = AtomicUsize::new(0);

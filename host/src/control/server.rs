@@ -60,16 +60,17 @@ impl ControlSocket {
             match std::os::unix::net::UnixStream::connect(path) {
                 Ok(_) => return Err(failed("a running server uses it".to_owned())),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    fs::remove_file(path).map_err(|error| failed(crate::os_error::told(&error)))?;
+                    fs::remove_file(path)
+                        .map_err(|error| failed(crate::os_error::message(&error)))?;
                 }
-                Err(error) => return Err(failed(crate::os_error::told(&error))),
+                Err(error) => return Err(failed(crate::os_error::message(&error))),
             }
         }
         let listener = bind_private(path).map_err(|error| {
             failed(match error.kind() {
                 io::ErrorKind::AddrInUse => "there is a file of that name".to_owned(),
                 io::ErrorKind::NotFound => "there is no such directory".to_owned(),
-                _ => crate::os_error::told(&error),
+                _ => crate::os_error::message(&error),
             })
         })?;
         Ok(ControlSocket {
@@ -251,7 +252,7 @@ fn report_failure(registry: &Registry, error: &SwapError) -> String {
         SwapError::NoPrevious => "not rolled back",
         _ => "not swapped",
     };
-    let message = format!("{what}: {error}; generation {active} goes on");
+    let message = format!("{what}: {error}; still serving generation {active}");
     tracing::warn!("{message}");
     message
 }

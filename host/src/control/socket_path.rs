@@ -50,10 +50,10 @@ pub fn for_this_process() -> Result<PathBuf, SocketPathError> {
         .mode(0o700)
         .recursive(true)
         .create(&path)
-        .map_err(|error| failed(crate::os_error::told(&error)))?;
+        .map_err(|error| failed(crate::os_error::message(&error)))?;
     // In /tmp another user could have created it first.
     let found =
-        fs::symlink_metadata(&path).map_err(|error| failed(crate::os_error::told(&error)))?;
+        fs::symlink_metadata(&path).map_err(|error| failed(crate::os_error::message(&error)))?;
     if !found.is_dir() || found.uid() != uid() || found.mode() & 0o022 != 0 {
         return Err(failed("others can write to it".to_owned()));
     }

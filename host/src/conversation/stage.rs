@@ -40,7 +40,7 @@ pub struct Settings {
 /// Why a guest cannot be had a conversation with.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
     Read { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Source(#[from] ProjectError),

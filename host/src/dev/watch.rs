@@ -38,7 +38,10 @@ impl ProjectWatcher {
                 let at = first_event.unwrap_or_else(Instant::now);
                 let settled = settle(|| project.files(), Some(MAX_SETTLE_TIME)).await;
                 // A change that was undone at once is none.
-                if let Some(file) = built.difference(&settled).filter(|_| project.is_there()) {
+                if let Some(file) = built
+                    .difference(&settled)
+                    .filter(|_| project.source_exists())
+                {
                     return Change { file, at };
                 }
             }

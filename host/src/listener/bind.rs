@@ -79,7 +79,7 @@ pub enum BindError {
          `ip address` shows those it has"
     )]
     NoSuchAddress(SocketAddr),
-    #[error("cannot listen on {}: {}", .0, crate::os_error::told(.1))]
+    #[error("cannot listen on {}: {}", .0, crate::os_error::message(.1))]
     Other(SocketAddr, io::Error),
 }
 

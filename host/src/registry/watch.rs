@@ -102,7 +102,7 @@ impl ServedFile {
             _ => format!("cannot read {path}: {error}"),
         };
         let active = registry.orders().active().number;
-        self.warn(format!("{what}; generation {active} goes on"));
+        self.warn(format!("{what}; still serving generation {active}"));
     }
 
     fn warn_rejected(&mut self, error: &SwapError, registry: &Registry) {
@@ -119,7 +119,7 @@ impl ServedFile {
         };
         let active = registry.orders().active().number;
         self.warn(format!(
-            "not swapped: {error}; generation {active} goes on{hint}"
+            "not swapped: {error}; still serving generation {active}{hint}"
         ));
     }
 
