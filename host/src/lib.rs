@@ -16,9 +16,12 @@
 //! - [`build`]: guests from source
 //! - [`new`], [`dev`], [`conversation`]: for authors of guests: `hotsocket new`,
 //!   `dev` and `test`
-//! - [`limits`]: every limit and its default
-//! - [`reached`]: which of them were reached
+//! - [`limits`]: every limit with its default and its range
+//! - [`reached`]: counts how often each was reached
 //! - [`output`], [`log`]: what is printed
+//! - [`watch`]: notices changes of files
+//! - [`thread`], [`write_whole`], [`duration`], [`size`], [`descriptors`],
+//!   [`os_error`]: one small thing each
 
 pub mod build;
 pub mod cli;
