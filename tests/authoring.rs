@@ -57,7 +57,7 @@ fn begins(language: &str, source: &str, component: &str) {
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).expect("a directory");
     let told = in_dir(&dir, &["new", "greeter", "--lang", language]).success();
-    assert!(told.starts_with("made greeter: "), "{told}");
+    assert!(told.starts_with("created greeter: "), "{told}");
     let greeter = dir.join("greeter");
     let ran = in_dir(&greeter, &["test", source, "conversation.test"]);
     if lacks_tools(&test, &ran) {
@@ -101,13 +101,13 @@ fn new_changes_nothing_that_exists() {
     new("chat").success();
     let manifest = dir.path().join("chat/Cargo.toml");
     fs::write(&manifest, "mine").expect("writable");
-    assert!(new("chat").failure(1).contains("chat exists already"));
+    assert!(new("chat").failure(1).contains("chat already exists"));
     assert_eq!(fs::read_to_string(&manifest).expect("there"), "mine");
-    assert!(new("no/where").failure(1).contains("cannot make no/where"));
+    assert!(new("no/where").failure(1).contains("cannot create no/"));
     assert!(
         new("two words")
             .failure(2)
-            .contains("is no name for a guest")
+            .contains("is not a valid name for a")
     );
 }
 
@@ -115,13 +115,13 @@ fn new_changes_nothing_that_exists() {
 fn dev_needs_a_source() {
     let dir = tempfile::tempdir().expect("a directory");
     let dev = |args: &[&str]| run(hotsocket().arg("dev").args(args).current_dir(dir.path()));
-    assert!(dev(&[]).failure(1).contains("no guest's source in ."));
+    assert!(dev(&[]).failure(1).contains("no guest source in ."));
     assert!(dev(&["none.rs"]).failure(1).contains("cannot read none.rs"));
     let component = prebuilt("echo").display().to_string();
     assert!(
         dev(&[&component])
             .failure(1)
-            .contains("has been built already")
+            .contains("is already a component")
     );
 }
 
@@ -190,7 +190,7 @@ fn dev_swaps_what_is_saved_under_an_open_connection() {
 
     // A mistake is told, and what was there goes on.
     fs::write(&source, &broken).expect("writable");
-    wait_line(&server, "see the messages above; generation 2 goes on", 1);
+    wait_line(&server, "above; still serving generation 2", 1);
     client.ask("x", "3 two");
 
     // Renamed into place, as editors do.

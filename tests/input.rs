@@ -278,7 +278,7 @@ fn control_paths_that_cannot_be_used() {
     let path = running.path("my.sock");
     refused(
         &Serve::nothing().arg("--control").arg(path).fail(),
-        &["a running server has it"],
+        &["a running server uses it"],
     );
 
     let serve = Serve::nothing();

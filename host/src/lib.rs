@@ -18,8 +18,10 @@
 //! - [`build`]: guests from source
 //! - [`new`], [`dev`], [`conversation`]: for authors of guests: `hotsocket new`,
 //!   `dev` and `test`
-//! - [`limits`]: every limit and its default
+//! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
+//! - [`watch`]: notices changes of files
+//! - [`duration`], [`size`], [`descriptors`], [`os_error`]: one small thing each
 //!
 //! The sandbox that guests run in is a crate of its own, [`hotsocket_sandbox`]:
 //! nothing here names wasmtime.
@@ -45,6 +47,7 @@ pub mod roster;
 pub mod service;
 pub mod session;
 mod size;
+mod watch;
 
 /// The guests that the README shows are compiled with the tests.
 #[cfg(doctest)]

@@ -5,6 +5,7 @@
 
 mod control;
 mod cpu;
+mod defaults;
 mod hostile_clients;
 mod hostile_guests;
 mod hostile_imports;

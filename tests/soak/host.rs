@@ -97,7 +97,7 @@ impl Host {
         let control = self.dir.path().join("control");
         let (answered, answer) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
-            let _ = answered.send(client::ask(Some(&control), &request, &bytes));
+            let _ = answered.send(client::send(Some(&control), &request, &bytes));
         });
         match answer.recv_timeout(ANSWER_TIME) {
             Ok(Ok(report)) => Ok(serde_json::from_value(report).expect("a report")),

@@ -8,7 +8,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,6 +17,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::hash::Hash;
+use crate::write_whole::write_whole;
 
 /// Entries kept; what was not used for longest goes first.
 const MAX_ENTRIES: usize = 1024;
@@ -155,19 +156,6 @@ fn private(dir: &Path) -> io::Result<PathBuf> {
         }
     }
     Ok(dir)
-}
-
-/// Whoever reads the path finds nothing or all of it, also when several
-/// servers write at once.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension(format!("{}.part", std::process::id()));
-    let written = File::create(&part)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&part);
-    }
-    written
 }
 
 /// It was used now, so it is not the next to go.

@@ -82,8 +82,8 @@ impl CompiledGuest {
     ) -> Result<&Arc<LoadedGuest>, LoadError> {
         let load = || async {
             let (engines, small) = (Arc::clone(engines), self.small.clone());
-            let thread = std::thread::Builder::new().name("engine".to_owned());
-            let loaded = run_on_thread(thread, move || {
+
+            let loaded = run_on_thread("engine", None, move || {
                 let small = small.ok_or_else(|| no_engine("no code to load"))?;
                 let engine = engines.large()?;
                 Ok(Arc::new(LoadedGuest {

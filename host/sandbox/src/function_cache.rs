@@ -19,6 +19,8 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use wasmtime::CacheStore;
 
+use crate::write_whole::write_whole;
+
 /// Smaller components compile fast enough, and would only push out the
 /// functions of a large one.
 const LARGE: usize = 4 << 20;
@@ -87,7 +89,7 @@ impl FunctionCache {
         drop(slot);
         if let (Some(open), Some(path)) = (closed, self.path.get())
             && open.added
-            && let Err(error) = crate::code_cache::write_whole(path, &write(&open))
+            && let Err(error) = write_whole(path, &write(&open))
         {
             tracing::debug!("{}: {error}", path.display());
         }

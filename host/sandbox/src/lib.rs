@@ -52,6 +52,7 @@ mod thread;
 mod transport;
 mod typecheck;
 mod wasi;
+mod write_whole;
 
 pub use code_cache::CodeCacheDir;
 pub use compiled::CompiledGuest;
@@ -69,3 +70,4 @@ pub use store_data::StoreData;
 pub use thread::run_on_thread;
 pub use transport::{SLICE, Stream, Transport, write_slice};
 pub use wasi::Grants;
+pub use write_whole::write_whole;

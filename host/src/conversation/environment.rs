@@ -39,7 +39,7 @@ pub struct Settings {
 /// Why a conversation cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
     Read { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Source(#[from] ProjectError),

@@ -46,7 +46,7 @@ pub struct Script {
 /// Why there is no script.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,

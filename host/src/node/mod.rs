@@ -23,8 +23,8 @@ use tokio::task::JoinHandle;
 
 pub use options::{Control, Options, StartError};
 
-use crate::control::place;
 use crate::control::server::ControlSocket;
+use crate::control::socket_path;
 use crate::listener::{self, Listener, Tcp};
 use crate::output::Output;
 use crate::registry::{self, Registry};
@@ -91,6 +91,7 @@ impl Node {
         began: Instant,
         wrap: impl Fn(Tcp) -> L,
     ) -> Result<Self, StartError> {
+        options.validate()?;
         let is_built_in = matches!(source, Source::BuiltIn(_));
         let guest = source.to_string();
         let sockets = bind_all(&options, &bytes)?;
@@ -237,7 +238,7 @@ fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> 
     let path = match control {
         Control::None => return Ok(None),
         Control::At(path) => path.clone(),
-        Control::Default => place::own()?,
+        Control::Default => socket_path::for_this_process()?,
     };
     ControlSocket::bind(&path)
         .map(Some)

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use hotsocket_sandbox::{CodeCacheDir, Fault, Grants, LoadError};
 
-use crate::control::place::PlaceError;
-use crate::limits::Limits;
+use crate::control::socket_path::SocketPathError;
+use crate::limits::{LimitError, Limits};
 use crate::listener::{BindError, SocketOptions};
 use crate::registry::{Rules, SwapError};
 
@@ -31,6 +31,18 @@ pub struct Options {
     pub code_cache: CodeCacheDir,
 }
 
+impl Options {
+    /// Check that every limit and setting is in its range.
+    ///
+    /// # Errors
+    /// Names the first one that isn't.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        self.limits.validate()?;
+        self.sockets.validate()?;
+        self.rules.validate()
+    }
+}
+
 /// Where the control socket is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Control {
@@ -44,9 +56,11 @@ pub enum Control {
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     #[error("{} is neither a command nor a file; `hotsocket --help` lists the commands", .0.display())]
     NoCommand(PathBuf),
-    #[error("cannot read {}: {}{}", .path.display(), crate::os_error::told(.error), hint(.error))]
+    #[error("cannot read {}: {}{}", .path.display(), crate::os_error::message(.error), hint(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
@@ -62,7 +76,7 @@ pub enum StartError {
     #[error("{0}")]
     Control(String),
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    SocketPath(#[from] SocketPathError),
     #[error("cannot start the WebAssembly engine: {0}")]
     Engine(String),
 }

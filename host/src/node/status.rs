@@ -8,7 +8,7 @@ use std::time::Instant;
 use hotsocket_sandbox::limit_counters::LimitCounters;
 
 use crate::control::protocol::{Connections, GenerationStatus, Status};
-use crate::control::server::Subject;
+use crate::control::server::AdminApi;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
@@ -62,7 +62,7 @@ impl NodeStatus {
     }
 }
 
-impl Subject for NodeStatus {
+impl AdminApi for NodeStatus {
     fn registry(&self) -> &Registry {
         &self.service.registry
     }

@@ -2,7 +2,6 @@
 //! out, on a thread of its own that yields to those that serve.
 
 use std::sync::Arc;
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::limit_counters::Limit;
@@ -83,7 +82,7 @@ pub async fn compile(
         Ok(compiled) => compiled,
         Err(_) => {
             let size = size as f64 / 1e6;
-            tracing::info!("compiling {guest} ({size:.1} MB); the next time it is known");
+            tracing::info!("compiling {guest} ({size:.1} MB); the result will be cached");
             compiling.await
         }
     };
@@ -117,10 +116,7 @@ async fn compile_on_thread(
     bytes: Vec<u8>,
     permit: Option<OwnedSemaphorePermit>,
 ) -> std::io::Result<Result<Arc<CompiledGuest>, LoadError>> {
-    let thread = Builder::new()
-        .name("compile".to_owned())
-        .stack_size(COMPILE_STACK);
-    run_on_thread(thread, move || {
+    run_on_thread("compile", Some(COMPILE_STACK), move || {
         // At the start nobody is served yet.
         if permit.is_some() {
             lower_priority();

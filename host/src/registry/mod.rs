@@ -33,7 +33,7 @@ pub use history::Record;
 pub use report::{Outcome, Report};
 pub use watch::watch;
 
-use crate::limits::Limits;
+use crate::limits::{LimitError, Limits, Setting};
 use crate::rollout::{Generation, Policy, RollbackAfter, Rollouts, Source};
 use crate::roster::Roster;
 use history::History;
@@ -61,6 +61,30 @@ impl Default for Rules {
                 among: 10,
             }),
             keep: 5,
+        }
+    }
+}
+
+impl Rules {
+    /// Check that the rules can be followed.
+    ///
+    /// # Errors
+    /// Names the first that can't.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        Setting::number("keep", self.keep, 1..=10_000).validate()?;
+        if let Policy::Drain(time) = self.policy {
+            let times = Duration::ZERO..=crate::duration::MAX;
+            Setting::time("on-swap drain", time, times).validate()?;
+        }
+        match self.rollback_after {
+            Some(RollbackAfter { failures, among }) if !(1..=among).contains(&failures) => {
+                Err(LimitError {
+                    flag: "rollback-after",
+                    value: format!("{failures}/{among}"),
+                    expected: "N/M with N from 1 to M".to_owned(),
+                })
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Where control sockets are, and which server is meant when nobody says.
+//! Where control sockets are, and which server a command means when none is
+//! named.
 //!
-//! Each server has its own, named by its process: `$XDG_RUNTIME_DIR/hotsocket/
-//! PID.sock`, or `/tmp/hotsocket-UID/PID.sock` where there is no runtime
-//! directory. The directory is the owner's alone.
+//! Each server has a socket of its own, named by its process:
+//! `$XDG_RUNTIME_DIR/hotsocket/PID.sock`, or `/tmp/hotsocket-UID/PID.sock`
+//! where there is no runtime directory. Only the owner can write to the
+//! directory.
 
 use std::fs;
 use std::io;
@@ -10,16 +12,16 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// Why no server is found.
+/// Why there is no path for a control socket.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum SocketPathError {
     #[error(
-        "no hotsocket server of yours is running; start one with `hotsocket`, or name its socket with --control"
+        "no hotsocket server is running as this user; start one with `hotsocket`, or name its socket with --control PATH"
     )]
-    None,
-    #[error("several hotsocket servers are running; say which with --control: {}", .0.join(", "))]
-    Several(Vec<String>),
-    #[error("cannot use {} for the control socket: {reason}; name another with --control PATH, or --control none", .path.display())]
+    NoServer,
+    #[error("several hotsocket servers are running; choose one with --control PATH: {}", .0.join(", "))]
+    SeveralServers(Vec<String>),
+    #[error("cannot create the control socket in {}: {reason}; choose another path with --control PATH, or --control none", .path.display())]
     Directory { path: PathBuf, reason: String },
 }
 
@@ -34,13 +36,13 @@ pub(super) fn uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The default socket of this process, in a directory that is ours alone.
+/// The default path for this process' socket. Creates the directory.
 ///
 /// # Errors
-/// When the directory can't be made, or is someone else's.
-pub fn own() -> Result<PathBuf, PlaceError> {
+/// When the directory can't be created, or others can write to it.
+pub fn for_this_process() -> Result<PathBuf, SocketPathError> {
     let path = directory();
-    let failed = |reason: String| PlaceError::Directory {
+    let failed = |reason: String| SocketPathError::Directory {
         path: path.clone(),
         reason,
     };
@@ -48,26 +50,26 @@ pub fn own() -> Result<PathBuf, PlaceError> {
         .mode(0o700)
         .recursive(true)
         .create(&path)
-        .map_err(|error| failed(crate::os_error::told(&error)))?;
-    // In /tmp anybody could have made it first, for us to fall into.
+        .map_err(|error| failed(crate::os_error::message(&error)))?;
+    // In /tmp another user could have created it first.
     let found =
-        fs::symlink_metadata(&path).map_err(|error| failed(crate::os_error::told(&error)))?;
+        fs::symlink_metadata(&path).map_err(|error| failed(crate::os_error::message(&error)))?;
     if !found.is_dir() || found.uid() != uid() || found.mode() & 0o022 != 0 {
         return Err(failed("others can write to it".to_owned()));
     }
     Ok(path.join(format!("{}.sock", std::process::id())))
 }
 
-/// The socket of the one server that is running.
+/// The socket of the only server that is running.
 ///
 /// # Errors
 /// When there is none, or more than one.
-pub fn find() -> Result<PathBuf, PlaceError> {
-    let mut found = running();
+pub fn find_running() -> Result<PathBuf, SocketPathError> {
+    let mut found = live_sockets();
     match found.len() {
-        0 => Err(PlaceError::None),
-        1 => found.pop().ok_or(PlaceError::None),
-        _ => Err(PlaceError::Several(
+        0 => Err(SocketPathError::NoServer),
+        1 => found.pop().ok_or(SocketPathError::NoServer),
+        _ => Err(SocketPathError::SeveralServers(
             found
                 .iter()
                 .map(|path| path.display().to_string())
@@ -76,9 +78,9 @@ pub fn find() -> Result<PathBuf, PlaceError> {
     }
 }
 
-/// Sockets that a server answers on. Those left behind by a server that was
-/// killed are removed.
-fn running() -> Vec<PathBuf> {
+/// The sockets that a server listens on. Removes those of servers that were
+/// killed.
+fn live_sockets() -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory()) else {
         return Vec::new();
     };
