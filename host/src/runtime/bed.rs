@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use wasmparser::Validator;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
@@ -21,7 +20,7 @@ use super::engine::{self, Depth};
 use super::exports::Exports;
 use super::functions::FunctionCache;
 use super::state::State;
-use super::{Hash, fault, imports, shim};
+use super::{Hash, fault, imports};
 use crate::limits::Limits;
 
 /// See the module's documentation.
@@ -77,8 +76,7 @@ impl Bed {
                 engine::calm_compiler();
                 let functions = self.functions.as_ref();
                 let compilation = functions.map(|kept| kept.begin(bytes.len()));
-                let component = self
-                    .translate(bytes)
+                let component = Component::from_binary(&self.engine, bytes)
                     .map_err(|error| LoadError::Compile(beyond_pool(told(error))))?;
                 drop(compilation);
                 self.cache.store(&component, hash);
@@ -90,20 +88,6 @@ impl Bed {
             .instantiate_pre(&component)
             .map_err(|error| LoadError::WrongImport(told(error)))?;
         Exports::new(pre).ok_or_else(|| LoadError::Invalid("its handler is incomplete".to_owned()))
-    }
-
-    fn translate(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let Some(joined) = shim::without_table(bytes) else {
-            return Component::from_binary(&self.engine, bytes);
-        };
-        Component::from_binary(&self.engine, &joined).or_else(|error| {
-            // It breaks a limit, and the other would, too; or, should that ever
-            // be, it was joined wrongly.
-            match Validator::new().validate_all(&joined) {
-                Ok(_) => Err(error),
-                Err(_) => Component::from_binary(&self.engine, bytes),
-            }
-        })
     }
 
     /// A store for one instance.

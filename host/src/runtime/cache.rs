@@ -69,7 +69,6 @@ impl CodeCache {
     pub fn new(dir: Option<PathBuf>, engine: &Engine) -> Self {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        super::shim::VERSION.hash(&mut hasher);
         CodeCache {
             dir,
             engine: hasher.finish(),

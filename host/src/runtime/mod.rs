@@ -10,7 +10,6 @@
 //! - [`imports`]: what a guest finds around it; what its store holds is a crate
 //!   of its own, [`hotsocket_store`]
 //! - [`pacing`], [`fault`]: how it gives way, and how it ends
-//! - [`shim`]: how a component's modules are joined
 //! - [`cache`], [`functions`]: compiled code on disk
 //! - [`bindings`]: generated from `wit/`
 
@@ -25,7 +24,6 @@ mod functions;
 mod imports;
 mod instance;
 mod pacing;
-mod shim;
 mod world;
 
 use std::fmt;
