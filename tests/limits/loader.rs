@@ -268,6 +268,21 @@ fn deep_and_wide_things_are_refused_or_served() {
     }
 }
 
+/// Exceptions and structures live in a heap that is collected; guests have none.
+/// Compiling an exception handler without one would panic.
+#[test]
+fn what_needs_a_garbage_collector_is_refused() {
+    for odd in [
+        "(tag $t) (func (block $caught (try_table (catch_all $caught) (throw $t))))",
+        "(type $s (struct (field i32))) (func (drop (struct.new $s (i32.const 1))))",
+    ] {
+        let around = "(func $trap unreachable)";
+        let bytes = guest().change(around, &format!("{around} {odd}")).build();
+        let outcome = load(&bytes);
+        assert!(matches!(outcome, Err(LoadError::Compile(_))), "{outcome:?}");
+    }
+}
+
 /// Deeper than any text can be parsed: components within components, in bytes.
 #[test]
 fn a_thousand_components_in_one_another_are_refused() {

@@ -70,7 +70,6 @@ impl CodeCache {
     pub fn new(dir: Option<PathBuf>, engine: &Engine) -> Self {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        crate::shim::VERSION.hash(&mut hasher);
         CodeCache {
             dir,
             engine: hasher.finish(),

@@ -144,9 +144,9 @@ fn config(stack: usize, functions: Option<&Arc<FunctionCache>>) -> wasmtime::Res
     // Events are synchronous; without this a call costs three times as much.
     config.concurrency_support(false);
     config.epoch_interruption(true);
-    // For what [`crate::shim`] makes. Nothing is collected for that.
-    config.wasm_function_references(true);
-    config.gc_support(false);
+    // Typed function references, with which `hotsocket build` joins a component's
+    // modules, are on by default. They need no heap that is collected, so wasmtime
+    // is built without its feature `gc`; that leaves out exceptions and structures.
     config.max_wasm_stack(stack);
     config.async_stack_size(stack.saturating_add(HOST_STACK));
     // Function names in traps need no map from machine code to byte offsets.

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use wasmparser::Validator;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
@@ -26,7 +25,6 @@ use crate::fault::one_line;
 use crate::function_cache::FunctionCache;
 use crate::hash::Hash;
 use crate::limits::PoolLimits;
-use crate::shim;
 use crate::store_data::StoreData;
 
 /// Lets guests find WASI in a linker. What they may do with it is up to their
@@ -183,7 +181,7 @@ impl GuestEngine {
         engine::lower_compiler_priority();
         let functions = self.functions.as_ref();
         let compilation = functions.map(|kept| kept.begin(bytes.len()));
-        let component = self.translate(bytes).map_err(|error| {
+        let component = Component::from_binary(&self.engine, bytes).map_err(|error| {
             LoadError::Compile(name_table_flag(one_line(&format!("{error:#}"))))
         })?;
         drop(compilation);
@@ -207,20 +205,6 @@ impl GuestEngine {
             .instantiate_pre(component)
             .map_err(|error| LoadError::WrongImport(one_line(&format!("{error:#}"))))?;
         Exports::new(pre).ok_or_else(|| LoadError::Invalid("its handler is incomplete".to_owned()))
-    }
-
-    fn translate(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let Some(joined) = shim::without_table(bytes) else {
-            return Component::from_binary(&self.engine, bytes);
-        };
-        Component::from_binary(&self.engine, &joined).or_else(|error| {
-            // It breaks a limit, and the other would, too; or, should that ever
-            // be, it was joined wrongly.
-            match Validator::new().validate_all(&joined) {
-                Ok(_) => Err(error),
-                Err(_) => Component::from_binary(&self.engine, bytes),
-            }
-        })
     }
 
     /// A store for one instance.

@@ -46,7 +46,6 @@ pub mod limit_counters;
 mod limits;
 mod memory_limit;
 mod sandbox;
-mod shim;
 mod store_data;
 mod thread;
 mod transport;

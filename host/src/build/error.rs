@@ -32,8 +32,10 @@ pub enum Error {
     Metadata { path: PathBuf },
     #[error("{} does not compile: see the messages above", path.display())]
     Compile { path: PathBuf },
-    #[error("{} compiled, but cargo named no component", path.display())]
+    #[error("{} compiled, but cargo named no WebAssembly module", path.display())]
     NoArtifact { path: PathBuf },
+    #[error("{} compiled, but no component can be made of it: {reason}", path.display())]
+    Encode { path: PathBuf, reason: String },
     #[error("building {} needs {program}: install Node 18 or newer with npm (on Debian with `apt-get install nodejs npm`)", path.display())]
     NoNode {
         path: PathBuf,

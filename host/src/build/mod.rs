@@ -5,7 +5,8 @@
 //! compiler, `single` makes a package around a lone file (`embedded` holds the
 //! SDK and the contract for it), `package` looks at a package that is already
 //! one, `cargo` runs the compiler, `javascript`, `python` and `c` make guests of
-//! files in these languages, the latter each in a `stage` of its own, `strip`
+//! files in these languages, the latter each in a `stage` of its own, `encode`
+//! makes a component of the module that a compiler of Rust or C has made, `strip`
 //! takes out what says nothing to their authors, `cached` builds for `serve`
 //! only what has changed, `section` says in the component what it is, and
 //! `sources` hashes what it was made of. It uses nothing of the host.
@@ -14,6 +15,7 @@ mod c;
 mod cached;
 mod cargo;
 mod embedded;
+mod encode;
 mod error;
 mod javascript;
 mod package;
