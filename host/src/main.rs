@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 #[global_allocator]
-static HEAP: hotsocket_heap::Heap = hotsocket_heap::Heap;
+static ALLOCATOR: hotsocket_slab::SlabAllocator = hotsocket_slab::SlabAllocator;
 
 fn main() -> ExitCode {
-    hotsocket_heap::begin();
+    hotsocket_slab::reserve_address_space();
     hotsocket::cli::main(Instant::now())
 }

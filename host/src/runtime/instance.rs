@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 
-use hotsocket_heap::Slot;
+use hotsocket_slab::Slot;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
@@ -113,7 +113,7 @@ impl Instance {
         match made {
             Ok(instance) => {
                 store.data().meter.tell(&code.calls);
-                code.footprint.fetch_max(slot.needed(), Ordering::Relaxed);
+                code.footprint.fetch_max(slot.size_needed(), Ordering::Relaxed);
                 Ok(Instance {
                     store,
                     instance,

@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hotsocket_heap::Slot;
+use hotsocket_slab::Slot;
 use hotsocket_store::{calls, clock, meter, sink, state, voice, wasi};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -104,9 +104,9 @@ const FIRST_SLOT: usize = 16 * 1024;
 impl Code {
     /// Where the host's data of one more instance will lie.
     fn slot(&self) -> Slot {
-        Slot::of(match self.footprint.load(Ordering::Relaxed) {
+        Slot::new(match self.footprint.load(Ordering::Relaxed) {
             0 => FIRST_SLOT,
-            known => known.min(hotsocket_heap::MAX_SLOT),
+            known => known.min(hotsocket_slab::MAX_SLOT),
         })
     }
 }

@@ -1,8 +1,8 @@
-//! The slots: one range of addresses, in *spans*; a span's slots have one size.
+//! The slots: one range of addresses, in *chunks*; a chunk's slots have one size.
 //!
 //! The lowest free slot is taken first, so that those in use lie together. What
 //! is freed stays ready for the next as long as there is little of it; beyond
-//! that, pages that no slot in use touches go back to the kernel. A span
+//! that, pages that no slot in use touches go back to the kernel. A chunk
 //! without a slot in use may have slots of another size next.
 //!
 //! Nothing in here allocates: it is called by an allocator.
@@ -16,69 +16,69 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 use rustix::param::page_size;
 
 use crate::MAX_SLOT;
-use crate::carve::{HEADER, Header};
+use crate::bump::{HEADER, Header};
 
 /// The range: 4 GiB of addresses, which cost nothing until they are used; room
 /// for some 400,000 instances of a small guest.
-const RANGE: usize = SPANS * SPAN;
-const SPANS: usize = 16 * 1024;
-const SPAN: usize = 256 * 1024;
+const RANGE: usize = CHUNKS * CHUNK;
+const CHUNKS: usize = 16 * 1024;
+const CHUNK: usize = 256 * 1024;
 const PAGE: usize = 4096;
 /// Sizes of slots are multiples of this…
 const UNIT: usize = 64;
 const SIZES: usize = MAX_SLOT / UNIT + 1;
-/// …and not less than this, so that a span's slots are 64 at most, the bits of
+/// …and not less than this, so that a chunk's slots are 64 at most, the bits of
 /// a number.
-const MIN_SLOT: usize = SPAN / 64;
+const MIN_SLOT: usize = CHUNK / 64;
 /// Free slots whose memory is kept, in all.
 const WARM: u32 = 16;
 
-/// Spans that are looked at for more of it, when there is too much.
+/// Chunks that are looked at for more of it, when there is too much.
 const LOOKS: u32 = 8;
 
 /// Where the range begins; null without one.
 static BASE: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
 /// How long it is: 0 without one, so that no address is in it.
 static LENGTH: AtomicUsize = AtomicUsize::new(0);
-/// The size of each span's slots, read without the lock: it stays as long as
+/// The size of each chunk's slots, read without the lock: it stays as long as
 /// one of them is in use.
-static SIZE_IN: [AtomicU32; SPANS] = [const { AtomicU32::new(0) }; SPANS];
-static REGION: Mutex<Region> = Mutex::new(Region {
-    spans: [Span { used: 0, dirty: 0 }; SPANS],
+static SIZE_IN: [AtomicU32; CHUNKS] = [const { AtomicU32::new(0) }; CHUNKS];
+static TABLE: Mutex<Table> = Mutex::new(Table {
+    chunks: [Chunk { used: 0, dirty: 0 }; CHUNKS],
     first: [0; SIZES],
     warm: 0,
     reach: 0,
     hand: 0,
 });
 
-struct Region {
-    spans: [Span; SPANS],
-    /// For each size: no span before this one has a free slot of it.
+struct Table {
+    chunks: [Chunk; CHUNKS],
+    /// For each size: no chunk before this one has a free slot of it.
     first: [u32; SIZES],
     /// How many free slots have memory.
     warm: u32,
-    /// Spans that were ever used: those before this one.
+    /// Chunks that were ever used: those before this one.
     reach: usize,
-    /// The span that was looked at last for memory to give back.
+    /// The chunk that was looked at last for memory to give back.
     hand: usize,
 }
 
 /// A bit for each slot.
 #[derive(Clone, Copy)]
-struct Span {
+struct Chunk {
     used: u64,
     /// Free, and its memory was not given back.
     dirty: u64,
 }
 
-fn region() -> MutexGuard<'static, Region> {
+fn table() -> MutexGuard<'static, Table> {
     // Nothing panics while it is locked.
-    REGION.lock().unwrap_or_else(PoisonError::into_inner)
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Have slots from now on, in a program whose allocator is
-/// [`Heap`](crate::Heap): in another they are never filled.
-pub fn begin() {
+/// [`SlabAllocator`](crate::SlabAllocator): in another they are never filled.
+pub fn reserve_address_space() {
     static BEGUN: Once = Once::new();
     BEGUN.call_once(map);
 }
@@ -116,12 +116,12 @@ pub fn take(bytes: usize) -> Option<NonNull<Header>> {
     if size > MAX_SLOT {
         return None;
     }
-    let (span, slot) = region().take(size)?;
+    let (chunk, slot) = table().take(size)?;
     let base = NonNull::new(BASE.load(Ordering::Relaxed))?;
-    // SAFETY: within the range, and aligned, as spans and sizes are. The slot is
+    // SAFETY: within the range, and aligned, as chunks and sizes are. The slot is
     // nobody else's.
     unsafe {
-        let slot = base.add(span * SPAN + slot * size).cast::<Header>();
+        let slot = base.add(chunk * CHUNK + slot * size).cast::<Header>();
         slot.write(Header::new(u32::try_from(size).ok()?));
         Some(slot)
     }
@@ -135,8 +135,8 @@ pub fn slot_of(piece: *mut u8) -> Option<NonNull<Header>> {
     if offset >= LENGTH.load(Ordering::Relaxed) {
         return None;
     }
-    let size = SIZE_IN.get(offset / SPAN)?.load(Ordering::Relaxed) as usize;
-    let within = (offset % SPAN).checked_rem(size)?;
+    let size = SIZE_IN.get(offset / CHUNK)?.load(Ordering::Relaxed) as usize;
+    let within = (offset % CHUNK).checked_rem(size)?;
     NonNull::new(piece.wrapping_sub(within).cast())
 }
 
@@ -153,44 +153,44 @@ pub unsafe fn give_back(slot: NonNull<Header>) {
         let offset = slot.addr().get() - BASE.load(Ordering::Relaxed).addr();
         // SAFETY: it was the last piece.
         let size = unsafe { slot.as_ref().size as usize };
-        region().free(offset / SPAN, offset % SPAN / size, size);
+        table().free(offset / CHUNK, offset % CHUNK / size, size);
     }
 }
 
-impl Region {
+impl Table {
     fn take(&mut self, size: usize) -> Option<(usize, usize)> {
         let first = self.first.get_mut(size / UNIT)?;
-        let slots = SPAN / size;
-        for at in *first as usize..SPANS {
-            let (span, size_in) = (self.spans.get_mut(at)?, SIZE_IN.get(at)?);
+        let slots = CHUNK / size;
+        for at in *first as usize..CHUNKS {
+            let (chunk, size_in) = (self.chunks.get_mut(at)?, SIZE_IN.get(at)?);
             match size_in.load(Ordering::Relaxed) as usize {
                 0 => size_in.store(u32::try_from(size).ok()?, Ordering::Relaxed),
                 other if other != size => continue,
                 _ => {}
             }
-            let slot = span.used.trailing_ones() as usize;
+            let slot = chunk.used.trailing_ones() as usize;
             if slot >= slots {
                 continue;
             }
             *first = u32::try_from(at).ok()?;
             self.reach = self.reach.max(at + 1);
             let bit = 1 << slot;
-            span.used |= bit;
-            self.warm -= u32::from(span.dirty & bit != 0);
-            span.dirty &= !bit;
+            chunk.used |= bit;
+            self.warm -= u32::from(chunk.dirty & bit != 0);
+            chunk.dirty &= !bit;
             return Some((at, slot));
         }
         // Full. Whoever frees a slot says where.
-        *first = u32::try_from(SPANS).ok()?;
+        *first = u32::try_from(CHUNKS).ok()?;
         None
     }
 
     fn free(&mut self, at: usize, slot: usize, size: usize) {
-        let Some(span) = self.spans.get_mut(at) else {
+        let Some(chunk) = self.chunks.get_mut(at) else {
             return;
         };
-        span.used &= !(1 << slot);
-        span.dirty |= 1 << slot;
+        chunk.used &= !(1 << slot);
+        chunk.dirty |= 1 << slot;
         self.warm += 1;
         if let (Some(first), Ok(at)) = (self.first.get_mut(size / UNIT), u32::try_from(at)) {
             *first = at.min(*first);
@@ -204,9 +204,9 @@ impl Region {
         for _ in 0..LOOKS {
             self.hand = (self.hand + 1) % self.reach.max(1);
             if self
-                .spans
+                .chunks
                 .get(self.hand)
-                .is_some_and(|span| span.dirty != 0)
+                .is_some_and(|chunk| chunk.dirty != 0)
             {
                 self.purge(self.hand);
                 break;
@@ -215,12 +215,12 @@ impl Region {
     }
 
     fn purge(&mut self, at: usize) {
-        let (Some(span), Some(size_in)) = (self.spans.get_mut(at), SIZE_IN.get(at)) else {
+        let (Some(chunk), Some(size_in)) = (self.chunks.get_mut(at), SIZE_IN.get(at)) else {
             return;
         };
-        self.warm -= span.dirty.count_ones();
-        span.dirty = 0;
-        let used = span.used;
+        self.warm -= chunk.dirty.count_ones();
+        chunk.dirty = 0;
+        let used = chunk.used;
         clear(at, size_in.load(Ordering::Relaxed) as usize, used);
         if used == 0 {
             size_in.store(0, Ordering::Relaxed);
@@ -232,22 +232,22 @@ impl Region {
     }
 }
 
-/// Give a span's pages back that none of the slots in use touches.
-fn clear(span: usize, size: usize, used: u64) {
+/// Give a chunk's pages back that none of the slots in use touches.
+fn clear(chunk: usize, size: usize, used: u64) {
     let base = BASE.load(Ordering::Relaxed);
     let mut free_from = 0;
-    for slot in 0..=SPAN / size {
-        let is_end = slot == SPAN / size;
+    for slot in 0..=CHUNK / size {
+        let is_end = slot == CHUNK / size;
         if !is_end && used & 1 << slot == 0 {
             continue;
         }
-        let begin = if is_end { SPAN } else { slot * size };
+        let begin = if is_end { CHUNK } else { slot * size };
         let (from, to) = (
             usize::next_multiple_of(free_from, PAGE),
             begin - begin % PAGE,
         );
         if from < to {
-            let pages = base.wrapping_add(span * SPAN + from).cast::<c_void>();
+            let pages = base.wrapping_add(chunk * CHUNK + from).cast::<c_void>();
             // SAFETY: within the range, and nobody's: slots are taken and freed
             // under the lock that the caller has. If the kernel will not have
             // them, they stay, and that is as good.
@@ -257,15 +257,15 @@ fn clear(span: usize, size: usize, used: u64) {
     }
 }
 
-const _: () = assert!(HEADER <= MIN_SLOT && SPAN.is_multiple_of(PAGE) && UNIT.is_multiple_of(16));
+const _: () = assert!(HEADER <= MIN_SLOT && CHUNK.is_multiple_of(PAGE) && UNIT.is_multiple_of(16));
 
 /// Slots in use.
 #[cfg(test)]
 pub fn in_use() -> u32 {
-    region()
-        .spans
+    table()
+        .chunks
         .iter()
-        .map(|span| span.used.count_ones())
+        .map(|chunk| chunk.used.count_ones())
         .sum()
 }
 

@@ -57,7 +57,7 @@ impl Header {
     ///
     /// # Safety
     /// The slot is in use, and nobody else fills it meanwhile.
-    pub unsafe fn carve(slot: NonNull<Self>, layout: Layout) -> Option<NonNull<u8>> {
+    pub unsafe fn bump(slot: NonNull<Self>, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the slot is in use, and this is who fills it.
         let (header, filling) = unsafe { (slot.as_ref(), &mut *slot.as_ref().filling.get()) };
         let (size, align) = (u32::try_from(layout.size()).ok()?, layout.align());
@@ -92,7 +92,7 @@ impl Header {
     /// A piece of it is free before the slot is full: let it be used again.
     ///
     /// # Safety
-    /// As for `carve`; the piece was carved from it with this size, and is not
+    /// As for `bump`; the piece was allocated from it with this size, and is not
     /// used any more.
     pub unsafe fn reuse(slot: NonNull<Self>, piece: *mut u8, size: usize) {
         // SAFETY: as above.
@@ -119,7 +119,7 @@ impl Header {
     /// it had no room there, or was made before.
     ///
     /// # Safety
-    /// As for `carve`.
+    /// As for `bump`.
     pub unsafe fn done_without(slot: NonNull<Self>, size: usize) {
         // SAFETY: as above.
         let filling = unsafe { &mut *slot.as_ref().filling.get() };
@@ -127,11 +127,11 @@ impl Header {
         filling.lacking = filling.lacking.saturating_sub(size);
     }
 
-    /// See [`Slot::needed`](crate::Slot::needed).
+    /// See [`Slot::size_needed`](crate::Slot::size_needed).
     ///
     /// # Safety
     /// The slot is in use, and nobody fills it meanwhile.
-    pub unsafe fn needed(slot: NonNull<Self>) -> usize {
+    pub unsafe fn size_needed(slot: NonNull<Self>) -> usize {
         // SAFETY: as above.
         let filling = unsafe { &*slot.as_ref().filling.get() };
         (filling.top as usize).saturating_add(filling.lacking as usize)

@@ -2,12 +2,12 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use super::*;
 
-/// There is one region, and these tests count what is in it.
+/// There is one slab, and these tests count what is in it.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     static BEGUN: Once = Once::new();
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    BEGUN.call_once(begin);
+    BEGUN.call_once(reserve_address_space);
     alone
 }
 
@@ -28,7 +28,7 @@ unsafe impl Send for Piece {}
 impl Piece {
     fn new(layout: Layout, mark: u8) -> Self {
         // SAFETY: no layout here is empty.
-        let at = unsafe { Heap.alloc(layout) };
+        let at = unsafe { SlabAllocator.alloc(layout) };
         assert!(!at.is_null());
         assert!(at.addr().is_multiple_of(layout.align()));
         // SAFETY: it is that large.
@@ -37,7 +37,7 @@ impl Piece {
     }
 
     fn is_in_slot(&self) -> bool {
-        region::slot_of(self.at).is_some()
+        slab::slot_of(self.at).is_some()
     }
 
     fn check(&self) {
@@ -49,7 +49,7 @@ impl Piece {
     fn resize(&mut self, size: usize) {
         self.check();
         // SAFETY: it was allocated so.
-        self.at = unsafe { Heap.realloc(self.at, self.layout, size) };
+        self.at = unsafe { SlabAllocator.realloc(self.at, self.layout, size) };
         assert!(!self.at.is_null());
         let kept = self.layout.size().min(size);
         self.layout = layout(size, self.layout.align());
@@ -63,7 +63,7 @@ impl Drop for Piece {
     fn drop(&mut self) {
         self.check();
         // SAFETY: it was allocated so, once.
-        unsafe { Heap.dealloc(self.at, self.layout) };
+        unsafe { SlabAllocator.dealloc(self.at, self.layout) };
     }
 }
 
@@ -81,7 +81,7 @@ impl Dice {
 
 /// What an instance does: pieces of all sizes, some of which go at once.
 fn instance(dice: &mut Dice) -> Vec<Piece> {
-    let mut slot = Slot::of(4096 + dice.roll(12 * 1024));
+    let mut slot = Slot::new(4096 + dice.roll(12 * 1024));
     let mut pieces: Vec<Piece> = Vec::with_capacity(64);
     slot.fill(|| {
         for mark in 0..40 {
@@ -105,9 +105,9 @@ fn instance(dice: &mut Dice) -> Vec<Piece> {
         }
         // SAFETY: the layout is not empty, and what is read was allocated so.
         unsafe {
-            let zeroed = Heap.alloc_zeroed(layout(100, 8));
+            let zeroed = SlabAllocator.alloc_zeroed(layout(100, 8));
             assert_eq!(std::slice::from_raw_parts(zeroed, 100), [0; 100]);
-            Heap.dealloc(zeroed, layout(100, 8));
+            SlabAllocator.dealloc(zeroed, layout(100, 8));
         }
     });
     pieces
@@ -116,7 +116,7 @@ fn instance(dice: &mut Dice) -> Vec<Piece> {
 #[test]
 fn pieces_never_overlap_whoever_frees_them() {
     let _alone = alone();
-    let before = region::in_use();
+    let before = slab::in_use();
     let (send, receive) = std::sync::mpsc::sync_channel::<Vec<Piece>>(100);
     let receive = Mutex::new(receive);
     std::thread::scope(|scope| {
@@ -143,76 +143,80 @@ fn pieces_never_overlap_whoever_frees_them() {
     });
     drop(send);
     drop(receive);
-    assert_eq!(region::in_use(), before, "all slots are free again");
+    assert_eq!(slab::in_use(), before, "all slots are free again");
 }
 
 #[test]
 fn only_what_is_allocated_while_a_slot_is_filled_lies_in_it() {
     let _alone = alone();
-    let mut slot = Slot::of(5000);
+    let mut slot = Slot::new(5000);
     let inside = slot.fill(|| Piece::new(layout(100, 8), 1));
     let outside = Piece::new(layout(100, 8), 2);
     assert!(inside.is_in_slot() && !outside.is_in_slot());
     // What has no room comes from elsewhere, and the next slot has room for it.
     let large = slot.fill(|| Piece::new(layout(9000, 8), 3));
     assert!(!large.is_in_slot());
-    assert!(slot.needed() >= 9100, "{}", slot.needed());
+    assert!(slot.size_needed() >= 9100, "{}", slot.size_needed());
     // What was there for a moment needs none.
-    let needed = slot.needed();
+    let needed = slot.size_needed();
     slot.fill(|| drop([9000, 50].map(|size| Piece::new(layout(size, 8), 6))));
-    assert!(slot.needed() < needed + 8, "{} {needed}", slot.needed());
-    let mut second = Slot::of(needed);
+    assert!(
+        slot.size_needed() < needed + 8,
+        "{} {needed}",
+        slot.size_needed()
+    );
+    let mut second = Slot::new(needed);
     let both = second.fill(|| {
         let small = Piece::new(layout(100, 8), 4);
         (small, Piece::new(layout(9000, 8), 5))
     });
     assert!(both.0.is_in_slot() && both.1.is_in_slot());
-    let in_use = region::in_use();
+    let in_use = slab::in_use();
     drop((slot, second));
-    assert_eq!(region::in_use(), in_use, "as long as their pieces");
+    assert_eq!(slab::in_use(), in_use, "as long as their pieces");
     drop((inside, both));
-    assert_eq!(region::in_use(), in_use - 2);
+    assert_eq!(slab::in_use(), in_use - 2);
 }
 
 #[test]
 fn too_large_a_slot_is_none() {
     let _alone = alone();
-    let mut slot = Slot::of(MAX_SLOT + 1);
+    let mut slot = Slot::new(MAX_SLOT + 1);
     let piece = slot.fill(|| Piece::new(layout(64, 64), 1));
     assert!(!piece.is_in_slot());
-    assert_eq!(slot.needed(), 0);
+    assert_eq!(slot.size_needed(), 0);
 }
 
 #[test]
 fn memory_of_many_goes_back_and_any_size_may_have_it() {
     let _alone = alone();
     let filled = |size: usize| {
-        let mut slot = Slot::of(size);
-        let size = layout(size - carve::HEADER, 8);
+        let mut slot = Slot::new(size);
+        let size = layout(size - bump::HEADER, 8);
         let piece = slot.fill(|| Piece::new(size, 7));
         assert!(piece.is_in_slot());
         piece
     };
     for size in [6000, 10_000, 30_000] {
         let many: Vec<Piece> = (0..1000).map(|_| filled(size)).collect();
-        let resident = region::resident();
+        let resident = slab::resident();
         assert!(resident >= 1000 * size, "{resident}");
         // Pages between two that stay stay; the others go.
         let kept: Vec<Piece> = many.into_iter().step_by(100).collect();
-        let resident = region::resident();
+        let resident = slab::resident();
         assert!(
             resident < (16 + 2 * kept.len()) * (size + 8192),
             "{resident}"
         );
         drop(kept);
-        assert!(region::resident() <= 16 * (size + 8192));
+        assert!(slab::resident() <= 16 * (size + 8192));
     }
 }
 
 #[test]
 fn a_panic_ends_the_filling() {
     let _alone = alone();
-    let mut slot = Slot::of(5000);
+    let mut slot = Slot::new(5000);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         slot.fill(|| std::panic::resume_unwind(Box::new(())))
     }));
