@@ -9,7 +9,7 @@
 
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
@@ -36,10 +36,11 @@ const WARM: u32 = 16;
 /// Chunks that are looked at for more of it, when there is too much.
 const LOOKS: u32 = 8;
 
-/// Where the range begins; null without one.
-static BASE: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
-/// How long it is: 0 without one, so that no address is in it.
-static LENGTH: AtomicUsize = AtomicUsize::new(0);
+/// Where the range ends; null without one. This is all that says where it is: its
+/// length is a constant, so that there is no second variable that a thread could
+/// see too early or too late. With a null end, the range would be the last 4 GiB of
+/// the address space, where no program has memory: they are the kernel's.
+static END: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
 /// The size of each chunk's slots, read without the lock: it stays as long as
 /// one of them is in use.
 static SIZE_IN: [AtomicU32; CHUNKS] = [const { AtomicU32::new(0) }; CHUNKS];
@@ -103,36 +104,44 @@ fn map() {
     // SAFETY: the range is ours. Pages are given back one by one, so none is huge;
     // a kernel that has no huge pages refuses, and that is as good.
     let _ = unsafe { madvise(base, RANGE, Advice::LinuxNoHugepage) };
-    BASE.store(base.cast(), Ordering::Relaxed);
-    LENGTH.store(RANGE, Ordering::Release);
+    END.store(base.cast::<u8>().wrapping_add(RANGE), Ordering::Release);
 }
 
 /// A slot with room for this many bytes.
 pub fn take(bytes: usize) -> Option<NonNull<Header>> {
-    if LENGTH.load(Ordering::Acquire) == 0 {
-        return None;
-    }
+    let end = NonNull::new(END.load(Ordering::Acquire))?;
     let size = bytes.max(MIN_SLOT).checked_next_multiple_of(UNIT)?;
     if size > MAX_SLOT {
         return None;
     }
     let (chunk, slot) = table().take(size)?;
-    let base = NonNull::new(BASE.load(Ordering::Relaxed))?;
     // SAFETY: within the range, and aligned, as chunks and sizes are. The slot is
     // nobody else's.
     unsafe {
-        let slot = base.add(chunk * CHUNK + slot * size).cast::<Header>();
+        let slot = end
+            .sub(RANGE - chunk * CHUNK - slot * size)
+            .cast::<Header>();
         slot.write(Header::new(u32::try_from(size).ok()?));
         Some(slot)
     }
 }
 
+/// Where the range begins.
+#[inline]
+fn base() -> *mut u8 {
+    END.load(Ordering::Relaxed).wrapping_sub(RANGE)
+}
+
 /// The slot that a piece lies in, if it does in one.
+///
+/// Relaxed loads are enough. If it lies in one, whoever handed the piece to this
+/// thread did so with synchronisation, and the range and the slot's size were
+/// stored before the piece was made. If not, it is outside of the range whether or
+/// not this thread sees the range yet: the kernel maps none over memory in use.
 #[inline]
 pub fn slot_of(piece: *mut u8) -> Option<NonNull<Header>> {
-    let base = BASE.load(Ordering::Relaxed);
-    let offset = piece.addr().wrapping_sub(base.addr());
-    if offset >= LENGTH.load(Ordering::Relaxed) {
+    let offset = piece.addr().wrapping_sub(base().addr());
+    if offset >= RANGE {
         return None;
     }
     let size = SIZE_IN.get(offset / CHUNK)?.load(Ordering::Relaxed) as usize;
@@ -150,7 +159,7 @@ pub unsafe fn give_back(slot: NonNull<Header>) {
     let live = unsafe { &slot.as_ref().live };
     if live.fetch_sub(1, Ordering::Release) == 1 {
         fence(Ordering::Acquire);
-        let offset = slot.addr().get() - BASE.load(Ordering::Relaxed).addr();
+        let offset = slot.addr().get() - base().addr();
         // SAFETY: it was the last piece.
         let size = unsafe { slot.as_ref().size as usize };
         table().free(offset / CHUNK, offset % CHUNK / size, size);
@@ -234,7 +243,7 @@ impl Table {
 
 /// Give a chunk's pages back that none of the slots in use touches.
 fn clear(chunk: usize, size: usize, used: u64) {
-    let base = BASE.load(Ordering::Relaxed);
+    let base = base();
     let mut free_from = 0;
     for slot in 0..=CHUNK / size {
         let is_end = slot == CHUNK / size;
@@ -272,7 +281,7 @@ pub fn in_use() -> u32 {
 /// Bytes of the range that have memory.
 #[cfg(test)]
 pub fn resident() -> usize {
-    let base = format!("{:x}-", BASE.load(Ordering::Relaxed).addr());
+    let base = format!("{:x}-", base().addr());
     let smaps = std::fs::read_to_string("/proc/self/smaps").expect("Linux");
     let mapping = smaps.lines().skip_while(|line| !line.starts_with(&base));
     let rss = mapping.filter_map(|line| line.strip_prefix("Rss:")).next();

@@ -179,6 +179,16 @@ fn only_what_is_allocated_while_a_slot_is_filled_lies_in_it() {
 }
 
 #[test]
+fn without_a_range_no_address_of_a_program_is_in_a_slot() {
+    for address in [1, 4096, u32::MAX as usize, (1 << 57) - 1] {
+        assert_eq!(
+            slab::slot_of(std::ptr::without_provenance_mut(address)),
+            None
+        );
+    }
+}
+
+#[test]
 fn too_large_a_slot_is_none() {
     let _alone = alone();
     let mut slot = Slot::new(MAX_SLOT + 1);
