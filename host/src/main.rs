@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use hotsocket_slab::SlabAllocator;
+
 #[global_allocator]
-static ALLOCATOR: hotsocket_slab::SlabAllocator = hotsocket_slab::SlabAllocator;
+static ALLOCATOR: SlabAllocator = SlabAllocator::new();
 
 fn main() -> ExitCode {
-    hotsocket_slab::reserve_address_space();
+    ALLOCATOR.reserve_address_space();
     hotsocket::cli::main(Instant::now())
 }

@@ -1,292 +1,216 @@
-//! The slots: one range of addresses, in *chunks*; a chunk's slots have one size.
+//! The slab: one range of addresses in which all slots lie, so that an address
+//! alone says whether it is in a slot, and in which.
 //!
-//! The lowest free slot is taken first, so that those in use lie together. What
-//! is freed stays ready for the next as long as there is little of it; beyond
-//! that, pages that no slot in use touches go back to the kernel. A chunk
-//! without a slot in use may have slots of another size next.
+//! Freeing is the hot path: every `dealloc` of the program asks [`Slab::slot_of`],
+//! mostly about memory that is in no slot. That costs one atomic load and one
+//! comparison. Taking and returning a slot locks the [`Table`].
 //!
 //! Nothing in here allocates: it is called by an allocator.
 
-use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
-use rustix::param::page_size;
+use crate::chunk::{CHUNK, SlotSize};
+use crate::header::Header;
+use crate::pages;
+use crate::sync::{AtomicPtr, AtomicU32, Mutex, MutexGuard};
+use crate::table::Table;
 
-use crate::MAX_SLOT;
-use crate::bump::{HEADER, Header};
+/// 4 GiB of addresses, which cost nothing until they are used: room for some
+/// 400,000 instances of a small guest.
+const CHUNKS: usize = if cfg!(miri) { 8 } else { 16 * 1024 };
+pub const SLAB: usize = CHUNKS * CHUNK;
 
-/// The range: 4 GiB of addresses, which cost nothing until they are used; room
-/// for some 400,000 instances of a small guest.
-const RANGE: usize = CHUNKS * CHUNK;
-const CHUNKS: usize = 16 * 1024;
-const CHUNK: usize = 256 * 1024;
-const PAGE: usize = 4096;
-/// Sizes of slots are multiples of this…
-const UNIT: usize = 64;
-const SIZES: usize = MAX_SLOT / UNIT + 1;
-/// …and not less than this, so that a chunk's slots are 64 at most, the bits of
-/// a number.
-const MIN_SLOT: usize = CHUNK / 64;
-/// Free slots whose memory is kept, in all.
-const WARM: u32 = 16;
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("the slab takes 4 GiB of addresses");
 
-/// Chunks that are looked at for more of it, when there is too much.
-const LOOKS: u32 = 8;
-
-/// Where the range ends; null without one. This is all that says where it is: its
-/// length is a constant, so that there is no second variable that a thread could
-/// see too early or too late. With a null end, the range would be the last 4 GiB of
-/// the address space, where no program has memory: they are the kernel's.
-static END: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
-/// The size of each chunk's slots, read without the lock: it stays as long as
-/// one of them is in use.
-static SIZE_IN: [AtomicU32; CHUNKS] = [const { AtomicU32::new(0) }; CHUNKS];
-static TABLE: Mutex<Table> = Mutex::new(Table {
-    chunks: [Chunk { used: 0, dirty: 0 }; CHUNKS],
-    first: [0; SIZES],
-    warm: 0,
-    reach: 0,
-    hand: 0,
-});
-
-struct Table {
-    chunks: [Chunk; CHUNKS],
-    /// For each size: no chunk before this one has a free slot of it.
-    first: [u32; SIZES],
-    /// How many free slots have memory.
-    warm: u32,
-    /// Chunks that were ever used: those before this one.
-    reach: usize,
-    /// The chunk that was looked at last for memory to give back.
-    hand: usize,
+pub struct Slab {
+    /// The end of the range; null as long as there is none.
+    ///
+    /// This is all that says where the slab is. Its length is a constant, so there
+    /// is no second variable that a thread could see too early or too late, and no
+    /// state in which an address outside is taken for one inside: with a null end,
+    /// the range would be the last 4 GiB of the address space, which are the
+    /// kernel's on every platform that Linux runs on.
+    end: AtomicPtr<u8>,
+    /// The size of each chunk's slots, to be read without the lock; 0 before the
+    /// first one. Written under the lock, and only while no slot of the chunk is
+    /// in use.
+    slot_sizes: [AtomicU32; CHUNKS],
+    table: Mutex<Table<CHUNKS>>,
 }
 
-/// A bit for each slot.
-#[derive(Clone, Copy)]
-struct Chunk {
-    used: u64,
-    /// Free, and its memory was not given back.
-    dirty: u64,
-}
-
-fn table() -> MutexGuard<'static, Table> {
-    // Nothing panics while it is locked.
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Have slots from now on, in a program whose allocator is
-/// [`SlabAllocator`](crate::SlabAllocator): in another they are never filled.
-pub fn reserve_address_space() {
-    static BEGUN: Once = Once::new();
-    BEGUN.call_once(map);
-}
-
-fn map() {
-    // The kernel gives back whole pages, so it must mean the same ones.
-    if page_size() != PAGE {
-        return;
+impl Slab {
+    /// All zero bits, so that it takes neither space in the binary nor memory.
+    pub const fn new() -> Self {
+        Slab {
+            end: AtomicPtr::new(ptr::null_mut()),
+            slot_sizes: [const { AtomicU32::new(0) }; CHUNKS],
+            table: Mutex::new(Table::new()),
+        }
     }
-    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-    // SAFETY: new memory, at an address that the kernel chooses.
-    let mapped = unsafe {
-        mmap_anonymous(
-            ptr::null_mut(),
-            RANGE,
-            ProtFlags::READ | ProtFlags::WRITE,
-            flags,
-        )
-    };
-    // Where address space is scarce there are no slots.
-    let Ok(base) = mapped else { return };
-    // SAFETY: the range is ours. Pages are given back one by one, so none is huge;
-    // a kernel that has no huge pages refuses, and that is as good.
-    let _ = unsafe { madvise(base, RANGE, Advice::LinuxNoHugepage) };
-    END.store(base.cast::<u8>().wrapping_add(RANGE), Ordering::Release);
-}
 
-/// A slot with room for this many bytes.
-pub fn take(bytes: usize) -> Option<NonNull<Header>> {
-    let end = NonNull::new(END.load(Ordering::Acquire))?;
-    let size = bytes.max(MIN_SLOT).checked_next_multiple_of(UNIT)?;
-    if size > MAX_SLOT {
-        return None;
+    /// Reserve the range, unless that was done before or the kernel refuses.
+    pub fn reserve(&self) {
+        let _one_at_a_time = self.table();
+        if self.end.load(Ordering::Relaxed).is_null()
+            && let Some(start) = pages::reserve(SLAB)
+        {
+            // SAFETY: nobody else knows this range, and it stays for ever.
+            unsafe { self.publish(start) };
+        }
     }
-    let (chunk, slot) = table().take(size)?;
-    // SAFETY: within the range, and aligned, as chunks and sizes are. The slot is
-    // nobody else's.
-    unsafe {
-        let slot = end
-            .sub(RANGE - chunk * CHUNK - slot * size)
-            .cast::<Header>();
-        slot.write(Header::new(u32::try_from(size).ok()?));
+
+    /// # Safety
+    /// From this address on there are [`SLAB`] bytes of zeroed memory, page by page,
+    /// for the slab alone and for as long as it exists. The caller holds the lock.
+    pub unsafe fn publish(&self, start: NonNull<u8>) {
+        let end = start.as_ptr().wrapping_add(SLAB);
+        // Relaxed: see `slot_of` and `take`.
+        self.end.store(end, Ordering::Relaxed);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table<CHUNKS>> {
+        // Nothing panics while it is locked.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An empty slot, whose one user is the caller.
+    pub fn take(&self, size: SlotSize) -> Option<NonNull<Header>> {
+        if self.end.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        // `reserve` held the lock, so from here on its mapping has happened before.
+        let mut table = self.table();
+        let (chunk, slot) = table.take(size)?;
+        let slot_size = self.slot_sizes.get(chunk)?;
+        if slot_size.load(Ordering::Relaxed) != size.get() {
+            slot_size.store(size.get(), Ordering::Relaxed);
+        }
+        drop(table);
+        let end = self.end.load(Ordering::Relaxed);
+        let slot = header_at(end, chunk * CHUNK + slot * size.bytes())?;
+        // SAFETY: within the range and aligned, as all sizes are multiples of the
+        // alignment. The table gave the slot to nobody else; whoever had it before
+        // returned it under the lock.
+        unsafe { slot.write(Header::new(size)) };
         Some(slot)
     }
-}
 
-/// Where the range begins.
-#[inline]
-fn base() -> *mut u8 {
-    END.load(Ordering::Relaxed).wrapping_sub(RANGE)
-}
-
-/// The slot that a piece lies in, if it does in one.
-///
-/// Relaxed loads are enough. If it lies in one, whoever handed the piece to this
-/// thread did so with synchronisation, and the range and the slot's size were
-/// stored before the piece was made. If not, it is outside of the range whether or
-/// not this thread sees the range yet: the kernel maps none over memory in use.
-#[inline]
-pub fn slot_of(piece: *mut u8) -> Option<NonNull<Header>> {
-    let offset = piece.addr().wrapping_sub(base().addr());
-    if offset >= RANGE {
-        return None;
+    /// The slot that an allocation lies in, if it is in one. The address must be of
+    /// an allocation that is not freed.
+    ///
+    /// Relaxed loads are enough. If it lies in a slot, then whoever handed it to
+    /// this thread did so with synchronisation, or it would be a data race already;
+    /// so what happened before it was allocated has happened before this: that the
+    /// range was published, and that the slot's size was stored, which is stored
+    /// anew only when no slot of the chunk is in use. If it doesn't lie in a slot,
+    /// it is outside of the range whether or not this thread sees the range yet: the
+    /// kernel maps no range over memory that is in use.
+    #[inline]
+    pub fn slot_of(&self, allocation: *mut u8) -> Option<NonNull<Header>> {
+        let end = self.end.load(Ordering::Relaxed);
+        let offset = offset_in_slab(end.addr(), allocation.addr())?;
+        let size = self.slot_sizes.get(offset / CHUNK)?;
+        let size = SlotSize::from_raw(size.load(Ordering::Relaxed))?;
+        header_at(end, slot_start(offset, size))
     }
-    let size = SIZE_IN.get(offset / CHUNK)?.load(Ordering::Relaxed) as usize;
-    let within = (offset % CHUNK).checked_rem(size)?;
-    NonNull::new(piece.wrapping_sub(within).cast())
-}
 
-/// One piece less is in use; the last one frees the slot.
-///
-/// # Safety
-/// The piece was counted in, and is not used any more.
-#[inline]
-pub unsafe fn give_back(slot: NonNull<Header>) {
-    // SAFETY: the slot is there until the last piece was counted out.
-    let live = unsafe { &slot.as_ref().live };
-    if live.fetch_sub(1, Ordering::Release) == 1 {
-        fence(Ordering::Acquire);
-        let offset = slot.addr().get() - base().addr();
-        // SAFETY: it was the last piece.
-        let size = unsafe { slot.as_ref().size as usize };
-        table().free(offset / CHUNK, offset % CHUNK / size, size);
-    }
-}
-
-impl Table {
-    fn take(&mut self, size: usize) -> Option<(usize, usize)> {
-        let first = self.first.get_mut(size / UNIT)?;
-        let slots = CHUNK / size;
-        for at in *first as usize..CHUNKS {
-            let (chunk, size_in) = (self.chunks.get_mut(at)?, SIZE_IN.get(at)?);
-            match size_in.load(Ordering::Relaxed) as usize {
-                0 => size_in.store(u32::try_from(size).ok()?, Ordering::Relaxed),
-                other if other != size => continue,
-                _ => {}
-            }
-            let slot = chunk.used.trailing_ones() as usize;
-            if slot >= slots {
-                continue;
-            }
-            *first = u32::try_from(at).ok()?;
-            self.reach = self.reach.max(at + 1);
-            let bit = 1 << slot;
-            chunk.used |= bit;
-            self.warm -= u32::from(chunk.dirty & bit != 0);
-            chunk.dirty &= !bit;
-            return Some((at, slot));
+    /// One user of the slot less; the last one returns it.
+    ///
+    /// # Safety
+    /// The caller was counted as a user and touches the slot no more.
+    #[inline]
+    pub unsafe fn release(&self, slot: NonNull<Header>) {
+        // SAFETY: as the caller vouches for.
+        if unsafe { Header::release(slot) } {
+            self.give_back(slot);
         }
-        // Full. Whoever frees a slot says where.
-        *first = u32::try_from(CHUNKS).ok()?;
-        None
     }
 
-    fn free(&mut self, at: usize, slot: usize, size: usize) {
-        let Some(chunk) = self.chunks.get_mut(at) else {
+    fn give_back(&self, slot: NonNull<Header>) {
+        let end = self.end.load(Ordering::Relaxed);
+        let Some(offset) = offset_in_slab(end.addr(), slot.addr().get()) else {
             return;
         };
-        chunk.used &= !(1 << slot);
-        chunk.dirty |= 1 << slot;
-        self.warm += 1;
-        if let (Some(first), Ok(at)) = (self.first.get_mut(size / UNIT), u32::try_from(at)) {
-            *first = at.min(*first);
-        }
-        if self.warm <= WARM {
-            return;
-        }
-        self.purge(at);
-        // Another one as well, should most of what is kept lie where nobody frees
-        // anything now.
-        for _ in 0..LOOKS {
-            self.hand = (self.hand + 1) % self.reach.max(1);
-            if self
-                .chunks
-                .get(self.hand)
-                .is_some_and(|chunk| chunk.dirty != 0)
-            {
-                self.purge(self.hand);
-                break;
-            }
-        }
-    }
-
-    fn purge(&mut self, at: usize) {
-        let (Some(chunk), Some(size_in)) = (self.chunks.get_mut(at), SIZE_IN.get(at)) else {
-            return;
+        let discard = |pages: std::ops::Range<usize>| {
+            let start = end.wrapping_sub(SLAB - pages.start);
+            // SAFETY: pages of the range that no slot in use touches, and none is
+            // taken meanwhile: the table is locked.
+            unsafe { pages::discard(start, pages.len()) };
         };
-        self.warm -= chunk.dirty.count_ones();
-        chunk.dirty = 0;
-        let used = chunk.used;
-        clear(at, size_in.load(Ordering::Relaxed) as usize, used);
-        if used == 0 {
-            size_in.store(0, Ordering::Relaxed);
-            // Any size may have it now.
-            for first in &mut self.first {
-                *first = (*first).min(u32::try_from(at).unwrap_or(u32::MAX));
+        self.table()
+            .release(offset / CHUNK, offset % CHUNK, discard);
+    }
+
+    #[cfg(test)]
+    pub fn used_slots(&self) -> u32 {
+        self.table().used_slots()
+    }
+
+    #[cfg(test)]
+    pub fn start(&self) -> usize {
+        self.end.load(Ordering::Relaxed).addr().wrapping_sub(SLAB)
+    }
+}
+
+/// A pointer to the slot at this offset. It comes from the slab's own pointer, not
+/// from an allocation's, which must not be used for the bytes around it.
+fn header_at(end: *mut u8, offset: usize) -> Option<NonNull<Header>> {
+    NonNull::new(end.wrapping_sub(SLAB - offset).cast())
+}
+
+/// How far from the start of the slab an address is, if it is in the slab.
+fn offset_in_slab(end: usize, address: usize) -> Option<usize> {
+    let offset = address.wrapping_sub(end.wrapping_sub(SLAB));
+    (offset < SLAB).then_some(offset)
+}
+
+/// Where the slot begins that has this offset in it.
+fn slot_start(offset: usize, size: SlotSize) -> usize {
+    offset - offset % CHUNK % size.bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tests::cases;
+
+    #[test]
+    fn without_a_range_no_address_of_a_program_is_in_it() {
+        for address in [0, 1, 4096, SLAB - 1, SLAB, 1 << 47, (1 << 57) - 1] {
+            assert_eq!(offset_in_slab(0, address), None, "{address:x}");
+        }
+    }
+
+    #[test]
+    fn the_range_begins_and_ends_where_it_does() {
+        let start = 0x7f00_0000_0000;
+        let offset = |address| offset_in_slab(start + SLAB, address);
+        assert_eq!(offset(start - 1), None);
+        assert_eq!(offset(start), Some(0));
+        assert_eq!(offset(start + SLAB - 1), Some(SLAB - 1));
+        assert_eq!(offset(start + SLAB), None);
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn every_byte_of_a_slot_leads_to_its_start(
+            bytes in 0..70_000_usize,
+            chunk in 0..CHUNKS,
+            slot in any::<prop::sample::Index>(),
+            within in any::<prop::sample::Index>(),
+        ) {
+            let size = SlotSize::for_bytes(bytes);
+            let start = chunk * CHUNK + slot.index(size.per_chunk()) * size.bytes();
+            for within in [0, within.index(size.bytes()), size.bytes() - 1] {
+                prop_assert_eq!(slot_start(start + within, size), start);
             }
         }
     }
-}
-
-/// Give a chunk's pages back that none of the slots in use touches.
-fn clear(chunk: usize, size: usize, used: u64) {
-    let base = base();
-    let mut free_from = 0;
-    for slot in 0..=CHUNK / size {
-        let is_end = slot == CHUNK / size;
-        if !is_end && used & 1 << slot == 0 {
-            continue;
-        }
-        let begin = if is_end { CHUNK } else { slot * size };
-        let (from, to) = (
-            usize::next_multiple_of(free_from, PAGE),
-            begin - begin % PAGE,
-        );
-        if from < to {
-            let pages = base.wrapping_add(chunk * CHUNK + from).cast::<c_void>();
-            // SAFETY: within the range, and nobody's: slots are taken and freed
-            // under the lock that the caller has. If the kernel will not have
-            // them, they stay, and that is as good.
-            let _ = unsafe { madvise(pages, to - from, Advice::LinuxDontNeed) };
-        }
-        free_from = begin + size;
-    }
-}
-
-const _: () = assert!(HEADER <= MIN_SLOT && CHUNK.is_multiple_of(PAGE) && UNIT.is_multiple_of(16));
-
-/// Slots in use.
-#[cfg(test)]
-pub fn in_use() -> u32 {
-    table()
-        .chunks
-        .iter()
-        .map(|chunk| chunk.used.count_ones())
-        .sum()
-}
-
-/// Bytes of the range that have memory.
-#[cfg(test)]
-pub fn resident() -> usize {
-    let base = format!("{:x}-", base().addr());
-    let smaps = std::fs::read_to_string("/proc/self/smaps").expect("Linux");
-    let mapping = smaps.lines().skip_while(|line| !line.starts_with(&base));
-    let rss = mapping.filter_map(|line| line.strip_prefix("Rss:")).next();
-    let kib = rss.and_then(|rss| rss.trim().strip_suffix(" kB"));
-    kib.and_then(|kib| kib.parse::<usize>().ok())
-        .expect("a number")
-        * 1024
 }

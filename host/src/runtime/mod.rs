@@ -106,7 +106,7 @@ impl Code {
     fn slot(&self) -> Slot {
         Slot::new(match self.footprint.load(Ordering::Relaxed) {
             0 => FIRST_SLOT,
-            known => known.min(hotsocket_slab::MAX_SLOT),
+            known => known,
         })
     }
 }
