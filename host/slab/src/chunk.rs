@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::pages::PAGE;
 
 /// The length of a chunk in bytes.
-pub const CHUNK: usize = 256 * 1024;
+pub const CHUNK_LEN: usize = 256 * 1024;
 
 /// The length of a slot in bytes, its header included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct SlotSize(NonZeroU32);
 
 impl SlotSize {
     /// At most 64 slots in a chunk: one bit of a `u64` for each.
-    pub const MIN: usize = CHUNK / 64;
+    pub const MIN: usize = CHUNK_LEN / 64;
     /// Four slots in a chunk. Whoever needs more memory than this is better off
     /// with the system's allocator, which maps large blocks by themselves.
     pub const MAX: usize = 64 * 1024;
@@ -53,7 +53,7 @@ impl SlotSize {
     }
 
     pub fn per_chunk(self) -> usize {
-        CHUNK / self.bytes()
+        CHUNK_LEN / self.bytes()
     }
 }
 
@@ -61,7 +61,7 @@ const _: () = assert!(
     SlotSize::MIN.is_multiple_of(SlotSize::UNIT)
         && SlotSize::MAX.is_multiple_of(SlotSize::UNIT)
         && SlotSize::UNIT.is_multiple_of(align_of::<crate::header::Header>())
-        && CHUNK.is_multiple_of(PAGE)
+        && CHUNK_LEN.is_multiple_of(PAGE)
 );
 
 /// What is known of one chunk. All zero bits when new, so that the table of all
@@ -151,7 +151,7 @@ fn idle_pages(size: SlotSize, used: u64) -> impl Iterator<Item = Range<usize>> {
     let in_use = in_use.map(move |slot| slot * size.bytes()..(slot + 1) * size.bytes());
     let mut idle_from = 0;
     in_use
-        .chain(iter::once(CHUNK..CHUNK))
+        .chain(iter::once(CHUNK_LEN..CHUNK_LEN))
         .filter_map(move |busy| {
             let start = usize::next_multiple_of(idle_from, PAGE);
             let end = busy.start - busy.start % PAGE;
@@ -212,7 +212,7 @@ mod tests {
         chunk.take(large);
         chunk.release(0);
         assert_eq!(chunk.take(small), None);
-        assert!(chunk.discard().eq(iter::once(0..CHUNK)));
+        assert!(chunk.discard().eq(iter::once(0..CHUNK_LEN)));
         assert!(chunk.is_uncut());
         assert_eq!(chunk.take(small), Some((0, false)));
     }
@@ -222,7 +222,7 @@ mod tests {
         let size = SlotSize::for_bytes(6016);
         // The second slot: bytes 6016 to 12032, on the second and third page.
         let idle: Vec<_> = idle_pages(size, 0b10).collect();
-        assert_eq!(idle, [0..4096, 12288..CHUNK]);
+        assert_eq!(idle, [0..4096, 12288..CHUNK_LEN]);
         assert_eq!(idle_pages(SlotSize::for_bytes(0), u64::MAX).count(), 0);
     }
 
@@ -244,7 +244,7 @@ mod tests {
             let idle: Vec<_> = idle_pages(size, used).collect();
             prop_assert!(idle.iter().all(|range| range.start % PAGE == 0 && range.end % PAGE == 0));
             prop_assert!(idle.iter().all(|range| range.start < range.end));
-            for page in (0..CHUNK).step_by(PAGE) {
+            for page in (0..CHUNK_LEN).step_by(PAGE) {
                 let touched = (0..size.per_chunk())
                     .filter(|slot| used & (1 << slot) != 0)
                     .any(|slot| slot * size.bytes() < page + PAGE && page < (slot + 1) * size.bytes());

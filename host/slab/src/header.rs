@@ -24,16 +24,16 @@ pub struct Header {
 }
 
 /// The bytes of a slot that the header takes.
-pub const LEN: usize = size_of::<Header>();
+pub const HEADER_LEN: usize = size_of::<Header>();
 
-const _: () = assert!(LEN < SlotSize::MIN && LEN <= u32::MAX as usize);
+const _: () = assert!(HEADER_LEN < SlotSize::MIN && HEADER_LEN <= u32::MAX as usize);
 
 impl Header {
     /// For an empty slot. The caller is its one user: the handle.
     pub fn new(size: SlotSize) -> Self {
         Header {
             users: AtomicU32::new(1),
-            bump: UnsafeCell::new(Bump::new(LEN as u32, size.get())),
+            bump: UnsafeCell::new(Bump::new(HEADER_LEN as u32, size.get())),
         }
     }
 

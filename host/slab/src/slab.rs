@@ -11,16 +11,22 @@ use std::ptr::{self, NonNull};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use crate::chunk::{CHUNK, SlotSize};
+use crate::chunk::{CHUNK_LEN, SlotSize};
 use crate::header::Header;
 use crate::pages;
 use crate::sync::{AtomicPtr, AtomicU32, Mutex, MutexGuard};
 use crate::table::Table;
 
 /// 4 GiB of addresses, which cost nothing until they are used: room for some
-/// 400,000 instances of a small guest.
-const CHUNKS: usize = if cfg!(miri) { 8 } else { 16 * 1024 };
-pub const SLAB: usize = CHUNKS * CHUNK;
+/// 400,000 instances of a small guest. Miri and loom have less patience.
+const CHUNKS: usize = if cfg!(all(test, loom)) {
+    8
+} else if cfg!(miri) {
+    64
+} else {
+    16 * 1024
+};
+pub const SLAB_LEN: usize = CHUNKS * CHUNK_LEN;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("the slab takes 4 GiB of addresses");
@@ -43,6 +49,7 @@ pub struct Slab {
 
 impl Slab {
     /// All zero bits, so that it takes neither space in the binary nor memory.
+    #[cfg(not(all(test, loom)))]
     pub const fn new() -> Self {
         Slab {
             end: AtomicPtr::new(ptr::null_mut()),
@@ -51,11 +58,20 @@ impl Slab {
         }
     }
 
+    #[cfg(all(test, loom))]
+    pub fn new() -> Self {
+        Slab {
+            end: AtomicPtr::new(ptr::null_mut()),
+            slot_sizes: std::array::from_fn(|_| AtomicU32::new(0)),
+            table: Mutex::new(Table::new()),
+        }
+    }
+
     /// Reserve the range, unless that was done before or the kernel refuses.
     pub fn reserve(&self) {
         let _one_at_a_time = self.table();
         if self.end.load(Ordering::Relaxed).is_null()
-            && let Some(start) = pages::reserve(SLAB)
+            && let Some(start) = pages::reserve(SLAB_LEN)
         {
             // SAFETY: nobody else knows this range, and it stays for ever.
             unsafe { self.publish(start) };
@@ -63,10 +79,10 @@ impl Slab {
     }
 
     /// # Safety
-    /// From this address on there are [`SLAB`] bytes of zeroed memory, page by page,
+    /// From this address on there are [`SLAB_LEN`] bytes of zeroed memory, page by page,
     /// for the slab alone and for as long as it exists. The caller holds the lock.
     pub unsafe fn publish(&self, start: NonNull<u8>) {
-        let end = start.as_ptr().wrapping_add(SLAB);
+        let end = start.as_ptr().wrapping_add(SLAB_LEN);
         // Relaxed: see `slot_of` and `take`.
         self.end.store(end, Ordering::Relaxed);
     }
@@ -90,7 +106,7 @@ impl Slab {
         }
         drop(table);
         let end = self.end.load(Ordering::Relaxed);
-        let slot = header_at(end, chunk * CHUNK + slot * size.bytes())?;
+        let slot = header_at(end, chunk * CHUNK_LEN + slot * size.bytes())?;
         // SAFETY: within the range and aligned, as all sizes are multiples of the
         // alignment. The table gave the slot to nobody else; whoever had it before
         // returned it under the lock.
@@ -112,7 +128,7 @@ impl Slab {
     pub fn slot_of(&self, allocation: *mut u8) -> Option<NonNull<Header>> {
         let end = self.end.load(Ordering::Relaxed);
         let offset = offset_in_slab(end.addr(), allocation.addr())?;
-        let size = self.slot_sizes.get(offset / CHUNK)?;
+        let size = self.slot_sizes.get(offset / CHUNK_LEN)?;
         let size = SlotSize::from_raw(size.load(Ordering::Relaxed))?;
         header_at(end, slot_start(offset, size))
     }
@@ -135,13 +151,13 @@ impl Slab {
             return;
         };
         let discard = |pages: std::ops::Range<usize>| {
-            let start = end.wrapping_sub(SLAB - pages.start);
+            let start = end.wrapping_sub(SLAB_LEN - pages.start);
             // SAFETY: pages of the range that no slot in use touches, and none is
             // taken meanwhile: the table is locked.
             unsafe { pages::discard(start, pages.len()) };
         };
         self.table()
-            .release(offset / CHUNK, offset % CHUNK, discard);
+            .release(offset / CHUNK_LEN, offset % CHUNK_LEN, discard);
     }
 
     #[cfg(test)]
@@ -149,27 +165,30 @@ impl Slab {
         self.table().used_slots()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub fn start(&self) -> usize {
-        self.end.load(Ordering::Relaxed).addr().wrapping_sub(SLAB)
+        self.end
+            .load(Ordering::Relaxed)
+            .addr()
+            .wrapping_sub(SLAB_LEN)
     }
 }
 
 /// A pointer to the slot at this offset. It comes from the slab's own pointer, not
 /// from an allocation's, which must not be used for the bytes around it.
 fn header_at(end: *mut u8, offset: usize) -> Option<NonNull<Header>> {
-    NonNull::new(end.wrapping_sub(SLAB - offset).cast())
+    NonNull::new(end.wrapping_sub(SLAB_LEN - offset).cast())
 }
 
 /// How far from the start of the slab an address is, if it is in the slab.
 fn offset_in_slab(end: usize, address: usize) -> Option<usize> {
-    let offset = address.wrapping_sub(end.wrapping_sub(SLAB));
-    (offset < SLAB).then_some(offset)
+    let offset = address.wrapping_sub(end.wrapping_sub(SLAB_LEN));
+    (offset < SLAB_LEN).then_some(offset)
 }
 
 /// Where the slot begins that has this offset in it.
 fn slot_start(offset: usize, size: SlotSize) -> usize {
-    offset - offset % CHUNK % size.bytes()
+    offset - offset % CHUNK_LEN % size.bytes()
 }
 
 #[cfg(test)]
@@ -181,7 +200,7 @@ mod tests {
 
     #[test]
     fn without_a_range_no_address_of_a_program_is_in_it() {
-        for address in [0, 1, 4096, SLAB - 1, SLAB, 1 << 47, (1 << 57) - 1] {
+        for address in [0, 1, 4096, SLAB_LEN - 1, SLAB_LEN, 1 << 47, (1 << 57) - 1] {
             assert_eq!(offset_in_slab(0, address), None, "{address:x}");
         }
     }
@@ -189,11 +208,11 @@ mod tests {
     #[test]
     fn the_range_begins_and_ends_where_it_does() {
         let start = 0x7f00_0000_0000;
-        let offset = |address| offset_in_slab(start + SLAB, address);
+        let offset = |address| offset_in_slab(start + SLAB_LEN, address);
         assert_eq!(offset(start - 1), None);
         assert_eq!(offset(start), Some(0));
-        assert_eq!(offset(start + SLAB - 1), Some(SLAB - 1));
-        assert_eq!(offset(start + SLAB), None);
+        assert_eq!(offset(start + SLAB_LEN - 1), Some(SLAB_LEN - 1));
+        assert_eq!(offset(start + SLAB_LEN), None);
     }
 
     proptest! {
@@ -207,7 +226,7 @@ mod tests {
             within in any::<prop::sample::Index>(),
         ) {
             let size = SlotSize::for_bytes(bytes);
-            let start = chunk * CHUNK + slot.index(size.per_chunk()) * size.bytes();
+            let start = chunk * CHUNK_LEN + slot.index(size.per_chunk()) * size.bytes();
             for within in [0, within.index(size.bytes()), size.bytes() - 1] {
                 prop_assert_eq!(slot_start(start + within, size), start);
             }

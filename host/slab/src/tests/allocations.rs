@@ -189,7 +189,7 @@ fn only_what_is_allocated_while_a_slot_is_filled_lies_in_it() {
 fn a_slot_is_at_most_64_kib() {
     let _alone = alone();
     let mut slot = Slot::new(1_000_000);
-    let most = slot.fill(|| Marked::new(layout(SlotSize::MAX - header::LEN, 8), 1));
+    let most = slot.fill(|| Marked::new(layout(SlotSize::MAX - header::HEADER_LEN, 8), 1));
     let more = slot.fill(|| Marked::new(layout(1, 1), 1));
     assert!(most.is_in_slot() && !more.is_in_slot());
 }
@@ -237,7 +237,7 @@ fn memory_goes_back_and_slots_of_any_size_may_have_it() {
     let _alone = alone();
     let filled = |size: usize| {
         let mut slot = Slot::new(size);
-        let only = slot.fill(|| Marked::new(layout(size - header::LEN, 8), 7));
+        let only = slot.fill(|| Marked::new(layout(size - header::HEADER_LEN, 8), 7));
         assert!(only.is_in_slot());
         only
     };

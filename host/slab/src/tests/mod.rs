@@ -1,6 +1,9 @@
 //! What the modules' own tests share, and the tests of the crate as a whole.
 
+#[cfg(not(loom))]
 mod allocations;
+#[cfg(loom)]
+mod interleavings;
 
 use std::alloc::Layout;
 
