@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use hotsocket_slab::SlabAllocator;
-
+/// Without the feature `slab-allocator` it is the system's, and slots do nothing.
+#[cfg(feature = "slab-allocator")]
 #[global_allocator]
-static ALLOCATOR: SlabAllocator = SlabAllocator::new();
+static ALLOCATOR: hotsocket_slab::SlabAllocator = hotsocket_slab::SlabAllocator::new();
 
 fn main() -> ExitCode {
+    #[cfg(feature = "slab-allocator")]
     ALLOCATOR.reserve_address_space();
     hotsocket::cli::main(Instant::now())
 }

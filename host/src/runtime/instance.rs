@@ -113,7 +113,8 @@ impl Instance {
         match made {
             Ok(instance) => {
                 store.data().meter.tell(&code.calls);
-                code.footprint.fetch_max(slot.size_needed(), Ordering::Relaxed);
+                code.footprint
+                    .fetch_max(slot.size_needed(), Ordering::Relaxed);
                 Ok(Instance {
                     store,
                     instance,
