@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use hotsocket_heap::Slot;
+use hotsocket_slab::Slot;
 use tokio::sync::OnceCell;
 
 use crate::call_mode::CallHistory;
@@ -48,9 +48,9 @@ pub(crate) struct Shared {
 impl LoadedGuest {
     /// Where the host's data of one more instance will lie.
     pub fn slot(&self) -> Slot {
-        Slot::of(match self.shared.slot_size.load(Ordering::Relaxed) {
+        Slot::new(match self.shared.slot_size.load(Ordering::Relaxed) {
             0 => FIRST_SLOT,
-            known => known.min(hotsocket_heap::MAX_SLOT),
+            known => known,
         })
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
-use hotsocket_heap::Slot;
+use hotsocket_slab::Slot;
 use wasmtime::Store;
 use wasmtime::component::{self, ComponentNamedList, Lift, Lower, TypedFunc};
 
@@ -101,7 +101,9 @@ impl Instance {
         match made {
             Ok(instance) => {
                 store.data().cpu_budget.record(&shared.history);
-                shared.slot_size.fetch_max(slot.needed(), Ordering::Relaxed);
+                shared
+                    .slot_size
+                    .fetch_max(slot.size_needed(), Ordering::Relaxed);
                 Ok(Instance {
                     store,
                     instance,
