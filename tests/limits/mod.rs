@@ -6,6 +6,7 @@
 mod control;
 mod cpu;
 mod defaults;
+mod handshake;
 mod hostile_clients;
 mod hostile_guests;
 mod hostile_imports;

@@ -80,14 +80,19 @@ fn serve(
     // Boxed, as the task would keep the room for it.
     let permit = Box::new(permit);
     async move {
+        let peer = incoming.peer();
         let connected = match incoming.handshake() {
             Handshake::Done(connected) => connected.ok(),
             Handshake::Pending(handshake) => {
                 let time = service.limits.handshake_timeout;
                 match Box::pin(timeout(time, handshake)).await {
                     Ok(connected) => connected.ok(),
+                    // Dropping the handshake has closed the socket.
                     Err(_) => {
-                        service.limit_counters.count(Limit::HandshakeTimeout);
+                        let counters = &service.limit_counters;
+                        counters.warn(Limit::HandshakeTimeout, || {
+                            format!("connection from {peer} closed: its handshake timed out")
+                        });
                         None
                     }
                 }
