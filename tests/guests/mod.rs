@@ -110,3 +110,19 @@ pub fn component(text: &str) -> Vec<u8> {
 pub fn wayward() -> Vec<u8> {
     fs::read(repo("tests/guests/wayward.wasm")).expect("it is there")
 }
+
+/// What a guest does with what no order is for.
+const ECHO: &str = "(call $say (local.get $at) (local.get $count))";
+
+/// A guest that does something of its own for each letter that begins what it
+/// gets, and answers everything else with itself. `$n` is a local of theirs.
+pub fn obeying(orders: &[(char, &str)]) -> Guest {
+    let body = orders.iter().rev().fold(ECHO.to_owned(), |rest, order| {
+        let (letter, body) = (u32::from(order.0), order.1);
+        format!(
+            "(if (i32.eq (i32.load8_u (local.get $at)) (i32.const {letter}))
+               (then {body}) (else {rest}))"
+        )
+    });
+    guest().data(&format!("(local $n i32) {body}"))
+}

@@ -2,13 +2,16 @@
 
 mod client;
 mod command;
+pub mod files;
 mod lines;
+mod scene;
 mod server;
 mod wait;
 
 pub use client::Client;
 pub use command::{Ran, ask, hotsocket, run, run_within};
 pub use lines::Lines;
+pub use scene::{Scene, limits_reached, reached};
 pub use server::{Serve, Server, serve};
 pub use wait::{PATIENCE, stalled, wait_for, wait_within};
 

@@ -6,7 +6,9 @@
 //! anew.
 
 mod c;
+mod javascript;
 mod python;
+mod rust_sdk;
 
 use std::fs;
 use std::path::{Path, PathBuf};

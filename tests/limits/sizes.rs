@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use super::{Scene, obeying};
 use crate::guests::guest;
+use crate::guests::obeying;
+use crate::harness::Scene;
 use crate::harness::{Server, serve};
 
 /// Take memory until it is refused, touch all of it, and say so.

@@ -1,0 +1,409 @@
+//! `hotsocket test`: conversations that are written in files.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::new::{FIRST_BUILD, lacks_tools};
+use crate::guests::{guest, saying, wayward};
+use crate::harness::{NOT_FETCHED, Ran, fetched, hotsocket, prebuilt, repo, run, run_within, skip};
+
+/// A directory with guests and scripts.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        Desk(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn put(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+        fs::write(self.0.path().join(name), content).expect("writable");
+        self
+    }
+
+    /// Run it in another directory, so that relative paths mean something.
+    fn test(&self, guest: &str, script: &str, flags: &[&str]) -> Ran {
+        self.put("it.test", script);
+        let path = |name| self.0.path().join(name);
+        run(hotsocket()
+            .arg("test")
+            .args(flags)
+            .args([path(guest), path("it.test")])
+            .current_dir("/"))
+    }
+
+    fn succeeds(&self, guest: &str, script: &str) {
+        let ran = self.test(guest, script, &[]);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.starts_with("ok      "), "{}", ran.stdout);
+    }
+
+    /// It fails at this line, and everything of this is told.
+    fn fails(&self, guest: &str, script: &str, line: usize, parts: &[&str]) {
+        let ran = self.test(guest, script, &[]);
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, 1, "{told}");
+        assert_eq!(ran.stderr, "", "{script}");
+        let place = format!("it.test:{line}: ");
+        assert!(ran.stdout.starts_with("failed  "), "{told}");
+        assert!(told.contains(&place), "{place} is missing: {told}");
+        for part in parts {
+            assert!(told.contains(part), "{part:?} is missing: {told}");
+        }
+    }
+}
+
+#[test]
+fn the_guests_of_the_project_pass_theirs() {
+    let mut conversations = 0;
+    for entry in fs::read_dir(repo("guest/examples"))
+        .expect("a directory")
+        .flatten()
+    {
+        let script = entry.path();
+        if script
+            .extension()
+            .is_none_or(|extension| extension != "test")
+        {
+            continue;
+        }
+        let name = script.file_stem().expect("a name").to_string_lossy();
+        let told = run(hotsocket().arg("test").arg(prebuilt(&name)).arg(&script));
+        assert!(told.stdout.starts_with("ok      "), "{told:?}");
+        assert_eq!(told.code, 0, "{told:?}");
+        conversations += 1;
+    }
+    assert!(conversations >= 5, "{conversations}");
+}
+
+/// A guest behaves the same in whatever language it is written.
+#[test]
+fn guests_in_other_languages_pass_the_same() {
+    let examples = fs::read_dir(repo("guest/examples")).expect("a directory");
+    for source in examples.flatten().map(|entry| entry.path()) {
+        let extension = source.extension().unwrap_or_default().to_string_lossy();
+        let script = source.with_extension("test");
+        if !["js", "py", "c"].contains(&&*extension) || !script.exists() {
+            continue;
+        }
+        if !has_compiler(&source, &extension) {
+            continue;
+        }
+        let ran = run_within(
+            FIRST_BUILD,
+            hotsocket().arg("test").arg(&source).arg(&script),
+        );
+        if !lacks_tools(&source.display().to_string(), &ran) {
+            assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
+            assert_eq!(ran.code, 0, "{ran:?}");
+        }
+    }
+}
+
+fn has_compiler(source: &Path, extension: &str) -> bool {
+    let has = match extension {
+        "js" => fetched("javascript-"),
+        "py" => fetched("python-"),
+        _ => true,
+    };
+    if !has {
+        skip(&source.display().to_string(), NOT_FETCHED);
+    }
+    has
+}
+
+/// One connection goes through all of them with its state.
+#[test]
+fn a_conversation_goes_on_from_language_to_language() {
+    let source = repo("guest/examples/lines.js");
+    let script = repo("tests/languages/across.test");
+    if !has_compiler(&source, "js") || !has_compiler(&source, "py") {
+        return;
+    }
+    let ran = run_within(
+        FIRST_BUILD,
+        hotsocket().arg("test").arg(&source).arg(&script),
+    );
+    if !lacks_tools(&source.display().to_string(), &ran) {
+        assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
+        assert!(ran.stdout.contains("4 swaps"), "{ran:?}");
+    }
+}
+
+#[test]
+fn several_scripts_are_run_and_those_that_fail_are_counted() {
+    let desk = Desk::new();
+    desk.put("good.test", "send \"a\"\nexpect \"a\"\n")
+        .put("bad.test", "send \"a\"\nexpect \"b\"\n");
+    let ran = run(hotsocket()
+        .arg("test")
+        .arg(prebuilt("echo"))
+        .args(["good.test", "bad.test", "good.test"])
+        .current_dir(desk.0.path()));
+    assert_eq!(ran.code, 1);
+    let lines: Vec<_> = ran.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("ok      good.test  2 steps, 0 swaps, "),
+        "{ran:?}"
+    );
+    assert_eq!(
+        lines[1..5],
+        [
+            "failed  bad.test:2: other bytes came than were expected",
+            "        expected  b",
+            "        came      a",
+            "                  ^ byte 1",
+        ]
+    );
+    assert!(lines[5].starts_with("ok "), "{ran:?}");
+    assert_eq!(lines[6], "1 of 3 conversations failed");
+}
+
+#[test]
+fn what_goes_otherwise_fails_at_its_line() {
+    let desk = Desk::new();
+    desk.put(
+        "echo.wasm",
+        fs::read(prebuilt("echo")).expect("it is there"),
+    );
+    let fails = |script, line, parts: &[&str]| desk.fails("echo.wasm", script, line, parts);
+    fails(
+        "send \"abc\\n\"\n\nexpect \"abd\\n\"",
+        3,
+        &["expected  abd\\n\n", "came      abc\\n\n", "    ^ byte 3\n"],
+    );
+    fails(
+        "send \"ab\"\nexpect \"abc\"",
+        2,
+        &["2 of 3 bytes came within 5s"],
+    );
+    fails(
+        "send \"ab\"\nend\nexpect \"abc\"",
+        3,
+        &["ended after 2 of 3 bytes"],
+    );
+    fails(
+        "send \"ab\"\nexpect \"a\"",
+        2,
+        &["are left that no step expects: \"b\""],
+    );
+    fails("a: send \"ab\"", 1, &["bytes of a are left"]);
+    fails("send \"a\"\nexpect nothing", 2, &["bytes came: \"a\""]);
+    fails(
+        "send \"a\"\nexpect end",
+        2,
+        &["expected an end, but bytes came"],
+    );
+    fails("expect end", 1, &["still open after 5s"]);
+    fails(
+        "end\nexpect reset",
+        2,
+        &["expected a reset, but an end came"],
+    );
+    fails("end\nexpect nothing", 2, &["but the connection has ended"]);
+    fails(
+        "send \"a\"\nprint \"b\"",
+        2,
+        &["nobody printed \"b\"", "printed   Server listening"],
+    );
+    fails("open\nfault", 2, &["expected a fault, but none came"]);
+    fails(
+        "open\nrollback",
+        2,
+        &["not swapped: there is none kept before it"],
+    );
+}
+
+#[test]
+fn a_script_that_is_wrong_is_wrong_usage() {
+    let desk = Desk::new();
+    desk.put(
+        "echo.wasm",
+        fs::read(prebuilt("echo")).expect("it is there"),
+    );
+    let told = |script: &str| desk.test("echo.wasm", script, &[]).failure(2);
+    assert!(told("send \"a\"\nexpect a").contains("it.test:2: `expect` takes \"text\" in quotes"));
+    assert!(told("# nothing").contains("it.test:1: the script has no step"));
+    desk.put("latin.test", b"send \"\xff\"");
+    let latin = desk.0.path().join("latin.test");
+    let ran = run(hotsocket().arg("test").arg(prebuilt("echo")).arg(latin));
+    assert!(ran.failure(2).contains("write other bytes as \\xNN"));
+    // A guest that isn't one is no mistake of usage.
+    desk.put("no.wasm", "no guest");
+    let told = desk.test("no.wasm", "open", &[]).failure(1);
+    assert!(
+        told.contains("no.wasm is text, not a WebAssembly component"),
+        "{told}"
+    );
+    let told = desk.test("echo.wasm", "swap none.wasm", &[]).failure(1);
+    assert!(told.contains("none.wasm"), "{told}");
+}
+
+#[test]
+fn timers_ring_when_they_are_due_and_cost_no_time() {
+    let desk = Desk::new();
+    let ticking = guest()
+        .body(
+            "open",
+            "(call $ok) (call $set-timer (i32.const 1) (i64.const 3600000))",
+        )
+        .body(
+            "timer",
+            "(call $say \"tick\") (call $set-timer (i32.const 1) (i64.const 3600000))",
+        )
+        .build();
+    desk.put("ticking.wasm", ticking);
+    let begun = Instant::now();
+    desk.succeeds(
+        "ticking.wasm",
+        "open\nwait 59m\nexpect nothing\nwait 2m\nexpect \"tick\"\nwait 10h\nexpect \"tick\" * 10\n\
+         swap\nexpect nothing\nwait 1h\nexpect \"tick\"",
+    );
+    // A guest that waits in WASI is waited for, too.
+    desk.put("wayward.wasm", wayward());
+    desk.succeeds("wayward.wasm", "send \"sleep 4000\"\nexpect \"slept\"");
+    desk.fails(
+        "wayward.wasm",
+        "send \"sleep 6000\"\nexpect \"slept\"",
+        2,
+        &["log       ERROR connection 1 from 127.0.0.1:50000: "],
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn what_has_no_end_is_ended() {
+    let desk = Desk::new();
+    let set = "(call $set-timer (i32.const 1) (i64.const 1))";
+    let busy = guest()
+        .body("open", &format!("(call $ok) {set}"))
+        .body("timer", set)
+        .build();
+    desk.put("busy.wasm", busy);
+    let ran = desk.test("busy.wasm", "open\nwait 24h", &["--time-limit", "500ms"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stdout.contains("it.test:2: not over after 500ms"),
+        "{ran:?}"
+    );
+    desk.put("spinning.wasm", guest().data("(call $spin)").build());
+    desk.fails(
+        "spinning.wasm",
+        "send \"x\"\nexpect \"x\"",
+        2,
+        &["--cpu-budget"],
+    );
+}
+
+#[test]
+fn a_guest_that_dies_is_a_failure_unless_it_is_expected() {
+    let desk = Desk::new();
+    desk.put("dying.wasm", guest().data("unreachable").build());
+    let send = "open\nsend \"x\"\nexpect end\n";
+    desk.fails(
+        "dying.wasm",
+        send,
+        2,
+        &["no step says `fault`", "log       ERROR"],
+    );
+    desk.succeeds("dying.wasm", &format!("{send}fault\n"));
+    desk.succeeds("dying.wasm", &format!("{send}fault \"unreachable\"\n"));
+    let wrong = format!("{send}fault \"memory\"\n");
+    desk.fails("dying.wasm", &wrong, 4, &["but not with \"memory\""]);
+    // One fault is one fault.
+    desk.fails(
+        "dying.wasm",
+        &format!("{send}fault\nother: send \"x\""),
+        5,
+        &["no step says"],
+    );
+    let ran = desk.test(
+        "dying.wasm",
+        "send \"x\"\nfault\nexpect nothing",
+        &["--on-trap", "restart"],
+    );
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn a_swap_is_a_real_migration() {
+    let desk = Desk::new();
+    fs::create_dir(desk.0.path().join("next")).expect("a directory");
+    desk.put("one.wasm", saying("one"))
+        .put("next/two.wasm", saying("two"))
+        .put("next/deadly.wasm", guest().data("unreachable").build())
+        .put(
+            "next/refusing.wasm",
+            guest().body("open", "(call $refuse \"not me\")").build(),
+        );
+    // Paths are relative to the script.
+    desk.succeeds(
+        "one.wasm",
+        "send \"x\"\nexpect \"one\"\nswap next/two.wasm\nsend \"x\"\nexpect \"two\"\n\
+         rollback\nsend \"x\"\nexpect \"one\"\nother: send \"x\"\nother: expect \"one\"",
+    );
+    // What kills the new code is given to the old, and the script must know.
+    desk.succeeds(
+        "one.wasm",
+        "open\nswap next/deadly.wasm\nsend \"x\"\nexpect \"one\"\nfault \"back on generation 1\"",
+    );
+    let refused = "open\nswap next/refusing.wasm\n";
+    desk.fails("one.wasm", refused, 2, &["no step says `fault`", "not me"]);
+    let refused = format!("{refused}fault \"stays on generation 1\"\nsend \"x\"\nexpect \"one\"");
+    desk.succeeds("one.wasm", &refused);
+    // State goes along: to a script's own guest, and from one to another.
+    desk.put(
+        "lines.wasm",
+        fs::read(prebuilt("lines")).expect("it is there"),
+    );
+    desk.put(
+        "counter.wasm",
+        fs::read(prebuilt("counter")).expect("it is there"),
+    );
+    desk.succeeds(
+        "lines.wasm",
+        "send \"a\\nb\"\nexpect \"1: a\\n\"\nswap\nswap lines.wasm\nsend \"c\\n\"\nexpect \"2: bc\\n\"\n\
+         swap counter.wasm\nsend \"c\"\nexpect \"1 bytes so far\\n\"",
+    );
+}
+
+#[test]
+fn ends_are_told_apart() {
+    let desk = Desk::new();
+    desk.put("aborting.wasm", guest().data("(call $abort)").build());
+    desk.succeeds("aborting.wasm", "send \"x\"\nexpect reset");
+    let ending = guest()
+        .data("(call $say \"bye\") (call $end)")
+        .body("end", "(call $print \"it ended\")")
+        .body("close", "(call $print \"closed\") (call $say \"farewell\")")
+        .build();
+    desk.put("ending.wasm", ending);
+    desk.succeeds(
+        "ending.wasm",
+        "send \"x\"\nexpect \"bye\"\nexpect end\nend\nprint \"it ended\"\nprint \"closed\"",
+    );
+    desk.succeeds("ending.wasm", "open\nabort\nprint \"closed\"");
+    desk.succeeds(
+        "ending.wasm",
+        "open\nstop\nexpect \"farewell\"\nexpect end\nprint \"closed\"",
+    );
+}
+
+#[test]
+fn instances_hibernate_on_the_clock_of_the_script() {
+    let desk = Desk::new();
+    desk.put(
+        "lines.wasm",
+        fs::read(prebuilt("lines")).expect("it is there"),
+    );
+    let script = "send \"a\\nb\"\nexpect \"1: a\\n\"\nwait 1h\nexpect nothing\n\
+                  send \"c\\n\"\nexpect \"2: bc\\n\"\nwait 1h\nswap\nend\nexpect end";
+    let ran = desk.test("lines.wasm", script, &["--hibernate-after", "1m"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+}

@@ -1,0 +1,37 @@
+//! Guests built for an earlier host, kept as they are: a change of the contract
+//! that they would not survive is found here.
+
+use std::fs;
+
+use crate::harness::{repo, serve};
+
+/// `hello` of the first release. Never build it anew.
+fn first() -> Vec<u8> {
+    fs::read(repo("tests/guests/hello-0.1.0.wasm")).expect("it is there")
+}
+
+#[test]
+fn the_first_hello_is_served_and_swapped() {
+    let server = serve(first()).start();
+    let port = server.port();
+    let mut client = server.connect();
+    client.ask("hi", "Hello World from the server!");
+    server.stdout.wait("Received data: hi");
+    let mut newer = first();
+    newer.extend_from_slice(b"\0\x05\x04note");
+    server.overwrite(newer, 2);
+    client.ask("ho", "Hello World from the server!");
+    client.end();
+    client.expect_rest("");
+    let printed = server.stop();
+    for line in [
+        &format!("Server listening on port {port}"),
+        "Client connected",
+        "Client disconnected",
+    ] {
+        assert!(
+            printed.lines().any(|printed| printed == line),
+            "{line}\n{printed}"
+        );
+    }
+}
