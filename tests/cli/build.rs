@@ -6,24 +6,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::harness::{Ran, hotsocket, repo, run, run_within, serve, skip};
-
-/// How long a build may take that has to compile everything.
-const FIRST_BUILD: Duration = Duration::from_secs(1200);
-
-fn kept(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
+use crate::harness::{
+    FIRST_BUILD, Ran, hotsocket, kept, lacks_tools, repo, run, run_within, serve,
+};
 
 /// Build, unless there is no toolchain; the component and what was said.
-fn build(test: &str, source: &Path) -> Option<(Vec<u8>, String)> {
-    let output = kept(&format!("{test}.wasm"));
+fn build(name: &str, source: &Path) -> Option<(Vec<u8>, String)> {
+    let output = kept(&format!("{name}.wasm"));
     let _ = fs::remove_file(&output);
     let ran = run_within(FIRST_BUILD, &mut command(source, &output));
-    if ran.code == 1 && ran.stderr.contains("no compiler for wasm32-wasip2") {
-        skip(test, "a compiler for wasm32-wasip2");
+    if lacks_tools(&ran) {
         return None;
     }
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -83,7 +76,7 @@ fn says(component: Vec<u8>, word: &str) {
 fn a_single_file() {
     let source = kept("single.rs");
     fs::write(&source, GUEST.replace("WORD", "single")).expect("written");
-    let Some((component, _)) = build("a_single_file", &source) else {
+    let Some((component, _)) = build("single", &source) else {
         return;
     };
     assert!(
@@ -122,7 +115,7 @@ fn a_package() {
     fs::write(dir.join("Cargo.toml"), manifest).expect("written");
     fs::write(dir.join("src/lib.rs"), GUEST.replace("WORD", "package")).expect("written");
     fs::copy(repo("host/src/build/guest.lock"), dir.join("Cargo.lock")).expect("copied");
-    let Some((component, _)) = build("a_package", &dir) else {
+    let Some((component, _)) = build("package", &dir) else {
         return;
     };
     says(component, "package");

@@ -2,8 +2,9 @@
 //! they exit. A module for each command; `serve_errors` has what `serve` rejects.
 
 mod build;
+mod dev;
 mod inspect;
-pub mod new;
+mod new;
 mod serve;
 mod serve_errors;
 mod status_and_swap;

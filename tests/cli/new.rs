@@ -1,66 +1,36 @@
-//! `hotsocket new` and `hotsocket dev`: what authors of guests begin with, and
-//! work with.
-//!
-//! What they compile is kept in the user's cache, as in `source`.
+//! `hotsocket new`: the project it creates builds, serves and passes its own test.
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::harness::{Client, Ran, Serve, Server, hotsocket, prebuilt, run, run_within, serve};
-use crate::harness::{NOT_FETCHED, fetched, is_ci, skip, wait_within};
-
-/// How long a build may take that has to compile everything.
-pub const FIRST_BUILD: Duration = Duration::from_secs(1200);
+use crate::harness::{
+    FIRST_BUILD, Fetched, Ran, hotsocket, is_ci, kept, lacks_tools, run, run_within, serve,
+};
 
 /// Run the binary in a directory, and give it the time to compile.
 fn in_dir(dir: &Path, args: &[&str]) -> Ran {
     run_within(FIRST_BUILD, hotsocket().args(args).current_dir(dir))
 }
 
-/// Whether what was to be built can be built here.
-pub fn lacks_tools(test: &str, ran: &Ran) -> bool {
-    let lacking = [
-        (
-            "no compiler for wasm32-wasip2",
-            "a compiler for wasm32-wasip2",
-        ),
-        ("install Node 18", "Node"),
-        ("needs the network", "the network"),
-        ("needs Python 3", "Python"),
-        ("python3-venv", "Python's venv"),
-        ("from PyPI", "the network"),
-        ("a guest in C needs", "a compiler for C"),
-    ];
-    for (told, tools) in lacking {
-        if ran.code == 1 && ran.stderr.contains(told) {
-            skip(test, tools);
-            return true;
-        }
-    }
-    false
-}
-
 /// A new guest passes the test that comes with it, builds and serves.
 fn begins(language: &str, source: &str, component: &str) {
-    let test = format!("a new guest in {language}");
     let fetches = match language {
-        "js" => Some("javascript-"),
-        "python" => Some("python-"),
+        "js" => Some(Fetched::JavaScript),
+        "python" => Some(Fetched::Python),
         _ => None,
     };
-    if fetches.is_some_and(|fetches| !fetched(fetches)) {
-        return skip(&test, NOT_FETCHED);
+    if fetches.is_some_and(Fetched::is_missing) {
+        return;
     }
     // Always the same, so that the next run finds what this one built.
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("new-{language}"));
+    let dir = kept(&format!("new-{language}"));
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).expect("a directory");
     let told = in_dir(&dir, &["new", "greeter", "--lang", language]).success();
     assert!(told.starts_with("made greeter: "), "{told}");
     let greeter = dir.join("greeter");
     let ran = in_dir(&greeter, &["test", source, "conversation.test"]);
-    if lacks_tools(&test, &ran) {
+    if lacks_tools(&ran) {
         return;
     }
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
@@ -109,100 +79,4 @@ fn new_changes_nothing_that_exists() {
             .failure(2)
             .contains("is no name for a guest")
     );
-}
-
-#[test]
-fn dev_needs_a_source() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let dev = |args: &[&str]| run(hotsocket().arg("dev").args(args).current_dir(dir.path()));
-    assert!(dev(&[]).failure(1).contains("no guest's source in ."));
-    assert!(dev(&["none.rs"]).failure(1).contains("cannot read none.rs"));
-    let component = prebuilt("echo").display().to_string();
-    assert!(
-        dev(&[&component])
-            .failure(1)
-            .contains("has been built already")
-    );
-}
-
-const GUEST: &str = r#"
-use hotsocket_guest::{Connection, Handler, Snapshot, export};
-
-#[derive(Default)]
-pub struct Count(u8);
-
-impl Handler for Count {
-    fn data(&mut self, conn: &Connection, _: &[u8]) {
-        self.0 += 1;
-        conn.write(format!("{} WORD", self.0));
-    }
-    fn save(&self) -> Option<Snapshot> {
-        Some(Snapshot::new(1, [self.0]))
-    }
-    fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
-        self.0 = snapshot.upgrade(1, &[])?[0];
-        Ok(())
-    }
-}
-
-export!(Count);
-"#;
-
-/// Wait until a line with this has come so many times; compilers take long.
-#[track_caller]
-fn wait_line(server: &Server, part: &str, count: usize) {
-    let came = wait_within(FIRST_BUILD, || server.stderr.count(part) >= count);
-    assert!(came, "{part:?} did not come {count} times");
-}
-
-#[test]
-fn dev_swaps_what_is_saved_under_an_open_connection() {
-    let serve = Serve::nothing();
-    let source = serve.path("count.rs");
-    let saying = |word: &str| GUEST.replace("WORD", word);
-    let broken = GUEST.replace("fn data", "fn date");
-    fs::write(&source, &broken).expect("writable");
-    let server = serve.args(&["dev", "count.rs"]).start_when("");
-
-    // It begins when there is something to begin with.
-    let ended = "count.rs does not compile: see the messages above; waiting for the next save";
-    let lacking = "no compiler for wasm32-wasip2";
-    assert!(wait_within(FIRST_BUILD, || {
-        server.stderr.count(ended) + server.stderr.count(lacking) > 0
-    }));
-    if server.stderr.count(lacking) > 0 {
-        return skip("dev", "a compiler for wasm32-wasip2");
-    }
-    assert!(server.stderr.count("`date` is not a member of trait") > 0);
-    fs::write(&source, saying("one")).expect("writable");
-    wait_line(&server, "ready in", 1);
-    let address = server.stderr.wait("listening on ");
-    let address = address.rsplit(' ').next().expect("an address");
-    let mut client = Client::connect(address.parse().expect("an address"));
-    client.ask("x", "1 one");
-
-    // Overwritten in place, with saves on the way that nobody needs.
-    for word in ["three", "four", "two"] {
-        fs::write(&source, saying(word)).expect("writable");
-    }
-    wait_line(&server, "swapped in ", 1);
-    client.ask("x", "2 two");
-
-    // A mistake is told, and what was there goes on.
-    fs::write(&source, &broken).expect("writable");
-    wait_line(&server, "see the messages above; generation 2 goes on", 1);
-    client.ask("x", "3 two");
-
-    // Renamed into place, as editors do.
-    let new = server.path("new");
-    fs::write(&new, saying("last")).expect("writable");
-    fs::rename(&new, &source).expect("the same directory");
-    wait_line(&server, "swapped in ", 2);
-    client.ask("x", "4 last");
-    let told = server.stderr.wait("swapped in ");
-    assert!(
-        told.contains(" s: build ") && told.contains(" s, swap "),
-        "{told}"
-    );
-    server.stop();
 }

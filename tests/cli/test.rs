@@ -1,14 +1,14 @@
 //! `hotsocket test`: conversations that are written in files.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::new::{FIRST_BUILD, lacks_tools};
 use crate::guests::{guest, saying, wayward};
-use crate::harness::{NOT_FETCHED, Ran, fetched, hotsocket, prebuilt, repo, run, run_within, skip};
+use crate::harness::{
+    FIRST_BUILD, Fetched, Ran, hotsocket, lacks_tools, prebuilt, repo, run, run_within,
+};
 
 /// A directory with guests and scripts.
 struct Desk(TempDir);
@@ -88,30 +88,18 @@ fn guests_in_other_languages_pass_the_same() {
         if !["js", "py", "c"].contains(&&*extension) || !script.exists() {
             continue;
         }
-        if !has_compiler(&source, &extension) {
+        if Fetched::of(&source).is_some_and(Fetched::is_missing) {
             continue;
         }
         let ran = run_within(
             FIRST_BUILD,
             hotsocket().arg("test").arg(&source).arg(&script),
         );
-        if !lacks_tools(&source.display().to_string(), &ran) {
+        if !lacks_tools(&ran) {
             assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
             assert_eq!(ran.code, 0, "{ran:?}");
         }
     }
-}
-
-fn has_compiler(source: &Path, extension: &str) -> bool {
-    let has = match extension {
-        "js" => fetched("javascript-"),
-        "py" => fetched("python-"),
-        _ => true,
-    };
-    if !has {
-        skip(&source.display().to_string(), NOT_FETCHED);
-    }
-    has
 }
 
 /// One connection goes through all of them with its state.
@@ -119,14 +107,14 @@ fn has_compiler(source: &Path, extension: &str) -> bool {
 fn a_conversation_goes_on_from_language_to_language() {
     let source = repo("guest/examples/lines.js");
     let script = repo("tests/languages/across.test");
-    if !has_compiler(&source, "js") || !has_compiler(&source, "py") {
+    if Fetched::JavaScript.is_missing() || Fetched::Python.is_missing() {
         return;
     }
     let ran = run_within(
         FIRST_BUILD,
         hotsocket().arg("test").arg(&source).arg(&script),
     );
-    if !lacks_tools(&source.display().to_string(), &ran) {
+    if !lacks_tools(&ran) {
         assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
         assert!(ran.stdout.contains("4 swaps"), "{ran:?}");
     }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::guests::guest;
-use crate::harness::{Client, Lines, Serve, installed, serve, skip};
+use crate::harness::{Client, Lines, Serve, lacks_program, serve};
 
 /// Prints why a connection closed.
 fn reporter() -> crate::guests::Guest {
@@ -32,8 +32,8 @@ fn a_client_that_ends_its_side_gets_its_reply() {
 
 #[test]
 fn nc_gets_its_reply() {
-    if !installed("nc") {
-        return skip("nc_gets_its_reply", "nc");
+    if lacks_program("nc") {
+        return;
     }
     let server = Serve::nothing().start();
     let mut nc = Command::new("nc")

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::{Client, Lines, Serve, installed, repo, skip, wait_for};
+use crate::harness::{Client, Lines, Serve, lacks_program, repo, wait_for};
 
 /// What clients send: one list for each connection, whose parts are sent one
 /// after the other, each when the one before has been answered.
@@ -132,8 +132,8 @@ impl Drop for Node {
 
 #[test]
 fn hello_is_nodes_server() {
-    if !installed("node") {
-        return skip("hello_is_nodes_server", "node");
+    if lacks_program("node") {
+        return;
     }
     let mut node = Command::new("node")
         .arg(repo("tests/example_guests/hello.mjs"))

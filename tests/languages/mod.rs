@@ -16,44 +16,21 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::harness::{
-    Client, NOT_FETCHED, Ran, Serve, Server, fetched, hotsocket, is_ci, prebuilt, repo, run_within,
-    serve, skip, wait_within,
+    Client, Fetched, Serve, Server, build, is_ci, kept, lacks_tools, prebuilt, repo, serve,
+    wait_within,
 };
 
-/// How long a build, or the first compilation of a large component, may take on
-/// a busy machine.
+/// How long the first compilation of a large component may take on a busy
+/// machine.
 const LONG: Duration = Duration::from_secs(600);
 
-/// What says that a toolchain is not here, and cannot be fetched.
-const LACKING: [&str; 4] = [
-    "a guest in C needs ",
-    "a Python guest needs Python ",
-    "PyPI cannot be reached",
-    "cannot make a virtual environment",
-];
-
-fn build(source: &Path, output: &Path) -> Ran {
-    let mut command = hotsocket();
-    command.arg("build").arg(source).arg("--output").arg(output);
-    run_within(LONG, &mut command)
-}
-
-/// Why this machine cannot build such a guest, if it can't.
-fn lacking(ran: &Ran) -> Option<&str> {
-    let told = ran.stderr.lines().last().filter(|_| ran.code == 1)?;
-    LACKING
-        .iter()
-        .any(|words| told.contains(words))
-        .then_some(told)
-}
-
 /// The component of a source, unless it can't be built here.
-fn built(test: &str, source: &Path) -> Option<Vec<u8>> {
+fn built(source: &Path) -> Option<Vec<u8>> {
     // One at a time: each build has all processors to itself.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let name = source.file_name().expect("a name").to_string_lossy();
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.wasm"));
+    let kept = kept(&format!("{name}.wasm"));
     let sources = hotsocket::build::sources_of_file(source).expect("the source");
     let fresh = |component: &[u8]| {
         let section = hotsocket::build::section(component);
@@ -62,13 +39,11 @@ fn built(test: &str, source: &Path) -> Option<Vec<u8>> {
     if let Some(component) = fs::read(&kept).ok().filter(|kept| !is_ci() && fresh(kept)) {
         return Some(component);
     }
-    if name.ends_with(".py") && !fetched("python-") {
-        skip(test, NOT_FETCHED);
+    if Fetched::of(source).is_some_and(Fetched::is_missing) {
         return None;
     }
     let ran = build(source, &kept);
-    if let Some(lacking) = lacking(&ran) {
-        skip(test, lacking);
+    if lacks_tools(&ran) {
         return None;
     }
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -110,13 +85,13 @@ fn rust(name: &str) -> Vec<u8> {
 }
 
 /// The three examples do in every language what they do in Rust, byte for byte.
-fn does_what_rust_does(test: &str, kind: &str) {
+fn does_what_rust_does(kind: &str) {
     for (name, talk) in [
         ("echo", echo as fn(&mut Client) -> Vec<u8>),
         ("hello", hello),
         ("lines", lines),
     ] {
-        let Some(component) = built(test, &example(&format!("{name}.{kind}"))) else {
+        let Some(component) = built(&example(&format!("{name}.{kind}"))) else {
             return;
         };
         let visit = |server: Server| {
@@ -185,11 +160,10 @@ fn lines(client: &mut Client) -> Vec<u8> {
 /// A connection goes from one language to the next, and the count goes on.
 #[test]
 fn state_survives_swaps_between_languages() {
-    let test = "state_survives_swaps_between_languages";
-    let Some(in_c) = built(test, &example("lines.c")) else {
+    let Some(in_c) = built(&example("lines.c")) else {
         return;
     };
-    let Some(in_python) = built(test, &example("lines.py")) else {
+    let Some(in_python) = built(&example("lines.py")) else {
         return;
     };
     // Compiled once before, so that the swaps below are not timed out.

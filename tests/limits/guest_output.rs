@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use crate::guests::obeying;
 use crate::guests::{Guest, wayward};
 use crate::harness::Scene;
-use crate::harness::{Client, Lines, hotsocket, installed, serve, skip, wait_for};
+use crate::harness::{Client, Lines, hotsocket, lacks_program, serve, wait_for};
 
 #[test]
 fn a_long_line_is_cut() {
@@ -143,8 +143,8 @@ fn bytes_that_are_no_text_reach_a_pipe_raw() {
 /// `script` gives it a terminal.
 #[test]
 fn bytes_that_are_no_text_reach_a_terminal_escaped() {
-    if !installed("script") {
-        return skip("bytes_that_are_no_text_reach_a_terminal_escaped", "script");
+    if lacks_program("script") {
+        return;
     }
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("guest.wasm"), raw().build()).expect("written");

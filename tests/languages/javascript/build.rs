@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::component_of;
-use crate::harness::{Client, Serve, hotsocket, run, run_within};
+use crate::harness::{Client, Serve, hotsocket, lacks_program, run, run_within};
 
 const LONG: Duration = Duration::from_secs(120);
 
@@ -122,8 +122,8 @@ fn without_node_the_way_to_it_is_told() {
 
 #[test]
 fn without_the_network_that_is_told() {
-    if !crate::harness::installed("npm") {
-        return crate::harness::skip("without_the_network_that_is_told", "npm");
+    if lacks_program("npm") {
+        return;
     }
     let dir = tempfile::tempdir().expect("a directory");
     let script = dir.path().join("x.js");

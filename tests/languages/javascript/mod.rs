@@ -14,47 +14,43 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::harness::{NOT_FETCHED, Serve, fetched, installed, repo, serve, skip};
+use crate::harness::{Fetched, Serve, kept, lacks_tools_for, repo, serve};
 
 /// One build at a time: two of one file would write the same component.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// The component of a script; `None`, told, if this machine lacks what it
-/// takes.
-fn component(test: &str, script: &Path) -> Option<Vec<u8>> {
-    if !fetched("javascript-") {
-        skip(test, NOT_FETCHED);
+/// The component of a script; `None` if this machine cannot build it, for which
+/// the test is skipped.
+fn component(script: &Path) -> Option<Vec<u8>> {
+    if Fetched::JavaScript.is_missing() {
         return None;
     }
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     match hotsocket::build::cached(script) {
         Ok(component) => Some(fs::read(component).expect("it was built")),
         Err(error) => {
-            let told = error.to_string();
-            let lacks = told.contains("install Node 18") || told.contains("needs the network");
-            assert!(lacks, "{told}");
-            skip(test, &told);
+            assert!(lacks_tools_for(&error.to_string()), "{error}");
             None
         }
     }
 }
 
 /// The component of a script that is given as text.
-fn component_of(test: &str, text: &str) -> Option<Vec<u8>> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("javascript");
+fn component_of(name: &str, text: &str) -> Option<Vec<u8>> {
+    let dir = kept("javascript");
     fs::create_dir_all(&dir).expect("a directory");
-    let script = dir.join(format!("{test}.js"));
+    let script = dir.join(format!("{name}.js"));
     // Written anew it would be built anew.
     if fs::read_to_string(&script).is_ok_and(|found| found == text) {
-        return component(test, &script);
+        return component(&script);
     }
     fs::write(&script, text).expect("written");
-    component(test, &script)
+    component(&script)
 }
 
 /// A first-party example.
-fn example(test: &str, name: &str) -> Option<Vec<u8>> {
-    component(test, &repo(&format!("guest/examples/{name}.js")))
+fn example(name: &str) -> Option<Vec<u8>> {
+    component(&repo(&format!("guest/examples/{name}.js")))
 }
 
 /// Serve a component with an engine in it, which takes its time to compile.
@@ -63,14 +59,6 @@ fn serve_script(component: Vec<u8>) -> Serve {
 }
 
 /// A server of a script that is given as text.
-fn serve_text(test: &str, text: &str) -> Option<Serve> {
-    Some(serve_script(component_of(test, text)?))
-}
-
-fn has_node(test: &str) -> bool {
-    let has = installed("node");
-    if !has {
-        skip(test, "node");
-    }
-    has
+fn serve_text(name: &str, text: &str) -> Option<Serve> {
+    Some(serve_script(component_of(name, text)?))
 }

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{component, has_node, serve_script};
-use crate::harness::{Client, Lines, repo, wait_for};
+use super::{component, serve_script};
+use crate::harness::{Client, Lines, lacks_program, repo, wait_for};
 
 /// What a client does.
 enum Step {
@@ -78,12 +78,12 @@ fn start_node(script: &str) -> (u16, Lines, Node) {
 }
 
 /// Let the conversations be held, one after the other, and compare.
-fn same_as_node(test: &str, script: &str, last: &str, conversations: &[&[Step]]) {
+fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
     let script = format!("tests/scripts/{script}");
-    if !has_node(test) {
+    if lacks_program("node") {
         return;
     }
-    let Some(component) = component(test, &repo(&script)) else {
+    let Some(component) = component(&repo(&script)) else {
         return;
     };
     let hold = |address, printed: &Lines| -> Vec<Vec<u8>> {
@@ -123,7 +123,6 @@ fn same_as_node(test: &str, script: &str, last: &str, conversations: &[&[Step]])
 #[test]
 fn an_echo_is_nodes() {
     same_as_node(
-        "an_echo_is_nodes",
         "echo.js",
         "closed false",
         &[
@@ -136,7 +135,6 @@ fn an_echo_is_nodes() {
 #[test]
 fn a_line_server_is_nodes() {
     same_as_node(
-        "a_line_server_is_nodes",
         "lines.mjs",
         "close after ",
         &[
@@ -170,7 +168,6 @@ fn a_hex_dump_is_nodes() {
         all
     };
     same_as_node(
-        "a_hex_dump_is_nodes",
         "hexdump.js",
         "close false",
         &[
@@ -191,7 +188,6 @@ fn a_hex_dump_is_nodes() {
 #[test]
 fn a_small_http_server_is_nodes() {
     same_as_node(
-        "a_small_http_server_is_nodes",
         "http.js",
         "gone",
         &[
@@ -216,7 +212,6 @@ fn a_small_http_server_is_nodes() {
 #[test]
 fn timers_and_promises_come_in_nodes_order() {
     same_as_node(
-        "timers_and_promises_come_in_nodes_order",
         "timers.js",
         "close",
         &[&[Send(b"go"), Printed("timeout 30", 1)]],
@@ -226,7 +221,6 @@ fn timers_and_promises_come_in_nodes_order() {
 #[test]
 fn pausing_and_encodings_are_nodes() {
     same_as_node(
-        "pausing_and_encodings_are_nodes",
         "pause.js",
         "late ",
         &[&[
@@ -248,7 +242,6 @@ fn pausing_and_encodings_are_nodes() {
 #[test]
 fn iterating_over_a_socket_is_nodes() {
     same_as_node(
-        "iterating_over_a_socket_is_nodes",
         "async.mjs",
         "over",
         &[
@@ -275,10 +268,5 @@ fn iterating_over_a_socket_is_nodes() {
 
 #[test]
 fn values_are_shown_as_node_shows_them() {
-    same_as_node(
-        "values_are_shown_as_node_shows_them",
-        "inspect.js",
-        "<Buffer ff fe>",
-        &[&[Read(5), End]],
-    );
+    same_as_node("inspect.js", "<Buffer ff fe>", &[&[Read(5), End]]);
 }

@@ -1,0 +1,103 @@
+//! `hotsocket dev`: what is saved is built, and swapped under open connections.
+
+use std::fs;
+
+use crate::harness::{
+    Client, FIRST_BUILD, Serve, Server, hotsocket, lacks_tools_for, prebuilt, run, wait_within,
+};
+
+#[test]
+fn dev_needs_a_source() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dev = |args: &[&str]| run(hotsocket().arg("dev").args(args).current_dir(dir.path()));
+    assert!(dev(&[]).failure(1).contains("no guest's source in ."));
+    assert!(dev(&["none.rs"]).failure(1).contains("cannot read none.rs"));
+    let component = prebuilt("echo").display().to_string();
+    assert!(
+        dev(&[&component])
+            .failure(1)
+            .contains("has been built already")
+    );
+}
+
+const GUEST: &str = r#"
+use hotsocket_guest::{Connection, Handler, Snapshot, export};
+
+#[derive(Default)]
+pub struct Count(u8);
+
+impl Handler for Count {
+    fn data(&mut self, conn: &Connection, _: &[u8]) {
+        self.0 += 1;
+        conn.write(format!("{} WORD", self.0));
+    }
+    fn save(&self) -> Option<Snapshot> {
+        Some(Snapshot::new(1, [self.0]))
+    }
+    fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
+        self.0 = snapshot.upgrade(1, &[])?[0];
+        Ok(())
+    }
+}
+
+export!(Count);
+"#;
+
+/// Wait until a line with this has come so many times; compilers take long.
+#[track_caller]
+fn wait_line(server: &Server, part: &str, count: usize) {
+    let came = wait_within(FIRST_BUILD, || server.stderr.count(part) >= count);
+    assert!(came, "{part:?} did not come {count} times");
+}
+
+#[test]
+fn dev_swaps_what_is_saved_under_an_open_connection() {
+    let serve = Serve::nothing();
+    let source = serve.path("count.rs");
+    let saying = |word: &str| GUEST.replace("WORD", word);
+    let broken = GUEST.replace("fn data", "fn date");
+    fs::write(&source, &broken).expect("writable");
+    let server = serve.args(&["dev", "count.rs"]).start_when("");
+
+    // It begins when there is something to begin with.
+    let ended = "count.rs does not compile: see the messages above; waiting for the next save";
+    let lacking = "no compiler for wasm32-wasip2";
+    assert!(wait_within(FIRST_BUILD, || {
+        server.stderr.count(ended) + server.stderr.count(lacking) > 0
+    }));
+    if lacks_tools_for(&server.stderr.text()) {
+        return;
+    }
+    assert!(server.stderr.count("`date` is not a member of trait") > 0);
+    fs::write(&source, saying("one")).expect("writable");
+    wait_line(&server, "ready in", 1);
+    let address = server.stderr.wait("listening on ");
+    let address = address.rsplit(' ').next().expect("an address");
+    let mut client = Client::connect(address.parse().expect("an address"));
+    client.ask("x", "1 one");
+
+    // Overwritten in place, with saves on the way that nobody needs.
+    for word in ["three", "four", "two"] {
+        fs::write(&source, saying(word)).expect("writable");
+    }
+    wait_line(&server, "swapped in ", 1);
+    client.ask("x", "2 two");
+
+    // A mistake is told, and what was there goes on.
+    fs::write(&source, &broken).expect("writable");
+    wait_line(&server, "see the messages above; generation 2 goes on", 1);
+    client.ask("x", "3 two");
+
+    // Renamed into place, as editors do.
+    let new = server.path("new");
+    fs::write(&new, saying("last")).expect("writable");
+    fs::rename(&new, &source).expect("the same directory");
+    wait_line(&server, "swapped in ", 2);
+    client.ask("x", "4 last");
+    let told = server.stderr.wait("swapped in ");
+    assert!(
+        told.contains(" s: build ") && told.contains(" s, swap "),
+        "{told}"
+    );
+    server.stop();
+}
