@@ -4,12 +4,11 @@
 //! which takes minutes; so both files and the package are built in the user's
 //! own cache, where the next run finds it.
 
+use crate::harness::{
+    FIRST_BUILD, Ran, hotsocket, kept, lacks_tools, repo, run, run_within, serve, temp_dir,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use crate::harness::{
-    FIRST_BUILD, Ran, hotsocket, kept, lacks_tools, repo, run, run_within, serve,
-};
 
 /// Build, unless there is no toolchain; the component and what was said.
 fn build(name: &str, source: &Path) -> Option<(Vec<u8>, String)> {
@@ -123,7 +122,7 @@ fn a_package() {
 
 #[test]
 fn what_is_no_source_is_told_in_one_line() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let build = |source: &Path| {
         run(hotsocket()
             .arg("build")
@@ -139,7 +138,7 @@ fn what_is_no_source_is_told_in_one_line() {
 
 #[test]
 fn without_a_toolchain_both_install_commands_are_named() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     fs::write(dir.path().join("guest.rs"), GUEST).expect("written");
     let mut command = hotsocket();
     command.arg("build").arg(dir.path().join("guest.rs"));

@@ -1,18 +1,17 @@
 //! `hotsocket dev`: what is saved is built, and swapped under open connections.
 
-use std::fs;
-
 use crate::harness::{
-    Client, FIRST_BUILD, Serve, Server, hotsocket, lacks_tools_for, prebuilt, run, wait_within,
+    FIRST_BUILD, Serve, hotsocket, lacks_tools_for, prebuilt_path, run, temp_dir, wait_for_within,
 };
+use std::fs;
 
 #[test]
 fn dev_needs_a_source() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let dev = |args: &[&str]| run(hotsocket().arg("dev").args(args).current_dir(dir.path()));
     assert!(dev(&[]).failure(1).contains("no guest's source in ."));
     assert!(dev(&["none.rs"]).failure(1).contains("cannot read none.rs"));
-    let component = prebuilt("echo").display().to_string();
+    let component = prebuilt_path("echo").display().to_string();
     assert!(
         dev(&[&component])
             .failure(1)
@@ -43,13 +42,6 @@ impl Handler for Count {
 export!(Count);
 "#;
 
-/// Wait until a line with this has come so many times; compilers take long.
-#[track_caller]
-fn wait_line(server: &Server, part: &str, count: usize) {
-    let came = wait_within(FIRST_BUILD, || server.stderr.count(part) >= count);
-    assert!(came, "{part:?} did not come {count} times");
-}
-
 #[test]
 fn dev_swaps_what_is_saved_under_an_open_connection() {
     let serve = Serve::nothing();
@@ -57,42 +49,45 @@ fn dev_swaps_what_is_saved_under_an_open_connection() {
     let saying = |word: &str| GUEST.replace("WORD", word);
     let broken = GUEST.replace("fn data", "fn date");
     fs::write(&source, &broken).expect("writable");
-    let server = serve.args(&["dev", "count.rs"]).start_when("");
+    let mut server = serve
+        .args(&["dev", "count.rs"])
+        .patience(FIRST_BUILD)
+        .spawn();
 
     // It begins when there is something to begin with.
     let ended = "count.rs does not compile: see the messages above; waiting for the next save";
     let lacking = "no compiler for wasm32-wasip2";
-    assert!(wait_within(FIRST_BUILD, || {
-        server.stderr.count(ended) + server.stderr.count(lacking) > 0
-    }));
+    wait_for_within(FIRST_BUILD, "the end of the first build", || {
+        server.stderr.has(ended) || server.stderr.has(lacking)
+    });
     if lacks_tools_for(&server.stderr.text()) {
         return;
     }
-    assert!(server.stderr.count("`date` is not a member of trait") > 0);
+    assert!(server.stderr.has("`date` is not a member of trait"));
     fs::write(&source, saying("one")).expect("writable");
-    wait_line(&server, "ready in", 1);
-    let address = server.stderr.wait("listening on ");
-    let address = address.rsplit(' ').next().expect("an address");
-    let mut client = Client::connect(address.parse().expect("an address"));
+    server.wait_ready();
+    let mut client = server.connect();
     client.ask("x", "1 one");
 
     // Overwritten in place, with saves on the way that nobody needs.
     for word in ["three", "four", "two"] {
         fs::write(&source, saying(word)).expect("writable");
     }
-    wait_line(&server, "swapped in ", 1);
+    server.stderr.wait("swapped in ");
     client.ask("x", "2 two");
 
     // A mistake is told, and what was there goes on.
     fs::write(&source, &broken).expect("writable");
-    wait_line(&server, "see the messages above; generation 2 goes on", 1);
+    server
+        .stderr
+        .wait("see the messages above; generation 2 goes on");
     client.ask("x", "3 two");
 
     // Renamed into place, as editors do.
     let new = server.path("new");
     fs::write(&new, saying("last")).expect("writable");
     fs::rename(&new, &source).expect("the same directory");
-    wait_line(&server, "swapped in ", 2);
+    server.stderr.wait_count("swapped in ", 2);
     client.ask("x", "4 last");
     let told = server.stderr.wait("swapped in ");
     assert!(

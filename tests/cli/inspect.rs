@@ -1,16 +1,15 @@
 //! `hotsocket inspect`: what a file is.
 
-use std::path::Path;
-
 use crate::guests::{component, guest, wayward};
-use crate::harness::{Ran, hotsocket, prebuilt, repo, run};
+use crate::harness::{Ran, hotsocket, prebuilt_path, repo, run, temp_dir};
+use std::path::Path;
 
 fn inspect(path: &Path) -> Ran {
     run(hotsocket().arg("inspect").arg(path))
 }
 
 fn inspect_bytes(bytes: &[u8]) -> Ran {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let path = dir.path().join("it.wasm");
     std::fs::write(&path, bytes).expect("written");
     inspect(&path)
@@ -19,8 +18,8 @@ fn inspect_bytes(bytes: &[u8]) -> Ran {
 #[test]
 fn a_guest_made_with_the_sdk_needs_nothing() {
     for name in ["hello", "echo", "shout", "lines", "counter"] {
-        let told = inspect(&prebuilt(name)).success();
-        let path = prebuilt(name).display().to_string();
+        let told = inspect(&prebuilt_path(name)).success();
+        let path = prebuilt_path(name).display().to_string();
         assert!(
             told.starts_with(&format!("{path} is a hotsocket guest\n")),
             "{told}"

@@ -1,11 +1,11 @@
 //! `hotsocket new`: the project it creates builds, serves and passes its own test.
 
-use std::fs;
-use std::path::Path;
-
 use crate::harness::{
     FIRST_BUILD, Fetched, Ran, hotsocket, is_ci, kept, lacks_tools, run, run_within, serve,
+    temp_dir,
 };
+use std::fs;
+use std::path::Path;
 
 /// Run the binary in a directory, and give it the time to compile.
 fn in_dir(dir: &Path, args: &[&str]) -> Ran {
@@ -66,7 +66,7 @@ fn a_new_guest_in_python_builds_serves_and_passes_its_test() {
 
 #[test]
 fn new_changes_nothing_that_exists() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let new = |name: &str| run(hotsocket().args(["new", name]).current_dir(dir.path()));
     new("chat").success();
     let manifest = dir.path().join("chat/Cargo.toml");

@@ -1,10 +1,9 @@
 //! From the command to the first connection.
 
+use crate::guests::guest;
+use crate::harness::{Client, Serve, hotsocket, run, serve, temp_dir};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-
-use crate::guests::guest;
-use crate::harness::{Client, Serve, hotsocket, run, serve};
 
 /// Steps of the long function of [`large`]: from what takes a second or more on
 /// most machines to nearly as much as a function may have (7.6 MB).
@@ -18,7 +17,7 @@ fn without_a_guest_it_serves_hello() {
     client.end();
     client.expect_rest("");
     let first = format!("Server listening on port {}", server.port());
-    assert_eq!(server.stop().lines().next(), Some(first.as_str()));
+    assert_eq!(server.stop().stdout.lines().next(), Some(first.as_str()));
 }
 
 #[test]
@@ -108,9 +107,7 @@ fn the_log_speaks_json_or_nothing() {
         "no control socket was made"
     );
 
-    let silent = Serve::nothing()
-        .args(&["--log-level", "off"])
-        .start_when("");
+    let silent = Serve::nothing().args(&["--log-level", "off"]).spawn();
     silent.stdout.wait("Server listening on port");
     assert_eq!(silent.stderr.text(), "");
 }
@@ -136,7 +133,7 @@ fn large(steps: u64) -> Vec<u8> {
 
 #[test]
 fn a_long_compilation_is_told_and_is_not_done_twice() {
-    let cache = tempfile::tempdir().expect("a directory");
+    let cache = temp_dir();
     let serving = |component: &[u8]| serve(component).arg("--code-cache").arg(cache.path());
     // What takes long depends on the machine: what was too quick to be told is
     // made larger.

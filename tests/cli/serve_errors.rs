@@ -1,12 +1,12 @@
 //! What cannot be served is told in one line with a hint, and the exit code
 //! is 1 (2 for wrong usage).
 
+use crate::guests::{component, failing_its_trial, guest};
+use crate::harness::{
+    Ran, Serve, hotsocket, lacks_program, prebuilt, run, serve, skip_even_in_ci, temp_dir,
+};
 use std::fs;
 use std::net::TcpListener;
-
-use crate::guests::{component, guest};
-use crate::harness::files::wasm;
-use crate::harness::{Ran, Serve, hotsocket, lacks_program, prebuilt, run, serve, skip_even_in_ci};
 
 #[track_caller]
 fn refused(ran: &Ran, words: &[&str]) {
@@ -40,7 +40,7 @@ fn files_that_are_no_component() {
         &serve(component("(module)")).fail(),
         &["core WebAssembly module", "wasm32-wasip2"],
     );
-    let echo = wasm("echo");
+    let echo = prebuilt("echo");
     refused(
         &serve(&echo[..echo.len() / 2]).fail(),
         &["ends in the middle"],
@@ -170,13 +170,8 @@ patience") (call $trap)"#,
         &serve(loops).args(&["--cpu-budget", "20ms"]).fail(),
         &["20 ms of CPU time", "--cpu-budget"],
     );
-    let start = guest()
-        .change(
-            "(func (export \"done\")",
-            "(start $trap) (func (export \"done\")",
-        )
-        .build();
-    refused(&serve(start).fail(), &["trial", "its start"]);
+    let fails = failing_its_trial();
+    refused(&serve(fails).fail(), &["trial", "its start"]);
     let large = guest()
         .change("(export \"memory\") 4)", "(export \"memory\") 2000)")
         .build();
@@ -242,7 +237,7 @@ fn a_privileged_port() {
     } else {
         hotsocket()
     };
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     command
         .args(["--listen", "127.0.0.1:81"])
         .env("XDG_RUNTIME_DIR", dir.path());
@@ -316,5 +311,4 @@ fn a_good_guest_starts_under_the_same_roof() {
     // What every case above has changed in the template works unchanged.
     let server = serve(guest().data(r#"(call $say "fine")"#).build()).start();
     server.connect().ask("x", "fine");
-    assert!(prebuilt("echo").exists());
 }

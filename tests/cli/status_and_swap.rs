@@ -3,15 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::guests::{failing_its_trial, saying};
+use crate::harness::{Serve, ask, hotsocket, prebuilt, prebuilt_path, run, serve, temp_dir};
 use serde_json::Value;
-
-use crate::guests::{guest, saying};
-use crate::harness::files::wasm;
-use crate::harness::{Serve, ask, hotsocket, prebuilt, run, serve};
-
-fn prebuilt_path(name: &str) -> String {
-    prebuilt(name).to_str().expect("UTF-8").to_owned()
-}
 
 #[test]
 fn status_tells_everything() {
@@ -59,7 +53,7 @@ fn swap_says_what_happened() {
     for client in &mut clients {
         client.ask("x", "x");
     }
-    let told = server.ask(&["swap", &prebuilt_path("shout")]).success();
+    let told = server.try_swap_file(&prebuilt_path("shout"), &[]).success();
     assert!(
         told.starts_with("swapped: generation 2 is ") && told.contains("3 connections migrated"),
         "{told}"
@@ -70,13 +64,10 @@ fn swap_says_what_happened() {
     }
     server.stderr.wait("swapped: generation 2 is ");
 
-    let told = server.ask(&["swap", &prebuilt_path("shout")]).success();
+    let told = server.try_swap_file(&prebuilt_path("shout"), &[]).success();
     assert!(told.starts_with("unchanged: generation 2 is "), "{told}");
 
-    let told = server
-        .ask(&["swap", &prebuilt_path("echo"), "--json"])
-        .success();
-    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let told = server.swap(prebuilt("echo"), &[]);
     assert_eq!(told["outcome"], "swapped");
     assert_eq!(told["generation"], 3);
     assert_eq!(told["previous"], 2);
@@ -94,34 +85,26 @@ fn a_refused_swap_exits_with_1_and_changes_nothing() {
     let server = Serve::prebuilt("echo").start();
     let mut client = server.connect();
     client.ask("x", "x");
-    let trial = guest()
-        .change(
-            "(func (export \"done\")",
-            "(start $trap) (func (export \"done\")",
-        )
-        .build();
     for (content, why) in [
         (b"text".to_vec(), "is text"),
         (Vec::new(), "is empty"),
-        (wasm("echo")[..5000].to_vec(), "ends in the middle"),
-        (trial, "failed its trial"),
+        (prebuilt("echo")[..5000].to_vec(), "ends in the middle"),
+        (failing_its_trial(), "failed its trial"),
     ] {
-        fs::write(server.path("bad.wasm"), content).expect("written");
-        let path = server.path("bad.wasm");
-        let told = server
-            .ask(&["swap", path.to_str().expect("UTF-8")])
-            .failure(1);
+        let told = server.try_swap(content, &[]).failure(1);
         assert!(
             told.starts_with("not swapped: ") && told.contains(why),
             "{told}"
         );
         assert!(told.contains("generation 1 goes on"), "{told}");
     }
-    let told = server.ask(&["swap", "/nowhere/at.wasm"]).failure(1);
+    let told = server
+        .try_swap_file("/nowhere/at.wasm".as_ref(), &[])
+        .failure(1);
     assert!(told.starts_with("cannot read /nowhere/at.wasm: "), "{told}");
     assert_eq!(
         server
-            .ask(&["swap", &prebuilt_path("shout"), "--policy", "maybe"])
+            .try_swap(prebuilt("shout"), &["--policy", "maybe"])
             .code,
         2
     );
@@ -135,23 +118,13 @@ fn a_swap_may_have_a_policy_of_its_own() {
     let server = serve(saying("old")).start();
     let mut client = server.connect();
     client.ask("x", "old");
-    fs::write(server.path("new.wasm"), saying("new")).expect("written");
-    let path = server.path("new.wasm");
     let told = server
-        .ask(&[
-            "swap",
-            path.to_str().expect("UTF-8"),
-            "--policy",
-            "new-only",
-        ])
+        .try_swap(saying("new"), &["--policy", "new-only"])
         .success();
     assert!(told.contains("1 connection on other generations"), "{told}");
     client.ask("x", "old");
     server.connect().ask("x", "new");
-    let told = server
-        .ask(&["swap", &prebuilt_path("shout"), "--policy=close", "--json"])
-        .success();
-    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let told = server.swap(prebuilt("shout"), &["--policy=close"]);
     assert!(
         told["closed"].as_u64().is_some_and(|closed| closed >= 1),
         "{told}"
@@ -161,7 +134,7 @@ fn a_swap_may_have_a_policy_of_its_own() {
 
 #[test]
 fn a_server_is_found_only_if_it_is_the_only_one() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let told = ask(dir.path(), &["status"]).failure(1);
     assert!(
         told.contains("no hotsocket server of yours is running"),
@@ -169,7 +142,7 @@ fn a_server_is_found_only_if_it_is_the_only_one() {
     );
 
     let server = Serve::prebuilt("echo").start();
-    let socket = server.path(&format!("hotsocket/{}.sock", server.pid()));
+    let socket = server.control_socket();
     let mode = |path: &std::path::Path| {
         fs::metadata(path)
             .expect("it is there")
@@ -226,7 +199,7 @@ fn a_control_socket_may_be_elsewhere_or_nowhere() {
     let at = socket.to_str().expect("UTF-8");
     server.ask(&["status", "--control", at]).success();
     server
-        .ask(&["swap", "--control", at, &prebuilt_path("shout")])
+        .try_swap(prebuilt("shout"), &["--control", at])
         .success();
     server.connect().ask("x", "X");
     server.stop();

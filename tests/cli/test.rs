@@ -3,19 +3,19 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use crate::guests::{guest, saying, wayward};
 use crate::harness::{
-    FIRST_BUILD, Fetched, Ran, hotsocket, lacks_tools, prebuilt, repo, run, run_within,
+    FIRST_BUILD, Fetched, Ran, hotsocket, lacks_tools, prebuilt, prebuilt_path, repo, run,
+    run_within, temp_dir,
 };
+use tempfile::TempDir;
 
 /// A directory with guests and scripts.
 struct Desk(TempDir);
 
 impl Desk {
     fn new() -> Self {
-        Desk(tempfile::tempdir().expect("a directory"))
+        Desk(temp_dir())
     }
 
     fn put(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
@@ -70,7 +70,10 @@ fn the_guests_of_the_project_pass_theirs() {
             continue;
         }
         let name = script.file_stem().expect("a name").to_string_lossy();
-        let told = run(hotsocket().arg("test").arg(prebuilt(&name)).arg(&script));
+        let told = run(hotsocket()
+            .arg("test")
+            .arg(prebuilt_path(&name))
+            .arg(&script));
         assert!(told.stdout.starts_with("ok      "), "{told:?}");
         assert_eq!(told.code, 0, "{told:?}");
         conversations += 1;
@@ -127,7 +130,7 @@ fn several_scripts_are_run_and_those_that_fail_are_counted() {
         .put("bad.test", "send \"a\"\nexpect \"b\"\n");
     let ran = run(hotsocket()
         .arg("test")
-        .arg(prebuilt("echo"))
+        .arg(prebuilt_path("echo"))
         .args(["good.test", "bad.test", "good.test"])
         .current_dir(desk.0.path()));
     assert_eq!(ran.code, 1);
@@ -152,10 +155,7 @@ fn several_scripts_are_run_and_those_that_fail_are_counted() {
 #[test]
 fn what_goes_otherwise_fails_at_its_line() {
     let desk = Desk::new();
-    desk.put(
-        "echo.wasm",
-        fs::read(prebuilt("echo")).expect("it is there"),
-    );
+    desk.put("echo.wasm", prebuilt("echo"));
     let fails = |script, line, parts: &[&str]| desk.fails("echo.wasm", script, line, parts);
     fails(
         "send \"abc\\n\"\n\nexpect \"abd\\n\"",
@@ -207,16 +207,16 @@ fn what_goes_otherwise_fails_at_its_line() {
 #[test]
 fn a_script_that_is_wrong_is_wrong_usage() {
     let desk = Desk::new();
-    desk.put(
-        "echo.wasm",
-        fs::read(prebuilt("echo")).expect("it is there"),
-    );
+    desk.put("echo.wasm", prebuilt("echo"));
     let told = |script: &str| desk.test("echo.wasm", script, &[]).failure(2);
     assert!(told("send \"a\"\nexpect a").contains("it.test:2: `expect` takes \"text\" in quotes"));
     assert!(told("# nothing").contains("it.test:1: the script has no step"));
     desk.put("latin.test", b"send \"\xff\"");
     let latin = desk.0.path().join("latin.test");
-    let ran = run(hotsocket().arg("test").arg(prebuilt("echo")).arg(latin));
+    let ran = run(hotsocket()
+        .arg("test")
+        .arg(prebuilt_path("echo"))
+        .arg(latin));
     assert!(ran.failure(2).contains("write other bytes as \\xNN"));
     // A guest that isn't one is no mistake of usage.
     desk.put("no.wasm", "no guest");
@@ -346,14 +346,8 @@ fn a_swap_is_a_real_migration() {
     let refused = format!("{refused}fault \"stays on generation 1\"\nsend \"x\"\nexpect \"one\"");
     desk.succeeds("one.wasm", &refused);
     // State goes along: to a script's own guest, and from one to another.
-    desk.put(
-        "lines.wasm",
-        fs::read(prebuilt("lines")).expect("it is there"),
-    );
-    desk.put(
-        "counter.wasm",
-        fs::read(prebuilt("counter")).expect("it is there"),
-    );
+    desk.put("lines.wasm", prebuilt("lines"));
+    desk.put("counter.wasm", prebuilt("counter"));
     desk.succeeds(
         "lines.wasm",
         "send \"a\\nb\"\nexpect \"1: a\\n\"\nswap\nswap lines.wasm\nsend \"c\\n\"\nexpect \"2: bc\\n\"\n\
@@ -386,10 +380,7 @@ fn ends_are_told_apart() {
 #[test]
 fn instances_hibernate_on_the_clock_of_the_script() {
     let desk = Desk::new();
-    desk.put(
-        "lines.wasm",
-        fs::read(prebuilt("lines")).expect("it is there"),
-    );
+    desk.put("lines.wasm", prebuilt("lines"));
     let script = "send \"a\\nb\"\nexpect \"1: a\\n\"\nwait 1h\nexpect nothing\n\
                   send \"c\\n\"\nexpect \"2: bc\\n\"\nwait 1h\nswap\nend\nexpect end";
     let ran = desk.test("lines.wasm", script, &["--hibernate-after", "1m"]);

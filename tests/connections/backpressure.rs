@@ -1,14 +1,12 @@
 //! Much data: intact, in both directions at once, and never more of it in the
 //! server's memory than its limits say.
 
-use std::fs;
+use crate::guests::guest;
+use crate::harness::{Serve, serve, stalled};
 use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-
-use crate::guests::guest;
-use crate::harness::{Serve, Server, serve, stalled};
 
 fn pattern(count: usize) -> Vec<u8> {
     (0..count as u32)
@@ -21,29 +19,9 @@ fn ten_megabytes_there_and_back_at_once() {
     let server = Serve::prebuilt("echo").start();
     let mut client = server.connect();
     let bytes = pattern(10 << 20);
-    let mut writer = client.stream.try_clone().expect("a second handle");
-    let sent = bytes.clone();
-    let sender = thread::spawn(move || {
-        writer.write_all(&sent).expect("taken");
-        writer.shutdown(std::net::Shutdown::Write).expect("FIN");
-    });
-    let got = client.rest().expect("FIN");
-    assert!(got == bytes, "{} bytes came back, or others", got.len());
-    sender.join().expect("sent");
-}
-
-/// Memory of the server in bytes.
-fn resident(server: &Server) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("its memory");
-    line.trim()
-        .trim_end_matches(" kB")
-        .parse::<usize>()
-        .expect("a number")
-        * 1024
+    let sender = client.send_meanwhile_and_end(bytes.clone());
+    client.expect_rest(bytes);
+    sender.join().expect("no panic").expect("all is taken");
 }
 
 #[test]
@@ -52,7 +30,7 @@ fn a_client_that_does_not_read_is_read_no_more() {
     let server = Serve::prebuilt("echo").start();
     let mut client = server.connect();
     client.ask("x", "x");
-    let before = resident(&server);
+    let before = server.resident();
     let bytes = pattern(1 << 20);
     let mut writer = client.stream.try_clone().expect("a second handle");
     let sent = Arc::new(AtomicUsize::new(0));
@@ -67,7 +45,7 @@ fn a_client_that_does_not_read_is_read_no_more() {
     // What the kernel holds for the two sockets, and little more.
     let taken = stalled(|| sent.load(Ordering::Relaxed));
     assert!(taken < ALL, "the server took all {taken} bytes");
-    let grown = resident(&server).saturating_sub(before);
+    let grown = server.resident().saturating_sub(before);
     assert!(grown < 4 << 20, "the server grew by {grown} bytes");
     // Nobody else waits for that client.
     server.connect().ask("neighbour", "neighbour");

@@ -1,19 +1,9 @@
 //! Every way in which a connection ends: no reply is lost on the way.
 
+use crate::guests::{FLOOD, blocks, guest};
+use crate::harness::{Client, PATIENCE, Process, Reader, Serve, lacks_program, serve};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::thread;
-
-use crate::guests::guest;
-use crate::harness::{Client, Lines, Serve, lacks_program, serve};
-
-/// Prints why a connection closed.
-fn reporter() -> crate::guests::Guest {
-    guest().body(
-        "close",
-        r#"(call $print-digit "closed " (local.get $reason))"#,
-    )
-}
 
 #[test]
 fn a_client_that_ends_its_side_gets_its_reply() {
@@ -36,26 +26,21 @@ fn nc_gets_its_reply() {
         return;
     }
     let server = Serve::nothing().start();
-    let mut nc = Command::new("nc")
-        .args(["-N", "127.0.0.1", &server.port().to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("nc starts");
-    let printed = Lines::collect("stdout of nc", nc.stdout.take().expect("piped"));
-    nc.stdin
-        .take()
-        .expect("piped")
-        .write_all(b"Hello")
-        .expect("written");
-    assert_eq!(printed.whole(), b"Hello World from the server!");
-    assert!(nc.wait().expect("nc ends").success());
+    let mut nc = Command::new("nc");
+    nc.args(["-N", "127.0.0.1", &server.port().to_string()])
+        .stdin(Stdio::piped());
+    let mut nc = Process::start_with("nc", &mut nc, Reader::Test, PATIENCE);
+    let mut stdin = nc.child.stdin.take().expect("piped");
+    stdin.write_all(b"Hello").expect("written");
+    drop(stdin);
+    assert_eq!(nc.end().success(), "Hello World from the server!");
     server.stdout.wait("Client disconnected");
 }
 
 #[test]
 fn a_guest_may_go_on_after_the_peers_end() {
-    let held = reporter()
+    let held = guest()
+        .prints_closed()
         .body("open", "(call $hold-open) (call $ok)")
         .body("end", "(call $set-timer (i32.const 1) (i64.const 20))")
         .body("timer", r#"(call $say "late") (call $end)"#);
@@ -68,24 +53,18 @@ fn a_guest_may_go_on_after_the_peers_end() {
 
 /// Send for as long as the server takes it, then read what has come.
 fn chatter(mut client: Client, reply: &[u8]) {
-    let mut writer = client.stream.try_clone().expect("a second handle");
-    let sender = thread::spawn(move || {
-        for _ in 0..64 {
-            if writer.write_all(&[b'x'; 65_536]).is_err() {
-                return;
-            }
-        }
-        let _ = writer.shutdown(std::net::Shutdown::Write);
-    });
-    // Only when all has been sent, or refused, does it look at the reply.
-    sender.join().expect("sent");
+    // It may be refused half-way.
+    let _ = client
+        .send_meanwhile_and_end(vec![b'x'; 64 * 65_536])
+        .join()
+        .expect("no panic");
     client.expect_rest(reply);
 }
 
 #[test]
 fn a_client_that_goes_on_sending_still_reads_the_reply() {
     let reply = [b'r'; 200_000];
-    let ends = reporter().data(
+    let ends = guest().prints_closed().data(
         "(if (i32.eqz (global.get $state)) (then
            (memory.fill (i32.const 150000) (i32.const 114) (i32.const 50000))
            (call $say (i32.const 150000) (i32.const 50000))
@@ -116,13 +95,7 @@ fn a_trap_does_not_destroy_the_reply_before_it() {
 
 #[test]
 fn the_end_comes_after_all_that_was_written() {
-    let much = guest().data(
-        "(loop $more
-           (drop (call $send (i32.const 0) (i32.const 65536)))
-           (global.set $state (i32.add (global.get $state) (i32.const 1)))
-           (br_if $more (i32.lt_u (global.get $state) (i32.const 100))))
-         (call $end)",
-    );
+    let much = guest().data(&format!("{} (call $end)", blocks(100)));
     let server = serve(much.build()).start();
     let mut client = server.connect();
     client.send("x");
@@ -131,7 +104,7 @@ fn the_end_comes_after_all_that_was_written() {
 
 #[test]
 fn a_reset_is_told_to_the_guest_and_costs_nobody_else() {
-    let server = serve(reporter().data(r#"(call $say "x")"#).build()).start();
+    let server = serve(guest().prints_closed().data(r#"(call $say "x")"#).build()).start();
     let mut other = server.connect();
     other.ask("x", "x");
     for round in 1..=5 {
@@ -152,7 +125,8 @@ fn a_reset_is_told_to_the_guest_and_costs_nobody_else() {
 #[test]
 fn a_guest_may_reset() {
     let server = serve(
-        reporter()
+        guest()
+            .prints_closed()
             .data(r#"(call $say "never sent") (call $abort)"#)
             .build(),
     )
@@ -175,14 +149,12 @@ fn a_refused_client_is_closed_and_the_reason_logged() {
     let line = server.stderr.wait("house full");
     assert!(line.contains("connection 1 from 127.0.0.1:"), "{line}");
     assert_eq!(server.stderr.count("house full"), 1);
-    assert_eq!(server.status()["connections"]["refused"], 1);
+    assert_eq!(server.connections("refused"), 1);
 }
 
 #[test]
 fn a_peer_that_takes_nothing_loses_its_connection() {
-    let flood = reporter().data(
-        "(loop $more (br_if $more (i32.lt_u (call $send (i32.const 0) (i32.const 65536)) (i32.const 2))))",
-    );
+    let flood = guest().prints_closed().data(FLOOD);
     let server = serve(flood.build())
         .args(&["--write-timeout", "300ms", "--max-queue", "16M"])
         .start();

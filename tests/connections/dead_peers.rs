@@ -3,12 +3,9 @@
 //! A socket filter that drops every packet that comes to the client's socket
 //! makes it one that has vanished: it acknowledges nothing any more.
 
-use std::fs;
-
-use socket2::{SockFilter, SockRef};
-
 use crate::guests::guest;
-use crate::harness::{Client, Server, serve};
+use crate::harness::{Client, Server, TcpRow, serve};
+use socket2::{SockFilter, SockRef};
 
 /// `ret #0`: keep nothing of a packet.
 fn vanish(client: &Client) {
@@ -18,11 +15,8 @@ fn vanish(client: &Client) {
 }
 
 fn start(args: &[&str]) -> Server {
-    let reporter = guest().data(r#"(call $say "x")"#).body(
-        "close",
-        r#"(call $print-digit "closed " (local.get $reason))"#,
-    );
-    serve(reporter.build()).args(args).start()
+    let guest = guest().data(r#"(call $say "x")"#).prints_closed();
+    serve(guest.build()).args(args).start()
 }
 
 #[test]
@@ -47,27 +41,15 @@ fn a_peer_that_vanishes_with_a_reply_on_its_way_is_noticed() {
     server.wait_open(0);
 }
 
-/// The kernel lists the keepalive timer of each socket, with the time left in
-/// hundredths of a second.
 #[test]
 fn keepalive_is_on_by_default() {
     let server = start(&[]);
     let mut client = server.connect();
     client.ask("x", "x");
-    let ours = format!(":{:04X}", server.port());
-    let theirs = format!(
-        ":{:04X}",
-        client.stream.local_addr().expect("an address").port()
-    );
-    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
-    let socket = table
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .find(|columns| columns[1].ends_with(&ours) && columns[2].ends_with(&theirs))
-        .expect("the server's socket");
-    let (timer, left) = socket[5].split_once(':').expect("a timer");
-    let left = u64::from_str_radix(left, 16).expect("a time");
-    // 01 would be a retransmission still under way.
-    assert!(timer == "02" || timer == "01", "{socket:?}");
-    assert!(left <= 6000, "{socket:?}");
+    let peer = client.stream.local_addr().expect("an address");
+    let socket = TcpRow::find(server.addresses[0], peer).expect("the server's socket");
+    let (timer, left) = socket.timer();
+    // 2 is the keepalive timer, 1 a retransmission that is still under way.
+    assert!(timer == "02" || timer == "01", "{timer}");
+    assert!(left <= 6000, "{left} hundredths of a second");
 }

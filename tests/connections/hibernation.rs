@@ -1,41 +1,19 @@
 //! `--hibernate-after`: an instance that sleeps is missed by nobody.
 
-use serde_json::Value;
-
-use crate::guests::{Guest, guest};
+use crate::guests::{COUNT, Guest, RESTORE, counting};
 use crate::harness::{Serve, Server, serve, wait_for};
 
-/// In `open`: go on with the state before, if there is one.
-const RESTORE: &str = "(if (local.get $has) (then (global.set $state (i32.load (local.get $at)))))";
-const COUNT: &str = "(global.set $state (i32.add (global.get $state) (i32.const 1)))";
-const SAVE: &str = "(i32.store (i32.const 900) (global.get $state))
-    (call $some (i32.const 900) (i32.const 4))";
 /// In `open`, of an instance that was woken.
 const WOKEN: i32 = 2;
-
-/// Answers each `data` with its name and how many there were.
-fn counting(name: &str) -> Guest {
-    guest()
-        .body("open", &format!("{RESTORE} (call $ok)"))
-        .data(&format!(
-            "{COUNT} (call $say-digit {name:?} (global.get $state))"
-        ))
-        .body("save", SAVE)
-}
 
 fn drowsy(guest: &Guest) -> Serve {
     serve(guest.build()).args(&["--hibernate-after", "50ms"])
 }
 
-fn connections(server: &Server, what: &str) -> u64 {
-    let status: Value = server.status();
-    status["connections"][what].as_u64().expect("a number")
-}
-
 /// Wait until so many instances have gone to sleep since the start.
 fn asleep(server: &Server, times: u64) {
     wait_for("an instance that sleeps", || {
-        connections(server, "hibernated") >= times && connections(server, "asleep") > 0
+        server.connections("hibernated") >= times && server.connections("asleep") > 0
     });
 }
 
@@ -47,21 +25,10 @@ fn the_next_event_finds_the_state() {
         client.ask("x", answer);
         asleep(&server, times);
     }
-    assert_eq!(connections(&server, "woken"), 2);
+    assert_eq!(server.connections("woken"), 2);
     client.end();
     client.expect_rest("");
-    wait_for("nobody asleep", || connections(&server, "asleep") == 0);
-}
-
-/// KiB of memory that is not a file's.
-fn memory(server: &Server) -> u64 {
-    let path = format!("/proc/{}/smaps_rollup", server.pid());
-    let smaps = std::fs::read_to_string(path).expect("Linux");
-    let told = smaps
-        .lines()
-        .find_map(|line| line.strip_prefix("Anonymous:"));
-    let size = told.and_then(|told| told.trim().strip_suffix(" kB"));
-    size.expect("a size").parse().expect("a number")
+    wait_for("nobody asleep", || server.connections("asleep") == 0);
 }
 
 /// Also when all were awake at once, and what an instance takes of the host's
@@ -72,21 +39,17 @@ fn sleep_gives_memory_back() {
     let server = serve(counting("A").build())
         .args(&["--hibernate-after", "8s"])
         .start();
-    let before = memory(&server);
+    let before = server.anonymous();
     let mut clients: Vec<_> = (0..MANY).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.ask("x", "A1");
     }
-    assert_eq!(
-        connections(&server, "asleep"),
-        0,
-        "this machine is too slow"
-    );
-    let awake = memory(&server) - before;
-    wait_for("all asleep", || connections(&server, "asleep") == MANY);
+    assert_eq!(server.connections("asleep"), 0, "this machine is too slow");
+    let awake = server.anonymous() - before;
+    wait_for("all asleep", || server.connections("asleep") == MANY);
     let mut asleep = 0;
     wait_for("most of the memory to be back", || {
-        asleep = memory(&server).saturating_sub(before);
+        asleep = server.anonymous().saturating_sub(before);
         asleep < awake / 3
     });
     clients.swap_remove(7).ask("x", "A2");
@@ -101,7 +64,7 @@ fn a_guest_without_state_to_save_stays_awake() {
     client.ask("x", "A1");
     server.stderr.wait("connection 1: stays awake");
     client.ask("x", "A2");
-    assert_eq!(connections(&server, "hibernated"), 0);
+    assert_eq!(server.connections("hibernated"), 0);
 }
 
 #[test]
@@ -166,7 +129,7 @@ fn a_half_closed_connection_that_nothing_would_wake_stays_awake() {
     let mut other = server.connect();
     other.ask("x", "A1");
     asleep(&server, 1);
-    assert_eq!(connections(&server, "asleep"), 1, "only the other");
+    assert_eq!(server.connections("asleep"), 1, "only the other");
 }
 
 #[test]
@@ -202,27 +165,19 @@ fn a_trap_in_the_woken_instance_is_survived_where_traps_are() {
     client.ask("x", "A2");
 }
 
-fn swap(server: &Server, guest: &Guest) -> Value {
-    let path = server.path("next.wasm");
-    std::fs::write(&path, guest.build()).expect("writable");
-    let path = path.to_str().expect("UTF-8");
-    let answer = server.ask(&["swap", path, "--json"]).success();
-    serde_json::from_str(&answer).expect("JSON")
-}
-
 #[test]
 fn a_swap_lets_it_sleep_and_the_new_code_wakes() {
     let server = drowsy(&counting("A")).start();
     let mut client = server.connect();
     client.ask("x", "A1");
     asleep(&server, 1);
-    let answer = swap(&server, &counting("B"));
+    let answer = server.swap(&counting("B"), &[]);
     assert_eq!(answer["migrated"], 1);
-    assert_eq!(connections(&server, "asleep"), 1);
+    assert_eq!(server.connections("asleep"), 1);
     client.ask("x", "B2");
     asleep(&server, 2);
-    swap(&server, &counting("C"));
-    swap(&server, &counting("D"));
+    server.swap(&counting("C"), &[]);
+    server.swap(&counting("D"), &[]);
     client.ask("x", "D3");
 }
 
@@ -233,12 +188,12 @@ fn new_code_that_cannot_wake_it_is_undone() {
     client.ask("x", "A1");
     asleep(&server, 1);
     let bad = counting("B").data("(call $trap)");
-    swap(&server, &bad);
+    server.swap(&bad, &[]);
     client.ask("x", "A2");
     server.stderr.wait("back on generation 1");
     asleep(&server, 2);
     let worse = counting("C").body("open", "(call $trap) (call $ok)");
-    swap(&server, &worse);
+    server.swap(&worse, &[]);
     client.ask("x", "A3");
 }
 
@@ -248,8 +203,8 @@ fn a_rollback_while_it_sleeps_leaves_no_trace() {
     let mut client = server.connect();
     client.ask("x", "A1");
     asleep(&server, 1);
-    swap(&server, &counting("B"));
-    server.ask(&["rollback"]).success();
+    server.swap(&counting("B"), &[]);
+    server.roll_back(&[]);
     client.ask("x", "A2");
 }
 
@@ -262,5 +217,5 @@ fn it_says_farewell_when_the_server_stops() {
     asleep(&server, 1);
     server.signal(rustix::process::Signal::TERM);
     client.expect_rest("bye1");
-    assert!(server.wait().success());
+    assert_eq!(server.end().code, 0);
 }

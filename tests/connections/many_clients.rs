@@ -1,12 +1,10 @@
 //! Many clients at once, each with an instance of its own.
 
-use std::process::Stdio;
+use crate::guests::{differing, guest};
+use crate::harness::{Reader, Serve, prebuilt, serve};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-
-use crate::harness::files::wasm;
-use crate::harness::{Client, Serve, hotsocket, serve, wait_for};
 
 #[test]
 fn two_hundred_clients_slow_and_fast() {
@@ -50,9 +48,7 @@ fn a_swap_takes_all_of_them_along() {
     for client in &mut clients {
         client.ask("12", "2 bytes so far\n");
     }
-    let mut newer = wasm("counter");
-    newer.extend_from_slice(b"\0\x05\x04note");
-    server.overwrite(newer, 2);
+    server.overwrite(differing(prebuilt("counter")), 2);
     assert!(
         server
             .stderr
@@ -84,9 +80,9 @@ fn swaps_under_traffic_come_to_an_end() {
             })
         })
         .collect();
-    let mut newer = wasm("echo");
+    let mut newer = prebuilt("echo");
     for generation in 2..10 {
-        newer.extend_from_slice(b"\0\x05\x04note");
+        newer = differing(newer);
         server.overwrite(&newer, generation);
     }
     stop.store(true, Ordering::Relaxed);
@@ -111,12 +107,10 @@ fn a_silent_client_is_in_nobodys_way() {
 
 #[test]
 fn a_silent_client_is_closed_after_the_idle_timeout() {
-    let guest =
-        crate::guests::guest().body("close", r#"(call $say-digit "idle " (local.get $reason))"#);
-    let server = serve(guest.build())
+    let server = serve(guest().says_bye().build())
         .args(&["--idle-timeout", "100ms"])
         .start();
-    server.connect().expect_rest("idle 3");
+    server.connect().expect_rest("bye 3");
 }
 
 #[test]
@@ -139,37 +133,15 @@ fn at_the_limit_clients_wait_until_others_have_gone() {
 
 #[test]
 fn nobody_who_reads_standard_output_is_no_reason_to_stop() {
-    // A pipe that is never read, and one whose reader has gone.
-    for gone in [false, true] {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut child = hotsocket()
-            .args(["--listen", "127.0.0.1:0", "--control", "none"])
-            .env("XDG_RUNTIME_DIR", dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let stdout = child.stdout.take().filter(|_| !gone);
-        let stderr = crate::harness::Lines::collect("stderr", child.stderr.take().expect("piped"));
-        let line = stderr.wait("listening on ");
-        let address = line
-            .rsplit(' ')
-            .next()
-            .and_then(|address| address.parse().ok())
-            .expect("an address");
-        let mut client = Client::connect(address);
+    for reader in [Reader::Nobody, Reader::Gone] {
+        let server = Serve::nothing()
+            .args(&["--control", "none"])
+            .stdout_read_by(reader)
+            .start();
+        let mut client = server.connect();
         for _ in 0..50 {
             client.ask([b'x'; 20_000], "Hello World from the server!");
         }
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
-        let mut code = None;
-        wait_for("the server's end", || {
-            code = child.try_wait().expect("a child");
-            code.is_some()
-        });
-        assert_eq!(code.and_then(|code| code.code()), Some(0));
-        drop(stdout);
+        server.stop();
     }
 }

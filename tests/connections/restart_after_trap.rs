@@ -1,10 +1,11 @@
 //! `--on-trap restart`: a dead instance is not a dead client.
 
-use crate::swap::*;
+use crate::guests::{COUNT, Guest, SAVE, counting, opening};
+use crate::harness::{Client, Server, serve};
 
-/// A talker that dies of an `!` as the first byte.
+/// A guest that counts, and dies of an `!` as the first byte.
 fn mortal(name: &str) -> Guest {
-    talker(name).data(&format!(
+    counting(name).data(&format!(
         r#"(if (i32.eq (i32.load8_u (local.get $at)) (i32.const 33)) (then (call $say "never") (call $trap)))
            {COUNT} (call $say-digit {name:?} (global.get $state))"#
     ))
@@ -18,7 +19,7 @@ fn restarting(guest: &Guest, args: &[&str]) -> Server {
 }
 
 /// Have it die, and wait until it has been restarted so often.
-fn kill(server: &Server, client: &mut crate::harness::Client, times: usize) {
+fn kill(server: &Server, client: &mut Client, times: usize) {
     client.send("!");
     server
         .stderr
@@ -68,15 +69,15 @@ fn swaps_and_restarts_mix() {
     let mut client = server.connect();
     client.ask("x", "A1");
     kill(&server, &mut client, 1);
-    swap(&server, &mortal("B"), &[]);
+    server.swap(&mortal("B"), &[]);
     client.ask("x", "B2");
     kill(&server, &mut client, 2);
     client.ask("x", "B3");
-    roll_back(&server, &[]);
+    server.roll_back(&[]);
     client.ask("x", "A4");
     // The event that kills a successor in probation kills the old code, too,
     // which then is restarted.
-    swap(&server, &mortal("C"), &[]);
+    server.swap(&mortal("C"), &[]);
     kill(&server, &mut client, 3);
     client.ask("x", "A5");
 }
@@ -95,7 +96,7 @@ fn death_in_save_and_no_successor_is_survived() {
     let server = restarting(&once, &[]);
     let mut client = server.connect();
     client.ask("x", "A1");
-    let answer = swap(&server, &opening("B", "(call $trap)"), &[]);
+    let answer = server.swap(&opening("B", "(call $trap)"), &[]);
     assert_eq!(answer["failed"], 1);
     client.ask("x", "A2");
 }

@@ -39,15 +39,9 @@ fn shout_is_right_across_the_borders_of_large_chunks() {
     // Odd lengths of three-byte characters, so that reads of any power of two
     // end within one.
     let text = format!("x{}", "ოé".repeat(60_000));
-    let mut writer = client.stream.try_clone().expect("a second handle");
-    let sent = text.clone();
-    let sender = std::thread::spawn(move || {
-        use std::io::Write;
-        writer.write_all(sent.as_bytes()).expect("taken");
-        writer.shutdown(std::net::Shutdown::Write).expect("FIN");
-    });
+    let sender = client.send_meanwhile_and_end(text.clone());
     client.expect_rest(text.to_uppercase());
-    sender.join().expect("sent");
+    sender.join().expect("no panic").expect("all is taken");
 }
 
 #[test]
@@ -87,7 +81,7 @@ fn hello_logs_a_visit() {
          The following is how the request looks like in the hex format: \n \
          <Buffer 47 72 c3 bc c3 9f 65 0a>\nClient disconnected\n"
     );
-    assert_eq!(server.stop(), expected);
+    assert_eq!(server.stop().stdout, expected);
 }
 
 #[test]

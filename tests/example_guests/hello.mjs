@@ -13,6 +13,6 @@ const server = net.createServer((socket) => {
   });
 });
 
-server.listen(Number(process.argv[2]), '127.0.0.1', () => {
+server.listen(Number(process.env.PORT), '127.0.0.1', () => {
   console.log(`Server listening on port ${server.address().port}`);
 });

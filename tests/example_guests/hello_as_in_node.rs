@@ -1,9 +1,7 @@
 //! `hello` prints and answers what a Node 20 server does, byte for byte.
 
+use crate::harness::{Client, Node, Serve, lacks_program, repo, wait_for};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-
-use crate::harness::{Client, Lines, Serve, lacks_program, repo, wait_for};
 
 /// What clients send: one list for each connection, whose parts are sent one
 /// after the other, each when the one before has been answered.
@@ -121,44 +119,26 @@ fn visit(address: SocketAddr) -> Vec<u8> {
     answers
 }
 
-struct Node(Child);
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn hello_is_nodes_server() {
     if lacks_program("node") {
         return;
     }
-    let mut node = Command::new("node")
-        .arg(repo("tests/example_guests/hello.mjs"))
-        .arg("0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("node starts");
-    let printed = Lines::collect("stdout of node", node.stdout.take().expect("piped"));
-    let node = Node(node);
-    let listening = "Server listening on port ";
-    let line = printed.wait(listening);
-    let port: u16 = line[listening.len()..].parse().expect("a port");
-    let expected_answers = visit(SocketAddr::from(([127, 0, 0, 1], port)));
+    let node = Node::start(&repo("tests/example_guests/hello.mjs"));
+    let expected_answers = visit(node.address);
+    let printed = node.printed.clone();
     printed.wait_count("Client disconnected", visits().len());
+    let port = node.address.port();
     drop(node);
 
     let server = Serve::nothing().start();
     let ours = server.port();
     let answers = visit(server.addresses[0]);
     assert!(answers == expected_answers, "the answers differ");
-    let stdout = server.stdout.clone();
-    server.stop();
     let expected = String::from_utf8(printed.whole()).expect("UTF-8");
     let expected = expected.replacen(&format!("port {port}\n"), &format!("port {ours}\n"), 1);
+    let stdout = server.stdout.clone();
+    server.stop();
     let got = String::from_utf8(stdout.whole()).expect("UTF-8");
     for (at, (got, expected)) in got.lines().zip(expected.lines()).enumerate() {
         assert!(

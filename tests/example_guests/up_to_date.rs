@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use hotsocket::build::{section, sources_of_file};
-
 use crate::harness::repo;
+use hotsocket::build::{section, sources_of_file};
 
 pub fn is_fresh(source: &Path, component: &Path) {
     let bytes =

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Ran, hotsocket, is_ci, run_within, skip};
+use super::skip::skip;
+use super::{Ran, hotsocket, is_ci, run_within};
 
 /// How long a build may take: the first on a machine may have to compile a
 /// language's library, on a machine that is busy.

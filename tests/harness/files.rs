@@ -1,15 +1,9 @@
-//! Ways in which a file becomes another one.
+//! Ways in which a file is replaced by another one.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-
-use super::prebuilt;
-
-pub fn wasm(name: &str) -> Vec<u8> {
-    fs::read(prebuilt(name)).expect("a prebuilt guest")
-}
 
 /// As `mv` and most editors do it: another file, renamed into place.
 pub fn rename_over(path: &Path, content: &[u8]) {

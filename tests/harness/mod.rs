@@ -1,10 +1,24 @@
-//! What every test needs: servers, clients, and ways to wait.
+//! What every test needs.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | `server`, `control`, `proc` | a running server; its other commands; what the kernel says of it |
+//! | `scene` | a server that is treated badly, and a neighbour that must not notice |
+//! | `client` | a TCP client with a deadline on everything |
+//! | `command`, `process`, `lines` | programs that run to their end, or beside the test; what they print |
+//! | `wait` | waiting for conditions, never for time |
+//! | `files` | ways to replace a file |
+//! | `build`, `node`, `skip` | compilers and programs that a machine may lack |
 
 mod build;
 mod client;
 mod command;
+mod control;
 pub mod files;
 mod lines;
+mod node;
+mod proc;
+mod process;
 mod scene;
 mod server;
 mod skip;
@@ -13,13 +27,19 @@ mod wait;
 pub use build::{FIRST_BUILD, Fetched, build, kept, lacks_tools, lacks_tools_for};
 pub use client::Client;
 pub use command::{Ran, ask, hotsocket, run, run_within};
-pub use lines::Lines;
-pub use scene::{Scene, limits_reached, reached};
-pub use server::{Serve, Server, serve};
-pub use skip::{is_ci, lacks_program, skip, skip_even_in_ci};
-pub use wait::{PATIENCE, stalled, wait_for, wait_within};
+pub use lines::{Lines, count_lines};
+pub use node::Node;
+pub use proc::{TcpRow, wait_read};
+pub use process::{Process, Reader};
+pub use scene::Scene;
+pub use server::{Serve, Server, listening_on, serve};
+pub use skip::{is_ci, lacks_program, skip_even_in_ci};
+pub use wait::{PATIENCE, stalled, wait_for, wait_for_within, wait_within};
 
+use std::fs;
 use std::path::PathBuf;
+
+use tempfile::TempDir;
 
 /// A file of the repository.
 pub fn repo(path: &str) -> PathBuf {
@@ -28,7 +48,16 @@ pub fn repo(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// One of the guests that come with the project.
-pub fn prebuilt(name: &str) -> PathBuf {
+/// The component of a guest that comes with the project.
+pub fn prebuilt(name: &str) -> Vec<u8> {
+    fs::read(prebuilt_path(name)).expect("a prebuilt guest")
+}
+
+pub fn prebuilt_path(name: &str) -> PathBuf {
     repo(&format!("guest/prebuilt/{name}.wasm"))
+}
+
+/// A directory that is removed when the test is over.
+pub fn temp_dir() -> TempDir {
+    tempfile::tempdir().expect("a directory")
 }

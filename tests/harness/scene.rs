@@ -1,20 +1,43 @@
 //! A server that is treated badly, and a connection that must not notice.
 
-use super::{Client, Server, serve, wait_for};
-use crate::guests::Guest;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// A server whose limits are reached, and a connection that must not notice.
+use rustix::process::Signal;
+
+use super::{Client, Ran, Server, count_lines, serve, wait_for};
+
+/// A server whose limits are reached, and a neighbour: a connection that goes on
+/// as if nothing was.
+///
+/// What a test says of counters and lines of the log ([`reached`](Self::reached),
+/// [`counted`](Self::counted), [`faults`](Self::faults), [`once`](Self::once)) is
+/// waited for at once, and checked again at the end of the scene, be it
+/// [`end`](Self::end) or the end of its scope: then all connections are over and
+/// the server has stopped, so that one too many would show.
 pub struct Scene {
     pub server: Server,
     pub neighbour: Client,
+    /// How often each limit must have been reached in the end.
+    limits: BTreeMap<String, u64>,
+    faults: Option<u64>,
+    /// What must stand in one line of the log.
+    once: BTreeSet<String>,
+    ended: bool,
 }
 
 impl Scene {
-    pub fn start(guest: &Guest, args: &[&str]) -> Self {
-        let server = serve(guest.build()).args(args).start();
+    pub fn start(guest: impl Into<Vec<u8>>, args: &[&str]) -> Self {
+        let server = serve(guest.into()).args(args).start();
         let mut neighbour = server.connect();
         neighbour.ask("x", "x");
-        Scene { server, neighbour }
+        Scene {
+            server,
+            neighbour,
+            limits: BTreeMap::new(),
+            faults: None,
+            once: BTreeSet::new(),
+            ended: false,
+        }
     }
 
     /// A connection of which the server knows.
@@ -26,11 +49,35 @@ impl Scene {
 
     /// A limit was reached so often, one line tells of it, and the neighbour
     /// goes on.
-    pub fn reached(&mut self, limit: &str, times: u64, told: &str) {
+    #[track_caller]
+    pub fn reached(&mut self, limit: &str, times: u64, line: &str) {
         self.counted(limit, times);
-        self.server.stderr.wait(told);
-        assert_eq!(self.server.stderr.count(told), 1, "{told:?} is told once");
+        self.once(line);
         self.undisturbed();
+    }
+
+    #[track_caller]
+    pub fn counted(&mut self, limit: &str, times: u64) {
+        wait_for(&format!("{limit} to be reached {times} times"), || {
+            self.server.limit_reached(limit) == times
+        });
+        self.limits.insert(limit.to_owned(), times);
+    }
+
+    /// So many instances have died.
+    #[track_caller]
+    pub fn faults(&mut self, faults: u64) {
+        wait_for(&format!("{faults} faults"), || {
+            self.server.connections("faults") == faults
+        });
+        self.faults = Some(faults);
+    }
+
+    /// The log says this in one line, however often it happens.
+    #[track_caller]
+    pub fn once(&mut self, line: &str) {
+        self.server.stderr.wait(line);
+        self.once.insert(line.to_owned());
     }
 
     /// Let the guest be known for short events, so that it is called without a
@@ -39,27 +86,46 @@ impl Scene {
         for _ in 0..1200 {
             self.neighbour.ask("x", "x");
         }
-        assert_eq!(self.server.stderr.count("events are long"), 0);
+        assert!(!self.server.stderr.has("events are long"));
     }
 
-    pub fn counted(&self, limit: &str, times: u64) {
-        wait_for(&format!("{limit} to be reached {times} times"), || {
-            reached(&self.server, limit) == times
-        });
-    }
-
+    #[track_caller]
     pub fn undisturbed(&mut self) {
         self.neighbour.ask("x", "x");
         assert!(self.server.is_well());
     }
+
+    /// The server stops. Gives all that it has printed.
+    pub fn end(mut self) -> Ran {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Ran {
+        self.ended = true;
+        self.neighbour.end();
+        let _ = self.neighbour.rest();
+        self.server.wait_open(0);
+        for (limit, times) in &self.limits {
+            assert_eq!(self.server.limit_reached(limit), *times, "{limit}");
+        }
+        if let Some(faults) = self.faults {
+            assert_eq!(self.server.connections("faults"), faults, "faults");
+        }
+        self.server.signal(Signal::TERM);
+        let ran = self.server.end();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        for line in &self.once {
+            let times = count_lines(&ran.stderr, line);
+            assert_eq!(times, 1, "lines with {line:?} in\n{}", ran.stderr);
+        }
+        ran
+    }
 }
 
-/// How often a limit was reached.
-pub fn reached(server: &Server, limit: &str) -> u64 {
-    limits_reached(&server.status(), limit)
-}
-
-/// The same, of a status that is there already.
-pub fn limits_reached(status: &serde_json::Value, limit: &str) -> u64 {
-    status["limits_reached"][limit].as_u64().unwrap_or(0)
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if !self.ended && !std::thread::panicking() {
+            self.stop();
+        }
+    }
 }

@@ -1,11 +1,9 @@
 //! Clients that do what no sane client does, beside one that wants an answer.
 
+use crate::guests::{FLOOD, obeying};
+use crate::harness::{Client, Scene};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-
-use crate::guests::obeying;
-use crate::harness::Client;
-use crate::harness::Scene;
 
 #[test]
 fn who_connects_and_leaves_is_forgotten() {
@@ -27,7 +25,7 @@ fn who_connects_and_leaves_is_forgotten() {
     }
     scene.server.wait_open(1);
     scene.undisturbed();
-    assert_eq!(scene.server.status()["connections"]["faults"], 0);
+    scene.faults(0);
 }
 
 #[test]
@@ -40,10 +38,7 @@ fn a_reset_in_the_middle_of_an_event_is_no_matter() {
              (br_if $work (i32.lt_u (local.get $n) (i32.const 10000000))))
            (call $say "too late")"#,
     )])
-    .body(
-        "close",
-        r#"(call $print-digit "closed " (local.get $reason))"#,
-    );
+    .prints_closed();
     let mut scene = Scene::start(&slow, &["--cpu-budget", "10s", "--event-timeout", "60s"]);
     for round in 1..=5 {
         let mut client = scene.client();
@@ -54,7 +49,7 @@ fn a_reset_in_the_middle_of_an_event_is_no_matter() {
     }
     scene.server.wait_open(1);
     scene.undisturbed();
-    assert_eq!(scene.server.status()["connections"]["faults"], 0);
+    scene.faults(0);
 }
 
 #[test]
@@ -74,11 +69,7 @@ fn one_byte_at_a_time_is_as_good() {
 /// queued for it runs into the write timeout.
 #[test]
 fn who_ends_and_takes_nothing_is_cut_off() {
-    let flood = obeying(&[(
-        'f',
-        "(loop $more (br_if $more
-           (i32.lt_u (call $send (i32.const 0) (i32.const 65536)) (i32.const 2))))",
-    )]);
+    let flood = obeying(&[('f', FLOOD)]);
     let args = ["--write-timeout", "300ms", "--max-queue", "16M"];
     let mut scene = Scene::start(&flood, &args);
     let mut client = scene.client();

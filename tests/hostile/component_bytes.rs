@@ -6,14 +6,13 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::guests::{self, guest};
+use crate::harness::prebuilt;
 use hotsocket::limits::Limits;
 use hotsocket::output::Output;
 use hotsocket::runtime::{CachePlace, Grants, LoadError, Runtime, component};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-
-use crate::guests::{component as text, guest};
-use crate::harness::files::wasm;
 
 /// What is asked of a server in this process, that never serves.
 fn runtime() -> &'static Runtime {
@@ -144,8 +143,8 @@ fn soft_places(bytes: &[u8]) -> Vec<Soft> {
 
 #[test]
 fn changed_components_are_refused_or_served() {
-    let seeds =
-        [guest().build(), wasm("hello"), wasm("counter")].map(|bytes| (soft_places(&bytes), bytes));
+    let seeds = [guest().build(), prebuilt("hello"), prebuilt("counter")]
+        .map(|bytes| (soft_places(&bytes), bytes));
     let (mut tried, mut compiled, mut served) = (0, 0, 0);
     let mut runner = TestRunner::new(Config {
         cases: 120,
@@ -255,9 +254,9 @@ fn deep_and_wide_things_are_refused_or_served() {
             with_body(&format!("(block i32.const 0 br_table {targets})")),
         ),
         ("locals", with_body(&format!("(local {locals})"))),
-        ("lists", text(&lists(900))),
-        ("components", text(&components(50))),
-        ("instances", text(&instances(30))),
+        ("lists", guests::component(&lists(900))),
+        ("components", guests::component(&components(50))),
+        ("instances", guests::component(&instances(30))),
     ];
     for (name, bytes) in cases {
         // On as large a stack as a swap compiles on.

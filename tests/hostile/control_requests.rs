@@ -5,17 +5,14 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use crate::guests::obeying;
+use crate::harness::{PATIENCE, Scene, Server};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rustix::process::Signal;
 
-use crate::guests::obeying;
-use crate::harness::Scene;
-use crate::harness::{PATIENCE, Server};
-
 fn connect(server: &Server) -> UnixStream {
-    let path = server.path(&format!("hotsocket/{}.sock", server.pid()));
-    let stream = UnixStream::connect(path).expect("its socket");
+    let stream = UnixStream::connect(server.control_socket()).expect("its socket");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
     stream
@@ -30,6 +27,12 @@ fn request(server: &Server, bytes: &[u8]) -> String {
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     answer
+}
+
+/// The line that asks for a swap to a component of this name and length, which
+/// follows.
+fn swap_request(name: &str, length: usize) -> String {
+    format!("{{\"request\":\"swap\",\"name\":\"{name}\",\"length\":{length},\"policy\":null}}\n")
 }
 
 fn is_refused(answer: &str) -> bool {
@@ -106,10 +109,7 @@ fn any_request_is_answered_and_changes_nothing() {
 fn a_body_that_ends_too_soon_is_refused() {
     let mut scene = Scene::start(&obeying(&[]), &[]);
     let component = obeying(&[('z', "")]).build();
-    let line = format!(
-        "{{\"request\":\"swap\",\"name\":\"n\",\"length\":{},\"policy\":null}}\n",
-        component.len()
-    );
+    let line = swap_request("n", component.len());
     for part in [0, 1, 8, component.len() / 2, component.len() - 1] {
         let answer = request(
             &scene.server,
@@ -130,10 +130,7 @@ fn a_body_that_ends_too_soon_is_refused() {
 fn a_name_cannot_fake_a_line_of_the_log() {
     let scene = Scene::start(&obeying(&[]), &[]);
     let body = b"no component";
-    let line = format!(
-        "{{\"request\":\"swap\",\"name\":\"a\\nERROR faked\\u001b[2J\",\"length\":{},\"policy\":null}}\n",
-        body.len()
-    );
+    let line = swap_request(r"a\nERROR faked\u001b[2J", body.len());
     assert!(is_refused(&request(
         &scene.server,
         &[line.as_bytes(), body].concat()
@@ -201,10 +198,7 @@ fn any_number_of_clients_that_hang_blocks_no_other() {
 fn clients_that_hang_disturb_no_swap() {
     let mut scene = Scene::start(&obeying(&[]), &[]);
     let component = obeying(&[('z', "")]).build();
-    let line = format!(
-        "{{\"request\":\"swap\",\"name\":\"n\",\"length\":{},\"policy\":null}}\n",
-        component.len()
-    );
+    let line = swap_request("n", component.len());
     let mut swap = connect(&scene.server);
     swap.write_all(&[line.as_bytes(), &component].concat())
         .expect("taken");

@@ -1,55 +1,49 @@
 //! What one guest instance does costs its own connection and no other.
 
-use crate::guests::{guest, wayward};
-use crate::harness::{Client, Server, serve};
+use crate::guests::{guest, obeying, wayward};
+use crate::harness::{Scene, serve};
 
-/// Serve a guest that answers `x` with `x`, and to anything else does this.
-fn start(body: &str, args: &[&str]) -> (Server, Client) {
-    let body = format!(
-        r#"(if (i32.eq (i32.load8_u (local.get $at)) (i32.const 120))
-             (then (call $say (local.get $at) (local.get $count)))
-             (else {body}))"#
-    );
-    let server = serve(guest().data(&body).build()).args(args).start();
-    let neighbour = server.connect();
-    (server, neighbour)
+/// Serve a guest that does this for `y`.
+fn start(body: &str, args: &[&str]) -> Scene {
+    Scene::start(&obeying(&[('y', body)]), args)
 }
 
 /// The client whose guest dies is closed, with one line in the log that says
 /// all of this; the neighbour goes on, and so do new ones.
-fn costs_one(server: &mut Server, neighbour: &mut Client, order: &str, words: &[&str]) {
-    neighbour.ask("x", "x");
-    let before = server.stderr.text().lines().count();
-    let mut client = server.connect();
-    client.ask("x", "x");
+fn costs_one(mut scene: Scene, order: &str, words: &[&str]) {
+    let mut client = scene.client();
     let from = client.stream.local_addr().expect("an address").to_string();
     client.send(order);
     client.expect_over();
-    let line = server.stderr.wait("ERROR");
+    drop(client);
+    let line = scene.server.stderr.wait("ERROR");
     assert!(line.contains(&format!(" from {from}: ")), "{line}");
     for word in words {
         assert!(line.contains(word), "{word:?} is not in {line:?}");
     }
-    neighbour.ask("x", "x");
-    server.connect().ask("x", "x");
-    let text = server.stderr.text();
-    // That a limit was met is worth a line by itself: the guest may live on.
-    let said: Vec<_> = text
+    scene.undisturbed();
+    scene.client();
+    scene.faults(1);
+    let log = scene.end().stderr;
+    let mut lines = log
         .lines()
-        .skip(before)
-        .filter(|line| !line.contains("was refused (--max-"))
-        .collect();
-    assert_eq!(said, [line], "one line");
-    assert_eq!(server.status()["connections"]["faults"], 1);
-    assert!(server.is_well());
+        .skip_while(|line| !line.contains("ready in "))
+        .skip(1)
+        // That a limit was met is worth a line by itself: the guest may live on.
+        .filter(|line| !line.contains("was refused (--max-"));
+    assert_eq!(lines.next(), Some(&*line), "{log}");
+    assert!(
+        lines.next().is_some_and(|line| line.contains("stopped")),
+        "{log}"
+    );
+    assert_eq!(lines.next(), None, "{log}");
 }
 
 #[test]
 fn a_trap() {
-    let (mut server, mut neighbour) = start("(call $trap)", &[]);
+    let scene = start("(call $trap)", &[]);
     costs_one(
-        &mut server,
-        &mut neighbour,
+        scene,
         "y",
         &["guest trapped in `data`", "unreachable", "in function trap"],
     );
@@ -57,10 +51,9 @@ fn a_trap() {
 
 #[test]
 fn a_panic_told_before_the_trap() {
-    let (mut server, mut neighbour) = start(r#"(call $panic "lost heart") (call $trap)"#, &[]);
+    let scene = start(r#"(call $panic "lost heart") (call $trap)"#, &[]);
     costs_one(
-        &mut server,
-        &mut neighbour,
+        scene,
         "y",
         &["guest panicked in `data`: lost heart", "in function trap"],
     );
@@ -68,10 +61,9 @@ fn a_panic_told_before_the_trap() {
 
 #[test]
 fn an_endless_loop() {
-    let (mut server, mut neighbour) = start("(call $spin)", &["--cpu-budget", "50ms"]);
+    let scene = start("(call $spin)", &["--cpu-budget", "50ms"]);
     costs_one(
-        &mut server,
-        &mut neighbour,
+        scene,
         "y",
         &["used more than 50 ms of CPU time", "--cpu-budget", "`data`"],
     );
@@ -79,10 +71,9 @@ fn an_endless_loop() {
 
 #[test]
 fn endless_recursion() {
-    let (mut server, mut neighbour) = start("(drop (call $recurse (i32.const 0)))", &[]);
+    let scene = start("(drop (call $recurse (i32.const 0)))", &[]);
     costs_one(
-        &mut server,
-        &mut neighbour,
+        scene,
         "y",
         &[
             "(in `data`)",
@@ -96,24 +87,14 @@ fn endless_recursion() {
 #[test]
 fn memory_without_end() {
     let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (call $trap)";
-    let (mut server, mut neighbour) = start(grow, &["--max-memory", "8M"]);
-    costs_one(
-        &mut server,
-        &mut neighbour,
-        "y",
-        &["guest trapped in `data`", "--max-memory"],
-    );
+    let scene = start(grow, &["--max-memory", "8M"]);
+    costs_one(scene, "y", &["guest trapped in `data`", "--max-memory"]);
 }
 
 #[test]
 fn bytes_out_of_its_memory() {
-    let (mut server, mut neighbour) = start("(call $say (i32.const -8) (i32.const 100))", &[]);
-    costs_one(
-        &mut server,
-        &mut neighbour,
-        "y",
-        &["guest trapped in `data`"],
-    );
+    let scene = start("(call $say (i32.const -8) (i32.const 100))", &[]);
+    costs_one(scene, "y", &["guest trapped in `data`"]);
 }
 
 #[test]
@@ -122,24 +103,14 @@ fn more_timers_than_it_may_have() {
         (call $set-timer (global.get $state) (i64.const 1000000))
         (global.set $state (i32.add (global.get $state) (i32.const 1)))
         (br $more))";
-    let (mut server, mut neighbour) = start(many, &[]);
-    costs_one(
-        &mut server,
-        &mut neighbour,
-        "y",
-        &["more timers than a connection may have"],
-    );
+    let scene = start(many, &[]);
+    costs_one(scene, "y", &["more timers than a connection may have"]);
 }
 
 #[test]
 fn what_a_dying_event_wrote_is_not_sent() {
-    let (mut server, mut neighbour) = start(r#"(call $say "half a reply") (call $trap)"#, &[]);
-    costs_one(
-        &mut server,
-        &mut neighbour,
-        "y",
-        &["guest trapped in `data`"],
-    );
+    let scene = start(r#"(call $say "half a reply") (call $trap)"#, &[]);
+    costs_one(scene, "y", &["guest trapped in `data`"]);
 }
 
 #[test]
@@ -172,30 +143,27 @@ fn a_trap_in_any_event_is_told_with_its_name() {
     }
 }
 
-fn stray() -> (Server, Client) {
-    let server = serve(wayward()).args(&["--event-timeout", "300ms"]).start();
-    let neighbour = server.connect();
-    (server, neighbour)
+fn stray() -> Scene {
+    Scene::start(wayward(), &["--event-timeout", "300ms"])
 }
 
 #[test]
 fn a_rust_panic_is_told_with_its_message_place_and_function() {
-    let (mut server, mut neighbour) = stray();
+    let scene = stray();
     let words = [
         "guest panicked in `data`: panicked at ",
         "wayward.rs:",
         "stumbled over xyz | and fell",
         "(in function wayward::stumble)",
     ];
-    costs_one(&mut server, &mut neighbour, "panic xyz", &words);
+    costs_one(scene, "panic xyz", &words);
 }
 
 #[test]
 fn waiting_too_long() {
-    let (mut server, mut neighbour) = stray();
+    let scene = stray();
     costs_one(
-        &mut server,
-        &mut neighbour,
+        scene,
         "sleep 100000",
         &["took longer than 300 ms", "--event-timeout"],
     );
@@ -220,29 +188,19 @@ fn waiting_holds_up_nobody_else() {
 
 #[test]
 fn exiting_just_ends_the_connection() {
-    let (mut server, mut neighbour) = stray();
-    neighbour.ask("x", "x");
-    let before = server.stderr.text();
-    let mut client = server.connect();
-    client.ask("x", "x");
+    let mut scene = stray();
+    let mut client = scene.client();
     client.send("exit 0");
     client.expect_rest("");
-    neighbour.ask("x", "x");
-    assert_eq!(server.stderr.text(), before, "not worth a line");
-    assert_eq!(server.status()["connections"]["faults"], 0);
-    // With another code it is.
-    costs_one(
-        &mut server,
-        &mut neighbour,
-        "exit 3",
-        &["exited with code 1", "`data`"],
-    );
+    drop(client);
+    scene.undisturbed();
+    // That is no fault, and not worth a line; with another code it is.
+    costs_one(scene, "exit 3", &["exited with code 1", "`data`"]);
 }
 
 #[test]
 fn nothing_of_the_machine_is_seen_without_a_grant() {
-    let (server, _) = stray();
-    server.connect().ask("environment", "[] false");
+    stray().client().ask("environment", "[] false");
     let server = serve(wayward())
         .args(&["--env", "COLOUR=red", "--dir", "/::/"])
         .start();

@@ -1,10 +1,8 @@
 //! Each import with arguments that no sane guest gives, and results of exports
 //! that no sane guest returns.
 
-use crate::guests::guest;
-use crate::guests::obeying;
-use crate::harness::Scene;
-use crate::harness::serve;
+use crate::guests::{guest, obeying};
+use crate::harness::{Scene, serve};
 
 /// The last byte is no UTF-8.
 const NO_TEXT: &str =
@@ -51,13 +49,9 @@ fn absurd_arguments_end_the_connection() {
         scene.server.stderr.wait_count("in `data`", at + 1);
     }
     scene.undisturbed();
-    assert_eq!(scene.server.stderr.count("in `data`"), orders.len());
-    assert_eq!(
-        crate::harness::reached(&scene.server, "cpu-budget"),
-        0,
-        "none came as far as the loop"
-    );
-    assert_eq!(scene.server.status()["connections"]["faults"], orders.len());
+    // None came as far as the loop.
+    scene.counted("cpu-budget", 0);
+    scene.faults(orders.len() as u64);
 }
 
 #[test]
@@ -98,7 +92,7 @@ fn odd_arguments_are_taken() {
     client.send("C");
     client.expect_rest("C");
     scene.undisturbed();
-    assert_eq!(scene.server.status()["connections"]["faults"], 0);
+    scene.faults(0);
 }
 
 #[test]

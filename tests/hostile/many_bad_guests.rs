@@ -1,13 +1,10 @@
 //! Many bad guests at once, beside one that wants to work.
 
+use crate::guests::{guest, obeying};
+use crate::harness::{Client, Scene, serve};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-
-use crate::guests::guest;
-use crate::guests::obeying;
-use crate::harness::Scene;
-use crate::harness::{Client, serve};
 
 #[test]
 fn hundreds_that_spin_leave_a_neighbour_its_answers() {
@@ -20,7 +17,7 @@ fn hundreds_that_spin_leave_a_neighbour_its_answers() {
     spinners.iter_mut().for_each(|spinner| spinner.send("s"));
     // It is answered while they spin, and so is a new one.
     let mut answers = 0;
-    while crate::harness::reached(&scene.server, "cpu-budget") < MANY as u64 {
+    while scene.server.limit_reached("cpu-budget") < MANY as u64 {
         scene.neighbour.ask("x", "x");
         scene.client().ask("y", "y");
         answers += 1;
@@ -30,7 +27,7 @@ fn hundreds_that_spin_leave_a_neighbour_its_answers() {
         .iter_mut()
         .for_each(|spinner| spinner.expect_rest(""));
     scene.undisturbed();
-    assert_eq!(scene.server.status()["connections"]["faults"], MANY);
+    scene.faults(MANY as u64);
 }
 
 #[test]
@@ -65,7 +62,7 @@ fn a_storm_of_traps_leaves_a_neighbour_its_answers() {
         .sum();
     scene.server.wait_open(1);
     scene.undisturbed();
-    assert_eq!(scene.server.status()["connections"]["faults"], died);
+    scene.faults(died as u64);
     scene
         .server
         .stderr

@@ -1,7 +1,7 @@
 //! `hotsocket build FILE.c`, and what guests in C do.
 
 use super::*;
-use crate::harness::{hotsocket, run};
+use crate::harness::{build, hotsocket, kept, lacks_tools, run, serve, temp_dir};
 
 #[test]
 fn c_examples_do_what_those_in_rust_do() {
@@ -84,7 +84,7 @@ fn mistakes_in_c_are_the_compilers_to_tell() {
 
 #[test]
 fn without_clang_the_packages_to_install_are_named() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let source = dir.path().join("guest.c");
     fs::write(&source, "").expect("written");
     let mut command = hotsocket();

@@ -10,19 +10,12 @@ mod javascript;
 mod python;
 mod rust_sdk;
 
+use crate::harness::{
+    Client, FIRST_BUILD, Fetched, Serve, build, is_ci, kept, lacks_tools, prebuilt, repo, serve,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use crate::harness::{
-    Client, Fetched, Serve, Server, build, is_ci, kept, lacks_tools, prebuilt, repo, serve,
-    wait_within,
-};
-
-/// How long the first compilation of a large component may take on a busy
-/// machine.
-const LONG: Duration = Duration::from_secs(600);
 
 /// The component of a source, unless it can't be built here.
 fn built(source: &Path) -> Option<Vec<u8>> {
@@ -56,32 +49,9 @@ fn example(name: &str) -> PathBuf {
     repo(&format!("guest/examples/{name}"))
 }
 
-/// Start a server whose guest may take long to compile.
-fn start(serve: Serve) -> Server {
-    let mut server = serve.start_when("");
-    let stderr = server.stderr.clone();
-    let ready = wait_within(LONG, || stderr.count("ready in ") > 0);
-    assert!(ready, "it is never ready");
-    server.addresses = stderr
-        .text()
-        .lines()
-        .filter_map(|line| line.split_once("listening on ")?.1.parse().ok())
-        .collect();
-    server
-}
-
-/// Overwrite the served file, and wait until the swap is over.
-fn overwrite(server: &Server, guest: &[u8], generation: u64) {
-    fs::write(server.path("guest.wasm"), guest).expect("writable");
-    let swapped = format!("swapped: generation {generation} is ");
-    assert!(
-        wait_within(LONG, || server.stderr.count(&swapped) > 0),
-        "it is never swapped"
-    );
-}
-
-fn rust(name: &str) -> Vec<u8> {
-    fs::read(prebuilt(name)).expect("a prebuilt guest")
+/// Serve a guest that may take long to compile.
+fn serve_large(component: impl AsRef<[u8]>) -> Serve {
+    serve(component).patience(FIRST_BUILD)
 }
 
 /// The three examples do in every language what they do in Rust, byte for byte.
@@ -94,7 +64,8 @@ fn does_what_rust_does(kind: &str) {
         let Some(component) = built(&example(&format!("{name}.{kind}"))) else {
             return;
         };
-        let visit = |server: Server| {
+        let visit = |serve: Serve| {
+            let server = serve.start();
             let port = server.port().to_string();
             let mut answers = Vec::new();
             for _ in 0..2 {
@@ -103,11 +74,11 @@ fn does_what_rust_does(kind: &str) {
                 client.end();
                 answers.extend(client.rest().expect("FIN"));
             }
-            let said = server.stop();
+            let said = server.stop().stdout;
             (answers, said.replacen(&port, "PORT", 1))
         };
-        let expected = visit(serve(rust(name)).start());
-        let got = visit(start(serve(component)));
+        let expected = visit(Serve::prebuilt(name));
+        let got = visit(serve_large(component));
         assert!(!expected.0.is_empty());
         assert!(got.0 == expected.0, "{name}.{kind} answers differently");
         assert_eq!(got.1, expected.1, "{name}.{kind} prints differently");
@@ -167,21 +138,21 @@ fn state_survives_swaps_between_languages() {
         return;
     };
     // Compiled once before, so that the swaps below are not timed out.
-    start(serve(&in_python)).stop();
-    let server = serve(rust("lines")).start();
+    serve_large(&in_python).start().stop();
+    let server = serve_large(prebuilt("lines")).start();
     let mut client = server.connect();
     client.ask("one\ntw", "1: one\n");
-    overwrite(&server, &in_python, 2);
+    server.overwrite(&in_python, 2);
     client.ask("o\nthr", "2: two\n");
-    overwrite(&server, &in_c, 3);
+    server.overwrite(&in_c, 3);
     client.ask("ee\nfo", "3: three\n");
-    overwrite(&server, &in_python, 4);
+    server.overwrite(&in_python, 4);
     client.ask("ur\nfi", "4: four\n");
-    overwrite(&server, &rust("lines"), 5);
+    server.overwrite(prebuilt("lines"), 5);
     client.ask("ve\nsi", "5: five\n");
-    overwrite(&server, &in_c, 6);
+    server.overwrite(&in_c, 6);
     client.ask("x\n", "6: six\n");
-    assert_eq!(server.status()["connections"]["open"], 1);
+    assert_eq!(server.connections("open"), 1);
     client.end();
     client.expect_rest("");
 }

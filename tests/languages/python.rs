@@ -3,11 +3,13 @@
 use std::process::Command;
 
 use super::*;
-use crate::harness::{hotsocket, lacks_program, run, wait_for};
+use crate::harness::{
+    Fetched, build, hotsocket, is_ci, kept, lacks_program, lacks_tools, repo, run, temp_dir,
+};
 
 /// A directory with a file in it, outside the checkout.
 fn file(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let path = dir.path().join(name);
     fs::write(&path, content).expect("written");
     (dir, path)
@@ -72,7 +74,7 @@ fn a_python_exception_costs_one_connection_and_is_told() {
     let Some(component) = built(&source) else {
         return;
     };
-    let server = start(serve(component));
+    let server = serve_large(component).start();
     let mut quiet = server.connect();
     quiet.ask("ab", "abab");
     for (question, told) in [
@@ -94,8 +96,8 @@ fn a_python_exception_costs_one_connection_and_is_told() {
     client.expect_rest("bye");
     quiet.ask("c", "cc");
     // Every instance is a copy of one; chance must be another in each.
-    wait_for("5 lines", || server.stdout.count(" from ") == 5);
-    let said = server.stop();
+    server.stdout.wait_count(" from ", 5);
+    let said = server.stop().stdout;
     let chances: std::collections::BTreeSet<_> = said
         .lines()
         .filter_map(|line| line.split_once(" from "))

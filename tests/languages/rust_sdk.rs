@@ -4,9 +4,8 @@
 //! The SDK is no default member of the workspace, so that a plain build does
 //! not compile it; `cargo test` runs its tests from here.
 
-use std::process::Command;
-
 use crate::harness::repo;
+use std::process::Command;
 
 #[test]
 fn the_sdk_passes_its_own_tests() {

@@ -1,29 +1,8 @@
 //! How many connections there may be, of all peers and of one.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
-use socket2::{Domain, Socket, Type};
-
 use crate::guests::obeying;
-use crate::harness::Scene;
-use crate::harness::{Client, Server};
-
-/// Connect from one of this machine's other addresses.
-fn connect_from(server: &Server, last: u8) -> Client {
-    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket
-        .bind(&from.into())
-        .expect("an address of this machine");
-    socket
-        .connect(&server.addresses[0].into())
-        .expect("the server accepts");
-    let stream: std::net::TcpStream = socket.into();
-    stream
-        .set_read_timeout(Some(crate::harness::PATIENCE))
-        .expect("a timeout");
-    Client { stream }
-}
+use crate::harness::{Client, Scene};
+use std::net::Ipv4Addr;
 
 #[test]
 fn more_connections_wait_and_none_is_lost() {
@@ -39,8 +18,8 @@ fn more_connections_wait_and_none_is_lost() {
         client.expect_rest("");
     }
     scene.undisturbed();
-    assert_eq!(scene.server.stderr.count("--max-connections"), 1);
-    assert!(crate::harness::reached(&scene.server, "max-connections") > 0);
+    scene.once("--max-connections");
+    assert!(scene.server.limit_reached("max-connections") > 0);
     let status = scene.server.status();
     assert_eq!(status["connections"]["accepted"], 201);
     assert_eq!(status["connections"]["refused"], 0);
@@ -69,7 +48,8 @@ fn one_peer_may_have_so_many() {
         scene.server.connect().expect_reset();
     }
     // Another one is not concerned.
-    connect_from(&scene.server, 2).ask("x", "x");
+    let other = Ipv4Addr::new(127, 0, 0, 2).into();
+    Client::connect_from(other, scene.server.addresses[0]).ask("x", "x");
     scene.reached("max-per-peer", 20, "--max-per-peer");
     drop(one);
     scene.server.wait_open(2);

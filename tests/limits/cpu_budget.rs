@@ -1,9 +1,7 @@
 //! The CPU budget: a loop in any exported function is stopped.
 
-use crate::guests::guest;
-use crate::guests::obeying;
-use crate::harness::Scene;
-use crate::harness::serve;
+use crate::guests::{guest, obeying};
+use crate::harness::{Scene, serve};
 
 const BUDGET: [&str; 2] = ["--cpu-budget", "20ms"];
 
@@ -62,7 +60,7 @@ fn a_loop_in_each_event_ends() {
             ),
         );
     }
-    assert_eq!(scene.server.status()["connections"]["faults"], 5);
+    scene.faults(5);
 }
 
 #[test]
@@ -77,9 +75,8 @@ fn a_loop_without_a_fiber_ends_and_costs_the_direct_calls() {
         client.expect_rest("");
         scene.counted("cpu-budget", times);
         scene.undisturbed();
-        // Told once: the second is on a fiber.
-        scene.server.stderr.wait("events are long");
-        assert_eq!(scene.server.stderr.count("events are long"), 1);
+        // Once: the second is on a fiber.
+        scene.once("events are long");
     }
 }
 
@@ -89,7 +86,7 @@ fn a_loop_in_open_ends() {
     let server = serve(spinner.build()).args(&BUDGET).start();
     server.connect().expect_rest("");
     server.stderr.wait("(in `open`)");
-    assert_eq!(crate::harness::reached(&server, "cpu-budget"), 1);
+    assert_eq!(server.limit_reached("cpu-budget"), 1);
 }
 
 #[test]
@@ -135,5 +132,5 @@ fn honest_events_are_not_charged_for_their_neighbours() {
     workers.iter_mut().for_each(|worker| worker.send("w"));
     scene.undisturbed();
     workers.iter_mut().for_each(|worker| worker.expect("w"));
-    assert_eq!(scene.server.status()["connections"]["faults"], 0);
+    scene.faults(0);
 }

@@ -1,13 +1,13 @@
 //! What a guest prints: cut, limited, and passed on as it is.
 
+use crate::guests::{Guest, obeying, wayward};
+use crate::harness::{
+    Client, PATIENCE, Process, Reader, Scene, hotsocket, lacks_program, listening_on, serve,
+    temp_dir, wait_for,
+};
 use std::fs::File;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
-
-use crate::guests::obeying;
-use crate::guests::{Guest, wayward};
-use crate::harness::Scene;
-use crate::harness::{Client, Lines, hotsocket, lacks_program, serve, wait_for};
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_long_line_is_cut() {
@@ -146,10 +146,11 @@ fn bytes_that_are_no_text_reach_a_terminal_escaped() {
     if lacks_program("script") {
         return;
     }
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     std::fs::write(dir.path().join("guest.wasm"), raw().build()).expect("written");
     File::create(dir.path().join("log")).expect("ours");
-    let script = Command::new("script")
+    let mut script = Command::new("script");
+    script
         .args(["-q", "-e", "-c"])
         .arg("exec \"$SERVER\" guest.wasm --listen 127.0.0.1:0 2>log")
         .arg("/dev/null")
@@ -157,36 +158,18 @@ fn bytes_that_are_no_text_reach_a_terminal_escaped() {
         .env("SHELL", "/bin/sh")
         .env("XDG_RUNTIME_DIR", dir.path())
         .current_dir(dir.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("script");
-    let mut script = Killed(script);
-    let terminal = Lines::collect("terminal", script.0.stdout.take().expect("piped"));
+        .stdin(Stdio::piped());
+    let mut script = Process::start_with("script", &mut script, Reader::Test, PATIENCE);
     let log = || std::fs::read_to_string(dir.path().join("log")).expect("its log");
     wait_for("the server", || log().contains("ready in "));
-    let log = log();
-    let address = log
-        .lines()
-        .find_map(|line| line.split_once("listening on ")?.1.parse().ok())
-        .expect("an address");
+    let address = listening_on(&log())[0];
     Client::connect(address).ask("r", "yes");
     // The terminal itself makes `\r\n` of `\n`.
-    let line = terminal.wait("red");
+    let line = script.stdout.wait("red");
     assert_eq!(line, "\u{fffd}\u{fffd}\\x1b[31mred\r");
-    assert!(!terminal.bytes().contains(&0x1b));
+    assert!(!script.stdout.bytes().contains(&0x1b));
     // Not by hanging up, which whoever runs the tests may have it ignore.
-    let mut keys = script.0.stdin.take().expect("piped");
+    let mut keys = script.child.stdin.take().expect("piped");
     keys.write_all(b"\x03").expect("Ctrl-C");
     wait_for("the server's end", || Client::try_connect(address).is_err());
-}
-
-/// Ends `script`, and its terminal with it, when the test is over.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -5,10 +5,9 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-use crate::guests::obeying;
+use crate::guests::{obeying, with_spare_memories};
 use crate::harness::{Client, Server, serve, skip_even_in_ci, wait_for};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const SETTING: &str = "/proc/sys/vm/max_map_count";
 /// Linux' own default: what other processes may count on.
@@ -53,11 +52,6 @@ impl Drop for Setting {
     }
 }
 
-fn mappings(server: &Server) -> usize {
-    let maps = fs::read_to_string(format!("/proc/{}/maps", server.pid()));
-    maps.expect("it runs").lines().count()
-}
-
 /// Connect, and ask for an answer; `None` if the server refuses.
 fn connected(server: &Server) -> Option<Client> {
     let mut client = server.connect();
@@ -85,33 +79,21 @@ fn without_mappings_new_connections_are_refused() {
     // A guest that takes as many mappings as it can, so that the server needs
     // more than any other process: it has sixteen memories, which begin with
     // something in them, and imports WASI, for which each has a stack.
-    let greedy = obeying(&[])
-        .change(
-            "(core module $guest",
-            &format!(
-                "{} (core module $guest",
-                "(core instance (instantiate $spare))".repeat(15)
-            ),
-        )
-        .change(
-            "(core module $heap",
-            r#"(core module $spare (memory 3) (data (i32.const 65536) "something"))
-               (core module $heap"#,
-        )
-        .change(
-            ";; further imports",
-            r#"(import "wasi:cli/environment@0.2.0" (instance))"#,
-        );
+    let memory = r#"(memory 3) (data (i32.const 65536) "something")"#;
+    let greedy = with_spare_memories(obeying(&[]), memory).change(
+        ";; further imports",
+        r#"(import "wasi:cli/environment@0.2.0" (instance))"#,
+    );
     let mut server = serve(greedy.build())
         .args(&["--max-connections", "19000"])
         .start();
     let mut open = Vec::new();
-    while mappings(&server) < DEFAULT {
+    while server.mappings() < DEFAULT {
         // Counting so many takes a while.
         open.extend((0..50).map(|_| connected(&server).expect("there is room")));
     }
     let before = open.len();
-    assert!(setting.set(mappings(&server) + 500));
+    assert!(setting.set(server.mappings() + 500));
 
     let mut refused = 0;
     while refused < 10 {
@@ -131,7 +113,7 @@ fn without_mappings_new_connections_are_refused() {
     // It is not the pool that is full.
     assert!(line.contains("os error 12"), "{line}");
     assert_eq!(server.stderr.count(" refused: "), 1);
-    assert_eq!(crate::harness::reached(&server, "room"), refused);
+    assert_eq!(server.limit_reached("room"), refused);
 
     // There is room again where others have gone.
     open.truncate(before - 5);

@@ -1,15 +1,7 @@
 //! Timeouts: of events, of peers that do nothing, of closing, of compiling.
 
-use std::fs;
-
-use crate::guests::obeying;
-use crate::guests::{guest, wayward};
-use crate::harness::Scene;
-use crate::harness::serve;
-
-/// Write until there is no room.
-const FLOOD: &str = "(loop $more (br_if $more
-    (i32.lt_u (call $send (i32.const 0) (i32.const 65536)) (i32.const 2))))";
+use crate::guests::{FLOOD, guest, obeying, wayward};
+use crate::harness::{Scene, serve};
 
 #[test]
 fn waiting_in_wasi_is_counted() {
@@ -18,8 +10,8 @@ fn waiting_in_wasi_is_counted() {
     client.send("sleep 100000");
     client.expect_rest("");
     server.stderr.wait("--event-timeout");
-    assert_eq!(crate::harness::reached(&server, "event-timeout"), 1);
-    assert_eq!(crate::harness::reached(&server, "cpu-budget"), 0);
+    assert_eq!(server.limit_reached("event-timeout"), 1);
+    assert_eq!(server.limit_reached("cpu-budget"), 0);
 }
 
 /// A swap waits for an event no longer than the event's own limit.
@@ -55,7 +47,7 @@ fn a_silent_connection_is_told_and_counted() {
     let mut client = server.connect();
     client.expect_rest("farewell");
     server.stderr.wait("--idle-timeout");
-    assert_eq!(crate::harness::reached(&server, "idle-timeout"), 1);
+    assert_eq!(server.limit_reached("idle-timeout"), 1);
 }
 
 #[test]
@@ -97,7 +89,7 @@ fn a_farewell_that_nobody_takes_is_waited_for_only_so_long() {
     let _client = server.connect();
     server.stderr.wait("--grace");
     server.wait_open(0);
-    assert_eq!(crate::harness::reached(&server, "grace"), 1);
+    assert_eq!(server.limit_reached("grace"), 1);
 }
 
 #[test]
@@ -113,12 +105,7 @@ fn a_compilation_is_waited_for_only_so_long() {
     let large = guest()
         .change("(func $spin", &format!("{many} (func $spin"))
         .build();
-    let path = scene.server.path("large.wasm");
-    fs::write(&path, large).expect("written");
-    let told = scene
-        .server
-        .ask(&["swap", path.to_str().expect("UTF-8")])
-        .failure(1);
+    let told = scene.server.try_swap(large, &[]).failure(1);
     assert!(told.contains("--compile-timeout"), "{told}");
     scene.reached("compile-timeout", 1, "--compile-timeout");
 }

@@ -1,9 +1,7 @@
 //! WASI without a grant: refused as WASI does it, and at nobody's cost.
 
-use crate::guests::obeying;
-use crate::guests::{Guest, wayward};
-use crate::harness::Scene;
-use crate::harness::serve;
+use crate::guests::{Guest, obeying, wayward};
+use crate::harness::{Scene, serve, temp_dir, wait_for};
 
 #[test]
 fn files_are_refused_without_a_grant() {
@@ -17,7 +15,7 @@ fn files_are_refused_without_a_grant() {
 
 #[test]
 fn a_granted_directory_is_all_that_is_seen() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let grant = format!("{}::.", dir.path().display());
     let server = serve(wayward()).args(&["--dir", &grant]).start();
     server.connect().ask("files", "[false, false, true, false]");
@@ -95,10 +93,8 @@ fn sockets_are_limited_with_a_grant() {
     client.expect_rest("");
     scene.reached("wasi-handles", 1, "more than the 1000 WASI handles");
     // What it had is given back with it.
-    let descriptors = || {
-        let dir = format!("/proc/{}/fd", scene.server.pid());
-        std::fs::read_dir(dir).expect("it runs").count()
-    };
-    crate::harness::wait_for("descriptors to be closed", || descriptors() < 100);
+    wait_for("descriptors to be closed", || {
+        scene.server.open_files() < 100
+    });
     scene.undisturbed();
 }

@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use crate::guests::{guest, saying};
-use crate::harness::files::{rename_over, save_like_an_editor, turn_link, wasm};
-use crate::harness::{Client, Serve, Server, run, serve};
+use crate::harness::files::{rename_over, save_like_an_editor, turn_link};
+use crate::harness::{Client, Serve, Server, prebuilt, prebuilt_path, run, serve};
 
 /// `echo` is served; a client that is connected all the time.
 fn echo() -> (Server, Client) {
@@ -40,24 +40,24 @@ fn echoes(server: &Server, client: &mut Client) {
 #[test]
 fn cp_over_it() {
     let (server, mut client) = echo();
-    let from = crate::harness::prebuilt("shout");
+    let from = prebuilt_path("shout");
     run(Command::new("cp").arg(from).arg(server.path("guest.wasm"))).success();
     shouts(&server, &mut client, 2);
     // And back again.
-    server.overwrite(wasm("echo"), 3);
+    server.overwrite(prebuilt("echo"), 3);
     echoes(&server, &mut client);
 }
 
 #[test]
 fn mv_over_it() {
     let (server, mut client) = echo();
-    fs::write(server.path("other.wasm"), wasm("shout")).expect("written");
+    fs::write(server.path("other.wasm"), prebuilt("shout")).expect("written");
     run(Command::new("mv")
         .arg(server.path("other.wasm"))
         .arg(server.path("guest.wasm")))
     .success();
     shouts(&server, &mut client, 2);
-    rename_over(&server.path("guest.wasm"), &wasm("echo"));
+    rename_over(&server.path("guest.wasm"), &prebuilt("echo"));
     server.wait_swapped(3);
     echoes(&server, &mut client);
 }
@@ -65,9 +65,9 @@ fn mv_over_it() {
 #[test]
 fn an_editor_saves_it() {
     let (server, mut client) = echo();
-    save_like_an_editor(&server.path("guest.wasm"), &wasm("shout"));
+    save_like_an_editor(&server.path("guest.wasm"), &prebuilt("shout"));
     shouts(&server, &mut client, 2);
-    save_like_an_editor(&server.path("guest.wasm"), &wasm("echo"));
+    save_like_an_editor(&server.path("guest.wasm"), &prebuilt("echo"));
     server.wait_swapped(3);
     echoes(&server, &mut client);
 }
@@ -75,7 +75,7 @@ fn an_editor_saves_it() {
 #[test]
 fn a_slow_writer_leaves_half_a_file() {
     let (server, mut client) = echo();
-    let new = wasm("shout");
+    let new = prebuilt("shout");
     let (half, rest) = new.split_at(new.len() / 2);
     let mut file = File::create(server.path("guest.wasm")).expect("truncated");
     file.write_all(half).expect("written");
@@ -98,7 +98,7 @@ fn deleted_and_made_again() {
     let line = server.stderr.wait("is gone");
     assert!(line.contains("generation 1 goes on"), "{line}");
     echoes(&server, &mut client);
-    fs::write(&path, wasm("shout")).expect("written");
+    fs::write(&path, prebuilt("shout")).expect("written");
     shouts(&server, &mut client, 2);
 }
 
@@ -107,7 +107,7 @@ fn its_directory_deleted_and_made_again() {
     let serve = Serve::nothing();
     let dir = serve.path("build");
     fs::create_dir(&dir).expect("a directory");
-    fs::write(dir.join("guest.wasm"), wasm("echo")).expect("written");
+    fs::write(dir.join("guest.wasm"), prebuilt("echo")).expect("written");
     // Named relatively, as people do.
     let server = serve.arg("build/guest.wasm").start();
     let mut client = visitor(&server);
@@ -115,15 +115,15 @@ fn its_directory_deleted_and_made_again() {
     server.stderr.wait("is gone");
     echoes(&server, &mut client);
     fs::create_dir(&dir).expect("a directory");
-    fs::write(dir.join("guest.wasm"), wasm("shout")).expect("written");
+    fs::write(dir.join("guest.wasm"), prebuilt("shout")).expect("written");
     shouts(&server, &mut client, 2);
 }
 
 #[test]
 fn a_symlink_turned() {
     let serve = Serve::nothing();
-    fs::write(serve.path("one.wasm"), wasm("echo")).expect("written");
-    fs::write(serve.path("two.wasm"), wasm("shout")).expect("written");
+    fs::write(serve.path("one.wasm"), prebuilt("echo")).expect("written");
+    fs::write(serve.path("two.wasm"), prebuilt("shout")).expect("written");
     let link = serve.path("current.wasm");
     symlink("one.wasm", &link).expect("a symlink");
     let server = serve.arg(&link).start();
@@ -143,7 +143,7 @@ fn the_symlink_of_a_directory_turned() {
     let serve = Serve::nothing();
     for (version, guest) in [("v1", "echo"), ("v2", "shout")] {
         fs::create_dir(serve.path(version)).expect("a directory");
-        fs::write(serve.path(version).join("guest.wasm"), wasm(guest)).expect("written");
+        fs::write(serve.path(version).join("guest.wasm"), prebuilt(guest)).expect("written");
     }
     let link = serve.path("current");
     symlink("v1", &link).expect("a symlink");
@@ -170,7 +170,7 @@ fn rubbish_is_refused_until_it_is_a_guest() {
         assert!(line.contains("generation 1 goes on"), "{line}");
         echoes(&server, &mut client);
     }
-    rename_over(&path, &wasm("shout"));
+    rename_over(&path, &prebuilt("shout"));
     shouts(&server, &mut client, 2);
     assert_eq!(server.stderr.count("not swapped"), 4, "one line each");
 }
@@ -178,9 +178,9 @@ fn rubbish_is_refused_until_it_is_a_guest() {
 #[test]
 fn the_same_content_again_is_no_swap() {
     let (server, mut client) = echo();
-    rename_over(&server.path("guest.wasm"), &wasm("echo"));
+    rename_over(&server.path("guest.wasm"), &prebuilt("echo"));
     // Nothing tells when nothing happens; a later change does.
-    server.overwrite(wasm("shout"), 2);
+    server.overwrite(prebuilt("shout"), 2);
     client.ask("x", "X");
     assert_eq!(server.stderr.count("swapped: "), 1);
 }
@@ -189,14 +189,13 @@ fn the_same_content_again_is_no_swap() {
 fn not_watched_if_told_not_to() {
     let server = Serve::prebuilt("echo").arg("--no-watch").start();
     let mut client = visitor(&server);
-    fs::write(server.path("guest.wasm"), wasm("shout")).expect("written");
+    fs::write(server.path("guest.wasm"), prebuilt("shout")).expect("written");
     // The next generation is the one that is sent, not the one in the file.
     fs::write(server.path("three.wasm"), saying("three")).expect("written");
-    let swapped = server.ask(&["swap", "three.wasm", "--json"]);
+    let swapped = server.try_swap_file("three.wasm".as_ref(), &["--json"]);
     assert_eq!(swapped.code, 1, "relative to the caller, not to the server");
-    let path = server.path("three.wasm");
     server
-        .ask(&["swap", path.to_str().expect("UTF-8")])
+        .try_swap_file(&server.path("three.wasm"), &[])
         .success();
     client.ask("x", "three");
     assert_eq!(server.status()["generation"], 2);
@@ -217,7 +216,7 @@ fn a_change_while_the_server_starts_is_taken() {
         .data(r#"(call $say "old")"#);
     let serve = serve(slow.build()).args(&["--cpu-budget", "1m", "--event-timeout", "1m"]);
     let path = serve.path("guest.wasm");
-    let server = serve.start_when("");
+    let server = serve.spawn();
     server.stdout.wait("starting");
     rename_over(&path, &saying("new"));
     server.wait_swapped(2);

@@ -1,13 +1,16 @@
 //! Talk, swap, talk on the same connection; and the ways back.
 
-use super::*;
+use std::fs;
+
+use crate::guests::{counting, opening};
+use crate::harness::serve;
 
 #[test]
 fn talk_swap_talk_roll_back_talk() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    let answer = swap(&server, &talker("B"), &[]);
+    let answer = server.swap(&counting("B"), &[]);
     assert_eq!(answer["outcome"], "swapped");
     assert_eq!(
         (&answer["generation"], &answer["migrated"]),
@@ -16,7 +19,7 @@ fn talk_swap_talk_roll_back_talk() {
     client.ask("x", "B2");
     let mut other = server.connect();
     other.ask("x", "B1");
-    let answer = roll_back(&server, &[]);
+    let answer = server.roll_back(&[]);
     assert_eq!(answer["outcome"], "rolled-back");
     assert_eq!(
         (&answer["generation"], &answer["migrated"]),
@@ -30,21 +33,21 @@ fn talk_swap_talk_roll_back_talk() {
 
 #[test]
 fn once_more_goes_one_further() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    swap(&server, &talker("B"), &[]);
+    server.swap(&counting("B"), &[]);
     client.ask("x", "B2");
-    swap(&server, &talker("C"), &[]);
+    server.swap(&counting("C"), &[]);
     client.ask("x", "C3");
-    roll_back(&server, &[]);
+    server.roll_back(&[]);
     client.ask("x", "B4");
     // After a way back the next swap goes on from there.
-    swap(&server, &talker("D"), &[]);
+    server.swap(&counting("D"), &[]);
     client.ask("x", "D5");
-    roll_back(&server, &[]);
+    server.roll_back(&[]);
     client.ask("x", "B6");
-    roll_back(&server, &[]);
+    server.roll_back(&[]);
     client.ask("x", "A7");
     let refused = server.ask(&["rollback"]).failure(1);
     assert!(refused.contains("not rolled back"), "{refused}");
@@ -53,15 +56,15 @@ fn once_more_goes_one_further() {
 
 #[test]
 fn history_tells_what_became_of_each() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    swap(&server, &talker("B"), &[]);
-    swap(&server, &talker("C"), &[]);
-    roll_back(&server, &[]);
+    server.swap(&counting("B"), &[]);
+    server.swap(&counting("C"), &[]);
+    server.roll_back(&[]);
     let bad = opening("D", "(call $trap)");
-    swap(&server, &bad, &[]);
-    let history = history(&server);
+    server.swap(&bad, &[]);
+    let history = server.history();
     let outcomes: Vec<_> = history
         .iter()
         .map(|record| record["outcome"].as_str().expect("text"))
@@ -90,10 +93,10 @@ fn history_tells_what_became_of_each() {
 
 #[test]
 fn the_same_code_is_no_swap() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    let answer = swap(&server, &talker("A"), &[]);
+    let answer = server.swap(&counting("A"), &[]);
     assert_eq!(
         (&answer["outcome"], &answer["generation"]),
         (&"unchanged".into(), &1.into())
@@ -103,43 +106,39 @@ fn the_same_code_is_no_swap() {
 
 #[test]
 fn what_was_rolled_back_is_not_taken_up_again_by_the_watcher() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    server.overwrite(talker("B").build(), 2);
+    server.overwrite(counting("B").build(), 2);
     client.ask("x", "B2");
-    roll_back(&server, &[]);
+    server.roll_back(&[]);
     // The same content, in a file that has changed; and then another content,
     // by which we know that the watcher has looked.
-    fs::write(server.path("guest.wasm"), talker("B").build()).expect("writable");
+    fs::write(server.path("guest.wasm"), counting("B").build()).expect("writable");
     let other = server.path("other.wasm");
-    fs::write(&other, talker("B").build()).expect("writable");
+    fs::write(&other, counting("B").build()).expect("writable");
     fs::rename(other, server.path("guest.wasm")).expect("renamed");
     client.ask("x", "A3");
-    server.overwrite(talker("C").build(), 3);
+    server.overwrite(counting("C").build(), 3);
     client.ask("x", "C4");
 }
 
 #[test]
 fn two_swaps_at_once_take_turns() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
-    let guests = [talker("B"), talker("C")];
+    let guests = [counting("B"), counting("C")];
     for (at, guest) in guests.iter().enumerate() {
         fs::write(server.path(&format!("{at}.wasm")), guest.build()).expect("writable");
     }
     std::thread::scope(|scope| {
         for at in 0..guests.len() {
             let (server, path) = (&server, server.path(&format!("{at}.wasm")));
-            scope.spawn(move || {
-                server
-                    .ask(&["swap", path.to_str().expect("UTF-8")])
-                    .success()
-            });
+            scope.spawn(move || server.try_swap_file(&path, &[]).success());
         }
     });
-    let active = history(&server).pop().expect("generations");
+    let active = server.history().pop().expect("generations");
     assert_eq!(
         (&active["generation"], &active["outcome"]),
         (&3.into(), &"active".into())
@@ -150,7 +149,7 @@ fn two_swaps_at_once_take_turns() {
         let answer = client.read(2);
         assert!(matches!(&answer[..], b"B2" | b"C2"), "{answer:?}");
     }
-    roll_back(&server, &[]);
-    roll_back(&server, &[]);
+    server.roll_back(&[]);
+    server.roll_back(&[]);
     clients.iter_mut().for_each(|client| client.ask("x", "A3"));
 }

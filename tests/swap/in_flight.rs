@@ -1,22 +1,22 @@
 //! Nothing is lost, doubled or reordered, whatever the moment of the swap.
 
+use std::fs;
+
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use crate::guests::{COUNT, RESTORE, counting};
+use crate::harness::{Client, ask, serve, wait_for};
 use rustix::process::Signal;
-
-use super::*;
-use crate::harness::Client;
 
 #[test]
 fn timers_move_and_ring_under_their_id() {
     let old =
-        talker("A").data(r#"(call $set-timer (i32.const 7) (i64.const 1500)) (call $say "set")"#);
+        counting("A").data(r#"(call $set-timer (i32.const 7) (i64.const 1500)) (call $say "set")"#);
     let server = serve(old.build()).start();
     let mut client = server.connect();
     client.ask("x", "set");
-    swap(
-        &server,
-        &talker("B").body("timer", r#"(call $say-digit "B" (local.get $id))"#),
+    server.swap(
+        &counting("B").body("timer", r#"(call $say-digit "B" (local.get $id))"#),
         &[],
     );
     client.expect("B7");
@@ -24,13 +24,13 @@ fn timers_move_and_ring_under_their_id() {
 
 #[test]
 fn the_fin_before_a_swap_is_told_to_the_successor() {
-    let old = talker("A").body("end", r#"(call $hold-open) (call $say "later")"#);
+    let old = counting("A").body("end", r#"(call $hold-open) (call $say "later")"#);
     let server = serve(old.build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
     client.end();
     client.expect("later");
-    let new = talker("B")
+    let new = counting("B")
         .body(
             "open",
             &format!(
@@ -44,14 +44,14 @@ fn the_fin_before_a_swap_is_told_to_the_successor() {
             r#"(call $say-digit " of " (global.get $state)) (call $end)"#,
         )
         .body("end", r#"(call $say "again")"#);
-    swap(&server, &new, &[]);
+    server.swap(&new, &[]);
     client.expect_rest("ended1 of 1");
 }
 
 #[test]
 fn a_half_closed_connection_moves_as_often_as_one_likes() {
     let holding = |name: &str| {
-        talker(name)
+        counting(name)
             .body(
                 "end",
                 "(call $hold-open) (call $set-timer (i32.const 1) (i64.const 10))",
@@ -72,7 +72,7 @@ fn a_half_closed_connection_moves_as_often_as_one_likes() {
     let mut names = ["B", "C"].into_iter().cycle();
     let mut told = Vec::new();
     while told.len() < 2 * 6 {
-        swap(&server, &holding(names.next().expect("endless")), &[]);
+        server.swap(&holding(names.next().expect("endless")), &[]);
         told.extend(client.read(2));
     }
     told.extend(client.rest().expect("FIN"));
@@ -85,7 +85,7 @@ fn what_is_queued_for_a_slow_peer_stays_queued() {
     // Each message is answered with 4 x 1 MiB of memory, which is zero but for
     // the guest's name at the end.
     let writing = |name: &str| {
-        talker(name).data(&format!(
+        counting(name).data(&format!(
             "(drop (memory.grow (i32.const 64)))
              (call $say (i32.const 1048576) (i32.const 2000000)) (call $say {name:?})"
         ))
@@ -94,7 +94,7 @@ fn what_is_queued_for_a_slow_peer_stays_queued() {
     let mut client = server.connect();
     client.send("x");
     client.read(1);
-    let answer = swap(&server, &writing("B"), &[]);
+    let answer = server.swap(&writing("B"), &[]);
     assert_eq!(answer["migrated"], 1);
     assert!(client.read(1_999_999).iter().all(|byte| *byte == 0));
     client.expect("A");
@@ -106,7 +106,7 @@ fn what_is_queued_for_a_slow_peer_stays_queued() {
 #[test]
 fn a_fin_right_behind_the_data_is_served_by_one_code_or_the_other() {
     let ending =
-        |name: &str| talker(name).body("end", r#"(call $say-digit "end" (global.get $state))"#);
+        |name: &str| counting(name).body("end", r#"(call $say-digit "end" (global.get $state))"#);
     let server = serve(ending("A").build()).start();
     for round in 0..10 {
         let mut clients: Vec<_> = (0..30).map(|_| server.connect()).collect();
@@ -114,13 +114,7 @@ fn a_fin_right_behind_the_data_is_served_by_one_code_or_the_other() {
             client.send("x");
         }
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                swap(
-                    &server,
-                    &ending(if round % 2 == 0 { "B" } else { "C" }),
-                    &[],
-                )
-            });
+            scope.spawn(|| server.swap(&ending(if round % 2 == 0 { "B" } else { "C" }), &[]));
             for client in &mut clients {
                 client.end();
             }
@@ -137,13 +131,13 @@ fn a_fin_right_behind_the_data_is_served_by_one_code_or_the_other() {
 
 #[test]
 fn thousands_connect_while_swaps_go_on() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let swaps = scope.spawn(|| {
             let mut swaps = 0;
             for name in ["B", "C"].iter().cycle() {
-                swap(&server, &talker(name), &[]);
+                server.swap(&counting(name), &[]);
                 swaps += 1;
                 if over.load(Relaxed) {
                     return swaps;
@@ -183,25 +177,24 @@ fn thousands_connect_while_swaps_go_on() {
 
 #[test]
 fn a_swap_of_many_connections_reaches_all_of_them() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut clients: Vec<_> = (0..300).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
     // All are quiet: nothing but the swap wakes them.
     for (name, generation) in [("B", 2), ("C", 3)] {
-        let answer = swap(&server, &talker(name), &[]);
+        let answer = server.swap(&counting(name), &[]);
         assert_eq!(
             (&answer["migrated"], &answer["remaining"]),
             (&300.into(), &0.into())
         );
-        assert_eq!(on(&server, generation), 300);
+        assert_eq!(server.open_on(generation), 300);
     }
     clients.iter_mut().for_each(|client| client.ask("x", "C2"));
 }
 
 #[test]
 fn a_swap_during_shutdown_does_not_hold_it_up() {
-    let polite =
-        |name: &str| talker(name).body("close", r#"(call $say-digit "bye " (local.get $reason))"#);
+    let polite = |name: &str| counting(name).says_bye();
     let mut server = serve(polite("A").build()).start();
     let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
@@ -210,18 +203,14 @@ fn a_swap_during_shutdown_does_not_hold_it_up() {
     let dir = server.dir().to_owned();
     let swapping = std::thread::spawn(move || {
         // Its answer may not come any more.
-        let _ = crate::harness::ask(&dir, &["swap", path.to_str().expect("UTF-8")]);
+        let _ = ask(&dir, &["swap", path.to_str().expect("UTF-8")]);
     });
-    wait_for("the swap to begin", || on_path(&server));
+    // Now connections move, or all of them have moved.
+    wait_for("the swap to begin", || server.status()["generation"] == 2);
     server.signal(Signal::TERM);
     for client in &mut clients {
         client.expect_rest("bye 5");
     }
-    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.end().code, 0);
     swapping.join().expect("it gave up");
-}
-
-/// Whether the swap has got to the point where connections move, or is over.
-fn on_path(server: &Server) -> bool {
-    server.status()["generation"] == 2
 }

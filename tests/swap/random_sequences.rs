@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::guests::{COUNT, RESTORE, SAVE, guest};
+use crate::harness::{Client, temp_dir, wait_for};
 use hotsocket::limits::{Limits, OnTrap};
 use hotsocket::listener::SocketOptions;
 use hotsocket::output::Output;
@@ -14,10 +16,6 @@ use hotsocket::runtime::{CachePlace, Grants};
 use hotsocket::server::{Control, Options, Server};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
-
-use super::{COUNT, RESTORE, SAVE};
-use crate::guests::guest;
-use crate::harness::{Client, wait_for};
 
 /// What can be done.
 #[derive(Clone, Copy, Debug)]
@@ -347,7 +345,7 @@ fn anything() -> impl Strategy<Value = Do> {
 
 #[test]
 fn the_client_sees_what_the_model_says() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let config = ProptestConfig {
         cases: 40,
         failure_persistence: None,

@@ -1,8 +1,7 @@
 //! What becomes of open connections when the code changes under them.
 
-use crate::guests::{guest, saying};
-use crate::harness::files::wasm;
-use crate::harness::{Serve, serve};
+use crate::guests::{differing, guest, saying};
+use crate::harness::{Serve, prebuilt, serve};
 
 #[test]
 fn state_goes_along() {
@@ -10,9 +9,7 @@ fn state_goes_along() {
     let mut client = server.connect();
     client.ask("12345", "5 bytes so far\n");
     // A component that differs, and counts on: the same with a custom section.
-    let mut newer = wasm("counter");
-    newer.extend_from_slice(b"\0\x05\x04note");
-    server.overwrite(newer, 2);
+    server.overwrite(differing(prebuilt("counter")), 2);
     client.ask("678", "8 bytes so far\n");
     server.connect().ask("1", "1 bytes so far\n");
 }
@@ -22,9 +19,7 @@ fn half_a_line_goes_along_too() {
     let server = Serve::prebuilt("lines").start();
     let mut client = server.connect();
     client.ask("one\ntw", "1: one\n");
-    let mut newer = wasm("lines");
-    newer.extend_from_slice(b"\0\x05\x04note");
-    server.overwrite(newer, 2);
+    server.overwrite(differing(prebuilt("lines")), 2);
     client.ask("o\n", "2: two\n");
 }
 
@@ -109,10 +104,7 @@ fn a_successor_that_dies_in_its_first_event_hands_it_back() {
 
 #[test]
 fn open_connections_may_be_left_or_closed_instead() {
-    let farewell = guest()
-        .data(r#"(call $say "old")"#)
-        .body("close", r#"(call $say-digit "bye " (local.get $reason))"#)
-        .build();
+    let farewell = guest().data(r#"(call $say "old")"#).says_bye().build();
     for policy in ["close", "new-only", "drain", "drain=1h"] {
         let server = serve(&farewell).args(&["--on-swap", policy]).start();
         let mut client = server.connect();
@@ -128,9 +120,7 @@ fn open_connections_may_be_left_or_closed_instead() {
 
 #[test]
 fn draining_ends_after_its_time() {
-    let farewell = guest()
-        .body("close", r#"(call $say-digit "bye " (local.get $reason))"#)
-        .build();
+    let farewell = guest().says_bye().build();
     let server = serve(&farewell).args(&["--on-swap", "drain=50ms"]).start();
     let mut client = server.connect();
     server.wait_open(1);
@@ -143,20 +133,15 @@ fn a_swap_in_the_middle_of_a_stream_loses_nothing() {
     let server = Serve::prebuilt("echo").start();
     let mut client = server.connect();
     let bytes: Vec<u8> = (0..4_000_000_u32).map(|at| (at % 251) as u8).collect();
-    let mut writer = client.stream.try_clone().expect("a second handle");
-    let sent = bytes.clone();
-    let sender = std::thread::spawn(move || {
-        use std::io::Write;
-        writer.write_all(&sent).expect("taken");
-    });
-    let mut newer = wasm("echo");
+    let sender = client.send_meanwhile(bytes.clone());
+    let mut newer = prebuilt("echo");
     let mut got = client.read(100_000);
     for generation in 2..6 {
-        newer.extend_from_slice(b"\0\x05\x04note");
+        newer = differing(newer);
         server.overwrite(&newer, generation);
         got.extend(client.read(500_000));
     }
     got.extend(client.read(bytes.len() - got.len()));
     assert!(got == bytes, "the bytes differ");
-    sender.join().expect("sent");
+    sender.join().expect("no panic").expect("all is taken");
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::component_of;
-use crate::harness::{Client, Serve, hotsocket, lacks_program, run, run_within};
+use crate::harness::{Client, Serve, hotsocket, lacks_program, run, run_within, temp_dir};
 
 const LONG: Duration = Duration::from_secs(120);
 
@@ -53,11 +53,11 @@ fn a_script_is_built_served_and_built_again_when_it_has_changed() {
     let server = start(serve);
     server.stderr.wait("building server.js …");
     Client::connect(server.addresses[0]).expect_rest("first");
-    let kept = tempfile::tempdir().expect("a directory");
+    let kept = temp_dir();
     for file in ["server.js", "word.js"] {
         fs::copy(dir.join(file), kept.path().join(file)).expect("copied");
     }
-    assert_eq!(server.stop(), "started\n");
+    assert_eq!(server.stop().stdout, "started\n");
 
     // In a place of its own, so that it lasts.
     let built = |expected: bool| {
@@ -89,7 +89,7 @@ fn the_port_is_in_the_component() {
     let section = hotsocket::build::section(&component).expect("a section");
     assert_eq!(section.port, Some(4567));
     assert_eq!(section.language, "javascript");
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let path = dir.path().join("port.wasm");
     fs::write(&path, component).expect("written");
     let told = run(hotsocket().arg("inspect").arg(&path)).success();
@@ -102,7 +102,7 @@ fn the_port_is_in_the_component() {
 
 #[test]
 fn without_node_the_way_to_it_is_told() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let script = dir.path().join("x.js");
     fs::write(&script, "require('net').createServer().listen(1)").expect("written");
     let build = |path: &Path| {
@@ -125,7 +125,7 @@ fn without_the_network_that_is_told() {
     if lacks_program("npm") {
         return;
     }
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let script = dir.path().join("x.js");
     fs::write(&script, "require('net').createServer().listen(1)").expect("written");
     let mut command = hotsocket();

@@ -4,7 +4,7 @@
 use std::fs;
 
 use super::{component_of, serve_text};
-use crate::harness::{hotsocket, run_within};
+use crate::harness::{hotsocket, run_within, temp_dir};
 
 /// Does what it is told to, badly.
 const FAILS: &str = r#"'use strict';
@@ -94,7 +94,7 @@ fn a_script_that_catches_what_nobody_caught_goes_on() {
     client.ask("x", "still here");
     client.ask("y", "still here");
     let expected = "uncaughtException data\nuncaughtException tick\nrejected 7\n";
-    assert_eq!(server.stop(), expected.repeat(2));
+    assert_eq!(server.stop().stdout, expected.repeat(2));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_reset_is_an_error_for_those_who_listen() {
     }
     assert!(!server.stderr.text().contains("ERROR"));
     let expected = "read ECONNRESET ECONNRESET read -104\nclose true\nclose false\n";
-    assert_eq!(server.stop(), expected);
+    assert_eq!(server.stop().stdout, expected);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn mistakes_are_told_when_the_script_is_built() {
     if component_of("builds", "require('net').createServer().listen(1)").is_none() {
         return;
     }
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let script = dir.path().join("wrong.js");
     for (text, told) in [
         (

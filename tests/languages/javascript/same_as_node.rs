@@ -5,12 +5,11 @@
 //! differs in any two runs (the port) is put out of the way.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use super::{component, serve_script};
-use crate::harness::{Client, Lines, lacks_program, repo, wait_for};
+use crate::harness::{Client, Lines, Node, lacks_program, repo, wait_for};
 
 /// What a client does.
 enum Step {
@@ -45,38 +44,6 @@ fn converse(address: SocketAddr, printed: &Lines, steps: &[Step]) -> Vec<u8> {
     got
 }
 
-struct Node(Child);
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Run a script under Node: the port it printed, its output, and itself.
-fn start_node(script: &str) -> (u16, Lines, Node) {
-    let mut child = Command::new("node")
-        .arg(repo(script))
-        .env("PORT", "0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("node starts");
-    let printed = Lines::collect("stdout of node", child.stdout.take().expect("piped"));
-    let node = Node(child);
-    wait_for("the port that node listens on", || {
-        printed.text().contains('\n')
-    });
-    let text = printed.text();
-    let first = text.lines().next().unwrap_or_default();
-    let digits = first.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let digits = digits.split(|c: char| !c.is_ascii_digit()).next();
-    let port = digits.unwrap_or_default().parse().expect("a port");
-    (port, printed, node)
-}
-
 /// Let the conversations be held, one after the other, and compare.
 fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
     let script = format!("tests/scripts/{script}");
@@ -98,15 +65,16 @@ fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
         });
         answers.collect()
     };
-    let (port, printed, node) = start_node(&script);
-    let expected = hold(SocketAddr::from(([127, 0, 0, 1], port)), &printed);
+    let node = Node::start(&repo(&script));
+    let expected = hold(node.address, &node.printed);
+    let (printed, port) = (node.printed.clone(), node.address.port().to_string());
     drop(node);
-    let expected_text = printed.text().replace(&port.to_string(), "PORT");
+    let expected_text = printed.text().replace(&port, "PORT");
 
     let server = serve_script(component).start();
     let got = hold(server.addresses[0], &server.stdout);
     let port = server.port().to_string();
-    let got_text = server.stop().replace(&port, "PORT");
+    let got_text = server.stop().stdout.replace(&port, "PORT");
     for (got, expected) in got.iter().zip(&expected) {
         assert_eq!(
             String::from_utf8_lossy(got),

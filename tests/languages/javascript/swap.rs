@@ -2,7 +2,7 @@
 //! the state is the same bytes in every language.
 
 use super::{component_of, example, serve_script, serve_text};
-use crate::harness::Serve;
+use crate::harness::{Serve, prebuilt};
 
 /// A greeting, a count that is kept, and a timer.
 const GREETER: &str = r#"
@@ -49,7 +49,7 @@ fn a_swap_keeps_the_state_and_greets_nobody_twice() {
     assert_eq!(server.status()["generations"][1]["failed"], 0);
     // The top level has printed once, and the callback for each connection.
     assert_eq!(
-        server.stop(),
+        server.stop().stdout,
         "top level\nlistening\nopen 1\ntick\nopen 1\ntick\n"
     );
 }
@@ -74,7 +74,7 @@ fn a_count_goes_from_rust_to_javascript_and_back() {
     let Some(script) = example("lines") else {
         return;
     };
-    let rust = std::fs::read(crate::harness::prebuilt("lines")).expect("a prebuilt guest");
+    let rust = prebuilt("lines");
     lines_go_on(rust.clone(), script.clone());
     lines_go_on(script, rust);
 }
@@ -93,7 +93,7 @@ fn examples_in_javascript_do_what_those_in_rust_do() {
         client.end();
         client.expect_rest("");
         let port = server.port().to_string();
-        server.stop().replace(&port, "PORT")
+        server.stop().stdout.replace(&port, "PORT")
     };
     assert_eq!(visit(serve_script(hello)), visit(Serve::prebuilt("hello")));
 
@@ -169,7 +169,7 @@ fn code_that_cannot_take_unread_bytes_does_not_get_them() {
         .start();
     let mut client = server.connect();
     client.ask(b"a\xe2", "old 1 a\n");
-    let lines = std::fs::read(crate::harness::prebuilt("lines")).expect("a prebuilt guest");
+    let lines = prebuilt("lines");
     server.overwrite(lines, 2);
     // The bytes are the old code's, so the connection is, too.
     server.stderr.wait("stays on generation 1");
