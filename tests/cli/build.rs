@@ -4,11 +4,12 @@
 //! which takes minutes; so both files and the package are built in the user's
 //! own cache, where the next run finds it.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use crate::harness::{
     FIRST_BUILD, Ran, hotsocket, kept, lacks_tools, repo, run, run_within, serve, temp_dir,
 };
-use std::fs;
-use std::path::{Path, PathBuf};
 
 /// Build, unless there is no toolchain; the component and what was said.
 fn build(name: &str, source: &Path) -> Option<(Vec<u8>, String)> {

@@ -1,9 +1,10 @@
 //! `hotsocket dev`: what is saved is built, and swapped under open connections.
 
+use std::fs;
+
 use crate::harness::{
     FIRST_BUILD, Serve, hotsocket, lacks_tools_for, prebuilt_path, run, temp_dir, wait_for_within,
 };
-use std::fs;
 
 #[test]
 fn dev_needs_a_source() {

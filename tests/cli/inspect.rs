@@ -1,8 +1,9 @@
 //! `hotsocket inspect`: what a file is.
 
+use std::path::Path;
+
 use crate::guests::{component, guest, wayward};
 use crate::harness::{Ran, hotsocket, prebuilt_path, repo, run, temp_dir};
-use std::path::Path;
 
 fn inspect(path: &Path) -> Ran {
     run(hotsocket().arg("inspect").arg(path))

@@ -1,11 +1,12 @@
 //! `hotsocket new`: the project it creates builds, serves and passes its own test.
 
+use std::fs;
+use std::path::Path;
+
 use crate::harness::{
     FIRST_BUILD, Fetched, Ran, hotsocket, is_ci, kept, lacks_tools, run, run_within, serve,
     temp_dir,
 };
-use std::fs;
-use std::path::Path;
 
 /// Run the binary in a directory, and give it the time to compile.
 fn in_dir(dir: &Path, args: &[&str]) -> Ran {

@@ -1,9 +1,10 @@
 //! From the command to the first connection.
 
-use crate::guests::guest;
-use crate::harness::{Client, Serve, hotsocket, run, serve, temp_dir};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+
+use crate::guests::guest;
+use crate::harness::{Client, Serve, count_lines, hotsocket, run, serve, temp_dir};
 
 /// Steps of the long function of [`large`]: from what takes a second or more on
 /// most machines to nearly as much as a function may have (7.6 MB).
@@ -57,7 +58,12 @@ fn port_0_takes_a_free_port_and_tells_it() {
         ready.contains("serving hello (built in), generation 1 ("),
         "{ready}"
     );
-    assert_eq!(one.stderr.text().lines().count(), 2);
+    let log = one.stop().stderr;
+    let lines: Vec<_> = log.lines().collect();
+    let [_listening, _ready, stopped] = lines[..] else {
+        panic!("three lines, not {log}");
+    };
+    assert!(stopped.contains("stopped"), "{stopped}");
 }
 
 #[test]
@@ -78,7 +84,7 @@ fn it_listens_on_several_addresses() {
         .collect();
     assert_eq!(told, server.addresses);
     // The guest is told once, of the first one here, as it has one line to say.
-    assert_eq!(server.stdout.count("Server listening"), 1);
+    assert_eq!(count_lines(&server.stop().stdout, "Server listening"), 1);
 }
 
 #[test]
@@ -98,18 +104,18 @@ fn the_log_speaks_json_or_nothing() {
     let server = Serve::nothing()
         .args(&["--log-format", "json", "--control", "none"])
         .start();
-    for line in server.stderr.text().lines() {
-        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        assert_eq!(line["level"], "INFO", "{line}");
-    }
     assert!(
         !server.path("hotsocket").exists(),
         "no control socket was made"
     );
+    for line in server.stop().stderr.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(line["level"], "INFO", "{line}");
+    }
 
     let silent = Serve::nothing().args(&["--log-level", "off"]).spawn();
     silent.stdout.wait("Server listening on port");
-    assert_eq!(silent.stderr.text(), "");
+    assert_eq!(silent.stop().stderr, "");
 }
 
 /// A guest that takes long to compile, as those with an interpreter in them
@@ -141,7 +147,7 @@ fn a_long_compilation_is_told_and_is_not_done_twice() {
     let component = loop {
         let component = large(steps);
         let first = serving(&component).start();
-        let told = first.stderr.count("compiling ") > 0;
+        let told = first.stderr.has("compiling ");
         if told {
             first.stderr.wait("compiled ");
             first.connect().ask("x", "large");
@@ -155,9 +161,9 @@ fn a_long_compilation_is_told_and_is_not_done_twice() {
     };
     let with_cache = || serving(&component);
     let second = with_cache().start();
-    assert_eq!(second.stderr.count("compil"), 0, "it is known");
     second.connect().ask("x", "large");
-    second.stop();
+    let log = second.stop().stderr;
+    assert_eq!(count_lines(&log, "compil"), 0, "it is known: {log}");
     for (flag, few) in [("--max-memory", "128K"), ("--max-table", "100")] {
         let told = with_cache().args(&[flag, few]).fail();
         assert_eq!(told.code, 1);

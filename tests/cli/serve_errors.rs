@@ -1,12 +1,13 @@
 //! What cannot be served is told in one line with a hint, and the exit code
 //! is 1 (2 for wrong usage).
 
+use std::fs;
+use std::net::TcpListener;
+
 use crate::guests::{component, failing_its_trial, guest};
 use crate::harness::{
     Ran, Serve, hotsocket, lacks_program, prebuilt, run, serve, skip_even_in_ci, temp_dir,
 };
-use std::fs;
-use std::net::TcpListener;
 
 #[track_caller]
 fn refused(ran: &Ran, words: &[&str]) {

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::Value;
+
 use crate::guests::{failing_its_trial, saying};
 use crate::harness::{Serve, ask, hotsocket, prebuilt, prebuilt_path, run, serve, temp_dir};
-use serde_json::Value;
 
 #[test]
 fn status_tells_everything() {

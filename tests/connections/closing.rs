@@ -1,9 +1,10 @@
 //! Every way in which a connection ends: no reply is lost on the way.
 
-use crate::guests::{FLOOD, blocks, guest};
-use crate::harness::{Client, PATIENCE, Process, Reader, Serve, lacks_program, serve};
 use std::io::Write;
 use std::process::{Command, Stdio};
+
+use crate::guests::{FLOOD, blocks, guest};
+use crate::harness::{Client, PATIENCE, Process, Reader, Serve, count_lines, lacks_program, serve};
 
 #[test]
 fn a_client_that_ends_its_side_gets_its_reply() {
@@ -148,8 +149,9 @@ fn a_refused_client_is_closed_and_the_reason_logged() {
     server.connect().expect_over();
     let line = server.stderr.wait("house full");
     assert!(line.contains("connection 1 from 127.0.0.1:"), "{line}");
-    assert_eq!(server.stderr.count("house full"), 1);
+    server.settle();
     assert_eq!(server.connections("refused"), 1);
+    assert_eq!(count_lines(&server.stop().stderr, "house full"), 1);
 }
 
 #[test]

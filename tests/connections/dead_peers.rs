@@ -3,9 +3,10 @@
 //! A socket filter that drops every packet that comes to the client's socket
 //! makes it one that has vanished: it acknowledges nothing any more.
 
+use socket2::{SockFilter, SockRef};
+
 use crate::guests::guest;
 use crate::harness::{Client, Server, TcpRow, serve};
-use socket2::{SockFilter, SockRef};
 
 /// `ret #0`: keep nothing of a packet.
 fn vanish(client: &Client) {

@@ -1,10 +1,11 @@
 //! Many clients at once, each with an instance of its own.
 
-use crate::guests::{differing, guest};
-use crate::harness::{Reader, Serve, prebuilt, serve};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use crate::guests::{differing, guest};
+use crate::harness::{Reader, Serve, prebuilt, serve};
 
 #[test]
 fn two_hundred_clients_slow_and_fast() {
@@ -28,7 +29,7 @@ fn two_hundred_clients_slow_and_fast() {
             }
         }
     }
-    assert_eq!(server.status()["connections"]["open"], 200);
+    assert_eq!(server.connections("open"), 200);
     for (at, client) in clients.iter_mut().enumerate() {
         if at % 4 == 0 {
             client.ask("now", "3 bytes so far\n");
@@ -36,9 +37,9 @@ fn two_hundred_clients_slow_and_fast() {
         client.end();
         client.expect_rest("");
     }
-    server.wait_open(0);
-    assert_eq!(server.status()["connections"]["accepted"], 200);
-    assert_eq!(server.status()["connections"]["faults"], 0);
+    server.settle();
+    assert_eq!(server.connections("accepted"), 200);
+    assert_eq!(server.connections("faults"), 0);
 }
 
 #[test]
@@ -89,7 +90,8 @@ fn swaps_under_traffic_come_to_an_end() {
     for talker in talkers {
         talker.join().expect("every byte came back");
     }
-    assert_eq!(server.status()["connections"]["faults"], 0);
+    server.settle();
+    assert_eq!(server.connections("faults"), 0);
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn at_the_limit_clients_wait_until_others_have_gone() {
     let mut three = server.connect();
     three.send("3");
     server.stderr.wait("--max-connections");
-    assert_eq!(server.status()["connections"]["open"], 2);
+    assert_eq!(server.connections("open"), 2);
     one.end();
     one.expect_rest("");
     three.expect("3");

@@ -1,9 +1,10 @@
 //! Guests built for an earlier host, kept as they are: a change of the contract
 //! that they would not survive is found here.
 
+use std::fs;
+
 use crate::guests::differing;
 use crate::harness::{repo, serve};
-use std::fs;
 
 /// `hello` of the first release. Never build it anew.
 fn first() -> Vec<u8> {

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::repo;
 use hotsocket::build::{section, sources_of_file};
+
+use crate::harness::repo;
 
 pub fn is_fresh(source: &Path, component: &Path) {
     let bytes =

@@ -41,6 +41,12 @@ impl Server {
         });
     }
 
+    /// Wait until all connections are over, so that their counters are final.
+    /// Needs clients that have ended or been dropped.
+    pub fn settle(&self) {
+        self.wait_open(0);
+    }
+
     /// How often a limit was reached so far.
     pub fn limit_reached(&self, limit: &str) -> u64 {
         self.status()["limits_reached"][limit].as_u64().unwrap_or(0)

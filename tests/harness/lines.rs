@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{PATIENCE, wait_for_within};
 
@@ -91,11 +91,6 @@ impl Lines {
         self.bytes()
     }
 
-    /// How many lines have this in them so far.
-    pub fn count(&self, part: &str) -> usize {
-        count_lines(&self.text(), part)
-    }
-
     /// Whether a line with this in it has come so far.
     pub fn has(&self, part: &str) -> bool {
         self.text().contains(part)
@@ -127,6 +122,19 @@ impl Lines {
             count_lines(&self.text(), part) >= count
         });
     }
+}
+
+/// A log has this in one line. Of a warning that would come often there may be one
+/// more for each ten seconds, which only a slow machine takes that long for: the
+/// server leaves so much time between two (`Complaint` in its sources).
+#[track_caller]
+pub fn assert_logged_once(log: &str, part: &str, began: Instant) {
+    let times = count_lines(log, part);
+    let allowed = 1 + began.elapsed().as_secs() as usize / 10;
+    assert!(
+        (1..=allowed).contains(&times),
+        "{times} lines with {part:?} in\n{log}"
+    );
 }
 
 /// How many lines have this in them.

@@ -24,10 +24,15 @@ mod server;
 mod skip;
 mod wait;
 
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
 pub use build::{FIRST_BUILD, Fetched, build, kept, lacks_tools, lacks_tools_for};
 pub use client::Client;
 pub use command::{Ran, ask, hotsocket, run, run_within};
-pub use lines::{Lines, count_lines};
+pub use lines::{Lines, assert_logged_once, count_lines};
 pub use node::Node;
 pub use proc::{TcpRow, wait_read};
 pub use process::{Process, Reader};
@@ -35,11 +40,6 @@ pub use scene::Scene;
 pub use server::{Serve, Server, listening_on, serve};
 pub use skip::{is_ci, lacks_program, skip_even_in_ci};
 pub use wait::{PATIENCE, stalled, wait_for, wait_for_within, wait_within};
-
-use std::fs;
-use std::path::PathBuf;
-
-use tempfile::TempDir;
 
 /// A file of the repository.
 pub fn repo(path: &str) -> PathBuf {

@@ -1,16 +1,17 @@
 //! A server that is treated badly, and a connection that must not notice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
-use super::{Client, Ran, Server, count_lines, serve, wait_for};
+use super::{Client, Ran, Server, assert_logged_once, serve, wait_for};
 
 /// A server whose limits are reached, and a neighbour: a connection that goes on
 /// as if nothing was.
 ///
 /// What a test says of counters and lines of the log ([`reached`](Self::reached),
-/// [`counted`](Self::counted), [`faults`](Self::faults), [`once`](Self::once)) is
+/// [`counted`](Self::counted), [`total`](Self::total), [`once`](Self::once)) is
 /// waited for at once, and checked again at the end of the scene, be it
 /// [`end`](Self::end) or the end of its scope: then all connections are over and
 /// the server has stopped, so that one too many would show.
@@ -19,14 +20,17 @@ pub struct Scene {
     pub neighbour: Client,
     /// How often each limit must have been reached in the end.
     limits: BTreeMap<String, u64>,
-    faults: Option<u64>,
+    /// The same for the counters of connections.
+    totals: BTreeMap<String, u64>,
     /// What must stand in one line of the log.
     once: BTreeSet<String>,
+    began: Instant,
     ended: bool,
 }
 
 impl Scene {
     pub fn start(guest: impl Into<Vec<u8>>, args: &[&str]) -> Self {
+        let began = Instant::now();
         let server = serve(guest.into()).args(args).start();
         let mut neighbour = server.connect();
         neighbour.ask("x", "x");
@@ -34,8 +38,9 @@ impl Scene {
             server,
             neighbour,
             limits: BTreeMap::new(),
-            faults: None,
+            totals: BTreeMap::new(),
             once: BTreeSet::new(),
+            began,
             ended: false,
         }
     }
@@ -64,13 +69,14 @@ impl Scene {
         self.limits.insert(limit.to_owned(), times);
     }
 
-    /// So many instances have died.
+    /// So many connections there were of a kind, as `status` counts them:
+    /// `accepted`, `refused`, `faults`.
     #[track_caller]
-    pub fn faults(&mut self, faults: u64) {
-        wait_for(&format!("{faults} faults"), || {
-            self.server.connections("faults") == faults
+    pub fn total(&mut self, kind: &str, total: u64) {
+        wait_for(&format!("{total} {kind}"), || {
+            self.server.connections(kind) == total
         });
-        self.faults = Some(faults);
+        self.totals.insert(kind.to_owned(), total);
     }
 
     /// The log says this in one line, however often it happens.
@@ -104,19 +110,18 @@ impl Scene {
         self.ended = true;
         self.neighbour.end();
         let _ = self.neighbour.rest();
-        self.server.wait_open(0);
+        self.server.settle();
         for (limit, times) in &self.limits {
             assert_eq!(self.server.limit_reached(limit), *times, "{limit}");
         }
-        if let Some(faults) = self.faults {
-            assert_eq!(self.server.connections("faults"), faults, "faults");
+        for (kind, total) in &self.totals {
+            assert_eq!(self.server.connections(kind), *total, "{kind}");
         }
         self.server.signal(Signal::TERM);
         let ran = self.server.end();
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         for line in &self.once {
-            let times = count_lines(&ran.stderr, line);
-            assert_eq!(times, 1, "lines with {line:?} in\n{}", ran.stderr);
+            assert_logged_once(&ran.stderr, line, self.began);
         }
         ran
     }

@@ -1,9 +1,10 @@
 //! Clients that do what no sane client does, beside one that wants an answer.
 
-use crate::guests::{FLOOD, obeying};
-use crate::harness::{Client, Scene};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+
+use crate::guests::{FLOOD, obeying};
+use crate::harness::{Client, Scene, count_lines};
 
 #[test]
 fn who_connects_and_leaves_is_forgotten() {
@@ -25,7 +26,7 @@ fn who_connects_and_leaves_is_forgotten() {
     }
     scene.server.wait_open(1);
     scene.undisturbed();
-    scene.faults(0);
+    scene.total("faults", 0);
 }
 
 #[test]
@@ -49,7 +50,10 @@ fn a_reset_in_the_middle_of_an_event_is_no_matter() {
     }
     scene.server.wait_open(1);
     scene.undisturbed();
-    scene.faults(0);
+    scene.total("faults", 0);
+    let printed = scene.end().stdout;
+    assert_eq!(count_lines(&printed, "began"), 5);
+    assert_eq!(count_lines(&printed, "closed 1"), 5);
 }
 
 #[test]

@@ -6,13 +6,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::guests::{self, guest};
-use crate::harness::prebuilt;
 use hotsocket::limits::Limits;
 use hotsocket::output::Output;
 use hotsocket::runtime::{CachePlace, Grants, LoadError, Runtime, component};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+
+use crate::guests::{self, guest};
+use crate::harness::prebuilt;
 
 /// What is asked of a server in this process, that never serves.
 fn runtime() -> &'static Runtime {

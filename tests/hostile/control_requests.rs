@@ -5,11 +5,12 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::guests::obeying;
-use crate::harness::{PATIENCE, Scene, Server};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rustix::process::Signal;
+
+use crate::guests::obeying;
+use crate::harness::{PATIENCE, Scene, Server};
 
 fn connect(server: &Server) -> UnixStream {
     let stream = UnixStream::connect(server.control_socket()).expect("its socket");
@@ -136,8 +137,9 @@ fn a_name_cannot_fake_a_line_of_the_log() {
         &[line.as_bytes(), body].concat()
     )));
     scene.server.stderr.wait("not swapped");
-    assert!(!scene.server.stderr.text().contains("\nERROR faked"));
-    assert!(!scene.server.stderr.text().contains('\u{1b}'));
+    let log = scene.end().stderr;
+    assert!(!log.contains("\nERROR faked"), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
 }
 
 /// As many as there may be at once, short of one.

@@ -1,7 +1,7 @@
 //! What one guest instance does costs its own connection and no other.
 
 use crate::guests::{guest, obeying, wayward};
-use crate::harness::{Scene, serve};
+use crate::harness::{Scene, count_lines, serve};
 
 /// Serve a guest that does this for `y`.
 fn start(body: &str, args: &[&str]) -> Scene {
@@ -23,7 +23,7 @@ fn costs_one(mut scene: Scene, order: &str, words: &[&str]) {
     }
     scene.undisturbed();
     scene.client();
-    scene.faults(1);
+    scene.total("faults", 1);
     let log = scene.end().stderr;
     let mut lines = log
         .lines()
@@ -138,8 +138,10 @@ fn a_trap_in_any_event_is_told_with_its_name() {
             client.end();
         }
         client.expect_over();
+        drop(client);
         server.stderr.wait(&format!("guest trapped in {event}: "));
-        assert_eq!(server.stderr.count("guest trapped"), 1);
+        server.settle();
+        assert_eq!(count_lines(&server.stop().stderr, "guest trapped"), 1);
     }
 }
 

@@ -2,7 +2,7 @@
 //! that no sane guest returns.
 
 use crate::guests::{guest, obeying};
-use crate::harness::{Scene, serve};
+use crate::harness::{Scene, count_lines, serve};
 
 /// The last byte is no UTF-8.
 const NO_TEXT: &str =
@@ -48,10 +48,11 @@ fn absurd_arguments_end_the_connection() {
         assert!(rest.is_empty(), "{body}: {rest:?}");
         scene.server.stderr.wait_count("in `data`", at + 1);
     }
-    scene.undisturbed();
     // None came as far as the loop.
     scene.counted("cpu-budget", 0);
-    scene.faults(orders.len() as u64);
+    scene.total("faults", orders.len() as u64);
+    scene.undisturbed();
+    assert_eq!(count_lines(&scene.end().stderr, "in `data`"), orders.len());
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn odd_arguments_are_taken() {
     client.send("C");
     client.expect_rest("C");
     scene.undisturbed();
-    scene.faults(0);
+    scene.total("faults", 0);
 }
 
 #[test]
@@ -110,7 +111,8 @@ fn what_open_returns_may_be_absurd() {
         let server = serve(guest().body("open", body).build()).start();
         server.connect().expect_over();
         server.stderr.wait("guest trapped in `open`");
-        assert_eq!(server.status()["connections"]["faults"], 1, "{body}");
+        server.settle();
+        assert_eq!(server.connections("faults"), 1, "{body}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! Many bad guests at once, beside one that wants to work.
 
-use crate::guests::{guest, obeying};
-use crate::harness::{Client, Scene, serve};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+use crate::guests::{guest, obeying};
+use crate::harness::{Client, Scene, count_lines, serve};
 
 #[test]
 fn hundreds_that_spin_leave_a_neighbour_its_answers() {
@@ -27,7 +28,7 @@ fn hundreds_that_spin_leave_a_neighbour_its_answers() {
         .iter_mut()
         .for_each(|spinner| spinner.expect_rest(""));
     scene.undisturbed();
-    scene.faults(MANY as u64);
+    scene.total("faults", MANY as u64);
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn a_storm_of_traps_leaves_a_neighbour_its_answers() {
     for _ in 0..300 {
         scene.neighbour.ask("x", "x");
     }
-    while scene.server.status()["connections"]["faults"].as_u64() < Some(500) {
+    while scene.server.connections("faults") < 500 {
         scene.neighbour.ask("x", "x");
     }
     over.store(true, Ordering::Relaxed);
@@ -62,11 +63,9 @@ fn a_storm_of_traps_leaves_a_neighbour_its_answers() {
         .sum();
     scene.server.wait_open(1);
     scene.undisturbed();
-    scene.faults(died as u64);
-    scene
-        .server
-        .stderr
-        .wait_count("guest trapped in `data`", died);
+    scene.total("faults", died as u64);
+    let log = scene.end().stderr;
+    assert_eq!(count_lines(&log, "guest trapped in `data`"), died);
 }
 
 #[test]
@@ -86,9 +85,9 @@ fn a_guest_that_traps_in_every_event_harms_nobody_but_its_clients() {
             _ => drop(client),
         }
     }
-    server.wait_open(0);
+    server.settle();
     assert!(server.is_well());
-    assert_eq!(server.status()["connections"]["faults"], 200);
+    assert_eq!(server.connections("faults"), 200);
     // And it is replaced as any other.
     server.overwrite(obeying(&[]).build(), 2);
     server.connect().ask("x", "x");

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use super::*;
 use crate::harness::{
-    Fetched, build, hotsocket, is_ci, kept, lacks_program, lacks_tools, repo, run, temp_dir,
+    Fetched, build, count_lines, hotsocket, is_ci, kept, lacks_program, lacks_tools, repo, run,
+    temp_dir,
 };
 
 /// A directory with a file in it, outside the checkout.
@@ -98,6 +99,7 @@ fn a_python_exception_costs_one_connection_and_is_told() {
     // Every instance is a copy of one; chance must be another in each.
     server.stdout.wait_count(" from ", 5);
     let said = server.stop().stdout;
+    assert_eq!(count_lines(&said, " from "), 5, "{said}");
     let chances: std::collections::BTreeSet<_> = said
         .lines()
         .filter_map(|line| line.split_once(" from "))

@@ -4,8 +4,9 @@
 //! The SDK is no default member of the workspace, so that a plain build does
 //! not compile it; `cargo test` runs its tests from here.
 
-use crate::harness::repo;
 use std::process::Command;
+
+use crate::harness::repo;
 
 #[test]
 fn the_sdk_passes_its_own_tests() {

@@ -1,8 +1,9 @@
 //! How many connections there may be, of all peers and of one.
 
+use std::net::Ipv4Addr;
+
 use crate::guests::obeying;
 use crate::harness::{Client, Scene};
-use std::net::Ipv4Addr;
 
 #[test]
 fn more_connections_wait_and_none_is_lost() {
@@ -20,9 +21,8 @@ fn more_connections_wait_and_none_is_lost() {
     scene.undisturbed();
     scene.once("--max-connections");
     assert!(scene.server.limit_reached("max-connections") > 0);
-    let status = scene.server.status();
-    assert_eq!(status["connections"]["accepted"], 201);
-    assert_eq!(status["connections"]["refused"], 0);
+    scene.total("accepted", 201);
+    scene.total("refused", 0);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn more_connections_are_refused_if_that_is_wanted() {
         scene.server.connect().expect_reset();
     }
     scene.reached("max-connections", 50, "--max-connections");
-    assert_eq!(scene.server.status()["connections"]["refused"], 50);
+    scene.total("refused", 50);
     drop(one);
     scene.server.wait_open(2);
     scene.client();

@@ -60,7 +60,7 @@ fn a_loop_in_each_event_ends() {
             ),
         );
     }
-    scene.faults(5);
+    scene.total("faults", 5);
 }
 
 #[test]
@@ -86,6 +86,7 @@ fn a_loop_in_open_ends() {
     let server = serve(spinner.build()).args(&BUDGET).start();
     server.connect().expect_rest("");
     server.stderr.wait("(in `open`)");
+    server.settle();
     assert_eq!(server.limit_reached("cpu-budget"), 1);
 }
 
@@ -132,5 +133,5 @@ fn honest_events_are_not_charged_for_their_neighbours() {
     workers.iter_mut().for_each(|worker| worker.send("w"));
     scene.undisturbed();
     workers.iter_mut().for_each(|worker| worker.expect("w"));
-    scene.faults(0);
+    scene.total("faults", 0);
 }

@@ -1,10 +1,13 @@
 //! What the machine has no more of: descriptors, address space, pool slots.
 //! The new connection is refused, that is told once, the open ones go on.
 
-use crate::guests::{obeying, with_spare_memories};
-use crate::harness::{Client, Server, serve, wait_for};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::ops::RangeInclusive;
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use crate::guests::{obeying, with_spare_memories};
+use crate::harness::{Client, Server, assert_logged_once, count_lines, serve, wait_for};
 
 /// A server under a limit of the shell's.
 fn confined(limit: &str, args: &[&str]) -> Server {
@@ -25,14 +28,14 @@ fn the_limit_of_connections_is_lowered_to_the_files_there_may_be() {
         .for_each(|client| client.expect("x"));
     drop(clients.remove(0));
     clients[35].expect("x");
-    assert_eq!(server.stderr.count("cannot accept"), 0);
+    assert_eq!(count_lines(&server.stop().stderr, "cannot accept"), 0);
 }
 
 #[test]
 fn the_soft_limit_is_raised_to_the_hard_one() {
     let server = confined("-S -n 100", &["--max-connections", "200"]);
-    assert_eq!(server.stderr.count("connections only"), 0);
     assert_eq!(server.status()["connections"]["limit"], 200);
+    assert_eq!(count_lines(&server.stop().stderr, "connections only"), 0);
 }
 
 #[test]
@@ -54,44 +57,52 @@ fn without_descriptors_accepting_pauses_and_recovers() {
     open.ask("z", "z");
     assert!(server.limit_reached("descriptors") > 0);
     // Once, not every 50 ms, and again only if it has recovered in between.
-    let told = server.stderr.count("cannot accept connections");
-    assert_eq!(told, server.stderr.count("accepting connections again"));
-    assert!(told <= 3, "{told} times");
+    let log = server.stop().stderr;
+    let times = count_lines(&log, "cannot accept connections");
+    assert_eq!(times, count_lines(&log, "accepting connections again"));
+    assert!(times <= 3, "{times} times");
 }
 
-/// Connect until some have been refused; the open ones, all of which still
-/// answer.
-fn crowd(address: SocketAddr, at_most: usize) -> (Vec<Client>, usize) {
+/// Connect, and ask for an answer; `None` if the server refuses.
+pub fn admitted(server: &Server) -> Option<Client> {
+    let mut client = server.connect();
+    // It may have been refused before it could say anything.
+    let _ = client.stream.write(b"x");
+    let read = client.stream.read(&mut [0]);
+    matches!(read, Ok(1)).then_some(client)
+}
+
+/// Connect until ten have been refused. That is logged once, all that are open
+/// still answer, and when some of them have gone there is room again.
+fn refuses_some(server: Server, fit: RangeInclusive<usize>) {
+    let began = Instant::now();
     let (mut open, mut refused) = (Vec::new(), 0);
     while refused < 10 {
-        let mut client = Client::connect(address);
-        // It may have been refused before it could say anything.
-        let _ = std::io::Write::write(&mut client.stream, b"x");
-        let mut byte = [0];
-        match std::io::Read::read(&mut client.stream, &mut byte) {
-            Ok(1) => open.push(client),
-            _ => refused += 1,
+        match admitted(&server) {
+            Some(client) => open.push(client),
+            None => refused += 1,
         }
-        assert!(open.len() < at_most, "there is room for {}", open.len());
+        assert!(open.len() <= *fit.end(), "there is room for {}", open.len());
     }
+    assert!(open.len() >= *fit.start(), "only {} fit", open.len());
     open.iter_mut().for_each(|client| client.ask("y", "y"));
-    (open, refused)
+    let line = server.stderr.wait(" refused: ");
+    assert!(line.contains("no room for another instance"), "{line}");
+    open.truncate(5);
+    server.wait_open(5);
+    server.connect().ask("x", "x");
+    open.iter_mut().for_each(|client| client.ask("y", "y"));
+    drop(open);
+    server.settle();
+    assert_eq!(server.limit_reached("room"), refused);
+    assert_logged_once(&server.stop().stderr, " refused: ", began);
 }
 
 #[test]
 fn without_address_space_new_connections_are_refused() {
     let server = confined("-v 1200000", &[]);
     server.stderr.wait("ulimit -v");
-    let (mut open, refused) = crowd(server.addresses[0], 5000);
-    assert!(open.len() > 20, "only {} fit", open.len());
-    let line = server.stderr.wait(" refused: ");
-    assert!(line.contains("no room for another instance"), "{line}");
-    assert_eq!(server.stderr.count(" refused: "), 1);
-    assert_eq!(server.limit_reached("room"), refused as u64);
-    open.truncate(5);
-    server.wait_open(5);
-    server.connect().ask("x", "x");
-    open.iter_mut().for_each(|client| client.ask("y", "y"));
+    refuses_some(server, 21..=4999);
 }
 
 /// Each instance takes sixteen of the pool's memories, of which there are a few
@@ -102,14 +113,5 @@ fn without_pool_slots_new_connections_are_refused() {
     let server = serve(many.build())
         .args(&["--max-connections", "200"])
         .start();
-    let (mut open, refused) = crowd(server.addresses[0], 100);
-    assert!(open.len() > 10, "only {} fit", open.len());
-    let line = server.stderr.wait(" refused: ");
-    assert!(line.contains("no room for another instance"), "{line}");
-    assert_eq!(server.stderr.count(" refused: "), 1);
-    assert_eq!(server.limit_reached("room"), refused as u64);
-    open.truncate(5);
-    server.wait_open(5);
-    server.connect().ask("x", "x");
-    open.iter_mut().for_each(|client| client.ask("y", "y"));
+    refuses_some(server, 11..=99);
 }

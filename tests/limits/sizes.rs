@@ -1,8 +1,9 @@
 //! Memory, tables, stack, queues, snapshots, timers, components.
 
+use std::fs;
+
 use crate::guests::{FLOOD, guest, obeying};
 use crate::harness::{Scene, serve};
-use std::fs;
 
 /// Take memory until it is refused, touch all of it, and say so.
 const GORGE: &str = r#"(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))

@@ -5,13 +5,12 @@ use crate::harness::{Scene, serve};
 
 #[test]
 fn waiting_in_wasi_is_counted() {
-    let server = serve(wayward()).args(&["--event-timeout", "100ms"]).start();
-    let mut client = server.connect();
+    let mut scene = Scene::start(wayward(), &["--event-timeout", "100ms"]);
+    let mut client = scene.client();
     client.send("sleep 100000");
     client.expect_rest("");
-    server.stderr.wait("--event-timeout");
-    assert_eq!(server.limit_reached("event-timeout"), 1);
-    assert_eq!(server.limit_reached("cpu-budget"), 0);
+    scene.reached("event-timeout", 1, "--event-timeout");
+    scene.counted("cpu-budget", 0);
 }
 
 /// A swap waits for an event no longer than the event's own limit.
@@ -47,6 +46,7 @@ fn a_silent_connection_is_told_and_counted() {
     let mut client = server.connect();
     client.expect_rest("farewell");
     server.stderr.wait("--idle-timeout");
+    server.settle();
     assert_eq!(server.limit_reached("idle-timeout"), 1);
 }
 
@@ -88,7 +88,7 @@ fn a_farewell_that_nobody_takes_is_waited_for_only_so_long() {
     let server = serve(wordy.build()).args(&args).start();
     let _client = server.connect();
     server.stderr.wait("--grace");
-    server.wait_open(0);
+    server.settle();
     assert_eq!(server.limit_reached("grace"), 1);
 }
 

@@ -5,12 +5,10 @@ use crate::harness::{Scene, serve, temp_dir, wait_for};
 
 #[test]
 fn files_are_refused_without_a_grant() {
-    let mut server = serve(wayward()).start();
-    server
-        .connect()
-        .ask("files", "[false, false, false, false]");
-    assert!(server.is_well());
-    assert_eq!(server.status()["connections"]["faults"], 0);
+    let mut scene = Scene::start(wayward(), &[]);
+    scene.client().ask("files", "[false, false, false, false]");
+    scene.undisturbed();
+    scene.total("faults", 0);
 }
 
 #[test]

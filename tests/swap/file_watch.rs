@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::guests::{guest, saying};
 use crate::harness::files::{rename_over, save_like_an_editor, turn_link};
-use crate::harness::{Client, Serve, Server, prebuilt, prebuilt_path, run, serve};
+use crate::harness::{Client, Serve, Server, count_lines, prebuilt, prebuilt_path, run, serve};
 
 /// `echo` is served; a client that is connected all the time.
 fn echo() -> (Server, Client) {
@@ -87,7 +87,7 @@ fn a_slow_writer_leaves_half_a_file() {
     }
     drop(file);
     shouts(&server, &mut client, 2);
-    assert_eq!(server.stderr.count("not swapped"), 1);
+    assert_eq!(count_lines(&server.stop().stderr, "not swapped"), 1);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_symlink_turned() {
     fs::write(server.path("two.wasm"), saying("three")).expect("written");
     server.wait_swapped(3);
     client.ask("x", "three");
-    assert_eq!(server.stderr.count("not swapped"), 0);
+    assert_eq!(count_lines(&server.stop().stderr, "not swapped"), 0);
 }
 
 #[test]
@@ -172,7 +172,8 @@ fn rubbish_is_refused_until_it_is_a_guest() {
     }
     rename_over(&path, &prebuilt("shout"));
     shouts(&server, &mut client, 2);
-    assert_eq!(server.stderr.count("not swapped"), 4, "one line each");
+    let log = server.stop().stderr;
+    assert_eq!(count_lines(&log, "not swapped"), 4, "one line each: {log}");
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn the_same_content_again_is_no_swap() {
     // Nothing tells when nothing happens; a later change does.
     server.overwrite(prebuilt("shout"), 2);
     client.ask("x", "X");
-    assert_eq!(server.stderr.count("swapped: "), 1);
+    assert_eq!(count_lines(&server.stop().stderr, "swapped: "), 1);
 }
 
 #[test]

@@ -6,8 +6,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::guests::{COUNT, RESTORE, SAVE, guest};
-use crate::harness::{Client, temp_dir, wait_for};
 use hotsocket::limits::{Limits, OnTrap};
 use hotsocket::listener::SocketOptions;
 use hotsocket::output::Output;
@@ -16,6 +14,9 @@ use hotsocket::runtime::{CachePlace, Grants};
 use hotsocket::server::{Control, Options, Server};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
+
+use crate::guests::{COUNT, RESTORE, SAVE, guest};
+use crate::harness::{Client, temp_dir, wait_for};
 
 /// What can be done.
 #[derive(Clone, Copy, Debug)]

@@ -10,10 +10,11 @@ mod errors;
 mod same_as_node;
 mod swap;
 
-use crate::harness::{Fetched, Serve, kept, lacks_tools_for, repo, serve};
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+
+use crate::harness::{Fetched, Serve, kept, lacks_tools_for, repo, serve};
 
 /// One build at a time: two of one file would write the same component.
 static BUILDING: Mutex<()> = Mutex::new(());

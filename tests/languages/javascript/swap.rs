@@ -46,6 +46,8 @@ fn a_swap_keeps_the_state_and_greets_nobody_twice() {
     other.ask("7", "new false 1 7");
     client.end();
     client.expect_rest("bye from new after 6\n");
+    drop(other);
+    server.settle();
     assert_eq!(server.status()["generations"][1]["failed"], 0);
     // The top level has printed once, and the callback for each connection.
     assert_eq!(
@@ -66,6 +68,7 @@ fn lines_go_on(first: Vec<u8>, second: Vec<u8>) {
     client.send("five");
     client.end();
     client.expect_rest("5: five");
+    server.settle();
     assert_eq!(server.status()["generations"][1]["failed"], 0);
 }
 
@@ -153,6 +156,8 @@ fn bytes_that_a_script_has_not_read_go_along() {
     got.extend(client.read("new 1 c\n".len()));
     assert_eq!(String::from_utf8_lossy(&got), "new 2 \u{20ac}b\nnew 1 c\n");
     witness.ask("x", "new 1 x\n");
+    drop((client, witness));
+    server.settle();
     assert_eq!(server.status()["generations"][1]["failed"], 0);
 }
 
