@@ -3,12 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::guests::{guest, saying, wayward};
-use crate::harness::{
-    FIRST_BUILD, Fetched, Ran, hotsocket, lacks_tools, prebuilt, prebuilt_path, repo, run,
-    run_within, temp_dir,
-};
 use tempfile::TempDir;
+
+use crate::guests::{guest, saying, wayward};
+use crate::harness::{Ran, hotsocket, prebuilt, prebuilt_path, run, temp_dir};
 
 /// A directory with guests and scripts.
 struct Desk(TempDir);
@@ -52,74 +50,6 @@ impl Desk {
         for part in parts {
             assert!(told.contains(part), "{part:?} is missing: {told}");
         }
-    }
-}
-
-#[test]
-fn the_guests_of_the_project_pass_theirs() {
-    let mut conversations = 0;
-    for entry in fs::read_dir(repo("guest/examples"))
-        .expect("a directory")
-        .flatten()
-    {
-        let script = entry.path();
-        if script
-            .extension()
-            .is_none_or(|extension| extension != "test")
-        {
-            continue;
-        }
-        let name = script.file_stem().expect("a name").to_string_lossy();
-        let told = run(hotsocket()
-            .arg("test")
-            .arg(prebuilt_path(&name))
-            .arg(&script));
-        assert!(told.stdout.starts_with("ok      "), "{told:?}");
-        assert_eq!(told.code, 0, "{told:?}");
-        conversations += 1;
-    }
-    assert!(conversations >= 5, "{conversations}");
-}
-
-/// A guest behaves the same in whatever language it is written.
-#[test]
-fn guests_in_other_languages_pass_the_same() {
-    let examples = fs::read_dir(repo("guest/examples")).expect("a directory");
-    for source in examples.flatten().map(|entry| entry.path()) {
-        let extension = source.extension().unwrap_or_default().to_string_lossy();
-        let script = source.with_extension("test");
-        if !["js", "py", "c"].contains(&&*extension) || !script.exists() {
-            continue;
-        }
-        if Fetched::of(&source).is_some_and(Fetched::is_missing) {
-            continue;
-        }
-        let ran = run_within(
-            FIRST_BUILD,
-            hotsocket().arg("test").arg(&source).arg(&script),
-        );
-        if !lacks_tools(&ran) {
-            assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
-            assert_eq!(ran.code, 0, "{ran:?}");
-        }
-    }
-}
-
-/// One connection goes through all of them with its state.
-#[test]
-fn a_conversation_goes_on_from_language_to_language() {
-    let source = repo("guest/examples/lines.js");
-    let script = repo("tests/languages/across.test");
-    if Fetched::JavaScript.is_missing() || Fetched::Python.is_missing() {
-        return;
-    }
-    let ran = run_within(
-        FIRST_BUILD,
-        hotsocket().arg("test").arg(&source).arg(&script),
-    );
-    if !lacks_tools(&ran) {
-        assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
-        assert!(ran.stdout.contains("4 swaps"), "{ran:?}");
     }
 }
 

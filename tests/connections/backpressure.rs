@@ -1,12 +1,13 @@
 //! Much data: intact, in both directions at once, and never more of it in the
 //! server's memory than its limits say.
 
-use crate::guests::guest;
-use crate::harness::{Serve, serve, stalled};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+use crate::guests::guest;
+use crate::harness::{Serve, serve, stalled};
 
 fn pattern(count: usize) -> Vec<u8> {
     (0..count as u32)
@@ -108,22 +109,4 @@ fn a_client_that_reads_slowly_gets_everything() {
     }
     got.extend(client.rest().expect("FIN"));
     assert!(got == bytes);
-}
-
-#[test]
-fn timers_ring_in_their_order() {
-    let timers = guest()
-        .data(
-            "(call $set-timer (i32.const 3) (i64.const 60))
-             (call $set-timer (i32.const 1) (i64.const 1))
-             (call $set-timer (i32.const 2) (i64.const 30))
-             (call $set-timer (i32.const 1) (i64.const 90))",
-        )
-        .body("timer", r#"(call $say-digit "" (local.get $id))"#);
-    let server = serve(timers.build()).start();
-    let mut client = server.connect();
-    client.ask("x", "231");
-    client.stream.set_nonblocking(true).expect("no waiting");
-    let error = std::io::Read::read(&mut client.stream, &mut [0; 1]).expect_err("each rings once");
-    assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }

@@ -8,3 +8,4 @@ mod hibernation;
 mod many_clients;
 mod restart_after_trap;
 mod shutdown;
+mod timers;

@@ -1,6 +1,8 @@
 //! What the guests that come with the project do.
 
-use crate::harness::Serve;
+use std::fs;
+
+use crate::harness::{Serve, hotsocket, prebuilt_path, repo, run};
 
 #[test]
 fn echo_sends_back_what_comes() {
@@ -91,4 +93,30 @@ fn labels_tell_connections_apart() {
     server.stdout.wait("1 Received data: a");
     server.connect().ask("b", "Hello World from the server!");
     server.stdout.wait("2 Received data: b");
+}
+
+#[test]
+fn each_passes_the_conversation_beside_its_source() {
+    let mut conversations = 0;
+    for entry in fs::read_dir(repo("guest/examples"))
+        .expect("a directory")
+        .flatten()
+    {
+        let script = entry.path();
+        if script
+            .extension()
+            .is_none_or(|extension| extension != "test")
+        {
+            continue;
+        }
+        let name = script.file_stem().expect("a name").to_string_lossy();
+        let told = run(hotsocket()
+            .arg("test")
+            .arg(prebuilt_path(&name))
+            .arg(&script));
+        assert!(told.stdout.starts_with("ok      "), "{told:?}");
+        assert_eq!(told.code, 0, "{told:?}");
+        conversations += 1;
+    }
+    assert!(conversations >= 5, "{conversations}");
 }

@@ -1,21 +1,23 @@
-//! Guests in other languages: built from source by the real binary, served, and
-//! swapped for one another on an open connection.
+//! Guests in each language: built from source by the real binary, and served.
+//! `between` swaps them for one another on an open connection.
 //!
 //! A build in Python takes long, so what was built is kept in the target
 //! directory, as long as its sources are the same; with `CI=true` it is built
 //! anew.
 
+mod between;
 mod c;
 mod javascript;
 mod python;
 mod rust_sdk;
 
-use crate::harness::{
-    Client, FIRST_BUILD, Fetched, Serve, build, is_ci, kept, lacks_tools, prebuilt, repo, serve,
-};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use crate::harness::{
+    Client, FIRST_BUILD, Fetched, Serve, build, is_ci, kept, lacks_tools, repo, serve,
+};
 
 /// The component of a source, unless it can't be built here.
 fn built(source: &Path) -> Option<Vec<u8>> {
@@ -126,33 +128,4 @@ fn lines(client: &mut Client) -> Vec<u8> {
     }
     client.send("th\nhalf");
     answers
-}
-
-/// A connection goes from one language to the next, and the count goes on.
-#[test]
-fn state_survives_swaps_between_languages() {
-    let Some(in_c) = built(&example("lines.c")) else {
-        return;
-    };
-    let Some(in_python) = built(&example("lines.py")) else {
-        return;
-    };
-    // Compiled once before, so that the swaps below are not timed out.
-    serve_large(&in_python).start().stop();
-    let server = serve_large(prebuilt("lines")).start();
-    let mut client = server.connect();
-    client.ask("one\ntw", "1: one\n");
-    server.overwrite(&in_python, 2);
-    client.ask("o\nthr", "2: two\n");
-    server.overwrite(&in_c, 3);
-    client.ask("ee\nfo", "3: three\n");
-    server.overwrite(&in_python, 4);
-    client.ask("ur\nfi", "4: four\n");
-    server.overwrite(prebuilt("lines"), 5);
-    client.ask("ve\nsi", "5: five\n");
-    server.overwrite(&in_c, 6);
-    client.ask("x\n", "6: six\n");
-    assert_eq!(server.connections("open"), 1);
-    client.end();
-    client.expect_rest("");
 }

@@ -1,7 +1,7 @@
 //! The new code may be bad: that costs nothing but the swap.
 
-use crate::guests::{Guest, RESTORE, counting, opening};
-use crate::harness::{serve, wait_for};
+use crate::guests::{Guest, RESTORE, counting, guest, opening};
+use crate::harness::{Serve, serve, wait_for};
 
 /// It does this in its first event after a migration, and then dies.
 fn dying(name: &str, event: &'static str) -> Guest {
@@ -37,7 +37,7 @@ fn open_returns_an_error() {
 fn open_traps() {
     begins_not(
         &opening("B", r#"(call $say "unborn") (call $trap)"#),
-        "trapped in `open`",
+        "guest trapped in `open`",
     );
 }
 
@@ -83,6 +83,23 @@ fn the_first_data_goes_to_the_old_code() {
         (&0.into(), &1.into())
     );
     assert_eq!(server.open_on(1), 1);
+}
+
+#[test]
+fn the_event_goes_back_to_a_guest_made_with_the_sdk() {
+    let server = Serve::prebuilt("counter").start();
+    let mut client = server.connect();
+    client.ask("123", "3 bytes so far\n");
+    server.overwrite(
+        guest()
+            .data(r#"(call $say "never seen") (call $trap)"#)
+            .build(),
+        2,
+    );
+    // The event that killed the new code is answered by the old.
+    client.ask("45", "5 bytes so far\n");
+    server.stderr.wait("back on generation 1");
+    client.ask("6", "6 bytes so far\n");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn save_traps() {
     saves_not(
         &counting("A").body("save", "(call $trap) (call $none)"),
         &[],
-        "trapped in `save`",
+        "guest trapped in `save`",
     );
 }
 

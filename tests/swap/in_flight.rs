@@ -1,17 +1,20 @@
 //! Nothing is lost, doubled or reordered, whatever the moment of the swap.
 
 use std::fs;
-
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::guests::{COUNT, RESTORE, counting};
-use crate::harness::{Client, ask, serve, wait_for};
 use rustix::process::Signal;
+
+use crate::guests::{COUNT, RESTORE, counting, differing};
+use crate::harness::{Client, Serve, ask, prebuilt, serve, wait_for};
 
 #[test]
 fn timers_move_and_ring_under_their_id() {
-    let old =
-        counting("A").data(r#"(call $set-timer (i32.const 7) (i64.const 1500)) (call $say "set")"#);
+    // Should it ring before the swap, it is set again.
+    let set = "(call $set-timer (i32.const 7) (i64.const 1000))";
+    let old = counting("A")
+        .data(&format!(r#"{set} (call $say "set")"#))
+        .body("timer", set);
     let server = serve(old.build()).start();
     let mut client = server.connect();
     client.ask("x", "set");
@@ -213,4 +216,22 @@ fn a_swap_during_shutdown_does_not_hold_it_up() {
     }
     assert_eq!(server.end().code, 0);
     swapping.join().expect("it gave up");
+}
+
+#[test]
+fn a_swap_in_the_middle_of_a_stream_loses_nothing() {
+    let server = Serve::prebuilt("echo").start();
+    let mut client = server.connect();
+    let bytes: Vec<u8> = (0..4_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let sender = client.send_meanwhile(bytes.clone());
+    let mut newer = prebuilt("echo");
+    let mut got = client.read(100_000);
+    for generation in 2..6 {
+        newer = differing(newer);
+        server.overwrite(&newer, generation);
+        got.extend(client.read(500_000));
+    }
+    got.extend(client.read(bytes.len() - got.len()));
+    assert!(got == bytes, "the bytes differ");
+    sender.join().expect("no panic").expect("all is taken");
 }

@@ -1,10 +1,11 @@
 //! What becomes of the connections that are open, by flag and for one swap.
 
-use crate::guests::{Guest, counting};
-use crate::harness::{Server, serve};
 use std::time::{Duration, Instant};
 
-/// A talker that says farewell.
+use crate::guests::{COUNT, Guest, counting, guest, saying};
+use crate::harness::{Server, serve};
+
+/// A guest that counts, and says farewell.
 fn polite(name: &str) -> Guest {
     counting(name).says_bye()
 }
@@ -99,17 +100,22 @@ fn drain_lets_them_finish_in_time() {
 
 #[test]
 fn draining_is_over_when_the_old_code_is_back() {
-    let server = serve(polite("A").build()).start();
+    let ringing = polite("A")
+        .data(&format!(
+            r#"{COUNT} (call $say-digit "A" (global.get $state))
+               (if (i32.eq (global.get $state) (i32.const 2)) (then
+                 (call $set-timer (i32.const 1) (i64.const 1500))))"#
+        ))
+        .body("timer", r#"(call $say "rung")"#);
+    let server = serve(ringing.build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
     server.swap(&polite("B"), &["--policy", "drain=1s"]);
     server.roll_back(&[]);
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(1500) {
-        client.send("x");
-        client.read(2);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    // Set now, the timer rings after the time that there was to drain.
+    client.ask("x", "A2");
+    client.expect("rung");
+    client.ask("x", "A3");
 }
 
 #[test]
@@ -143,5 +149,21 @@ fn those_who_have_the_code_already_are_let_alone() {
         server.roll_back(&["--policy", policy]);
         newer.expect_rest("bye 6");
         client.ask("x", "A2");
+    }
+}
+
+#[test]
+fn a_change_of_the_served_file_follows_the_servers_policy() {
+    let farewell = guest().data(r#"(call $say "old")"#).says_bye().build();
+    for policy in ["close", "new-only", "drain", "drain=1h", "drain=50ms"] {
+        let server = serve(&farewell).args(&["--on-swap", policy]).start();
+        let mut client = server.connect();
+        client.ask("x", "old");
+        server.overwrite(saying("new"), 2);
+        match policy {
+            "close" | "drain=50ms" => client.expect_rest("bye 6"),
+            _ => client.ask("x", "old"),
+        }
+        server.connect().ask("x", "new");
     }
 }
