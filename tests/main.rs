@@ -1,10 +1,25 @@
-//! The whole of hotsocket from outside: every test starts the real binary and
-//! talks to it over real sockets.
+//! hotsocket tested from outside: a test starts the real binary and talks to it
+//! over real sockets.
 //!
-//! `harness` starts servers and talks to them, `guests` makes guests that
-//! misbehave; every other module holds one topic. Tests need neither Node nor
-//! a wasm toolchain nor nc: those that use one say that they were skipped, and
-//! fail instead when `CI=true`.
+//! These do otherwise: `swap::random_sequences` and `soak` have a whole server in
+//! this process, to drive it faster; `hostile::component_bytes` calls the loader
+//! alone; `example_guests::up_to_date` compares files; `languages::rust_sdk` runs
+//! `cargo test`.
+//!
+//! | module | what it tests |
+//! | --- | --- |
+//! | `cli` | the commands of the binary, a module for each |
+//! | `connections` | what happens to a connection that works, from accept to close |
+//! | `swap` | new code under open connections, rollback, the watched file |
+//! | `limits` | each limit, reached |
+//! | `hostile` | guests, clients and bytes that mean harm, and what they cost others |
+//! | `languages` | guests built from Rust, JavaScript, Python and C |
+//! | `example_guests` | the guests that come with the project |
+//! | `soak` | everything at once, and every byte checked |
+//!
+//! `harness` starts servers and talks to them, `guests` makes guests that do one
+//! thing. Tests need neither Node nor a wasm toolchain nor nc: those that use one
+//! are skipped where it is missing, and fail instead when `CI=true`.
 
 #![allow(
     clippy::expect_used,
@@ -18,30 +33,11 @@
 mod guests;
 mod harness;
 
-mod authoring;
-mod clients;
-mod closing;
-mod compat;
-mod control;
-mod conversation;
-mod examples;
-mod faults;
-mod files;
-mod flow;
-mod hibernate;
-mod input;
-mod inspect;
-mod javascript;
+mod cli;
+mod connections;
+mod example_guests;
+mod hostile;
 mod languages;
 mod limits;
-mod migration;
-mod node;
-mod prebuilt;
-mod sdk;
-mod signals;
 mod soak;
-mod source;
-mod start;
 mod swap;
-mod vanished;
-mod watch;

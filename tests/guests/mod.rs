@@ -3,12 +3,14 @@
 //!
 //! A [`Guest`] is `template.wat` with the bodies of some exported functions
 //! filled in. In a body, a string literal stands for its address and length,
-//! so `(call $say "bye")` writes `bye` to the peer.
+//! so `(call $say "bye")` writes `bye` to the peer. `bodies` has the bodies and
+//! guests that several tests use.
+
+mod bodies;
 
 use std::collections::BTreeMap;
-use std::fs;
 
-use crate::harness::repo;
+pub use bodies::*;
 
 const TEMPLATE: &str = include_str!("template.wat");
 /// Where the strings of bodies lie in memory.
@@ -38,11 +40,6 @@ pub fn guest() -> Guest {
     Guest::default()
 }
 
-/// A guest that answers each `data` with this.
-pub fn saying(word: &str) -> Vec<u8> {
-    guest().data(&format!("(call $say {word:?})")).build()
-}
-
 impl Guest {
     /// What an exported function does. See `template.wat` for what is there to
     /// be called.
@@ -57,6 +54,19 @@ impl Guest {
 
     pub fn data(self, body: &str) -> Self {
         self.body("data", body)
+    }
+
+    /// It tells its peer in `close` for which reason, as a number: `bye 5`.
+    pub fn says_bye(self) -> Self {
+        self.body("close", r#"(call $say-digit "bye " (local.get $reason))"#)
+    }
+
+    /// It prints in `close` for which reason, as a number: `closed 5`.
+    pub fn prints_closed(self) -> Self {
+        self.body(
+            "close",
+            r#"(call $print-digit "closed " (local.get $reason))"#,
+        )
     }
 
     /// Change the component itself.
@@ -85,6 +95,12 @@ impl Guest {
     }
 }
 
+impl From<&Guest> for Vec<u8> {
+    fn from(guest: &Guest) -> Self {
+        guest.build()
+    }
+}
+
 /// Put the string literals of a body into memory, and their places into it.
 fn placed(body: &str, strings: &mut Vec<u8>) -> String {
     body.split('"')
@@ -103,10 +119,4 @@ fn placed(body: &str, strings: &mut Vec<u8>) -> String {
 /// A component of another world.
 pub fn component(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// `wayward.rs`, the guest that does what needs WASI: it exits, sleeps and
-/// panics when told to.
-pub fn wayward() -> Vec<u8> {
-    fs::read(repo("tests/guests/wayward.wasm")).expect("it is there")
 }

@@ -1,9 +1,10 @@
 //! A client that never waits for ever.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::thread::{self, JoinHandle};
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::PATIENCE;
 
@@ -20,7 +21,21 @@ impl Client {
     /// # Errors
     /// When nobody listens there.
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Ok(Self::on(TcpStream::connect(address)?))
+    }
+
+    /// Connect from this address of this machine.
+    pub fn connect_from(local: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        socket
+            .bind(&SocketAddr::new(local, 0).into())
+            .expect("an address of this machine");
+        socket.connect(&address.into()).expect("the server accepts");
+        Self::on(socket.into())
+    }
+
+    fn on(stream: TcpStream) -> Self {
         stream
             .set_read_timeout(Some(PATIENCE))
             .expect("a read timeout");
@@ -28,7 +43,7 @@ impl Client {
             .set_write_timeout(Some(PATIENCE))
             .expect("a write timeout");
         stream.set_nodelay(true).expect("no delay");
-        Ok(Client { stream })
+        Client { stream }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -37,33 +52,52 @@ impl Client {
             .expect("the server takes it");
     }
 
+    /// Send it from another thread, while this one reads. The thread gives the
+    /// error if the server does not take all of it.
+    pub fn send_meanwhile(
+        &self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> JoinHandle<io::Result<()>> {
+        let mut writer = self.stream.try_clone().expect("a second handle");
+        thread::spawn(move || writer.write_all(bytes.as_ref()))
+    }
+
+    /// The same, and then say that nothing more comes.
+    pub fn send_meanwhile_and_end(
+        &self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> JoinHandle<io::Result<()>> {
+        let mut writer = self.stream.try_clone().expect("a second handle");
+        thread::spawn(move || {
+            writer.write_all(bytes.as_ref())?;
+            writer.shutdown(Shutdown::Write)
+        })
+    }
+
     /// Read exactly so many bytes.
+    #[track_caller]
     pub fn read(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         let mut got = 0;
         while got < count {
             match self.stream.read(&mut bytes[got..]) {
-                Ok(0) => panic!("the server ended after {:?}", told(&bytes[..got])),
+                Ok(0) => panic!("the server ended after {:?}", shown(&bytes[..got])),
                 Ok(more) => got += more,
-                Err(error) => panic!("{error} after {:?}", told(&bytes[..got])),
+                Err(error) => panic!("{error} after {:?}", shown(&bytes[..got])),
             }
         }
         bytes
     }
 
     /// The next bytes are these.
+    #[track_caller]
     pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
         let expected = expected.as_ref();
-        let got = self.read(expected.len());
-        assert!(
-            got == expected,
-            "read {:?}, not {:?}",
-            told(&got),
-            told(expected)
-        );
+        same(&self.read(expected.len()), expected);
     }
 
     /// Send this, and read that.
+    #[track_caller]
     pub fn ask(&mut self, question: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) {
         self.send(question);
         self.expect(answer);
@@ -85,21 +119,15 @@ impl Client {
     }
 
     /// The server sends this and nothing else, and then ends.
+    #[track_caller]
     pub fn expect_rest(&mut self, expected: impl AsRef<[u8]>) {
-        let got = self.rest().expect("FIN, not RST");
-        let expected = expected.as_ref();
-        assert!(
-            got == expected,
-            "read {:?}, not {:?}",
-            told(&got),
-            told(expected)
-        );
+        same(&self.rest().expect("FIN, not RST"), expected.as_ref());
     }
 
     /// The server closes, in whichever way.
     pub fn expect_over(&mut self) {
         match self.rest() {
-            Ok(bytes) => assert_eq!(told(&bytes), ""),
+            Ok(bytes) => assert_eq!(shown(&bytes), ""),
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
         }
     }
@@ -118,13 +146,23 @@ impl Client {
     }
 }
 
+#[track_caller]
+fn same(got: &[u8], expected: &[u8]) {
+    assert!(
+        got == expected,
+        "read {:?}, not {:?}",
+        shown(got),
+        shown(expected)
+    );
+}
+
 /// Bytes for a message: text, and not all of a long one.
-fn told(bytes: &[u8]) -> String {
-    let shown = bytes.get(..200).unwrap_or(bytes);
-    let more = if shown.len() < bytes.len() {
+fn shown(bytes: &[u8]) -> String {
+    let part = bytes.get(..200).unwrap_or(bytes);
+    let more = if part.len() < bytes.len() {
         format!("… ({} bytes)", bytes.len())
     } else {
         String::new()
     };
-    String::from_utf8_lossy(shown).into_owned() + &more
+    String::from_utf8_lossy(part).into_owned() + &more
 }

@@ -1,10 +1,10 @@
 //! Programs that run to their end.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use super::{Lines, PATIENCE, wait_within};
+use super::{PATIENCE, Process};
 
 /// The binary under test.
 pub fn hotsocket() -> Command {
@@ -32,35 +32,7 @@ pub fn run(command: &mut Command) -> Ran {
 
 /// Run a program to its end, which it must reach in this time.
 pub fn run_within(time: Duration, command: &mut Command) -> Ran {
-    use std::os::unix::process::ExitStatusExt;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let stdout = Lines::collect("stdout", child.stdout.take().expect("piped"));
-    let stderr = Lines::collect("stderr", child.stderr.take().expect("piped"));
-    let mut status = None;
-    let ended = wait_within(time, || {
-        status = child.try_wait().expect("a child");
-        status.is_some()
-    });
-    let Some(status) = status.filter(|_| ended) else {
-        let _ = child.kill();
-        panic!(
-            "it has no end; stdout:\n{}\nstderr:\n{}",
-            stdout.text(),
-            stderr.text()
-        );
-    };
-    Ran {
-        code: status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-        stdout: String::from_utf8_lossy(&stdout.whole()).into_owned(),
-        stderr: String::from_utf8_lossy(&stderr.whole()).into_owned(),
-    }
+    Process::start("the program", command).end_within(time)
 }
 
 impl Ran {

@@ -1,19 +1,45 @@
-//! What every test needs: servers, clients, and ways to wait.
+//! What every test needs.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | `server`, `control`, `proc` | a running server; its other commands; what the kernel says of it |
+//! | `scene` | a server that is treated badly, and a neighbour that must not notice |
+//! | `client` | a TCP client with a deadline on everything |
+//! | `command`, `process`, `lines` | programs that run to their end, or beside the test; what they print |
+//! | `wait` | waiting for conditions, never for time |
+//! | `files` | ways to replace a file |
+//! | `build`, `node`, `skip` | compilers and programs that a machine may lack |
 
+mod build;
 mod client;
 mod command;
+mod control;
+pub mod files;
 mod lines;
+mod node;
+mod proc;
+mod process;
+mod scene;
 mod server;
+mod skip;
 mod wait;
-
-pub use client::Client;
-pub use command::{Ran, ask, hotsocket, run, run_within};
-pub use lines::Lines;
-pub use server::{Serve, Server, serve};
-pub use wait::{PATIENCE, stalled, wait_for, wait_within};
 
 use std::fs;
 use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+pub use build::{FIRST_BUILD, Fetched, build, kept, lacks_tools, lacks_tools_for};
+pub use client::Client;
+pub use command::{Ran, ask, hotsocket, run, run_within};
+pub use lines::{Lines, assert_logged_once, count_lines};
+pub use node::Node;
+pub use proc::{TcpRow, wait_read};
+pub use process::{Process, Reader};
+pub use scene::Scene;
+pub use server::{Serve, Server, listening_on, serve};
+pub use skip::{is_ci, lacks_program, skip_even_in_ci};
+pub use wait::{PATIENCE, stalled, wait_for, wait_for_within, wait_within};
 
 /// A file of the repository.
 pub fn repo(path: &str) -> PathBuf {
@@ -22,48 +48,16 @@ pub fn repo(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// One of the guests that come with the project.
-pub fn prebuilt(name: &str) -> PathBuf {
+/// The component of a guest that comes with the project.
+pub fn prebuilt(name: &str) -> Vec<u8> {
+    fs::read(prebuilt_path(name)).expect("a prebuilt guest")
+}
+
+pub fn prebuilt_path(name: &str) -> PathBuf {
     repo(&format!("guest/prebuilt/{name}.wasm"))
 }
 
-/// A test that lacks something of this machine says so, past the harness'
-/// capture, and fails where everything must be there.
-pub fn skip(test: &str, lacking: &str) {
-    skip_anywhere(test, lacking);
-    assert!(!is_ci(), "CI must have it: {lacking}");
-}
-
-/// The same for what not even every machine of CI has.
-pub fn skip_anywhere(test: &str, lacking: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {lacking}");
-}
-
-/// Whether what `hotsocket build` fetches once for guests in a language is here
-/// already. Where CI must have everything, it is fetched now; a newcomer's
-/// first run of the tests would take minutes longer for it.
-pub fn fetched(language: &str) -> bool {
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let kept = cache
-        .or_else(home)
-        .and_then(|cache| fs::read_dir(cache.join("hotsocket/build")).ok());
-    let mut kept = kept.into_iter().flatten().flatten();
-    is_ci() || kept.any(|kept| kept.file_name().to_string_lossy().starts_with(language))
-}
-
-/// What a test lacks where [`fetched`] is not so.
-pub const NOT_FETCHED: &str =
-    "its compiler, which `hotsocket build` fetches once; with CI=true it is fetched now";
-
-/// Whether this machine must have everything, and each test does all it can.
-pub fn is_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|ci| ci == "true")
-}
-
-/// Whether a program can be run here.
-pub fn installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+/// A directory that is removed when the test is over.
+pub fn temp_dir() -> TempDir {
+    tempfile::tempdir().expect("a directory")
 }

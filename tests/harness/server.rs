@@ -1,22 +1,26 @@
 //! A running server: started on free ports, with files of its own, and killed
-//! when the test is over.
+//! when the test is over. What is asked of it with other commands is in
+//! `control`, what the kernel says of it in `proc`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{Client, Lines, Ran, ask, hotsocket, prebuilt, run, wait_for};
+use super::{Client, Lines, PATIENCE, Process, Ran, Reader, hotsocket, prebuilt, temp_dir};
 
 /// A server to be started.
 pub struct Serve {
     command: Command,
     dir: TempDir,
     listen: Vec<String>,
+    reader: Reader,
+    patience: Duration,
 }
 
 /// Serve a guest, given as the bytes of a component; they become the file
@@ -32,7 +36,7 @@ pub fn serve(guest: impl AsRef<[u8]>) -> Serve {
 impl Serve {
     /// No guest is named.
     pub fn nothing() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = temp_dir();
         let mut command = hotsocket();
         command
             .current_dir(dir.path())
@@ -41,12 +45,14 @@ impl Serve {
             command,
             dir,
             listen: vec!["127.0.0.1:0".to_owned()],
+            reader: Reader::Test,
+            patience: PATIENCE,
         }
     }
 
     /// One of the guests that come with the project.
     pub fn prebuilt(name: &str) -> Self {
-        serve(fs::read(prebuilt(name)).expect("a prebuilt guest"))
+        serve(prebuilt(name))
     }
 
     /// A path in the server's directory, in which it also runs.
@@ -54,7 +60,7 @@ impl Serve {
         self.dir.path().join(name)
     }
 
-    pub fn arg(mut self, arg: impl AsRef<std::ffi::OsStr>) -> Self {
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);
         self
     }
@@ -78,6 +84,32 @@ impl Serve {
         self
     }
 
+    /// The longest wait for a line of it, where something takes long to compile.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    pub fn stdout_read_by(mut self, reader: Reader) -> Self {
+        self.reader = reader;
+        self
+    }
+
+    /// Under a limit of the shell's, given as `ulimit` takes it.
+    pub fn ulimit(mut self, limit: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("ulimit {limit}; exec \"$@\""), "sh"])
+            .arg(self.command.get_program())
+            .args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        shell.current_dir(self.dir.path());
+        self.command = shell;
+        self
+    }
+
     fn command(&mut self) -> &mut Command {
         for address in self.listen.drain(..) {
             self.command.args(["--listen", &address]);
@@ -87,48 +119,34 @@ impl Serve {
 
     /// Run a server that cannot start.
     pub fn fail(mut self) -> Ran {
-        run(self.command())
+        super::run(self.command())
     }
 
     /// Start, and wait until it is ready.
     pub fn start(self) -> Server {
-        self.start_when("ready in ")
+        let mut server = self.spawn();
+        server.wait_ready();
+        server
     }
 
-    /// Start, and wait until this is on standard error.
-    pub fn start_when(mut self, ready: &str) -> Server {
-        let mut child = self
-            .command()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let stdout = Lines::collect("stdout", child.stdout.take().expect("piped"));
-        let stderr = Lines::collect("stderr", child.stderr.take().expect("piped"));
-        let mut server = Server {
-            child,
+    /// Start, and wait for nothing.
+    pub fn spawn(mut self) -> Server {
+        let (reader, patience) = (self.reader, self.patience);
+        let command = self.command().stdin(Stdio::null());
+        let process = Process::start_with("the server", command, reader, patience);
+        Server {
+            stdout: process.stdout.clone(),
+            stderr: process.stderr.clone(),
+            process,
             dir: self.dir,
-            stdout,
-            stderr,
             addresses: Vec::new(),
-        };
-        if !ready.is_empty() {
-            server.stderr.wait(ready);
         }
-        server.addresses = server
-            .stderr
-            .text()
-            .lines()
-            .filter_map(|line| line.split_once("listening on ")?.1.parse().ok())
-            .collect();
-        server
     }
 }
 
 /// See the module's documentation.
 pub struct Server {
-    child: Child,
+    process: Process,
     dir: TempDir,
     pub stdout: Lines,
     pub stderr: Lines,
@@ -136,6 +154,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// Wait until it says that it is ready, and where it listens.
+    pub fn wait_ready(&mut self) {
+        self.stderr.wait("ready in ");
+        self.addresses = listening_on(&self.stderr.text());
+    }
+
     pub fn connect(&self) -> Client {
         Client::connect(self.addresses[0])
     }
@@ -145,7 +169,7 @@ impl Server {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// Its directory, which also is its runtime directory.
@@ -157,70 +181,48 @@ impl Server {
         self.dir.path().join(name)
     }
 
-    /// Run another command on it; it is the only server in its directory.
-    pub fn ask(&self, args: &[&str]) -> Ran {
-        ask(self.dir(), args)
-    }
-
-    pub fn status(&self) -> Value {
-        serde_json::from_str(&self.ask(&["status", "--json"]).success()).expect("JSON")
-    }
-
-    /// Wait until so many connections are open.
-    pub fn wait_open(&self, connections: u64) {
-        wait_for(&format!("{connections} open connections"), || {
-            self.status()["connections"]["open"] == connections
-        });
-    }
-
-    /// Overwrite the served file in place, and wait until the swap is over.
-    /// `generation` is the number that the new code gets.
-    pub fn overwrite(&self, guest: impl AsRef<[u8]>, generation: u64) {
-        fs::write(self.path("guest.wasm"), guest).expect("writable");
-        self.wait_swapped(generation);
-    }
-
-    pub fn wait_swapped(&self, generation: u64) {
-        self.stderr
-            .wait(&format!("swapped: generation {generation} is "));
-    }
-
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).expect("a signal");
+        self.process.signal(signal);
     }
 
-    /// Wait for its end.
-    pub fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        wait_for("the server's end", || {
-            status = self.child.try_wait().expect("a child");
-            status.is_some()
-        });
-        status.expect("it has ended")
+    /// Wait for its end. Gives all that it has printed.
+    pub fn end(&mut self) -> Ran {
+        self.process.end()
     }
 
-    /// Stop it politely; everything it has printed to standard output.
-    pub fn stop(mut self) -> String {
+    /// Stop it politely. Gives all that it has printed, to which nothing can be
+    /// added any more.
+    pub fn stop(mut self) -> Ran {
         self.signal(Signal::TERM);
-        assert_eq!(self.wait().code(), Some(0));
-        String::from_utf8_lossy(&self.stdout.whole()).into_owned()
+        let ran = self.end();
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran
     }
 
-    /// It still runs and has said nothing that it should not say.
+    /// It still runs, and has not panicked.
     pub fn is_well(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_none()
-            && !self.stderr.text().contains("panicked at host")
+        self.process.is_running() && !has_panicked(&self.stderr.text())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            println!("--- stdout of the server\n{}", self.stdout.text());
-            println!("--- stderr of the server\n{}---", self.stderr.text());
+        if !std::thread::panicking() {
+            let _ = self.process.child.kill();
+            let log = self.process.end().stderr;
+            assert!(!has_panicked(&log), "the server has panicked:\n{log}");
         }
     }
+}
+
+/// Whether the host itself has panicked, rather than a guest.
+fn has_panicked(log: &str) -> bool {
+    log.contains("panicked at host")
+}
+
+/// The addresses that a server's log names.
+pub fn listening_on(log: &str) -> Vec<SocketAddr> {
+    log.lines()
+        .filter_map(|line| line.split_once("listening on ")?.1.parse().ok())
+        .collect()
 }

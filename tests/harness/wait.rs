@@ -10,10 +10,13 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Wait until the condition holds; panic with these words if it never does.
 #[track_caller]
 pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
-    assert!(
-        wait_within(PATIENCE, condition),
-        "waited in vain for: {what}"
-    );
+    wait_for_within(PATIENCE, what, condition);
+}
+
+/// The same, with another longest wait.
+#[track_caller]
+pub fn wait_for_within(time: Duration, what: &str, condition: impl FnMut() -> bool) {
+    assert!(wait_within(time, condition), "waited in vain for: {what}");
 }
 
 /// Wait until the condition holds; false if it doesn't in this time.

@@ -1,11 +1,11 @@
 //! `hotsocket build FILE.c`, and what guests in C do.
 
 use super::*;
-use crate::harness::run;
+use crate::harness::{build, hotsocket, kept, lacks_tools, run, serve, temp_dir};
 
 #[test]
 fn c_examples_do_what_those_in_rust_do() {
-    does_what_rust_does("c_examples_do_what_those_in_rust_do", "c");
+    does_what_rust_does("c");
 }
 
 const MISHAPS: &str = r#"
@@ -34,10 +34,9 @@ void on_data(const uint8_t *data, size_t size) {
 
 #[test]
 fn a_failure_in_c_costs_one_connection_and_is_told() {
-    let test = "a_failure_in_c_costs_one_connection_and_is_told";
-    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mishaps.c");
+    let source = kept("mishaps.c");
     fs::write(&source, MISHAPS).expect("written");
-    let Some(component) = built(test, &source) else {
+    let Some(component) = built(&source) else {
         return;
     };
     assert!(
@@ -67,11 +66,11 @@ fn a_failure_in_c_costs_one_connection_and_is_told() {
 
 #[test]
 fn mistakes_in_c_are_the_compilers_to_tell() {
-    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistake.c");
+    let source = kept("mistake.c");
     fs::write(&source, "#include <hotsocket.h>\nvoid on_data(int x) {}\n").expect("written");
-    let ran = build(&source, &source.with_extension("wasm"));
-    if let Some(lacking) = lacking(&ran) {
-        return skip("mistakes_in_c_are_the_compilers_to_tell", lacking);
+    let ran = build(&source, &kept("mistake.c.wasm"));
+    if lacks_tools(&ran) {
+        return;
     }
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(
@@ -85,7 +84,7 @@ fn mistakes_in_c_are_the_compilers_to_tell() {
 
 #[test]
 fn without_clang_the_packages_to_install_are_named() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let source = dir.path().join("guest.c");
     fs::write(&source, "").expect("written");
     let mut command = hotsocket();

@@ -1,57 +1,31 @@
-//! Guests in other languages: built from source by the real binary, served, and
-//! swapped for one another on an open connection.
+//! Guests in each language: built from source by the real binary, and served.
+//! `between` swaps them for one another on an open connection.
 //!
 //! A build in Python takes long, so what was built is kept in the target
 //! directory, as long as its sources are the same; with `CI=true` it is built
 //! anew.
 
+mod between;
 mod c;
+mod javascript;
 mod python;
+mod rust_sdk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use crate::harness::{
-    Client, NOT_FETCHED, Ran, Serve, Server, fetched, hotsocket, is_ci, prebuilt, repo, run_within,
-    serve, skip, wait_within,
+    Client, FIRST_BUILD, Fetched, Serve, build, is_ci, kept, lacks_tools, repo, serve,
 };
 
-/// How long a build, or the first compilation of a large component, may take on
-/// a busy machine.
-const LONG: Duration = Duration::from_secs(600);
-
-/// What says that a toolchain is not here, and cannot be fetched.
-const LACKING: [&str; 4] = [
-    "a guest in C needs ",
-    "a Python guest needs Python ",
-    "PyPI cannot be reached",
-    "cannot make a virtual environment",
-];
-
-fn build(source: &Path, output: &Path) -> Ran {
-    let mut command = hotsocket();
-    command.arg("build").arg(source).arg("--output").arg(output);
-    run_within(LONG, &mut command)
-}
-
-/// Why this machine cannot build such a guest, if it can't.
-fn lacking(ran: &Ran) -> Option<&str> {
-    let told = ran.stderr.lines().last().filter(|_| ran.code == 1)?;
-    LACKING
-        .iter()
-        .any(|words| told.contains(words))
-        .then_some(told)
-}
-
 /// The component of a source, unless it can't be built here.
-fn built(test: &str, source: &Path) -> Option<Vec<u8>> {
+fn built(source: &Path) -> Option<Vec<u8>> {
     // One at a time: each build has all processors to itself.
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let name = source.file_name().expect("a name").to_string_lossy();
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.wasm"));
+    let kept = kept(&format!("{name}.wasm"));
     let sources = hotsocket::build::sources_of_file(source).expect("the source");
     let fresh = |component: &[u8]| {
         let section = hotsocket::build::section(component);
@@ -60,13 +34,11 @@ fn built(test: &str, source: &Path) -> Option<Vec<u8>> {
     if let Some(component) = fs::read(&kept).ok().filter(|kept| !is_ci() && fresh(kept)) {
         return Some(component);
     }
-    if name.ends_with(".py") && !fetched("python-") {
-        skip(test, NOT_FETCHED);
+    if Fetched::of(source).is_some_and(Fetched::is_missing) {
         return None;
     }
     let ran = build(source, &kept);
-    if let Some(lacking) = lacking(&ran) {
-        skip(test, lacking);
+    if lacks_tools(&ran) {
         return None;
     }
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -79,45 +51,23 @@ fn example(name: &str) -> PathBuf {
     repo(&format!("guest/examples/{name}"))
 }
 
-/// Start a server whose guest may take long to compile.
-fn start(serve: Serve) -> Server {
-    let mut server = serve.start_when("");
-    let stderr = server.stderr.clone();
-    let ready = wait_within(LONG, || stderr.count("ready in ") > 0);
-    assert!(ready, "it is never ready");
-    server.addresses = stderr
-        .text()
-        .lines()
-        .filter_map(|line| line.split_once("listening on ")?.1.parse().ok())
-        .collect();
-    server
-}
-
-/// Overwrite the served file, and wait until the swap is over.
-fn overwrite(server: &Server, guest: &[u8], generation: u64) {
-    fs::write(server.path("guest.wasm"), guest).expect("writable");
-    let swapped = format!("swapped: generation {generation} is ");
-    assert!(
-        wait_within(LONG, || server.stderr.count(&swapped) > 0),
-        "it is never swapped"
-    );
-}
-
-fn rust(name: &str) -> Vec<u8> {
-    fs::read(prebuilt(name)).expect("a prebuilt guest")
+/// Serve a guest that may take long to compile.
+fn serve_large(component: impl AsRef<[u8]>) -> Serve {
+    serve(component).patience(FIRST_BUILD)
 }
 
 /// The three examples do in every language what they do in Rust, byte for byte.
-fn does_what_rust_does(test: &str, kind: &str) {
+fn does_what_rust_does(kind: &str) {
     for (name, talk) in [
         ("echo", echo as fn(&mut Client) -> Vec<u8>),
         ("hello", hello),
         ("lines", lines),
     ] {
-        let Some(component) = built(test, &example(&format!("{name}.{kind}"))) else {
+        let Some(component) = built(&example(&format!("{name}.{kind}"))) else {
             return;
         };
-        let visit = |server: Server| {
+        let visit = |serve: Serve| {
+            let server = serve.start();
             let port = server.port().to_string();
             let mut answers = Vec::new();
             for _ in 0..2 {
@@ -126,11 +76,11 @@ fn does_what_rust_does(test: &str, kind: &str) {
                 client.end();
                 answers.extend(client.rest().expect("FIN"));
             }
-            let said = server.stop();
+            let said = server.stop().stdout;
             (answers, said.replacen(&port, "PORT", 1))
         };
-        let expected = visit(serve(rust(name)).start());
-        let got = visit(start(serve(component)));
+        let expected = visit(Serve::prebuilt(name));
+        let got = visit(serve_large(component));
         assert!(!expected.0.is_empty());
         assert!(got.0 == expected.0, "{name}.{kind} answers differently");
         assert_eq!(got.1, expected.1, "{name}.{kind} prints differently");
@@ -178,34 +128,4 @@ fn lines(client: &mut Client) -> Vec<u8> {
     }
     client.send("th\nhalf");
     answers
-}
-
-/// A connection goes from one language to the next, and the count goes on.
-#[test]
-fn state_survives_swaps_between_languages() {
-    let test = "state_survives_swaps_between_languages";
-    let Some(in_c) = built(test, &example("lines.c")) else {
-        return;
-    };
-    let Some(in_python) = built(test, &example("lines.py")) else {
-        return;
-    };
-    // Compiled once before, so that the swaps below are not timed out.
-    start(serve(&in_python)).stop();
-    let server = serve(rust("lines")).start();
-    let mut client = server.connect();
-    client.ask("one\ntw", "1: one\n");
-    overwrite(&server, &in_python, 2);
-    client.ask("o\nthr", "2: two\n");
-    overwrite(&server, &in_c, 3);
-    client.ask("ee\nfo", "3: three\n");
-    overwrite(&server, &in_python, 4);
-    client.ask("ur\nfi", "4: four\n");
-    overwrite(&server, &rust("lines"), 5);
-    client.ask("ve\nsi", "5: five\n");
-    overwrite(&server, &in_c, 6);
-    client.ask("x\n", "6: six\n");
-    assert_eq!(server.status()["connections"]["open"], 1);
-    client.end();
-    client.expect_rest("");
 }

@@ -3,11 +3,14 @@
 use std::process::Command;
 
 use super::*;
-use crate::harness::{installed, run, wait_for};
+use crate::harness::{
+    Fetched, build, count_lines, hotsocket, is_ci, kept, lacks_program, lacks_tools, repo, run,
+    temp_dir,
+};
 
 /// A directory with a file in it, outside the checkout.
 fn file(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let path = dir.path().join(name);
     fs::write(&path, content).expect("written");
     (dir, path)
@@ -15,14 +18,14 @@ fn file(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn python_examples_do_what_those_in_rust_do() {
-    does_what_rust_does("python_examples_do_what_those_in_rust_do", "py");
+    does_what_rust_does("py");
 }
 
 /// The package's own tests, which need no server.
 #[test]
 fn the_python_package_passes_its_tests() {
-    if !installed("python3") {
-        return skip("the_python_package_passes_its_tests", "python3");
+    if lacks_program("python3") {
+        return;
     }
     let mut python = Command::new("python3");
     python
@@ -63,17 +66,16 @@ class Mishaps(Base):
 
 #[test]
 fn a_python_exception_costs_one_connection_and_is_told() {
-    let test = "a_python_exception_costs_one_connection_and_is_told";
     // Not a name that Python could import.
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mishaps");
+    let dir = kept("mishaps");
     fs::create_dir_all(&dir).expect("a directory");
     fs::write(dir.join("helper.py"), "def half(x):\n    return x / 2\n").expect("written");
     let source = dir.join("my-mishaps.1.py");
     fs::write(&source, MISHAPS).expect("written");
-    let Some(component) = built(test, &source) else {
+    let Some(component) = built(&source) else {
         return;
     };
-    let server = start(serve(component));
+    let server = serve_large(component).start();
     let mut quiet = server.connect();
     quiet.ask("ab", "abab");
     for (question, told) in [
@@ -95,8 +97,9 @@ fn a_python_exception_costs_one_connection_and_is_told() {
     client.expect_rest("bye");
     quiet.ask("c", "cc");
     // Every instance is a copy of one; chance must be another in each.
-    wait_for("5 lines", || server.stdout.count(" from ") == 5);
-    let said = server.stop();
+    server.stdout.wait_count(" from ", 5);
+    let said = server.stop().stdout;
+    assert_eq!(count_lines(&said, " from "), 5, "{said}");
     let chances: std::collections::BTreeSet<_> = said
         .lines()
         .filter_map(|line| line.split_once(" from "))
@@ -107,11 +110,10 @@ fn a_python_exception_costs_one_connection_and_is_told() {
 
 #[test]
 fn mistakes_in_python_are_told_with_their_place() {
-    let test = "mistakes_in_python_are_told_with_their_place";
-    if !fetched("python-") {
-        return skip(test, NOT_FETCHED);
+    if Fetched::Python.is_missing() {
+        return;
     }
-    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mistake.wasm");
+    let output = kept("mistake.py.wasm");
     // Each takes a whole build, half a minute of a processor.
     let mistakes = [
         ("\nimport nowhere\n", "line 2, in <module>"),
@@ -122,8 +124,8 @@ fn mistakes_in_python_are_told_with_their_place() {
     for (content, told) in mistakes.into_iter().take(tried) {
         let (_dir, path) = file("guest.py", content);
         let ran = build(&path, &output);
-        if let Some(lacking) = lacking(&ran) {
-            return skip(test, lacking);
+        if lacks_tools(&ran) {
+            return;
         }
         assert_eq!(ran.code, 1, "{ran:?}");
         assert!(ran.stderr.contains(told), "{}", ran.stderr);

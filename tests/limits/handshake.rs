@@ -12,7 +12,7 @@ use hotsocket::node::{Control, Node, Options};
 use hotsocket::output::Output;
 use hotsocket_sandbox::CodeCacheDir;
 
-use super::obeying;
+use crate::guests::obeying;
 use crate::harness::{Client, wait_for};
 
 /// Every second connection is stuck in its handshake.

@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use super::{Scene, obeying};
-use crate::guests::guest;
-use crate::harness::{Server, serve};
+use crate::guests::{FLOOD, guest, obeying};
+use crate::harness::{Scene, serve};
 
 /// Take memory until it is refused, touch all of it, and say so.
 const GORGE: &str = r#"(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
@@ -12,30 +11,23 @@ const GORGE: &str = r#"(loop $more (br_if $more (i32.ne (memory.grow (i32.const 
       (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 65536)))
     (call $say "full")"#;
 
-fn resident(server: &Server) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next());
-    kilobytes
-        .and_then(|kb| kb.parse::<usize>().ok())
-        .expect("a number")
-        << 10
-}
-
 #[test]
 fn memory_is_refused_and_the_hosts_stays_within_the_sum() {
     const EACH: usize = 4 << 20;
     let mut scene = Scene::start(&obeying(&[('g', GORGE)]), &["--max-memory", "4M"]);
-    let before = resident(&scene.server);
+    let before = scene.server.resident();
     let mut client = scene.client();
     client.ask("g", "full");
     client.ask("g", "full");
-    scene.reached("max-memory", 2, "(--max-memory)");
+    // One line for each connection.
+    let line = scene.server.stderr.wait("(--max-memory)");
+    let (_, line) = line.split_once("WARN ").expect("a warning");
+    scene.reached("max-memory", 2, line);
     // It lives on.
     client.ask("x", "x");
     let mut others: Vec<_> = (0..20).map(|_| scene.client()).collect();
     others.iter_mut().for_each(|other| other.ask("g", "full"));
-    let grown = resident(&scene.server).saturating_sub(before);
+    let grown = scene.server.resident().saturating_sub(before);
     assert!(
         grown < 21 * EACH + (8 << 20),
         "the server grew by {grown} bytes"
@@ -98,11 +90,7 @@ fn the_stack_is_as_large_without_a_fiber() {
 
 #[test]
 fn more_than_the_queue_is_counted_and_told_once() {
-    let flood = obeying(&[(
-        'f',
-        "(loop $more (br_if $more
-           (i32.lt_u (call $send (i32.const 0) (i32.const 65536)) (i32.const 2))))",
-    )]);
+    let flood = obeying(&[('f', FLOOD)]);
     let mut scene = Scene::start(&flood, &["--max-queue", "256K"]);
     let mut client = scene.client();
     for _ in 0..2 {
@@ -164,12 +152,7 @@ fn a_component_that_is_too_large_is_not_taken() {
     assert!(told.contains("--max-component"), "{told}");
 
     let mut scene = Scene::start(&obeying(&[]), &["--max-component", "1M"]);
-    let path = scene.server.path("large.wasm");
-    fs::write(&path, &large).expect("written");
-    let told = scene
-        .server
-        .ask(&["swap", path.to_str().expect("UTF-8")])
-        .failure(1);
+    let told = scene.server.try_swap(&large[..], &[]).failure(1);
     assert!(told.contains("--max-component"), "{told}");
     scene.counted("max-component", 1);
     scene.undisturbed();
@@ -181,19 +164,6 @@ fn a_component_that_is_too_large_is_not_taken() {
     huge.set_len(2 << 30).expect("a sparse file");
     scene.counted("max-component", 3);
     scene.undisturbed();
-    assert!(most_memory(&scene.server) < 1 << 30);
+    assert!(scene.server.peak_resident() < 1 << 30);
     assert_eq!(scene.server.status()["generation"], 1);
-}
-
-/// The most that a server has had resident, in bytes.
-fn most_memory(server: &crate::harness::Server) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    kilobytes
-        .expect("a size")
-        .trim()
-        .parse::<usize>()
-        .expect("a number")
-        * 1024
 }

@@ -31,7 +31,8 @@ async function converse(socket) {
     rooms.emit('said', word);
     await sleep(5);
     if (word === 'pipe') {
-      return pipeline(socket, new Upper(), socket, (error) => console.log('piped', error?.code ?? 'well'));
+      pipeline(socket, new Upper(), socket, (error) => console.log('piped', error?.code ?? 'well'));
+      return console.log('piping');
     }
     await nap(1);
     socket.write(`${++count}:${word} `);

@@ -10,14 +10,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::chance::Chance;
-use super::tally::{Histogram, Tally};
+use super::random::Random;
+use super::stats::{Histogram, Stats};
 use super::wire::{Finding, Talk, Wrong};
 
 /// What the clients of a soak share.
 pub struct Shared {
     pub address: SocketAddr,
-    pub tally: Tally,
+    pub stats: Stats,
     /// See [`Phase`].
     pub phase: AtomicU8,
     pub stop: AtomicBool,
@@ -70,14 +70,14 @@ pub enum Manner {
 
 /// Keep up the connection of this number until the soak ends.
 pub async fn run(shared: Arc<Shared>, number: u32, manner: Manner) {
-    let mut chance = Chance::new(u64::from(number));
+    let mut random = Random::new(u64::from(number));
     // Not all at the same moment.
-    sleep(Duration::from_millis(u64::from(chance.below(500)))).await;
+    sleep(Duration::from_millis(u64::from(random.below(500)))).await;
     while !shared.stop.load(Relaxed) {
-        shared.tally.connections.fetch_add(1, Relaxed);
+        shared.stats.connections.fetch_add(1, Relaxed);
         let done = match TcpStream::connect(shared.address).await {
             Ok(socket) => {
-                Client::new(&shared, socket, manner, &mut chance)
+                Client::new(&shared, socket, manner, &mut random)
                     .converse()
                     .await
             }
@@ -87,10 +87,10 @@ pub async fn run(shared: Arc<Shared>, number: u32, manner: Manner) {
             }),
         };
         if let Err(finding) = done {
-            shared.tally.find(&finding);
+            shared.stats.find(&finding);
             return;
         }
-        sleep(Duration::from_millis(u64::from(50 + chance.below(100)))).await;
+        sleep(Duration::from_millis(u64::from(50 + random.below(100)))).await;
     }
 }
 
@@ -100,7 +100,7 @@ struct Client<'a> {
     shared: &'a Shared,
     socket: TcpStream,
     manner: Manner,
-    chance: &'a mut Chance,
+    random: &'a mut Random,
     talk: Talk,
     out: Vec<u8>,
     /// The second half of a message, sent later.
@@ -115,11 +115,11 @@ struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    fn new(shared: &'a Shared, socket: TcpStream, manner: Manner, chance: &'a mut Chance) -> Self {
+    fn new(shared: &'a Shared, socket: TcpStream, manner: Manner, random: &'a mut Random) -> Self {
         let _ = socket.set_nodelay(true);
         let now = Instant::now();
         let left = if manner == Manner::Short {
-            1 + chance.below(5)
+            1 + random.below(5)
         } else {
             u32::MAX
         };
@@ -127,7 +127,7 @@ impl<'a> Client<'a> {
             shared,
             socket,
             manner,
-            chance,
+            random,
             talk: Talk::default(),
             out: Vec::new(),
             held_back: Vec::new(),
@@ -172,7 +172,7 @@ impl<'a> Client<'a> {
                     ready.map_err(|error| self.dropped(&error))?;
                     match self.socket.try_write(&self.out) {
                         Ok(count) => {
-                            self.shared.tally.bytes.fetch_add(count as u64, Relaxed);
+                            self.shared.stats.bytes.fetch_add(count as u64, Relaxed);
                             self.out.drain(..count);
                         }
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -197,22 +197,22 @@ impl<'a> Client<'a> {
         let stop = self.shared.stop.load(Relaxed);
         let (window, length, want) = match self.manner {
             Manner::Bulk if self.shared.is(Phase::Storm) || self.talk.waiting() == 0 => {
-                (4, 8000, self.chance.below(16_000))
+                (4, 8000, self.random.below(16_000))
             }
             Manner::Bulk => (0, 0, 0),
             Manner::Slow => (2, 100, 200_000),
-            _ => (4, self.chance.below(200), self.chance.below(200)),
+            _ => (4, self.random.below(200), self.random.below(200)),
         };
         while self.talk.waiting() < window && self.left > 0 && !stop {
             self.left -= 1;
             let steady = self.manner == Manner::Steady;
-            let split = steady && self.chance.once_in(4);
-            let lingers = self.manner == Manner::Short && self.chance.once_in(3);
+            let split = steady && self.random.once_in(4);
+            let lingers = self.manner == Manner::Short && self.random.once_in(3);
             let frame = self
                 .talk
-                .ask(self.chance, length, want, lingers, steady && !split);
+                .ask(self.random, length, want, lingers, steady && !split);
             if split {
-                let half = self.chance.below(frame.len() as u32) as usize;
+                let half = self.random.below(frame.len() as u32) as usize;
                 self.out.extend_from_slice(&frame[..half]);
                 self.held_back.extend_from_slice(&frame[half..]);
             } else {
@@ -228,11 +228,11 @@ impl<'a> Client<'a> {
     fn pause(&mut self) -> Duration {
         match self.manner {
             _ if !self.held_back.is_empty() => {
-                Duration::from_millis(u64::from(1 + self.chance.below(30)))
+                Duration::from_millis(u64::from(1 + self.random.below(30)))
             }
             Manner::Steady => {
                 let mean = 1_000_000 / self.shared.rate.max(1);
-                Duration::from_micros(u64::from(mean / 2 + self.chance.below(mean)))
+                Duration::from_micros(u64::from(mean / 2 + self.random.below(mean)))
             }
             Manner::Bulk if !self.shared.is(Phase::Storm) => Duration::from_millis(100),
             Manner::Bulk | Manner::Short => Duration::ZERO,
@@ -251,7 +251,7 @@ impl<'a> Client<'a> {
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), Finding> {
         let shared = self.shared;
-        shared.tally.bytes.fetch_add(bytes.len() as u64, Relaxed);
+        shared.stats.bytes.fetch_add(bytes.len() as u64, Relaxed);
         self.moved = Instant::now();
         let (before, losses) = (self.talk.waiting(), self.talk.losses);
         let phase = shared.phase.load(Relaxed);
@@ -259,12 +259,12 @@ impl<'a> Client<'a> {
             .talk
             .take(bytes, |time| shared.times[usize::from(phase)].record(time))?;
         shared
-            .tally
+            .stats
             .messages
             .fetch_add(before.saturating_sub(self.talk.waiting()) as u64, Relaxed);
         if self.talk.losses > losses {
             shared
-                .tally
+                .stats
                 .losses
                 .fetch_add(self.talk.losses - losses, Relaxed);
             if self.talk.losses > shared.losing_swaps.load(Relaxed) {

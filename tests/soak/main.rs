@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use soak::fault::{Fault, Kind, Way};
+use soak::faulty_socket::{Fault, Kind, Way};
 
 /// Many connections, many swaps, and every byte checked
 #[derive(Parser)]

@@ -5,19 +5,20 @@
 //!
 //! - [`wire`]: the protocol, and what is amiss when it is not kept
 //! - [`client`]: connections of several manners
-//! - [`nature`]: the guests, good and bad
-//! - [`host`]: the server, whole and in this process
+//! - [`components`]: the guest, with and without a flaw
+//! - [`server`]: a whole server in this process
 //! - [`swaps`]: what is done to it
-//! - [`fault`]: a socket with a fault, which must be found
-//! - [`tally`], [`chance`]: counting and drawing
+//! - [`faulty_socket`]: a socket with a fault, which must be found
+//! - [`stats`]: what the clients have counted, and found wrong
+//! - [`random`]: random numbers from a seed
 
-mod chance;
 mod client;
-pub mod fault;
-mod host;
-mod nature;
+mod components;
+pub mod faulty_socket;
+mod random;
+mod server;
+mod stats;
 mod swaps;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -28,10 +29,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use client::{Manner, Phase, Shared};
-use fault::Fault;
-use host::Host;
+use faulty_socket::Fault;
+use server::TestServer;
+use stats::{Histogram, Stats};
 use swaps::{Counts, Swapper};
-use tally::{Histogram, Tally};
 use wire::Wrong;
 
 /// After the end, for connections to say goodbye.
@@ -48,7 +49,7 @@ pub struct Plan {
     pub measured: Duration,
     /// Messages a second on each connection.
     pub rate: u32,
-    /// Built into the host, to be found.
+    /// Built into the server, to be found.
     pub fault: Option<Fault>,
 }
 
@@ -63,10 +64,10 @@ pub struct Outcome {
 
 /// Run the soak from start to end.
 pub fn run(plan: Plan) -> Outcome {
-    let host = Host::start(plan.connections, plan.fault);
+    let server = TestServer::start(plan.connections, plan.fault);
     let shared = Arc::new(Shared {
-        address: host.address,
-        tally: Tally::default(),
+        address: server.address,
+        stats: Stats::default(),
         phase: AtomicU8::new(0),
         stop: AtomicBool::new(false),
         losing_swaps: AtomicU64::new(0),
@@ -93,9 +94,9 @@ pub fn run(plan: Plan) -> Outcome {
             ))
         })
         .collect();
-    let mut swapper = Swapper::new(&host, &shared, plan.connections);
+    let mut swapper = Swapper::new(&server, &shared, plan.connections);
     let began = Instant::now();
-    while shared.tally.connections.load(Relaxed) < u64::from(plan.connections)
+    while shared.stats.connections.load(Relaxed) < u64::from(plan.connections)
         && began.elapsed() < GOODBYES
     {
         std::thread::sleep(Duration::from_millis(5));
@@ -117,9 +118,9 @@ pub fn run(plan: Plan) -> Outcome {
     enter(Phase::Storm);
     let began = Instant::now();
     // With a fault it is over when the fault has been found.
-    let is_over = || began.elapsed() >= plan.time || shared.tally.findings() > 0;
+    let is_over = || began.elapsed() >= plan.time || shared.stats.wrongs() > 0;
     // Each kind of trouble at least once.
-    swapper.round(|| shared.tally.findings() > 0);
+    swapper.round(|| shared.stats.wrongs() > 0);
     while !is_over() {
         swapper.round(is_over);
     }
@@ -135,15 +136,15 @@ pub fn run(plan: Plan) -> Outcome {
         let in_time = tokio::time::timeout(GOODBYES + shared.stall * 3, goodbyes);
         if in_time.await.is_err() {
             let told = "a connection that does not end".to_owned();
-            shared.tally.find(&wire::Finding {
+            shared.stats.find(&wire::Finding {
                 wrong: Wrong::Dropped,
                 told,
             });
         }
     });
-    let left_open = host.connections();
+    let left_open = server.connections();
     drop(clients);
-    host.shut_down();
+    server.shut_down();
     Outcome {
         plan,
         counts,
@@ -165,14 +166,14 @@ fn manner(number: u32, fault: Option<Fault>) -> Manner {
 
 impl Outcome {
     pub fn count(&self, wrong: Wrong) -> u64 {
-        self.shared.tally.count(wrong)
+        self.shared.stats.count(wrong)
     }
 
     /// Everything that is not as it must be.
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = self
             .shared
-            .tally
+            .stats
             .told
             .lock()
             .expect("no panic under the lock")
@@ -187,7 +188,7 @@ impl Outcome {
             (counts.migrations, "migration"),
             (counts.failed(), "failed migration"),
             (counts.without_state, "failed `save`"),
-            (self.shared.tally.bytes.load(Relaxed), "byte"),
+            (self.shared.stats.bytes.load(Relaxed), "byte"),
         ] {
             if count == 0 {
                 complaints.push(format!("not one {what}"));
@@ -210,7 +211,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (counts, tally) = (&self.counts, &self.shared.tally);
+        let (counts, stats) = (&self.counts, &self.shared.stats);
         write!(
             f,
             "soak of {} connections for {} s: {} swaps, {} refused, {} rolled back, {} undone by themselves, \
@@ -225,7 +226,7 @@ impl fmt::Display for Outcome {
             counts.migrations,
             counts.failed(),
             counts.without_state,
-            tally.bytes.load(Relaxed),
+            stats.bytes.load(Relaxed),
             self.count(Wrong::Lost),
             self.count(Wrong::Doubled),
             self.count(Wrong::Reordered),

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use hotsocket::registry::{Outcome, Report};
 use hotsocket::rollout::Policy;
 
-use super::chance::Chance;
 use super::client::Shared;
-use super::host::Host;
-use super::nature::{self, Nature};
+use super::components::{self, Flaw};
+use super::random::Random;
+use super::server::TestServer;
 
 /// For what must happen, and does so at once unless the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,21 +45,21 @@ impl Counts {
 
 /// Swaps a server's guests.
 pub struct Swapper<'a> {
-    host: &'a Host,
+    server: &'a TestServer,
     shared: &'a Shared,
     connections: u32,
-    chance: Chance,
+    random: Random,
     serial: u32,
     pub counts: Counts,
 }
 
 impl<'a> Swapper<'a> {
-    pub fn new(host: &'a Host, shared: &'a Shared, connections: u32) -> Self {
+    pub fn new(server: &'a TestServer, shared: &'a Shared, connections: u32) -> Self {
         Swapper {
-            host,
+            server,
             shared,
             connections,
-            chance: Chance::new(u64::from(connections)),
+            random: Random::new(u64::from(connections)),
             serial: 0,
             counts: Counts::default(),
         }
@@ -73,11 +73,11 @@ impl<'a> Swapper<'a> {
     fn swap_with(&mut self, policy: Policy) {
         // Few enough to be known again, and never twice the same in a row.
         self.serial = self.serial % VARIANTS + 1;
-        let answer = self.host.swap(nature::good(self.serial), policy);
+        let answer = self.server.swap(components::good(self.serial), policy);
         self.note(answer);
     }
 
-    /// Each kind of trouble once, in an order of chance.
+    /// Each kind of trouble once, in random order.
     pub fn round(&mut self, is_over: impl Fn() -> bool) {
         let mut steps: Vec<fn(&mut Self)> = vec![
             Self::broken,
@@ -92,9 +92,9 @@ impl<'a> Swapper<'a> {
             Self::beside_each_other,
         ];
         while !steps.is_empty() && !is_over() {
-            let step = steps.swap_remove(self.chance.below(steps.len() as u32) as usize);
+            let step = steps.swap_remove(self.random.below(steps.len() as u32) as usize);
             step(self);
-            for _ in 0..self.chance.below(4) {
+            for _ in 0..self.random.below(4) {
                 self.good();
             }
             self.look_back();
@@ -103,28 +103,28 @@ impl<'a> Swapper<'a> {
 
     /// What is no guest.
     fn broken(&mut self) {
-        let mut junk = nature::good(90);
-        let cut = 8 + self.chance.below(junk.len() as u32 - 8) as usize;
-        match self.chance.below(3) {
+        let mut junk = components::good(90);
+        let cut = 8 + self.random.below(junk.len() as u32 - 8) as usize;
+        match self.random.below(3) {
             0 => junk.truncate(cut),
             1 => junk[8..].fill(0xff),
             _ => junk = b"\0asm\x01\0\0\0".to_vec(),
         }
-        let answer = self.host.swap(junk, Policy::Migrate);
+        let answer = self.server.swap(junk, Policy::Migrate);
         self.note(answer);
     }
 
     /// The watched file, first one half of it, then all.
     fn half_written(&mut self) {
         let generation = self.latest();
-        let guest = nature::good(100 + (generation % 4) as u32);
+        let guest = components::good(100 + (generation % 4) as u32);
         let half = guest.len() / 2;
-        let halves = self.host.log.halves.load(Relaxed);
+        let halves = self.server.log.halves.load(Relaxed);
         let write = || -> std::io::Result<()> {
-            let mut file = File::create(self.host.file())?;
+            let mut file = File::create(self.server.file())?;
             file.write_all(&guest[..half])?;
             self.wait("the watcher to find half a file", || {
-                self.host.log.halves.load(Relaxed) > halves
+                self.server.log.halves.load(Relaxed) > halves
             });
             file.write_all(&guest[half..])
         };
@@ -143,19 +143,19 @@ impl<'a> Swapper<'a> {
     }
 
     fn some_will_not_open(&mut self) {
-        let nature = [Nature::OpenFails, Nature::OpenTraps, Nature::OpenLoops]
-            [self.chance.below(3) as usize];
-        let every = self.connections / if nature == Nature::OpenLoops { 4 } else { 12 };
+        let flaw =
+            [Flaw::OpenFails, Flaw::OpenTraps, Flaw::OpenLoops][self.random.below(3) as usize];
+        let every = self.connections / if flaw == Flaw::OpenLoops { 4 } else { 12 };
         let answer = self
-            .host
-            .swap(nature::bad(nature, every, 0), Policy::Migrate);
+            .server
+            .swap(components::bad(flaw, every, 0), Policy::Migrate);
         self.note(answer);
     }
 
     fn none_will_open(&mut self) {
         let answer = self
-            .host
-            .swap(nature::bad(Nature::OpenTraps, 1, 0), Policy::Migrate);
+            .server
+            .swap(components::bad(Flaw::OpenTraps, 1, 0), Policy::Migrate);
         let Some(report) = self.note(answer) else {
             panic!("refused before any connection failed")
         };
@@ -164,8 +164,8 @@ impl<'a> Swapper<'a> {
 
     fn some_die_at_once(&mut self) {
         let every = self.connections / 16;
-        let answer = self.host.swap(
-            nature::bad(Nature::FirstEventTraps, every, 0),
+        let answer = self.server.swap(
+            components::bad(Flaw::FirstEventTraps, every, 0),
             Policy::Migrate,
         );
         if let Some(report) = self.note(answer) {
@@ -179,9 +179,10 @@ impl<'a> Swapper<'a> {
 
     /// Undone by itself, be it before the answer to the swap or after it.
     fn all_die_at_once(&mut self) {
-        let answer = self
-            .host
-            .swap(nature::bad(Nature::FirstEventTraps, 1, 0), Policy::Migrate);
+        let answer = self.server.swap(
+            components::bad(Flaw::FirstEventTraps, 1, 0),
+            Policy::Migrate,
+        );
         let Some(report) = self.note(answer) else {
             panic!("refused before any connection failed")
         };
@@ -199,19 +200,19 @@ impl<'a> Swapper<'a> {
 
     /// Their successors begin without a state, as both sides know.
     fn save_fails(&mut self) {
-        let nature = [Nature::SaveTraps, Nature::SaveTooLarge, Nature::SaveLoops]
-            [self.chance.below(3) as usize];
-        let every = self.connections / if nature == Nature::SaveLoops { 4 } else { 20 };
+        let flaw =
+            [Flaw::SaveTraps, Flaw::SaveTooLarge, Flaw::SaveLoops][self.random.below(3) as usize];
+        let every = self.connections / if flaw == Flaw::SaveLoops { 4 } else { 20 };
         self.shared.losing_swaps.fetch_add(1, Relaxed);
         let answer = self
-            .host
-            .swap(nature::bad(nature, every, 0), Policy::Migrate);
+            .server
+            .swap(components::bad(flaw, every, 0), Policy::Migrate);
         self.note(answer);
         // Out of probation only with an event.
-        let messages = self.shared.tally.messages.load(Relaxed);
+        let messages = self.shared.stats.messages.load(Relaxed);
         let some = u64::from(self.connections);
         self.wait("some messages", || {
-            self.shared.tally.messages.load(Relaxed) > messages + some
+            self.shared.stats.messages.load(Relaxed) > messages + some
         });
         self.good();
     }
@@ -220,7 +221,7 @@ impl<'a> Swapper<'a> {
         self.good();
         self.good();
         for _ in 0..2 {
-            let answer = self.host.roll_back();
+            let answer = self.server.roll_back();
             self.note(answer);
         }
     }
@@ -229,11 +230,11 @@ impl<'a> Swapper<'a> {
         // Whichever comes first, the way back leads to good code.
         self.good();
         self.good();
-        let host = self.host;
+        let server = self.server;
         let answers = thread::scope(|scope| {
-            let one = scope.spawn(|| host.swap(nature::good(7), Policy::Migrate));
-            let other = scope.spawn(|| host.swap(nature::good(8), Policy::Migrate));
-            let back = scope.spawn(|| host.roll_back());
+            let one = scope.spawn(|| server.swap(components::good(7), Policy::Migrate));
+            let other = scope.spawn(|| server.swap(components::good(8), Policy::Migrate));
+            let back = scope.spawn(|| server.roll_back());
             [one, other, back].map(|asking| asking.join().expect("no panic"))
         });
         for answer in answers {
@@ -244,9 +245,9 @@ impl<'a> Swapper<'a> {
     /// Some connections on old code, some on new; then all on the newest.
     fn beside_each_other(&mut self) {
         self.swap_with(Policy::NewOnly);
-        let connections = self.shared.tally.connections.load(Relaxed);
+        let connections = self.shared.stats.connections.load(Relaxed);
         let deadline = Instant::now() + Duration::from_millis(300);
-        while self.shared.tally.connections.load(Relaxed) < connections + 3
+        while self.shared.stats.connections.load(Relaxed) < connections + 3
             && Instant::now() < deadline
         {
             thread::sleep(Duration::from_millis(5));
@@ -280,7 +281,7 @@ impl<'a> Swapper<'a> {
     }
 
     fn latest(&self) -> u64 {
-        self.host
+        self.server
             .history()
             .last()
             .map_or(0, |record| record.generation)
@@ -288,7 +289,7 @@ impl<'a> Swapper<'a> {
 
     fn record(&self, generation: u64) -> Option<(usize, usize, String)> {
         let record = self
-            .host
+            .server
             .history()
             .into_iter()
             .find(|record| record.generation == generation)?;
@@ -298,7 +299,7 @@ impl<'a> Swapper<'a> {
     /// Take down what became of each generation, before it is forgotten, or
     /// counted anew because it is active again.
     pub fn look_back(&mut self) {
-        for record in self.host.history() {
+        for record in self.server.history() {
             let failed = self.counts.failed.entry(record.generation).or_default();
             *failed = record.failed.max(*failed);
         }
@@ -307,13 +308,13 @@ impl<'a> Swapper<'a> {
     fn wait(&self, what: &str, condition: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !condition() {
-            if self.shared.tally.findings() > 0 {
+            if self.shared.stats.wrongs() > 0 {
                 return;
             }
             assert!(
                 Instant::now() < deadline,
                 "waited in vain for {what}:\n{}",
-                self.host.log.last()
+                self.server.log.last()
             );
             thread::sleep(Duration::from_millis(5));
         }
@@ -322,6 +323,6 @@ impl<'a> Swapper<'a> {
     /// The file is put back, so that nothing is left half-written.
     pub fn finish(&mut self) {
         self.look_back();
-        let _ = fs::write(self.host.file(), nature::good(0));
+        let _ = fs::write(self.server.file(), components::good(0));
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::fault::{Fault, Kind, Way};
+use super::faulty_socket::{Fault, Kind, Way};
 use super::wire::Wrong;
 use super::{Plan, run};
+use crate::example_guests::up_to_date::is_fresh;
 use crate::harness::repo;
-use crate::prebuilt::is_fresh;
 
 #[test]
 fn nothing_is_lost_doubled_or_reordered() {

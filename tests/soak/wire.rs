@@ -20,7 +20,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::chance::Chance;
+use super::random::Random;
 
 const MAGIC: &[u8; 16] = b"SYNC the soak 7f";
 /// Bytes from the first wrong one on that tell what went wrong.
@@ -126,7 +126,7 @@ impl Talk {
     /// Another message. `timed` if its answer shall be timed.
     pub fn ask(
         &mut self,
-        chance: &mut Chance,
+        random: &mut Random,
         length: u32,
         want: u32,
         lingers: bool,
@@ -137,7 +137,7 @@ impl Talk {
         frame.extend((length as u16).to_le_bytes());
         frame.extend((state.messages as u32).to_le_bytes());
         frame.extend(want.to_le_bytes());
-        frame.extend((0..length).map(|_| chance.next() as u8));
+        frame.extend((0..length).map(|_| random.next() as u8));
         frame.extend(checksum(&frame).to_le_bytes());
         let after = state.after(&frame);
         let at = timed.then(Instant::now);

@@ -1,17 +1,18 @@
 //! The new code may be bad: that costs nothing but the swap.
 
-use super::*;
+use crate::guests::{Guest, RESTORE, counting, guest, opening};
+use crate::harness::{Serve, serve, wait_for};
 
 /// It does this in its first event after a migration, and then dies.
 fn dying(name: &str, event: &'static str) -> Guest {
-    talker(name).body(event, r#"(call $say "of the dead") (call $trap)"#)
+    counting(name).body(event, r#"(call $say "of the dead") (call $trap)"#)
 }
 
 fn begins_not(bad: &Guest, why: &str) {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut clients: Vec<_> = (0..2).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
-    let answer = swap(&server, bad, &[]);
+    let answer = server.swap(bad, &[]);
     assert_eq!(answer["outcome"], "swapped");
     assert_eq!(
         (&answer["migrated"], &answer["failed"], &answer["remaining"]),
@@ -21,8 +22,8 @@ fn begins_not(bad: &Guest, why: &str) {
     assert!(line.contains(why), "{line}");
     clients.iter_mut().for_each(|client| client.ask("x", "A2"));
     server.connect().ask("x", "B1");
-    assert_eq!(on(&server, 1), 2);
-    swap(&server, &talker("C"), &[]);
+    assert_eq!(server.open_on(1), 2);
+    server.swap(&counting("C"), &[]);
     clients.iter_mut().for_each(|client| client.ask("x", "C3"));
 }
 
@@ -36,7 +37,7 @@ fn open_returns_an_error() {
 fn open_traps() {
     begins_not(
         &opening("B", r#"(call $say "unborn") (call $trap)"#),
-        "trapped in `open`",
+        "guest trapped in `open`",
     );
 }
 
@@ -55,43 +56,59 @@ fn open_sets_too_many_timers() {
             .map(|id| format!("(call $set-timer (i32.const {id}) (i64.const 3600000))"))
             .collect()
     };
-    let old = talker("A").body("open", &format!("{} {RESTORE} (call $ok)", timers(0)));
+    let old = counting("A").body("open", &format!("{} {RESTORE} (call $ok)", timers(0)));
     let server = serve(old.build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    let answer = swap(&server, &opening("B", &timers(100)), &[]);
+    let answer = server.swap(&opening("B", &timers(100)), &[]);
     assert_eq!(answer["failed"], 1);
     client.ask("x", "A2");
 }
 
 #[test]
 fn the_first_data_goes_to_the_old_code() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    let answer = swap(&server, &dying("B", "data"), &[]);
+    let answer = server.swap(&dying("B", "data"), &[]);
     assert_eq!(
         (&answer["migrated"], &answer["failed"]),
         (&1.into(), &0.into())
     );
     client.ask("x", "A2");
     client.ask("x", "A3");
-    let active = history(&server).pop().expect("generations");
+    let active = server.history().pop().expect("generations");
     assert_eq!(
         (&active["migrated"], &active["failed"]),
         (&0.into(), &1.into())
     );
-    assert_eq!(on(&server, 1), 1);
+    assert_eq!(server.open_on(1), 1);
+}
+
+#[test]
+fn the_event_goes_back_to_a_guest_made_with_the_sdk() {
+    let server = Serve::prebuilt("counter").start();
+    let mut client = server.connect();
+    client.ask("123", "3 bytes so far\n");
+    server.overwrite(
+        guest()
+            .data(r#"(call $say "never seen") (call $trap)"#)
+            .build(),
+        2,
+    );
+    // The event that killed the new code is answered by the old.
+    client.ask("45", "5 bytes so far\n");
+    server.stderr.wait("back on generation 1");
+    client.ask("6", "6 bytes so far\n");
 }
 
 #[test]
 fn what_runs_out_of_time_in_its_first_event_goes_back() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    swap(
-        &server,
-        &talker("B").data(r#"(call $say "never") (call $spin)"#),
+    server.swap(
+        &counting("B").data(r#"(call $say "never") (call $spin)"#),
         &[],
     );
     client.ask("x", "A2");
@@ -100,13 +117,13 @@ fn what_runs_out_of_time_in_its_first_event_goes_back() {
 #[test]
 fn the_first_end_goes_to_the_old_code_and_is_its_only_one() {
     let told = r#"(if (local.get $origin) (then (call $say-digit "ended" (local.get $ended))))"#;
-    let old = talker("A")
+    let old = counting("A")
         .body("open", &format!("{told} {RESTORE} (call $ok)"))
         .body("end", r#"(call $say "bye")"#);
     let server = serve(old.build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    swap(&server, &dying("B", "end"), &[]);
+    server.swap(&dying("B", "end"), &[]);
     client.end();
     // `end` is given to it now, so it has not been called before.
     client.expect_rest("ended0bye");
@@ -114,13 +131,13 @@ fn the_first_end_goes_to_the_old_code_and_is_its_only_one() {
 
 #[test]
 fn the_first_timer_goes_to_the_old_code() {
-    let old = talker("A")
+    let old = counting("A")
         .data(r#"(call $set-timer (i32.const 7) (i64.const 1500)) (call $say "set")"#)
         .body("timer", r#"(call $say-digit "rung" (local.get $id))"#);
     let server = serve(old.build()).start();
     let mut client = server.connect();
     client.ask("x", "set");
-    swap(&server, &dying("B", "timer"), &[]);
+    server.swap(&dying("B", "timer"), &[]);
     client.expect("rung7");
     client.ask("x", "set");
     client.expect("rung7");
@@ -128,44 +145,44 @@ fn the_first_timer_goes_to_the_old_code() {
 
 #[test]
 fn what_open_wrote_comes_out_with_the_first_event_and_not_before() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    swap(&server, &opening("B", r#"(call $say "new here ")"#), &[]);
+    server.swap(&opening("B", r#"(call $say "new here ")"#), &[]);
     client.ask("x", "new here B2");
     // Died: nothing of it comes out.
     let greets = opening("C", r#"(call $say "garbage ")"#).data("(call $trap)");
-    swap(&server, &greets, &[]);
+    server.swap(&greets, &[]);
     client.ask("x", "new here B3");
 }
 
 #[test]
 fn a_failed_swap_leaves_a_probation_as_it_was() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
     let once = opening("B", r#"(call $say "hello ")"#);
-    swap(&server, &once, &[]);
-    let answer = swap(&server, &opening("C", "(call $trap)"), &[]);
+    server.swap(&once, &[]);
+    let answer = server.swap(&opening("C", "(call $trap)"), &[]);
     assert_eq!(answer["failed"], 1);
     client.ask("x", "hello B2");
     // And what dies in its first event is still given back.
-    swap(&server, &dying("D", "data"), &[]);
-    let answer = swap(&server, &opening("E", "(call $trap)"), &[]);
+    server.swap(&dying("D", "data"), &[]);
+    let answer = server.swap(&opening("E", "(call $trap)"), &[]);
     assert_eq!(answer["failed"], 1);
     client.ask("x", "hello B3");
 }
 
 #[test]
 fn connections_in_probation_do_not_come_back_through_bad_code() {
-    let server = serve(talker("A").build()).start();
+    let server = serve(counting("A").build()).start();
     let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
-    let bad = talker("B").body("save", r#"(call $some "zero")"#);
-    swap(&server, &bad, &[]);
+    let bad = counting("B").body("save", r#"(call $some "zero")"#);
+    server.swap(&bad, &[]);
     // One has had its first event; of the others nobody asks the bad code.
     clients[0].ask("x", "B2");
-    roll_back(&server, &[]);
+    server.roll_back(&[]);
     clients
         .iter_mut()
         .skip(1)
@@ -174,18 +191,18 @@ fn connections_in_probation_do_not_come_back_through_bad_code() {
 
 #[test]
 fn too_many_failures_undo_the_swap() {
-    let server = serve(talker("A").build())
+    let server = serve(counting("A").build())
         .args(&["--rollback-after", "3/10"])
         .start();
     let mut clients: Vec<_> = (0..40).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
-    let ran = try_swap(&server, &opening("B", "(call $trap)"), &[]);
+    let ran = server.try_swap(&opening("B", "(call $trap)"), &["--json"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    let answer: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(answer["outcome"], "undone");
     clients.iter_mut().for_each(|client| client.ask("x", "A2"));
     server.connect().ask("x", "A1");
-    let last = history(&server).pop().expect("generations");
+    let last = server.history().pop().expect("generations");
     assert!(
         last["outcome"]
             .as_str()
@@ -194,19 +211,19 @@ fn too_many_failures_undo_the_swap() {
         "{last}"
     );
     // What is undone is no way back.
-    swap(&server, &talker("C"), &[]);
-    roll_back(&server, &[]);
+    server.swap(&counting("C"), &[]);
+    server.roll_back(&[]);
     clients.iter_mut().for_each(|client| client.ask("x", "A3"));
 }
 
 #[test]
 fn deaths_after_the_answer_undo_it_too() {
-    let server = serve(talker("A").build())
+    let server = serve(counting("A").build())
         .args(&["--rollback-after", "3/10"])
         .start();
     let mut clients: Vec<_> = (0..10).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
-    let answer = swap(&server, &dying("B", "data"), &[]);
+    let answer = server.swap(&dying("B", "data"), &[]);
     assert_eq!(answer["outcome"], "swapped");
     for client in &mut clients[..3] {
         client.ask("x", "A2");
@@ -217,19 +234,19 @@ fn deaths_after_the_answer_undo_it_too() {
         .for_each(|client| client.ask("x", "A2"));
     server.connect().ask("x", "A1");
     wait_for("all to be back", || {
-        on(&server, 1) == 11 || on(&server, 1) == 10
+        server.open_on(1) == 11 || server.open_on(1) == 10
     });
 }
 
 #[test]
 fn fewer_failures_or_never_leave_it() {
     for (after, failing) in [("3/10", 2), ("never", 10)] {
-        let server = serve(talker("A").build())
+        let server = serve(counting("A").build())
             .args(&["--rollback-after", after])
             .start();
         let mut clients: Vec<_> = (0..failing).map(|_| server.connect()).collect();
         clients.iter_mut().for_each(|client| client.ask("x", "A1"));
-        let answer = swap(&server, &opening("B", "(call $trap)"), &[]);
+        let answer = server.swap(&opening("B", "(call $trap)"), &[]);
         assert_eq!(
             (&answer["outcome"], &answer["failed"]),
             (&"swapped".into(), &failing.into())

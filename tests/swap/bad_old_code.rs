@@ -1,20 +1,21 @@
 //! The old code may be bad: its successor then begins without a state, and the
 //! log and the answer say so.
 
-use super::*;
+use crate::guests::{Guest, RESTORE, SAVE, counting, opening};
+use crate::harness::serve;
 
 fn saves_not(old: &Guest, args: &[&str], why: &str) {
     let server = serve(old.build()).args(args).start();
     let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "A1"));
-    let new = talker("B").body(
+    let new = counting("B").body(
         "open",
         &format!(
             "{RESTORE} {} (call $ok)",
             "(if (i32.eqz (local.get $has)) (then (call $say \"none \")))"
         ),
     );
-    let answer = swap(&server, &new, &[]);
+    let answer = server.swap(&new, &[]);
     assert_eq!(
         (&answer["migrated"], &answer["without_snapshot"]),
         (&3.into(), &3.into())
@@ -29,16 +30,16 @@ fn saves_not(old: &Guest, args: &[&str], why: &str) {
 #[test]
 fn save_traps() {
     saves_not(
-        &talker("A").body("save", "(call $trap) (call $none)"),
+        &counting("A").body("save", "(call $trap) (call $none)"),
         &[],
-        "trapped in `save`",
+        "guest trapped in `save`",
     );
 }
 
 #[test]
 fn save_loops() {
     saves_not(
-        &talker("A").body("save", "(call $spin) (call $none)"),
+        &counting("A").body("save", "(call $spin) (call $none)"),
         &["--cpu-budget", "20ms"],
         "--cpu-budget",
     );
@@ -46,49 +47,49 @@ fn save_loops() {
 
 #[test]
 fn save_gives_too_much() {
-    let much = talker("A").body("save", "(call $some (i32.const 0) (i32.const 2000))");
+    let much = counting("A").body("save", "(call $some (i32.const 0) (i32.const 2000))");
     saves_not(&much, &["--max-snapshot", "1999"], "--max-snapshot");
 }
 
 #[test]
 fn save_only_reads() {
-    let wordy = talker("A").body(
+    let wordy = counting("A").body(
         "save",
         &format!(r#"(call $say "of save") (call $end) {SAVE}"#),
     );
     let server = serve(wordy.build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    let answer = swap(&server, &opening("B", "(call $trap)"), &[]);
+    let answer = server.swap(&opening("B", "(call $trap)"), &[]);
     assert_eq!(answer["failed"], 1);
     client.ask("x", "A2");
-    swap(&server, &talker("C"), &[]);
+    server.swap(&counting("C"), &[]);
     client.ask("x", "C3");
 }
 
 #[test]
 fn too_much_and_no_successor_leave_the_old_instance() {
-    let much = talker("A").body("save", "(call $some (i32.const 0) (i32.const 2000))");
+    let much = counting("A").body("save", "(call $some (i32.const 0) (i32.const 2000))");
     let server = serve(much.build())
         .args(&["--max-snapshot", "1999"])
         .start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    swap(&server, &opening("B", "(call $trap)"), &[]);
+    server.swap(&opening("B", "(call $trap)"), &[]);
     client.ask("x", "A2");
 }
 
 #[test]
 fn a_dead_instance_without_successor_ends_the_connection_and_no_other() {
     let server = serve(
-        talker("A")
+        counting("A")
             .body("save", "(call $trap) (call $none)")
             .build(),
     )
     .start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    swap(&server, &opening("B", "(call $trap)"), &[]);
+    server.swap(&opening("B", "(call $trap)"), &[]);
     client.expect_rest("");
     server.connect().ask("x", "B1");
 }

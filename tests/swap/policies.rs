@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::*;
+use crate::guests::{COUNT, Guest, counting, guest, saying};
+use crate::harness::{Server, serve};
 
-/// A talker that says farewell.
+/// A guest that counts, and says farewell.
 fn polite(name: &str) -> Guest {
-    talker(name).body("close", r#"(call $say-digit "bye " (local.get $reason))"#)
+    counting(name).says_bye()
 }
 
 /// Each policy, given to the server or to the swap.
@@ -33,10 +34,10 @@ fn migrate_moves_them() {
     each_way("migrate", |server, args| {
         let mut client = server.connect();
         client.ask("x", "A1");
-        swap(server, &polite("B"), args);
+        server.swap(&polite("B"), args);
         client.ask("x", "B2");
-        assert_eq!((on(server, 1), on(server, 2)), (0, 1));
-        roll_back(server, args);
+        assert_eq!((server.open_on(1), server.open_on(2)), (0, 1));
+        server.roll_back(args);
         client.ask("x", "A3");
     });
 }
@@ -46,7 +47,7 @@ fn new_only_leaves_them() {
     each_way("new-only", |server, args| {
         let mut old = server.connect();
         old.ask("x", "A1");
-        let answer = swap(server, &polite("B"), args);
+        let answer = server.swap(&polite("B"), args);
         assert_eq!(
             (&answer["migrated"], &answer["remaining"]),
             (&0.into(), &1.into())
@@ -54,12 +55,12 @@ fn new_only_leaves_them() {
         old.ask("x", "A2");
         let mut new = server.connect();
         new.ask("x", "B1");
-        assert_eq!((on(server, 1), on(server, 2)), (1, 1));
-        roll_back(server, args);
+        assert_eq!((server.open_on(1), server.open_on(2)), (1, 1));
+        server.roll_back(args);
         new.ask("x", "B2");
         old.ask("x", "A3");
         // Later they go along all the same.
-        swap(server, &polite("C"), &["--policy", "migrate"]);
+        server.swap(&polite("C"), &["--policy", "migrate"]);
         new.ask("x", "C3");
         old.ask("x", "C4");
     });
@@ -70,11 +71,11 @@ fn close_says_farewell() {
     each_way("close", |server, args| {
         let mut client = server.connect();
         client.ask("x", "A1");
-        let answer = swap(server, &polite("B"), args);
+        let answer = server.swap(&polite("B"), args);
         assert_eq!(answer["closed"], 1);
         client.expect_rest("bye 6");
         server.connect().ask("x", "B1");
-        roll_back(server, args);
+        server.roll_back(args);
         server.connect().ask("x", "A1");
     });
 }
@@ -84,7 +85,7 @@ fn drain_lets_them_finish_in_time() {
     each_way("drain=1h", |server, args| {
         let mut client = server.connect();
         client.ask("x", "A1");
-        swap(server, &polite("B"), args);
+        server.swap(&polite("B"), args);
         client.ask("x", "A2");
         client.end();
         client.expect_rest("");
@@ -92,24 +93,29 @@ fn drain_lets_them_finish_in_time() {
     each_way("drain=50ms", |server, args| {
         let mut client = server.connect();
         client.ask("x", "A1");
-        swap(server, &polite("B"), args);
+        server.swap(&polite("B"), args);
         client.expect_rest("bye 6");
     });
 }
 
 #[test]
 fn draining_is_over_when_the_old_code_is_back() {
-    let server = serve(polite("A").build()).start();
+    let ringing = polite("A")
+        .data(&format!(
+            r#"{COUNT} (call $say-digit "A" (global.get $state))
+               (if (i32.eq (global.get $state) (i32.const 2)) (then
+                 (call $set-timer (i32.const 1) (i64.const 1500))))"#
+        ))
+        .body("timer", r#"(call $say "rung")"#);
+    let server = serve(ringing.build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    swap(&server, &polite("B"), &["--policy", "drain=1s"]);
-    roll_back(&server, &[]);
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(1500) {
-        client.send("x");
-        client.read(2);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    server.swap(&polite("B"), &["--policy", "drain=1s"]);
+    server.roll_back(&[]);
+    // Set now, the timer rings after the time that there was to drain.
+    client.ask("x", "A2");
+    client.expect("rung");
+    client.ask("x", "A3");
 }
 
 #[test]
@@ -125,7 +131,7 @@ fn draining_again_takes_no_longer() {
     let mut names = ["B", "C"].iter().cycle();
     while !watching.is_finished() && began.elapsed() < Duration::from_secs(20) {
         let name = names.next().expect("endless");
-        swap(&server, &polite(name), &["--policy", "drain=1s"]);
+        server.swap(&polite(name), &["--policy", "drain=1s"]);
     }
     let took = watching.join().expect("it ended");
     assert!(took < Duration::from_secs(15), "{took:?}");
@@ -137,11 +143,27 @@ fn those_who_have_the_code_already_are_let_alone() {
         let server = serve(polite("A").build()).start();
         let mut client = server.connect();
         client.ask("x", "A1");
-        swap(&server, &polite("B"), &["--policy", "new-only"]);
+        server.swap(&polite("B"), &["--policy", "new-only"]);
         let mut newer = server.connect();
         newer.ask("x", "B1");
-        roll_back(&server, &["--policy", policy]);
+        server.roll_back(&["--policy", policy]);
         newer.expect_rest("bye 6");
         client.ask("x", "A2");
+    }
+}
+
+#[test]
+fn a_change_of_the_served_file_follows_the_servers_policy() {
+    let farewell = guest().data(r#"(call $say "old")"#).says_bye().build();
+    for policy in ["close", "new-only", "drain", "drain=1h", "drain=50ms"] {
+        let server = serve(&farewell).args(&["--on-swap", policy]).start();
+        let mut client = server.connect();
+        client.ask("x", "old");
+        server.overwrite(saying("new"), 2);
+        match policy {
+            "close" | "drain=50ms" => client.expect_rest("bye 6"),
+            _ => client.ask("x", "old"),
+        }
+        server.connect().ask("x", "new");
     }
 }

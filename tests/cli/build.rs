@@ -1,0 +1,163 @@
+//! `hotsocket build`: guests from source.
+//!
+//! The first build on a machine may have to compile Rust's standard library,
+//! which takes minutes; so both files and the package are built in the user's
+//! own cache, where the next run finds it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{
+    FIRST_BUILD, Ran, hotsocket, kept, lacks_tools, repo, run, run_within, serve, temp_dir,
+};
+
+/// Build, unless there is no toolchain; the component and what was said.
+fn build(name: &str, source: &Path) -> Option<(Vec<u8>, String)> {
+    let output = kept(&format!("{name}.wasm"));
+    let _ = fs::remove_file(&output);
+    let ran = run_within(FIRST_BUILD, &mut command(source, &output));
+    if lacks_tools(&ran) {
+        return None;
+    }
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let told = format!("built {} (", output.display());
+    assert!(
+        ran.stdout.starts_with(&told) && ran.stdout.lines().count() == 1,
+        "{}",
+        ran.stdout
+    );
+    Some((fs::read(output).expect("it was built"), ran.stdout))
+}
+
+/// Where the package is compiled.
+fn target() -> PathBuf {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(home);
+    cache.map_or_else(
+        || kept("package-target"),
+        |cache| cache.join("hotsocket/test-target"),
+    )
+}
+
+fn command(source: &Path, output: &Path) -> std::process::Command {
+    let mut command = hotsocket();
+    command.arg("build").arg(source).arg("--output").arg(output);
+    command
+        .env("CARGO_TARGET_DIR", target())
+        .env("CARGO_NET_OFFLINE", "true");
+    command
+}
+
+const GUEST: &str = r#"//! Says what it is told to.
+
+use hotsocket_guest::{Connection, Handler, export};
+
+#[derive(Default)]
+pub struct Built;
+
+impl Handler for Built {
+    fn data(&mut self, conn: &Connection, _: &[u8]) {
+        conn.write("WORD");
+    }
+}
+
+export!(Built);
+"#;
+
+fn says(component: Vec<u8>, word: &str) {
+    let told = hotsocket::build::section(&component).expect("a section");
+    assert_eq!(told.language, "rust");
+    let server = serve(component).start();
+    server.connect().ask("x", word);
+}
+
+#[test]
+fn a_single_file() {
+    let source = kept("single.rs");
+    fs::write(&source, GUEST.replace("WORD", "single")).expect("written");
+    let Some((component, _)) = build("single", &source) else {
+        return;
+    };
+    assert!(
+        !String::from_utf8_lossy(&component).contains("wasi:"),
+        "it needs no WASI"
+    );
+    says(component, "single");
+
+    // Mistakes are the compiler's to tell; ours is one line.
+    fs::write(&source, GUEST.replace("fn data", "fn date")).expect("written");
+    let ran = run_within(FIRST_BUILD, &mut command(&source, &kept("mistake.wasm")));
+    assert_eq!(ran.code, 1);
+    let last = ran.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("error: ") && last.ends_with("does not compile: see the messages above"),
+        "{last}"
+    );
+    assert!(
+        ran.stderr.contains("`date` is not a member of trait"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!kept("mistake.wasm").exists());
+}
+
+#[test]
+fn a_package() {
+    let dir = kept("package");
+    fs::create_dir_all(dir.join("src")).expect("a directory");
+    let sdk = fs::canonicalize(repo("guest/sdk")).expect("the SDK");
+    let manifest = format!(
+        "[workspace]\n\n[package]\nname = \"guest\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+         [lib]\ncrate-type = [\"cdylib\"]\n\n[dependencies]\nhotsocket-guest = {{ path = {:?} }}\n",
+        sdk
+    );
+    fs::write(dir.join("Cargo.toml"), manifest).expect("written");
+    fs::write(dir.join("src/lib.rs"), GUEST.replace("WORD", "package")).expect("written");
+    fs::copy(repo("host/src/build/guest.lock"), dir.join("Cargo.lock")).expect("copied");
+    let Some((component, _)) = build("package", &dir) else {
+        return;
+    };
+    says(component, "package");
+}
+
+#[test]
+fn what_is_no_source_is_told_in_one_line() {
+    let dir = temp_dir();
+    let build = |source: &Path| {
+        run(hotsocket()
+            .arg("build")
+            .arg(source)
+            .env("XDG_CACHE_HOME", dir.path()))
+        .failure(1)
+    };
+    assert!(build(&dir.path().join("none.rs")).starts_with("cannot read "));
+    assert!(build(dir.path()).contains("has no Cargo.toml"));
+    fs::write(dir.path().join("guest.txt"), "int x;").expect("written");
+    assert!(build(&dir.path().join("guest.txt")).contains("neither a directory nor a source file"));
+}
+
+#[test]
+fn without_a_toolchain_both_install_commands_are_named() {
+    let dir = temp_dir();
+    fs::write(dir.path().join("guest.rs"), GUEST).expect("written");
+    let mut command = hotsocket();
+    command.arg("build").arg(dir.path().join("guest.rs"));
+    // Neither rustup's cargo nor its compiler can be found; Debian's can, if
+    // they are here.
+    command
+        .env("PATH", dir.path())
+        .env_remove("CARGO")
+        .env("RUSTC", "/nowhere/rustc");
+    let ran: Ran = run_within(FIRST_BUILD, &mut command);
+    if ran.code == 0 {
+        return assert!(ran.stdout.contains("Debian"), "{ran:?}");
+    }
+    let told = ran.failure(1);
+    for install in [
+        "rustup target add wasm32-wasip2",
+        "apt-get install rustc-web",
+    ] {
+        assert!(told.contains(install), "{told}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The commands of the binary: what they print, which errors they name, and how
+//! they exit. A module for each command; `serve_errors` has what `serve` rejects.
+
+mod build;
+mod dev;
+mod inspect;
+mod new;
+mod serve;
+mod serve_errors;
+mod status_and_swap;
+mod test;

@@ -1,0 +1,56 @@
+//! Peers that vanish: no FIN, no RST, nothing.
+//!
+//! A socket filter that drops every packet that comes to the client's socket
+//! makes it one that has vanished: it acknowledges nothing any more.
+
+use socket2::{SockFilter, SockRef};
+
+use crate::guests::guest;
+use crate::harness::{Client, Server, TcpRow, serve};
+
+/// `ret #0`: keep nothing of a packet.
+fn vanish(client: &Client) {
+    SockRef::from(&client.stream)
+        .attach_filter(&[SockFilter::new(0x06, 0, 0, 0)])
+        .expect("a filter");
+}
+
+fn start(args: &[&str]) -> Server {
+    let guest = guest().data(r#"(call $say "x")"#).prints_closed();
+    serve(guest.build()).args(args).start()
+}
+
+#[test]
+fn a_peer_that_vanishes_in_silence_is_noticed() {
+    let server = start(&["--keepalive", "1s", "--write-timeout", "1s"]);
+    let mut client = server.connect();
+    client.ask("x", "x");
+    vanish(&client);
+    server.stdout.wait("closed 1");
+    server.wait_open(0);
+}
+
+#[test]
+fn a_peer_that_vanishes_with_a_reply_on_its_way_is_noticed() {
+    // Long before keepalive would ask.
+    let server = start(&["--keepalive", "1h", "--write-timeout", "1s"]);
+    let mut client = server.connect();
+    client.ask("x", "x");
+    vanish(&client);
+    client.send("y");
+    server.stdout.wait("closed 1");
+    server.wait_open(0);
+}
+
+#[test]
+fn keepalive_is_on_by_default() {
+    let server = start(&[]);
+    let mut client = server.connect();
+    client.ask("x", "x");
+    let peer = client.stream.local_addr().expect("an address");
+    let socket = TcpRow::find(server.addresses[0], peer).expect("the server's socket");
+    let (timer, left) = socket.timer();
+    // 2 is the keepalive timer, 1 a retransmission that is still under way.
+    assert!(timer == "02" || timer == "01", "{timer}");
+    assert!(left <= 6000, "{left} hundredths of a second");
+}

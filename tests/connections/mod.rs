@@ -1,0 +1,11 @@
+//! What happens to a connection that works, from accept to close. Swaps are in
+//! `swap`, limits in `limits`.
+
+mod backpressure;
+mod closing;
+mod dead_peers;
+mod hibernation;
+mod many_clients;
+mod restart_after_trap;
+mod shutdown;
+mod timers;

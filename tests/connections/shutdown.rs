@@ -1,0 +1,120 @@
+//! Ctrl-C and SIGTERM.
+
+use std::io::Read;
+
+use rustix::process::Signal;
+
+use crate::guests::{blocks, guest, wayward};
+use crate::harness::{Serve, count_lines, serve};
+
+fn polite() -> Vec<u8> {
+    guest().data(r#"(call $say "x")"#).says_bye().build()
+}
+
+#[test]
+fn either_signal_says_farewell_and_exits_0() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut server = serve(polite()).start();
+        let mut clients: Vec<_> = (0..10).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client.ask("x", "x");
+        }
+        server.signal(signal);
+        for client in &mut clients {
+            client.expect_rest("bye 5");
+        }
+        assert_eq!(server.end().code, 0);
+        server.stderr.wait("stopped");
+        assert!(std::net::TcpStream::connect(server.addresses[0]).is_err());
+    }
+}
+
+#[test]
+fn without_connections_it_stops_at_once() {
+    let mut server = Serve::nothing().start();
+    server.signal(Signal::INT);
+    let ran = server.end();
+    assert_eq!(ran.code, 0);
+    assert_eq!(count_lines(&ran.stderr, "stopped"), 1);
+}
+
+#[test]
+fn the_event_in_progress_is_finished() {
+    let mut server = serve(wayward()).start();
+    let mut client = server.connect();
+    client.ask("x", "x");
+    client.send("sleep 400");
+    // The bytes have been read when the kernel holds none of them any more;
+    // should the signal come before, they are read all the same.
+    server.wait_open(1);
+    server.signal(Signal::TERM);
+    client.expect_rest("slept");
+    assert_eq!(server.end().code, 0);
+}
+
+/// 16 MB, more than the kernel takes at once, to a client that does not read yet.
+fn writing_much() -> Vec<u8> {
+    guest().data(&blocks(250)).says_bye().build()
+}
+
+#[test]
+fn what_is_queued_is_flushed_within_the_grace_time() {
+    let mut server = serve(writing_much()).args(&["--max-queue", "32M"]).start();
+    let mut client = server.connect();
+    client.send("x");
+    client.read(1);
+    server.signal(Signal::TERM);
+    server.stderr.wait("stopping: open connections: 1");
+    let mut rest = Vec::new();
+    client.stream.read_to_end(&mut rest).expect("FIN");
+    assert_eq!(rest.len() + 1, 250 * 65_536 + 5);
+    assert!(rest.ends_with(b"bye 5"));
+    assert_eq!(server.end().code, 0);
+}
+
+#[test]
+fn after_the_grace_time_it_ends_all_the_same() {
+    let mut server = serve(writing_much())
+        .args(&[
+            "--max-queue",
+            "32M",
+            "--grace",
+            "200ms",
+            "--linger",
+            "100ms",
+        ])
+        .start();
+    let mut client = server.connect();
+    client.send("x");
+    client.read(1);
+    server.signal(Signal::INT);
+    assert_eq!(server.end().code, 0);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut server = serve(writing_much())
+            .args(&["--max-queue", "32M", "--grace", "1h"])
+            .start();
+        let mut client = server.connect();
+        client.send("x");
+        client.read(1);
+        server.signal(signal);
+        server.stderr.wait("stopping: open connections: 1");
+        server.signal(signal);
+        assert_eq!(server.end().code, code);
+    }
+}
+
+#[test]
+fn a_client_that_goes_on_sending_does_not_hold_it_up() {
+    let mut server = serve(polite()).args(&["--linger", "300ms"]).start();
+    let mut client = server.connect();
+    client.ask("x", "x");
+    server.signal(Signal::TERM);
+    client.expect_rest("bye 5");
+    // Never ends its side.
+    assert_eq!(server.end().code, 0);
+    drop(client);
+}

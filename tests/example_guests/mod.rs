@@ -1,0 +1,6 @@
+//! The guests that come with the project, as they are in `guest/prebuilt/`.
+
+mod behaviour;
+mod first_release;
+mod hello_as_in_node;
+pub mod up_to_date;

@@ -1,0 +1,103 @@
+//! Bodies of functions, and whole guests, that several tests use.
+
+use super::{Guest, guest};
+
+/// In `data`: answer with what came.
+pub const ECHO: &str = "(call $say (local.get $at) (local.get $count))";
+/// Write until the queue is full.
+pub const FLOOD: &str = "(loop $more (br_if $more
+    (i32.lt_u (call $send (i32.const 0) (i32.const 65536)) (i32.const 2))))";
+
+/// In `open`: go on with the predecessor's count.
+pub const RESTORE: &str =
+    "(if (local.get $has) (then (global.set $state (i32.load (local.get $at)))))";
+/// Count events.
+pub const COUNT: &str = "(global.set $state (i32.add (global.get $state) (i32.const 1)))";
+/// In `save`: the count as a snapshot.
+pub const SAVE: &str = "(i32.store (i32.const 900) (global.get $state))
+    (call $some (i32.const 900) (i32.const 4))";
+
+/// Write so many blocks of 64 KiB, and never mind whether to wait.
+pub fn blocks(count: usize) -> String {
+    format!(
+        "(loop $more
+           (drop (call $send (i32.const 0) (i32.const 65536)))
+           {COUNT}
+           (br_if $more (i32.lt_u (global.get $state) (i32.const {count}))))"
+    )
+}
+
+/// A guest that answers each `data` with this.
+pub fn saying(word: &str) -> Vec<u8> {
+    guest().data(&format!("(call $say {word:?})")).build()
+}
+
+/// A guest that answers each `data` with its name and how many there were, and
+/// hands the count on to its successor.
+pub fn counting(name: &str) -> Guest {
+    guest()
+        .body("open", &format!("{RESTORE} (call $ok)"))
+        .data(&format!(
+            "{COUNT} (call $say-digit {name:?} (global.get $state))"
+        ))
+        .body("save", SAVE)
+}
+
+/// The same, but in `open(migrated)` it does this, and restores nothing if that
+/// ends the event.
+pub fn opening(name: &str, body: &str) -> Guest {
+    counting(name).body(
+        "open",
+        &format!("(if (local.get $origin) (then {body})) {RESTORE} (call $ok)"),
+    )
+}
+
+/// A guest that does something of its own for each letter that begins what it
+/// gets, and answers everything else with itself. `$n` is a local of theirs.
+pub fn obeying(orders: &[(char, &str)]) -> Guest {
+    let body = orders.iter().rev().fold(ECHO.to_owned(), |rest, order| {
+        let (letter, body) = (u32::from(order.0), order.1);
+        format!(
+            "(if (i32.eq (i32.load8_u (local.get $at)) (i32.const {letter}))
+               (then {body}) (else {rest}))"
+        )
+    });
+    guest().data(&format!("(local $n i32) {body}"))
+}
+
+/// A guest of which no instance can be made.
+pub fn failing_its_trial() -> Vec<u8> {
+    guest()
+        .change(
+            "(func (export \"done\")",
+            "(start $trap) (func (export \"done\")",
+        )
+        .build()
+}
+
+/// A guest with fifteen memories more, each declared like this.
+pub fn with_spare_memories(guest: Guest, memory: &str) -> Guest {
+    let instances = "(core instance (instantiate $spare))".repeat(15);
+    guest
+        .change(
+            "(core module $guest",
+            &format!("{instances} (core module $guest"),
+        )
+        .change(
+            "(core module $heap",
+            &format!("(core module $spare {memory}) (core module $heap"),
+        )
+}
+
+/// A component that differs from this one and does the same: with one more
+/// custom section.
+pub fn differing(mut component: Vec<u8>) -> Vec<u8> {
+    component.extend_from_slice(b"\0\x05\x04note");
+    component
+}
+
+/// `wayward.rs`, the guest that does what needs WASI: it exits, sleeps and
+/// panics when told to.
+pub fn wayward() -> Vec<u8> {
+    include_bytes!("wayward.wasm").to_vec()
+}

@@ -1,0 +1,90 @@
+//! What the kernel says of a running server, in `/proc`: see proc(5).
+
+use std::fs;
+use std::net::SocketAddr;
+
+use super::{Client, Server, wait_for};
+
+impl Server {
+    fn proc(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.pid())).expect("it runs")
+    }
+
+    /// Bytes, of a line as `VmRSS:   1234 kB`.
+    fn proc_bytes(&self, file: &str, field: &str) -> usize {
+        let text = self.proc(file);
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        let kilobytes: usize = kilobytes
+            .and_then(|kilobytes| kilobytes.parse().ok())
+            .unwrap_or_else(|| panic!("{field} in {file}"));
+        kilobytes << 10
+    }
+
+    /// Bytes of memory that are resident.
+    pub fn resident(&self) -> usize {
+        self.proc_bytes("status", "VmRSS:")
+    }
+
+    /// The most bytes that were resident at any time.
+    pub fn peak_resident(&self) -> usize {
+        self.proc_bytes("status", "VmHWM:")
+    }
+
+    /// Bytes of memory that is not a file's.
+    pub fn anonymous(&self) -> usize {
+        self.proc_bytes("smaps_rollup", "Anonymous:")
+    }
+
+    pub fn mappings(&self) -> usize {
+        self.proc("maps").lines().count()
+    }
+
+    pub fn open_files(&self) -> usize {
+        let dir = format!("/proc/{}/fd", self.pid());
+        fs::read_dir(dir).expect("it runs").count()
+    }
+}
+
+/// A line of the kernel's table of TCP sockets.
+pub struct TcpRow(Vec<String>);
+
+impl TcpRow {
+    /// The socket between these two, as the first of them has it.
+    pub fn find(local: SocketAddr, remote: SocketAddr) -> Option<Self> {
+        let port = |address: SocketAddr| format!(":{:04X}", address.port());
+        let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
+        table
+            .lines()
+            .map(|line| line.split_whitespace().map(str::to_owned).collect())
+            .map(TcpRow)
+            .find(|row| row.0[1].ends_with(&port(local)) && row.0[2].ends_with(&port(remote)))
+    }
+
+    /// Bytes that were sent and not acknowledged, and bytes that have come and
+    /// were not read.
+    fn queued(&self) -> Option<(u64, u64)> {
+        let (sent, come) = self.0[4].split_once(':')?;
+        let hex = |text| u64::from_str_radix(text, 16).ok();
+        Some((hex(sent)?, hex(come)?))
+    }
+
+    /// Which timer runs, as proc(5) numbers them, and what is left of it in
+    /// hundredths of a second.
+    pub fn timer(&self) -> (&str, u64) {
+        let (timer, left) = self.0[5].split_once(':').expect("a timer");
+        (timer, u64::from_str_radix(left, 16).expect("a time"))
+    }
+}
+
+/// Wait until the program at the other end, which must be on this machine, has
+/// read all that the client has sent.
+pub fn wait_read(client: &Client) {
+    let ours = client.stream.local_addr().expect("an address");
+    let theirs = client.stream.peer_addr().expect("an address");
+    let queued = |local, remote| TcpRow::find(local, remote).and_then(|row| row.queued());
+    wait_for("the server to read", || {
+        queued(ours, theirs).is_some_and(|(unacknowledged, _)| unacknowledged == 0)
+            && queued(theirs, ours).is_none_or(|(_, unread)| unread == 0)
+    });
+}

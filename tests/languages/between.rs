@@ -1,0 +1,77 @@
+//! One guest in several languages: each version does the same, and an open
+//! connection goes from one to the next with its state.
+
+use std::fs;
+use std::path::Path;
+
+use super::{built, example, serve_large};
+use crate::harness::{
+    FIRST_BUILD, Fetched, Ran, hotsocket, lacks_tools, prebuilt, repo, run_within,
+};
+
+/// Have this conversation with a guest, given as its source; `None` if it cannot
+/// be built here, for which the test is skipped.
+fn converse(source: &Path, script: &Path) -> Option<Ran> {
+    if Fetched::of(source).is_some_and(Fetched::is_missing) {
+        return None;
+    }
+    let ran = run_within(FIRST_BUILD, hotsocket().arg("test").arg(source).arg(script));
+    if lacks_tools(&ran) {
+        return None;
+    }
+    assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    Some(ran)
+}
+
+#[test]
+fn a_guest_passes_the_same_conversation_in_every_language() {
+    let examples = fs::read_dir(repo("guest/examples")).expect("a directory");
+    for source in examples.flatten().map(|entry| entry.path()) {
+        let extension = source.extension().unwrap_or_default().to_string_lossy();
+        let script = source.with_extension("test");
+        if ["js", "py", "c"].contains(&&*extension) && script.exists() {
+            converse(&source, &script);
+        }
+    }
+}
+
+#[test]
+fn one_conversation_goes_on_from_language_to_language() {
+    if Fetched::Python.is_missing() {
+        return;
+    }
+    let source = repo("guest/examples/lines.js");
+    let script = repo("tests/languages/across.test");
+    if let Some(ran) = converse(&source, &script) {
+        assert!(ran.stdout.contains("4 swaps"), "{ran:?}");
+    }
+}
+
+#[test]
+fn state_survives_swaps_between_languages() {
+    let Some(in_c) = built(&example("lines.c")) else {
+        return;
+    };
+    let Some(in_python) = built(&example("lines.py")) else {
+        return;
+    };
+    // Compiled once before, so that the swaps below are not timed out.
+    serve_large(&in_python).start().stop();
+    let server = serve_large(prebuilt("lines")).start();
+    let mut client = server.connect();
+    client.ask("one\ntw", "1: one\n");
+    server.overwrite(&in_python, 2);
+    client.ask("o\nthr", "2: two\n");
+    server.overwrite(&in_c, 3);
+    client.ask("ee\nfo", "3: three\n");
+    server.overwrite(&in_python, 4);
+    client.ask("ur\nfi", "4: four\n");
+    server.overwrite(prebuilt("lines"), 5);
+    client.ask("ve\nsi", "5: five\n");
+    server.overwrite(&in_c, 6);
+    client.ask("x\n", "6: six\n");
+    assert_eq!(server.connections("open"), 1);
+    client.end();
+    client.expect_rest("");
+}

@@ -1,0 +1,238 @@
+//! Scripts print and answer here what they print and answer under Node.
+//!
+//! Each of `tests/scripts/` runs under both, unchanged, and meets the same
+//! client; its standard output and the bytes on the wire are compared. What
+//! differs in any two runs (the port) is put out of the way.
+
+use std::net::SocketAddr;
+
+use super::{component, serve_script};
+use crate::harness::{Client, Lines, Node, lacks_program, repo, wait_for, wait_read};
+
+/// What a client does.
+enum Step {
+    Send(&'static [u8]),
+    /// Read exactly so many bytes.
+    Read(usize),
+    /// Wait until standard output has this so many times.
+    Printed(&'static str, usize),
+    /// Send FIN.
+    End,
+    /// Wait until the server has read all that was sent, so that what follows
+    /// comes in another piece.
+    Taken,
+}
+use Step::{End, Printed, Read, Send, Taken};
+
+/// What one client has read, up to the server's FIN.
+fn converse(address: SocketAddr, printed: &Lines, steps: &[Step]) -> Vec<u8> {
+    let mut client = Client::connect(address);
+    let mut got = Vec::new();
+    for step in steps {
+        match step {
+            Send(bytes) => client.send(bytes),
+            Read(count) => got.extend(client.read(*count)),
+            Printed(text, count) => wait_for(&format!("{count} times {text:?}"), || {
+                printed.text().matches(text).count() >= *count
+            }),
+            End => client.end(),
+            Taken => wait_read(&client),
+        }
+    }
+    got.extend(client.rest().expect("FIN"));
+    got
+}
+
+/// Let the conversations be held, one after the other, and compare.
+fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
+    let script = format!("tests/scripts/{script}");
+    if lacks_program("node") {
+        return;
+    }
+    let Some(component) = component(&repo(&script)) else {
+        return;
+    };
+    let hold = |address, printed: &Lines| -> Vec<Vec<u8>> {
+        // A conversation may end for the client before the script says so: the
+        // next one begins after that, or lines would change places.
+        let answers = conversations.iter().zip(1..).map(|(steps, held)| {
+            let answer = converse(address, printed, steps);
+            wait_for(&format!("{last:?}, the last line"), || {
+                printed.text().matches(last).count() >= held
+            });
+            answer
+        });
+        answers.collect()
+    };
+    let node = Node::start(&repo(&script));
+    let expected = hold(node.address, &node.printed);
+    let (printed, port) = (node.printed.clone(), node.address.port().to_string());
+    drop(node);
+    let expected_text = String::from_utf8_lossy(&printed.whole()).replace(&port, "PORT");
+
+    let server = serve_script(component).start();
+    let got = hold(server.addresses[0], &server.stdout);
+    let port = server.port().to_string();
+    let got_text = server.stop().stdout.replace(&port, "PORT");
+    for (got, expected) in got.iter().zip(&expected) {
+        assert_eq!(
+            String::from_utf8_lossy(got),
+            String::from_utf8_lossy(expected)
+        );
+        assert!(got == expected, "the bytes differ");
+    }
+    for (at, (got, expected)) in got_text.lines().zip(expected_text.lines()).enumerate() {
+        assert_eq!(got, expected, "line {}", at + 1);
+    }
+    assert_eq!(got_text.lines().count(), expected_text.lines().count());
+}
+
+#[test]
+fn an_echo_is_nodes() {
+    same_as_node(
+        "echo.js",
+        "closed false",
+        &[
+            &[Read(7), Send(b"one"), Read(3), Send(b"two"), Read(3), End],
+            &[End],
+        ],
+    );
+}
+
+#[test]
+fn a_line_server_is_nodes() {
+    same_as_node(
+        "lines.mjs",
+        "close after ",
+        &[
+            &[
+                Send(b"upper gr\xc3"),
+                Taken,
+                Send(b"\xbc\xc3\x9fe\nlength "),
+                Read(9),
+                Send(b"\xe2\x82"),
+                Taken,
+                Send(b"\xac\nnope\nrever"),
+                Read(23 + 17),
+                Send(b"se abc\nsum 1 2 3\nleft"),
+                Read(5 + 3),
+                End,
+            ],
+            &[Send(b"quit\nlate\n"), Read(5), End],
+        ],
+    );
+}
+
+#[test]
+fn a_hex_dump_is_nodes() {
+    const ALL: &[u8] = &{
+        let mut all = [0_u8; 256];
+        let mut at = 0;
+        while at < 256 {
+            all[at] = at as u8;
+            at += 1;
+        }
+        all
+    };
+    same_as_node(
+        "hexdump.js",
+        "close false",
+        &[
+            &[
+                Send(b"abc"),
+                Read(3),
+                Send(ALL),
+                Read(256),
+                Send(b"12345678"),
+                Read(8),
+                End,
+            ],
+            &[Send(b"x"), Read(1), End],
+        ],
+    );
+}
+
+#[test]
+fn a_small_http_server_is_nodes() {
+    same_as_node(
+        "http.js",
+        "gone",
+        &[
+            &[
+                Send(b"GET / HTTP/1.1\r\nHost: x\r\n"),
+                Taken,
+                Send(b"Connection: close\r\n\r\n"),
+            ],
+            &[
+                Send(b"GET /data HTTP/1.1\r\n\r\nGET /no HTTP/1.1\r\n\r\n"),
+                Printed("sent 404", 1),
+                Send(b"POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe"),
+                Taken,
+                Send(b"llo"),
+                Printed("sent 200", 3),
+                End,
+            ],
+        ],
+    );
+}
+
+#[test]
+fn timers_and_promises_come_in_nodes_order() {
+    same_as_node(
+        "timers.js",
+        "close",
+        &[&[Send(b"go"), Printed("timeout 30", 1)]],
+    );
+}
+
+#[test]
+fn pausing_and_encodings_are_nodes() {
+    same_as_node(
+        "pause.js",
+        "late ",
+        &[&[
+            Send(b"a"),
+            Read(3),
+            Send(b"b"),
+            Read(8),
+            Send(b"while it is paused"),
+            Printed("resumed with", 1),
+            Printed("paused", 1),
+            Read(37),
+            Send(b"d"),
+            Read(3),
+            End,
+        ]],
+    );
+}
+
+#[test]
+fn iterating_over_a_socket_is_nodes() {
+    same_as_node(
+        "async.mjs",
+        "over",
+        &[
+            &[
+                Send(b"one two th"),
+                Read(12),
+                Send(b"ree"),
+                Taken,
+                End,
+                Printed("finished", 1),
+            ],
+            &[
+                Send(b"a pipe "),
+                Printed("piping", 1),
+                Send(b"up up"),
+                Read(4 + 5),
+                End,
+                Printed("piped well", 1),
+            ],
+        ],
+    );
+}
+
+#[test]
+fn values_are_shown_as_node_shows_them() {
+    same_as_node("inspect.js", "<Buffer ff fe>", &[&[Read(5), End]]);
+}

@@ -1,0 +1,57 @@
+//! How many connections there may be, of all peers and of one.
+
+use std::net::Ipv4Addr;
+
+use crate::guests::obeying;
+use crate::harness::{Client, Scene};
+
+#[test]
+fn more_connections_wait_and_none_is_lost() {
+    let mut scene = Scene::start(&obeying(&[]), &["--max-connections", "20"]);
+    // Each asks at once, and hears when its turn has come.
+    let mut clients: Vec<_> = (0..200).map(|_| scene.server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send("mine"));
+    scene.server.stderr.wait("--max-connections");
+    assert_eq!(scene.server.status()["connections"]["open"], 20);
+    for mut client in clients {
+        client.expect("mine");
+        client.end();
+        client.expect_rest("");
+    }
+    scene.undisturbed();
+    scene.once("--max-connections");
+    assert!(scene.server.limit_reached("max-connections") > 0);
+    scene.total("accepted", 201);
+    scene.total("refused", 0);
+}
+
+#[test]
+fn more_connections_are_refused_if_that_is_wanted() {
+    let args = ["--max-connections", "3", "--when-full", "refuse"];
+    let mut scene = Scene::start(&obeying(&[]), &args);
+    let (one, _two) = (scene.client(), scene.client());
+    for _ in 0..50 {
+        scene.server.connect().expect_reset();
+    }
+    scene.reached("max-connections", 50, "--max-connections");
+    scene.total("refused", 50);
+    drop(one);
+    scene.server.wait_open(2);
+    scene.client();
+}
+
+#[test]
+fn one_peer_may_have_so_many() {
+    let mut scene = Scene::start(&obeying(&[]), &["--max-per-peer", "3"]);
+    let (one, _two) = (scene.client(), scene.client());
+    for _ in 0..20 {
+        scene.server.connect().expect_reset();
+    }
+    // Another one is not concerned.
+    let other = Ipv4Addr::new(127, 0, 0, 2).into();
+    Client::connect_from(other, scene.server.addresses[0]).ask("x", "x");
+    scene.reached("max-per-peer", 20, "--max-per-peer");
+    drop(one);
+    scene.server.wait_open(2);
+    scene.client();
+}

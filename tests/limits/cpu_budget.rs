@@ -1,0 +1,137 @@
+//! The CPU budget: a loop in any exported function is stopped.
+
+use crate::guests::{guest, obeying};
+use crate::harness::{Scene, serve};
+
+const BUDGET: [&str; 2] = ["--cpu-budget", "20ms"];
+
+/// Write until the host says that it is enough for now.
+const FILL: &str = "(loop $more
+    (br_if $more (i32.eqz (call $send (i32.const 0) (i32.const 65536)))))";
+
+/// Loop if the client has ordered it for this event.
+fn spin_if(number: u32) -> String {
+    format!("(if (i32.eq (global.get $state) (i32.const {number})) (then (call $spin)))")
+}
+
+fn order(number: u32, then: &str) -> String {
+    format!("(global.set $state (i32.const {number})) {then}")
+}
+
+#[test]
+fn a_loop_in_each_event_ends() {
+    let spinner = obeying(&[
+        ('a', "(call $spin)"),
+        ('b', &order(1, FILL)),
+        ('c', &order(2, "")),
+        (
+            'd',
+            &order(3, "(call $set-timer (i32.const 1) (i64.const 1))"),
+        ),
+        ('e', &order(4, "")),
+    ])
+    .body("drained", &spin_if(1))
+    .body("end", &spin_if(2))
+    .body("timer", &spin_if(3))
+    .body("close", &spin_if(4));
+    let mut scene = Scene::start(&spinner, &BUDGET);
+    for (times, (letter, event)) in [
+        ("a", "data"),
+        ("b", "drained"),
+        ("c", "end"),
+        ("d", "timer"),
+        ("e", "close"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = scene.client();
+        client.send(letter);
+        if "ce".contains(letter) {
+            client.end();
+        }
+        client.rest().expect("FIN");
+        drop(client);
+        scene.reached(
+            "cpu-budget",
+            times as u64 + 1,
+            &format!(
+                "used more than 20 ms of CPU time; --cpu-budget sets how much it may (in `{event}`)"
+            ),
+        );
+    }
+    scene.total("faults", 5);
+}
+
+#[test]
+fn a_loop_without_a_fiber_ends_and_costs_the_direct_calls() {
+    let spinner = obeying(&[('s', "(call $spin)")]);
+    let args = ["--cpu-budget", "50ms", "--log-level", "debug"];
+    let mut scene = Scene::start(&spinner, &args);
+    scene.earn_direct_calls();
+    for times in 1..=2 {
+        let mut client = scene.client();
+        client.send("s");
+        client.expect_rest("");
+        scene.counted("cpu-budget", times);
+        scene.undisturbed();
+        // Once: the second is on a fiber.
+        scene.once("events are long");
+    }
+}
+
+#[test]
+fn a_loop_in_open_ends() {
+    let spinner = guest().body("open", "(call $spin) (call $ok)");
+    let server = serve(spinner.build()).args(&BUDGET).start();
+    server.connect().expect_rest("");
+    server.stderr.wait("(in `open`)");
+    server.settle();
+    assert_eq!(server.limit_reached("cpu-budget"), 1);
+}
+
+#[test]
+fn a_loop_in_listening_ends_the_start() {
+    let spinner = guest().body("listening", "(call $spin)");
+    let told = serve(spinner.build()).args(&BUDGET).fail().failure(1);
+    assert!(told.contains("--cpu-budget"), "{told}");
+    assert!(told.contains("`listening`"), "{told}");
+}
+
+#[test]
+fn a_loop_in_the_start_function_fails_the_trial() {
+    let spinner = guest().change("(func $spin (loop", "(start $spin) (func $spin (loop");
+    let told = serve(spinner.build()).args(&BUDGET).fail().failure(1);
+    assert!(told.contains("failed its trial"), "{told}");
+    assert!(told.contains("--cpu-budget"), "{told}");
+}
+
+#[test]
+fn a_loop_in_save_costs_the_snapshot_and_is_counted() {
+    let spinner = obeying(&[]).body("save", "(call $spin) (call $none)");
+    let mut scene = Scene::start(&spinner, &BUDGET);
+    scene.server.overwrite(obeying(&[('z', "")]).build(), 2);
+    scene.reached("cpu-budget", 1, "no snapshot: guest used more than 20 ms");
+}
+
+/// What counts is the guest's own time, not that of a machine that is busy
+/// with others: these all need less than their budget, together much more.
+#[test]
+fn honest_events_are_not_charged_for_their_neighbours() {
+    let honest = obeying(&[(
+        'w',
+        "(loop $work
+           (local.set $n (i32.add (local.get $n) (i32.const 1)))
+           (br_if $work (i32.lt_u (local.get $n) (i32.const 5000000))))
+         (call $say (local.get $at) (local.get $count))",
+    )]);
+    let mut scene = Scene::start(
+        &honest,
+        &["--cpu-budget", "400ms", "--event-timeout", "60s"],
+    );
+    let mut workers: Vec<_> = (0..60).map(|_| scene.client()).collect();
+    workers.iter_mut().for_each(|worker| worker.send("w"));
+    scene.undisturbed();
+    workers.iter_mut().for_each(|worker| worker.expect("w"));
+    scene.total("faults", 0);
+}

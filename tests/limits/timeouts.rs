@@ -1,0 +1,111 @@
+//! Timeouts: of events, of peers that do nothing, of closing, of compiling.
+
+use crate::guests::{FLOOD, guest, obeying, wayward};
+use crate::harness::{Scene, serve};
+
+#[test]
+fn waiting_in_wasi_is_counted() {
+    let mut scene = Scene::start(wayward(), &["--event-timeout", "100ms"]);
+    let mut client = scene.client();
+    client.send("sleep 100000");
+    client.expect_rest("");
+    scene.reached("event-timeout", 1, "--event-timeout");
+    scene.counted("cpu-budget", 0);
+}
+
+/// A swap waits for an event no longer than the event's own limit.
+#[test]
+fn a_swap_does_not_wait_for_who_waits() {
+    let server = serve(wayward()).args(&["--event-timeout", "200ms"]).start();
+    let mut client = server.connect();
+    client.ask("x", "x");
+    client.send("sleep 100000");
+    server.overwrite(obeying(&[]).build(), 2);
+    client.expect_rest("");
+    server.connect().ask("y", "y");
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_counted() {
+    let mut scene = Scene::start(
+        &obeying(&[('f', FLOOD)]),
+        &["--write-timeout", "200ms", "--max-queue", "16M"],
+    );
+    let mut client = scene.client();
+    client.send("f");
+    scene.reached("write-timeout", 1, "took nothing for 200ms");
+    assert!(client.rest().is_err(), "reset");
+}
+
+#[test]
+fn a_silent_connection_is_told_and_counted() {
+    let idle = obeying(&[]).body("close", r#"(call $say "farewell")"#);
+    let server = serve(idle.build())
+        .args(&["--idle-timeout", "200ms"])
+        .start();
+    let mut client = server.connect();
+    client.expect_rest("farewell");
+    server.stderr.wait("--idle-timeout");
+    server.settle();
+    assert_eq!(server.limit_reached("idle-timeout"), 1);
+}
+
+#[test]
+fn a_peer_that_neither_sends_nor_ends_is_reset() {
+    let mut scene = Scene::start(
+        &obeying(&[('e', r#"(call $say "bye") (call $end)"#)]),
+        &["--half-close-timeout", "200ms"],
+    );
+    let mut client = scene.client();
+    client.ask("e", "bye");
+    scene.reached("half-close-timeout", 1, "neither sent nor ended");
+    drop(client);
+    scene.server.wait_open(1);
+}
+
+#[test]
+fn a_peer_that_does_not_end_its_side_is_lingered_for_only_so_long() {
+    let mut scene = Scene::start(&obeying(&[('t', "(call $trap)")]), &["--linger", "200ms"]);
+    let mut client = scene.client();
+    client.send("t");
+    client.expect_rest("");
+    // It has our FIN, and sends none.
+    scene.server.wait_open(1);
+    scene.reached("linger", 1, "--linger");
+}
+
+#[test]
+fn a_farewell_that_nobody_takes_is_waited_for_only_so_long() {
+    let wordy = obeying(&[]).body("close", FLOOD);
+    let args = [
+        "--idle-timeout",
+        "200ms",
+        "--grace",
+        "200ms",
+        "--max-queue",
+        "16M",
+    ];
+    let server = serve(wordy.build()).args(&args).start();
+    let _client = server.connect();
+    server.stderr.wait("--grace");
+    server.settle();
+    assert_eq!(server.limit_reached("grace"), 1);
+}
+
+#[test]
+fn a_compilation_is_waited_for_only_so_long() {
+    let mut scene = Scene::start(&obeying(&[]), &["--compile-timeout", "1ms"]);
+    // Much to compile: many functions with many branches each.
+    let function = |number: usize| {
+        let steps = "(if (i32.load (local.get 0)) (then (local.set 0 (i32.mul (local.get 0) (local.get 0)))))"
+            .repeat(60);
+        format!("(func $much{number} (param i32) {steps})")
+    };
+    let many: String = (0..100).map(function).collect();
+    let large = guest()
+        .change("(func $spin", &format!("{many} (func $spin"))
+        .build();
+    let told = scene.server.try_swap(large, &[]).failure(1);
+    assert!(told.contains("--compile-timeout"), "{told}");
+    scene.reached("compile-timeout", 1, "--compile-timeout");
+}

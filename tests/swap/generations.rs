@@ -1,0 +1,155 @@
+//! Talk, swap, talk on the same connection; and the ways back.
+
+use std::fs;
+
+use crate::guests::{counting, opening};
+use crate::harness::serve;
+
+#[test]
+fn talk_swap_talk_roll_back_talk() {
+    let server = serve(counting("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let answer = server.swap(&counting("B"), &[]);
+    assert_eq!(answer["outcome"], "swapped");
+    assert_eq!(
+        (&answer["generation"], &answer["migrated"]),
+        (&2.into(), &1.into())
+    );
+    client.ask("x", "B2");
+    let mut other = server.connect();
+    other.ask("x", "B1");
+    let answer = server.roll_back(&[]);
+    assert_eq!(answer["outcome"], "rolled-back");
+    assert_eq!(
+        (&answer["generation"], &answer["migrated"]),
+        (&1.into(), &2.into())
+    );
+    client.ask("x", "A3");
+    other.ask("x", "A2");
+    client.end();
+    client.expect_rest("");
+}
+
+#[test]
+fn once_more_goes_one_further() {
+    let server = serve(counting("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.swap(&counting("B"), &[]);
+    client.ask("x", "B2");
+    server.swap(&counting("C"), &[]);
+    client.ask("x", "C3");
+    server.roll_back(&[]);
+    client.ask("x", "B4");
+    // After a way back the next swap goes on from there.
+    server.swap(&counting("D"), &[]);
+    client.ask("x", "D5");
+    server.roll_back(&[]);
+    client.ask("x", "B6");
+    server.roll_back(&[]);
+    client.ask("x", "A7");
+    let refused = server.ask(&["rollback"]).failure(1);
+    assert!(refused.contains("not rolled back"), "{refused}");
+    client.ask("x", "A8");
+}
+
+#[test]
+fn history_tells_what_became_of_each() {
+    let server = serve(counting("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.swap(&counting("B"), &[]);
+    server.swap(&counting("C"), &[]);
+    server.roll_back(&[]);
+    let bad = opening("D", "(call $trap)");
+    server.swap(&bad, &[]);
+    let history = server.history();
+    let outcomes: Vec<_> = history
+        .iter()
+        .map(|record| record["outcome"].as_str().expect("text"))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            "replaced by generation 2",
+            "replaced by generation 4",
+            "rolled back",
+            "active"
+        ]
+    );
+    let counts: Vec<_> = history
+        .iter()
+        .map(|record| (&record["migrated"], &record["failed"]))
+        .collect();
+    assert_eq!(counts[2], (&1.into(), &0.into()));
+    assert_eq!(counts[3], (&0.into(), &1.into()));
+    let hashes: std::collections::BTreeSet<_> = history
+        .iter()
+        .map(|record| record["sha256"].to_string())
+        .collect();
+    assert_eq!(hashes.len(), 4);
+}
+
+#[test]
+fn the_same_code_is_no_swap() {
+    let server = serve(counting("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let answer = server.swap(&counting("A"), &[]);
+    assert_eq!(
+        (&answer["outcome"], &answer["generation"]),
+        (&"unchanged".into(), &1.into())
+    );
+    client.ask("x", "A2");
+}
+
+#[test]
+fn what_was_rolled_back_is_not_taken_up_again_by_the_watcher() {
+    let server = serve(counting("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.overwrite(counting("B").build(), 2);
+    client.ask("x", "B2");
+    server.roll_back(&[]);
+    // The same content, in a file that has changed; and then another content,
+    // by which we know that the watcher has looked.
+    fs::write(server.path("guest.wasm"), counting("B").build()).expect("writable");
+    let other = server.path("other.wasm");
+    fs::write(&other, counting("B").build()).expect("writable");
+    fs::rename(other, server.path("guest.wasm")).expect("renamed");
+    client.ask("x", "A3");
+    server.overwrite(counting("C").build(), 3);
+    client.ask("x", "C4");
+}
+
+#[test]
+fn two_swaps_at_once_take_turns() {
+    let server = serve(counting("A").build()).start();
+    let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "A1"));
+    let guests = [counting("B"), counting("C")];
+    for (at, guest) in guests.iter().enumerate() {
+        fs::write(server.path(&format!("{at}.wasm")), guest.build()).expect("writable");
+    }
+    std::thread::scope(|scope| {
+        for at in 0..guests.len() {
+            let (server, path) = (&server, server.path(&format!("{at}.wasm")));
+            scope.spawn(move || server.try_swap_file(&path, &[]).success());
+        }
+    });
+    let active = server.history().pop().expect("generations");
+    assert_eq!(
+        (&active["generation"], &active["outcome"]),
+        (&3.into(), &"active".into())
+    );
+    assert_eq!(active["migrated"], 20);
+    for client in &mut clients {
+        client.send("x");
+        let answer = client.read(2);
+        assert!(matches!(&answer[..], b"B2" | b"C2"), "{answer:?}");
+    }
+    server.roll_back(&[]);
+    server.roll_back(&[]);
+    clients.iter_mut().for_each(|client| client.ask("x", "A3"));
+}
