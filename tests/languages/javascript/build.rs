@@ -101,7 +101,7 @@ fn the_port_is_in_the_component() {
 }
 
 #[test]
-fn without_node_the_way_to_it_is_told() {
+fn without_node_the_error_says_how_to_install_it() {
     let dir = temp_dir();
     let script = dir.path().join("x.js");
     fs::write(&script, "require('net').createServer().listen(1)").expect("written");
@@ -121,7 +121,7 @@ fn without_node_the_way_to_it_is_told() {
 }
 
 #[test]
-fn without_the_network_that_is_told() {
+fn without_the_network_the_error_says_so() {
     if lacks_program("npm") {
         return;
     }
