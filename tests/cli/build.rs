@@ -89,7 +89,7 @@ fn a_single_file_builds_and_serves_or_shows_the_compilers_errors() {
     fs::write(&source, GUEST.replace("fn data", "fn date")).expect("written");
     let ran = run_within(FIRST_BUILD, &mut command(&source, &kept("mistake.wasm")));
     assert_eq!(ran.code, 1);
-    let last = ran.stderr.lines().last().unwrap_or_default();
+    let last = ran.last_line();
     assert!(
         last.starts_with("error: ") && last.ends_with("does not compile: see the messages above"),
         "{last}"

@@ -167,7 +167,7 @@ fn a_long_compilation_is_logged_and_its_result_cached() {
     for (flag, few) in [("--max-memory", "128K"), ("--max-table", "100")] {
         let told = with_cache().args(&[flag, few]).fail();
         assert_eq!(told.code, 1);
-        let last = told.stderr.lines().last().unwrap_or_default();
+        let last = told.last_line();
         assert!(last.starts_with("error: ") && last.contains(flag), "{last}");
     }
 }

@@ -78,7 +78,7 @@ fn mistakes_in_c_show_the_compilers_messages() {
         "{}",
         ran.stderr
     );
-    let last = ran.stderr.lines().last().unwrap_or_default();
+    let last = ran.last_line();
     assert!(last.ends_with("does not compile: see the messages above"));
 }
 

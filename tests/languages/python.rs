@@ -135,7 +135,7 @@ fn mistakes_in_python_are_errors_of_the_build_with_their_place() {
             "{}",
             ran.stderr
         );
-        let last = ran.stderr.lines().last().unwrap_or_default();
+        let last = ran.last_line();
         assert!(last.ends_with("does not compile: see the messages above"));
     }
 }

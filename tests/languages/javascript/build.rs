@@ -113,7 +113,7 @@ fn without_node_the_error_says_how_to_install_it() {
     };
     let ran = build(dir.path());
     assert_eq!(ran.code, 1, "{ran:?}");
-    let last = ran.stderr.lines().last().unwrap_or_default();
+    let last = ran.last_line();
     assert!(
         last.contains("x.js needs npm: install Node 18 or newer"),
         "{last}"
@@ -136,7 +136,7 @@ fn without_the_network_the_error_says_so() {
     command.env("npm_config_registry", "http://127.0.0.1:9/");
     let ran = run_within(LONG, &mut command);
     assert_eq!(ran.code, 1, "{ran:?}");
-    let last = ran.stderr.lines().last().unwrap_or_default();
+    let last = ran.last_line();
     assert!(
         last.starts_with("error: cannot install what ")
             && last.contains("npm says: code ECONNREFUSED")
