@@ -1,9 +1,10 @@
 //! hotsocket tested from outside: a test starts the real binary and talks to it
 //! over real sockets.
 //!
-//! These do otherwise: `swap::random_sequences` and `soak` have a whole server in
-//! this process, to drive it faster; `hostile::component_bytes` calls the loader
-//! alone; `example_guests::up_to_date` and `documents` compare files;
+//! These do otherwise: `swap::random_sequences`, `limits::handshake` and `soak` have a
+//! whole server in this process, which they drive faster or change;
+//! `hostile::component_bytes` calls the loader alone; `limits::defaults`,
+//! `example_guests::up_to_date` and `documents` compare files;
 //! `languages::rust_sdk` runs `cargo test`; commands that need no server, as `build`
 //! and `inspect`, are run without one.
 //!

@@ -2,19 +2,19 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors for everything that is not a connection.
+/// Descriptors kept for everything that is not a connection.
 const RESERVED: u64 = 64;
 
-/// Raise the soft limit of open files to the hard one, and lower the limit of
-/// connections to what fits, saying so.
-pub fn raise(max_connections: &mut usize) {
+/// Raise the soft limit of open files to the hard one, and lower
+/// `max_connections` to what fits in it, with a warning.
+pub fn raise_limit(max_connections: &mut usize) {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    // Raising the soft limit up to the hard one is always allowed; should it
-    // fail all the same, what counts is the limit that stays.
+    // Always allowed (getrlimit(2)). If it fails all the same, the limit that is
+    // read next is the old one.
     let _ = setrlimit(Resource::Nofile, raised);
     let Some(files) = getrlimit(Resource::Nofile).current else {
         return;
@@ -24,8 +24,8 @@ pub fn raise(max_connections: &mut usize) {
         .max(1);
     if fitting < *max_connections {
         tracing::warn!(
-            "room for {fitting} connections only, not {max_connections}: a process may have {files} files open; \
-             raise it with `ulimit -n {}`",
+            "--max-connections is lowered from {max_connections} to {fitting}: this process may open \
+             {files} files; raise that with `ulimit -n {}`",
             *max_connections as u64 + RESERVED
         );
         *max_connections = fitting;

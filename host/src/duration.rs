@@ -1,15 +1,15 @@
-//! Durations as people type them: `500ms`, `30s`, `5m`, `1h`, or `30` seconds.
+//! Times as people type them: `500ms`, `30s`, `5m`, `1h`, or `30` (seconds).
 
 use std::time::Duration;
 
-/// More than this can't be added to a clock's time without an overflow
-/// somewhere: ten years.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// The longest time that may be configured: ten years. Adding much longer ones
+/// to an [`Instant`](std::time::Instant) overflows, which panics.
+pub const MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// At most ten years.
+/// Parse a time of at most [`MAX`].
 ///
 /// # Errors
-/// Says what it takes, when it isn't that.
+/// When it isn't one; the message shows examples.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| c != '.' && !c.is_ascii_digit())
@@ -20,17 +20,17 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         "s" | "" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("{text:?} is no duration: try 500ms, 30s, 5m or 1h")),
+        _ => return Err(format!("{text:?} is not a time: use 500ms, 30s, 5m or 1h")),
     };
     number
         .parse::<f64>()
         .ok()
         .and_then(|number| Duration::try_from_secs_f64(number * scale).ok())
-        .filter(|duration| *duration <= LONGEST)
-        .ok_or_else(|| format!("{text:?} is no duration: try 500ms, 30s, 5m or 1h"))
+        .filter(|duration| *duration <= MAX)
+        .ok_or_else(|| format!("{text:?} is not a time: use 500ms, 30s, 5m or 1h"))
 }
 
-/// The shortest text that [`parse`] reads back.
+/// The shortest text that [`parse`] reads back, to the millisecond.
 pub fn show(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {

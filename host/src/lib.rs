@@ -5,24 +5,30 @@
 //! and the code of that instance can be replaced between any two events.
 //!
 //! # Layout
-//! - [`server`]: a server from start to the last byte; begin reading here
-//! - [`listener`]: bind and accept
-//! - [`connection`]: the driver of one connection
-//! - [`runtime`]: the sandbox; with the crates [`hotsocket_store`] and
-//!   [`hotsocket_wasi`] below it, the only place that knows wasmtime
+//! - [`node`]: what there is once in a process, from start to the last byte;
+//!   begin reading here
+//! - [`service`]: one guest with its sessions, limits and counters
+//! - [`listener`]: where connections come from
+//! - [`session`]: one connection from accept to close
+//! - [`channel`]: one byte stream of a session
 //! - [`registry`]: generations of the guest, and swaps
+//! - [`rollout`], [`roster`]: what sessions and swaps know of each other
 //! - [`control`]: the socket that the other commands talk to
 //! - [`cli`]: the command line
 //! - [`build`]: guests from source
 //! - [`new`], [`dev`], [`conversation`]: for authors of guests: `hotsocket new`,
 //!   `dev` and `test`
-//! - [`limits`]: every limit and its default
-//! - [`reached`]: which of them were reached
+//! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
+//! - [`watch`]: notices changes of files
+//! - [`duration`], [`size`], [`descriptors`], [`os_error`]: one small thing each
+//!
+//! The sandbox that guests run in is a crate of its own, [`hotsocket_sandbox`]:
+//! nothing here names wasmtime.
 
 pub mod build;
+pub mod channel;
 pub mod cli;
-pub mod connection;
 pub mod control;
 pub mod conversation;
 mod descriptors;
@@ -32,14 +38,16 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod new;
+pub mod node;
 mod os_error;
+pub mod output;
 pub mod registry;
-pub mod runtime;
-pub mod server;
+pub mod rollout;
+pub mod roster;
+pub mod service;
+pub mod session;
 mod size;
-
-// Of the whole server, but a store's guest prints and reaches limits, too.
-pub use hotsocket_store::{output, reached};
+mod watch;
 
 /// The guests that the README shows are compiled with the tests.
 #[cfg(doctest)]

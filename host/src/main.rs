@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// Without the feature `slab-allocator` it is the system's, and slots do nothing.
+#[cfg(feature = "slab-allocator")]
 #[global_allocator]
-static HEAP: hotsocket_heap::Heap = hotsocket_heap::Heap;
+static ALLOCATOR: hotsocket_slab::SlabAllocator = hotsocket_slab::SlabAllocator::new();
 
 fn main() -> ExitCode {
-    hotsocket_heap::begin();
+    #[cfg(feature = "slab-allocator")]
+    ALLOCATOR.reserve_address_space();
     hotsocket::cli::main(Instant::now())
 }

@@ -10,13 +10,13 @@ use crate::harness::{
 fn dev_needs_a_source() {
     let dir = temp_dir();
     let dev = |args: &[&str]| run(hotsocket().arg("dev").args(args).current_dir(dir.path()));
-    assert!(dev(&[]).failure(1).contains("no guest's source in ."));
+    assert!(dev(&[]).failure(1).contains("no guest source in ."));
     assert!(dev(&["none.rs"]).failure(1).contains("cannot read none.rs"));
     let component = prebuilt_path("echo").display().to_string();
     assert!(
         dev(&[&component])
             .failure(1)
-            .contains("has been built already")
+            .contains("is already a component")
     );
 }
 
@@ -79,9 +79,7 @@ fn dev_swaps_what_is_saved_under_an_open_connection() {
 
     // A mistake is told, and what was there goes on.
     fs::write(&source, &broken).expect("writable");
-    server
-        .stderr
-        .wait("see the messages above; generation 2 goes on");
+    server.stderr.wait("above; still serving generation 2");
     client.ask("x", "3 two");
 
     // Renamed into place, as editors do.

@@ -27,7 +27,7 @@ fn a_guest_made_with_the_sdk_needs_nothing() {
         );
         for part in [
             &format!("name     {name}\n"),
-            "made of  rust, with hotsocket's SDK ",
+            "language rust, hotsocket SDK ",
             "exports  hotsocket:socket/handler@0.1.0\n",
             "listening, open, data, drained, end, timer, close, save\n",
             "hotsocket:socket/connection@0.1.0",
@@ -43,7 +43,7 @@ fn a_guest_made_with_the_sdk_needs_nothing() {
 fn a_guest_made_without_the_sdk_is_recognised() {
     let told = inspect_bytes(&guest().build()).success();
     assert!(
-        told.contains(" is a hotsocket guest\n") && !told.contains("made of"),
+        told.contains(" is a hotsocket guest\n") && !told.contains("language"),
         "{told}"
     );
 }

@@ -274,7 +274,7 @@ fn control_paths_that_cannot_be_used_are_rejected() {
     let path = running.path("my.sock");
     refused(
         &Serve::nothing().arg("--control").arg(path).fail(),
-        &["a running server has it"],
+        &["a running server uses it"],
     );
 
     let serve = Serve::nothing();

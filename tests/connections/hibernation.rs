@@ -37,6 +37,10 @@ fn the_next_event_wakes_the_instance_with_its_state() {
 /// Also when all were awake at once, and what an instance takes of the host's
 /// memory lay beside what its connection goes on needing.
 #[test]
+#[cfg_attr(
+    not(feature = "slab-allocator"),
+    ignore = "the system's allocator keeps the memory"
+)]
 fn hibernation_gives_memory_back() {
     const MANY: u64 = 600;
     let server = serve(counting("A").build())

@@ -64,7 +64,7 @@ fn what_is_queued_is_flushed_within_the_grace_time() {
     client.send("x");
     client.read(1);
     server.signal(Signal::TERM);
-    server.stderr.wait("stopping: connections being closed: 1");
+    server.stderr.wait("stopping: open connections: 1");
     let mut rest = Vec::new();
     client.stream.read_to_end(&mut rest).expect("FIN");
     assert_eq!(rest.len() + 1, 250 * 65_536 + 5);
@@ -101,7 +101,7 @@ fn a_second_signal_ends_it_at_once() {
         client.send("x");
         client.read(1);
         server.signal(signal);
-        server.stderr.wait("stopping: connections being closed: 1");
+        server.stderr.wait("stopping: open connections: 1");
         server.signal(signal);
         assert_eq!(server.end().code, code);
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use hotsocket::build::{section, sources_of_file};
+use wasmparser::{Parser, Payload};
 
 use crate::harness::repo;
 
@@ -43,6 +44,19 @@ fn prebuilt_components_are_not_older_than_their_sources() {
         .expect("a directory")
         .count();
     assert_eq!(examples, prebuilt, "each component has a source");
+}
+
+/// What a guest imports is called through globals. Through a table, each instance
+/// would have a page of memory for it.
+#[test]
+fn imports_take_no_table() {
+    for entry in fs::read_dir(repo("guest/prebuilt")).expect("a directory") {
+        let path = entry.expect("a file").path();
+        let component = fs::read(&path).expect("a component");
+        let payloads = Parser::new(0).parse_all(&component);
+        let tables = payloads.filter(|part| matches!(part, Ok(Payload::TableSection(_))));
+        assert!(tables.count() <= 1, "{}: its own only", path.display());
+    }
 }
 
 #[test]

@@ -9,35 +9,34 @@ use std::sync::{Arc, OnceLock};
 
 use hotsocket::limits::Limits;
 use hotsocket::output::Output;
-use hotsocket::runtime::{CachePlace, Grants, LoadError, Runtime, component};
+use hotsocket_sandbox::{CodeCacheDir, EnginePool, Grants, LoadError, Sandbox, component};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::guests::{self, guest};
 use crate::harness::prebuilt;
 
-/// What is asked of a server in this process, that never serves.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
+/// A sandbox in this process that never serves.
+fn sandbox() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| {
         let limits = Limits {
             max_connections: 1,
             ..Limits::default()
         };
-        let output = Output::to(std::io::sink(), std::io::sink(), (false, false));
-        Runtime::new(
-            Arc::new(limits),
+        let output = Output::to(std::io::sink(), std::io::sink(), (false, false), false);
+        let engines = EnginePool::new(limits.pool(), &CodeCacheDir::None, hotsocket_wasi::link);
+        Sandbox::new(
+            Arc::new(engines.expect("an engine")),
+            limits.sandbox(),
             Grants::default(),
             output.expect("threads"),
-            false,
-            &CachePlace::None,
         )
-        .expect("an engine")
     })
 }
 
 fn load(bytes: &[u8]) -> Result<(), LoadError> {
-    runtime().compile(bytes).map(|_| ())
+    sandbox().compile(bytes).map(|_| ())
 }
 
 /// Whether the compiler has seen it.
@@ -267,6 +266,21 @@ fn deep_and_wide_things_are_refused_or_served() {
             .spawn(move || load(&bytes));
         let outcome = compiling.expect("a thread").join().expect("no panic");
         println!("{name}: {outcome:?}");
+    }
+}
+
+/// Exceptions and structures live in a heap that is collected; guests have none.
+/// Compiling an exception handler without one would panic.
+#[test]
+fn what_needs_a_garbage_collector_is_refused() {
+    for odd in [
+        "(tag $t) (func (block $caught (try_table (catch_all $caught) (throw $t))))",
+        "(type $s (struct (field i32))) (func (drop (struct.new $s (i32.const 1))))",
+    ] {
+        let around = "(func $trap unreachable)";
+        let bytes = guest().change(around, &format!("{around} {odd}")).build();
+        let outcome = load(&bytes);
+        assert!(matches!(outcome, Err(LoadError::Compile(_))), "{outcome:?}");
     }
 }
 

@@ -17,7 +17,7 @@ fn confined(limit: &str, args: &[&str]) -> Server {
 #[test]
 fn the_limit_of_connections_is_lowered_to_the_files_there_may_be() {
     let server = confined("-n 100", &["--max-connections", "1000"]);
-    let line = server.stderr.wait("room for 36 connections only");
+    let line = server.stderr.wait("lowered from 1000 to 36");
     assert!(line.contains("ulimit -n 1064"), "{line}");
     assert_eq!(server.status()["connections"]["limit"], 36);
     // All of them fit, and the next one waits.

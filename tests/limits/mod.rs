@@ -5,7 +5,9 @@
 
 mod connection_count;
 mod cpu_budget;
+mod defaults;
 mod guest_output;
+mod handshake;
 mod machine_resources;
 mod memory_mappings;
 mod sizes;

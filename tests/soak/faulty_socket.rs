@@ -1,12 +1,13 @@
 //! A socket with a fault built in, to show that the soak would find it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use hotsocket::connection::Transport;
+use hotsocket::listener::{Connected, Handshake, Incoming, Listener, Tcp, TcpIncoming};
+use hotsocket_sandbox::{Stream, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// What is done to one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -33,15 +34,75 @@ pub struct Fault {
     pub after: usize,
 }
 
+/// A listener whose third connection has the fault.
+pub struct FaultyListener {
+    listener: Tcp,
+    fault: Fault,
+    accepted: u32,
+}
+
+impl FaultyListener {
+    pub fn new(listener: Tcp, fault: Fault) -> Self {
+        FaultyListener {
+            listener,
+            fault,
+            accepted: 0,
+        }
+    }
+}
+
+impl Listener for FaultyListener {
+    type Incoming = FaultyIncoming;
+
+    async fn accept(&mut self) -> io::Result<FaultyIncoming> {
+        let incoming = self.listener.accept().await?;
+        self.accepted += 1;
+        Ok(FaultyIncoming {
+            incoming,
+            fault: (self.accepted == 3).then_some(self.fault),
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+pub struct FaultyIncoming {
+    incoming: TcpIncoming,
+    fault: Option<Fault>,
+}
+
+impl Incoming for FaultyIncoming {
+    fn peer(&self) -> SocketAddr {
+        self.incoming.peer()
+    }
+
+    fn handshake(self) -> Handshake {
+        let fault = self.fault;
+        match self.incoming.handshake() {
+            Handshake::Done(connected) => Handshake::Done(connected.map(|connected| Connected {
+                stream: Box::new(Faulty::new(connected.stream, fault)),
+                ..connected
+            })),
+            pending => pending,
+        }
+    }
+
+    fn reset(self) {
+        self.incoming.reset();
+    }
+}
+
 /// See the module's documentation.
 pub struct Faulty {
-    socket: TcpStream,
+    socket: Stream,
     fault: Option<Fault>,
     passed: usize,
 }
 
 impl Faulty {
-    pub fn new(socket: TcpStream, fault: Option<Fault>) -> Self {
+    pub fn new(socket: Stream, fault: Option<Fault>) -> Self {
         Faulty {
             socket,
             fault,
@@ -93,12 +154,12 @@ impl AsyncRead for Faulty {
 impl Transport for Faulty {
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(tampered) = self.tamper(Way::ToClient, bytes) else {
-            let written = self.socket.try_write(bytes)?;
+            let written = self.socket.write_now(bytes)?;
             self.passed += written;
             return Ok(written);
         };
         // What does not fit at once would need the fault again.
-        match self.socket.try_write(&tampered)? {
+        match self.socket.write_now(&tampered)? {
             written if written == tampered.len() => self.fault = None,
             _ => {
                 return Err(io::Error::other(
@@ -110,7 +171,7 @@ impl Transport for Faulty {
     }
 
     fn reset(self: Box<Self>) {
-        Box::new(self.socket).reset();
+        self.socket.reset();
     }
 }
 

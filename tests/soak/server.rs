@@ -3,24 +3,24 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hotsocket::connection::Stream;
 use hotsocket::control::client;
 use hotsocket::control::protocol::Request;
 use hotsocket::limits::Limits;
 use hotsocket::listener::SocketOptions;
+use hotsocket::node::{Control, Node, Options};
 use hotsocket::output::Output;
-use hotsocket::registry::{Policy, Record, Registry, Report, RollbackAfter, Rules};
-use hotsocket::runtime::{CachePlace, Grants};
-use hotsocket::server::{Control, Options, Server};
+use hotsocket::registry::{Record, Registry, Report, Rules};
+use hotsocket::rollout::Policy;
+use hotsocket_sandbox::CodeCacheDir;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::components;
-use super::faulty_socket::{Fault, Faulty};
+use super::faulty_socket::{Fault, FaultyListener};
 
 /// An answer to a swap must have come by then.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ const LINES: usize = 40;
 /// See the module's documentation.
 pub struct TestServer {
     runtime: Runtime,
-    server: Option<Server>,
+    server: Option<Node>,
     pub address: SocketAddr,
     pub log: Log,
     registry: Arc<Registry>,
@@ -51,17 +51,13 @@ impl TestServer {
             .build()
             .expect("threads");
         let options = options(&dir, connections);
-        let output = Output::to(io::sink(), io::sink(), (false, false)).expect("a thread");
+        let output = Output::to(io::sink(), io::sink(), (false, false), false).expect("a thread");
         let began = Instant::now();
         let starting = match fault {
-            None => runtime.spawn(Server::start(options, output, began)),
-            Some(_) => {
-                let accepted = Arc::new(AtomicU32::new(0));
-                let wrap = move |socket| -> Stream {
-                    let third = accepted.fetch_add(1, Relaxed) == 2;
-                    Box::new(Faulty::new(socket, fault.filter(|_| third)))
-                };
-                runtime.spawn(Server::start_with(options, output, began, Arc::new(wrap)))
+            None => runtime.spawn(Node::start(options, output, began)),
+            Some(fault) => {
+                let wrap = move |listener| FaultyListener::new(listener, fault);
+                runtime.spawn(Node::start_with(options, output, began, wrap))
             }
         };
         let server = runtime
@@ -101,7 +97,7 @@ impl TestServer {
         let control = self.dir.path().join("control");
         let (answered, answer) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
-            let _ = answered.send(client::ask(Some(&control), &request, &bytes));
+            let _ = answered.send(client::send(Some(&control), &request, &bytes));
         });
         match answer.recv_timeout(ANSWER_TIME) {
             Ok(Ok(report)) => Ok(serde_json::from_value(report).expect("a report")),
@@ -115,7 +111,7 @@ impl TestServer {
     }
 
     pub fn connections(&self) -> usize {
-        self.server.as_ref().map_or(0, Server::connections)
+        self.server.as_ref().map_or(0, Node::connections)
     }
 
     /// How long it took to stop.
@@ -134,28 +130,22 @@ fn options(dir: &TempDir, connections: u32) -> Options {
         guest: Some(dir.path().join("guest.wasm")),
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
         sockets: SocketOptions {
-            keepalive: Duration::from_secs(60),
             user_timeout: Duration::from_secs(60),
-            nodelay: true,
+            ..SocketOptions::default()
         },
         limits: Limits {
             max_connections: connections as usize * 2 + 100,
             write_timeout: Duration::from_secs(60),
             ..Limits::default()
         },
-        grants: Grants::default(),
         watch: true,
         control: Control::At(dir.path().join("control")),
         rules: Rules {
-            policy: Policy::Migrate,
-            rollback_after: Some(RollbackAfter {
-                failures: 3,
-                among: 10,
-            }),
             keep: 8,
+            ..Rules::default()
         },
-        code_cache: CachePlace::At(dir.path().join("code")),
-        label: false,
+        code_cache: CodeCacheDir::At(dir.path().join("code")),
+        ..Options::default()
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hotsocket::registry::{Outcome, Policy, Report};
+use hotsocket::registry::{Outcome, Report};
+use hotsocket::rollout::Policy;
 
 use super::client::Shared;
 use super::components::{self, Flaw};

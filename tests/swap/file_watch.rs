@@ -96,7 +96,7 @@ fn a_file_deleted_and_made_again_swaps() {
     let path = server.path("guest.wasm");
     fs::remove_file(&path).expect("removed");
     let line = server.stderr.wait("is gone");
-    assert!(line.contains("generation 1 goes on"), "{line}");
+    assert!(line.contains("still serving generation 1"), "{line}");
     echoes(&server, &mut client);
     fs::write(&path, prebuilt("shout")).expect("written");
     shouts(&server, &mut client, 2);
@@ -167,7 +167,7 @@ fn rubbish_is_refused_until_it_is_a_guest() {
         rename_over(&path, rubbish);
         let line = server.stderr.wait(&format!("guest.wasm {why}"));
         assert!(line.contains("not swapped: "), "{line}");
-        assert!(line.contains("generation 1 goes on"), "{line}");
+        assert!(line.contains("still serving generation 1"), "{line}");
         echoes(&server, &mut client);
     }
     rename_over(&path, &prebuilt("shout"));

@@ -4,14 +4,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hotsocket::limits::{Limits, OnTrap};
-use hotsocket::listener::SocketOptions;
+use hotsocket::node::{Control, Node, Options};
 use hotsocket::output::Output;
-use hotsocket::registry::{Outcome, Policy, Rules, Source, SwapError};
-use hotsocket::runtime::{CachePlace, Grants};
-use hotsocket::server::{Control, Options, Server};
+use hotsocket::registry::{Outcome, Rules, SwapError};
+use hotsocket::rollout::{Policy, Source};
+use hotsocket_sandbox::CodeCacheDir;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -126,7 +126,7 @@ impl Model {
 /// A server with one connection.
 struct Stage {
     runtime: Runtime,
-    server: Server,
+    server: Node,
     client: Client,
     model: Model,
 }
@@ -141,34 +141,27 @@ impl Stage {
             .enable_all()
             .build();
         let runtime = runtime.expect("threads");
-        let output = Output::to(io::sink(), io::sink(), (false, false)).expect("threads");
+        let output = Output::to(io::sink(), io::sink(), (false, false), false).expect("threads");
         let options = Options {
             guest: Some(path),
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
-            sockets: SocketOptions {
-                keepalive: Duration::from_secs(60),
-                user_timeout: Duration::from_secs(60),
-                nodelay: true,
-            },
             limits: Limits {
                 max_connections: 4,
                 on_trap: OnTrap::Restart,
                 max_restarts: 1000,
                 ..Limits::default()
             },
-            grants: Grants::default(),
-            watch: false,
             control: Control::None,
             rules: Rules {
                 policy: Policy::Migrate,
                 rollback_after: None,
                 keep: 100,
             },
-            code_cache: CachePlace::At(dir.join("code")),
-            label: false,
+            code_cache: CodeCacheDir::At(dir.join("code")),
+            ..Options::default()
         };
         let server = runtime
-            .block_on(Server::start(options, output, Instant::now()))
+            .block_on(Node::start(options, output, Instant::now()))
             .expect("it starts");
         let client = Client::connect(server.listeners()[0]);
         let first = Generation { number: 1, kind };

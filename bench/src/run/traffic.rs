@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::driver::{Clients, Load, Sample};
 use super::{Plan, Row, counted};
 use crate::Result;
+use crate::place::Place;
 use crate::subject::Subject;
 use crate::table::{Line, Unit};
 
@@ -59,8 +60,28 @@ pub fn rows() -> Vec<Row> {
         kind: "storm",
         ..Load::echo(32, STORM)
     };
-    let work = format!("connect, 32 B, reply, close; {STORM} at once");
-    rows.push(row("storm".to_owned(), true, storm, work, CONNECTED));
+    let storm_work = format!("connect, 32 B, reply, close; {STORM} at once");
+    rows.push(row(
+        "storm".to_owned(),
+        true,
+        storm,
+        storm_work.clone(),
+        CONNECTED,
+    ));
+    let echo_work = format!("echo 64 B, {}", counted(64));
+    for (name, load, work, measures) in [
+        ("echo-64B-c64", Load::echo(64, 64), echo_work, ECHO),
+        ("storm", storm, storm_work, CONNECTED),
+    ] {
+        let all = row(
+            format!("{name}-all-processors"),
+            true,
+            load,
+            format!("{work}; all processors"),
+            measures,
+        );
+        rows.push(all.on_all_processors());
+    }
     for connections in [1, 4] {
         let bulk = Load {
             kind: "bulk",
@@ -79,6 +100,22 @@ fn row(name: String, quick: bool, load: Load, work: String, measures: &'static [
         name,
         quick,
         measure: Box::new(measure),
+    }
+}
+
+impl Row {
+    /// Measured where the kernel puts servers and load, whatever the plan says.
+    fn on_all_processors(self) -> Self {
+        let measure = self.measure;
+        Row {
+            measure: Box::new(move |plan| {
+                measure(&Plan {
+                    place: Place::Anywhere,
+                    ..plan.clone()
+                })
+            }),
+            ..self
+        }
     }
 }
 

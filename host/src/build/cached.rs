@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::single::cache_dir;
 use super::sources::{self, Hashed};
 use super::{Error, Request, build, c, javascript, python};
+use hotsocket_sandbox::write_whole;
 
 /// The component of a source, built if there is none yet or if what it was
 /// built of has changed since. Says on standard error when it builds, as that
@@ -44,7 +45,7 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
         let input = fs::canonicalize(input).map_err(|error| Error::read(input, error))?;
         text.push_str(&format!("{hash} {}\n", input.display()));
     }
-    fs::write(&list, text).map_err(|error| Error::write(&list, error))?;
+    write_whole(&list, text.as_bytes()).map_err(|error| Error::write(&list, error))?;
     Ok(component)
 }
 

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::Error;
 use super::toolchain::{TARGET, Toolchain, remap};
+use super::{Error, encode};
 
 /// Beginnings of variables that would change what a lone file becomes. It has
 /// no settings of its own, so they were meant for something else.
@@ -95,8 +95,8 @@ impl Cargo<'_> {
         })
     }
 
-    /// Compile the package, and read the component that its library has become.
-    /// `last` are flags for the compiler of the package's own crate alone.
+    /// Compile the package, and make a component of the module that its library has
+    /// become. `last` are flags for the compiler of the package's own crate alone.
     pub(super) fn compile(
         &self,
         args: &[OsString],
@@ -115,6 +115,7 @@ impl Cargo<'_> {
             .args(args)
             .arg("--")
             .arg(STACK)
+            .arg(self.toolchain.linker())
             .args(last)
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
@@ -124,9 +125,7 @@ impl Cargo<'_> {
         let made = child.stdout.take().and_then(|messages| {
             // Read to the end: cargo must not find its pipe closed.
             let lines = BufReader::new(messages).lines().map_while(Result::ok);
-            lines
-                .filter_map(|line| component_in(&line, &manifest))
-                .last()
+            lines.filter_map(|line| module_in(&line, &manifest)).last()
         });
         let status = child.wait().map_err(|error| self.run_error(error))?;
         if !status.success() {
@@ -137,7 +136,8 @@ impl Cargo<'_> {
         let made = made.ok_or_else(|| Error::NoArtifact {
             path: self.source.to_owned(),
         })?;
-        fs::read(&made).map_err(|error| Error::read(&made, error))
+        let module = fs::read(&made).map_err(|error| Error::read(&made, error))?;
+        encode::component(&module, self.source)
     }
 
     fn run_error(&self, error: std::io::Error) -> Error {
@@ -148,9 +148,9 @@ impl Cargo<'_> {
     }
 }
 
-/// The component in one line of cargo's messages, if the line tells of one made
+/// The module in one line of cargo's messages, if the line tells of one made
 /// from this manifest.
-fn component_in(line: &str, manifest: &Path) -> Option<PathBuf> {
+fn module_in(line: &str, manifest: &Path) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message.get("reason")? != "compiler-artifact"
         || message.get("manifest_path")? != manifest.to_str()?
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_component_is_found_among_cargos_messages() {
-        let find = |line: &str| component_in(line, Path::new("/g/Cargo.toml"));
+    fn the_module_is_found_among_cargos_messages() {
+        let find = |line: &str| module_in(line, Path::new("/g/Cargo.toml"));
         let artifact = r#"{"reason":"compiler-artifact","manifest_path":"/g/Cargo.toml","filenames":["/t/e.d","/t/e.wasm"]}"#;
         assert_eq!(find(artifact), Some(PathBuf::from("/t/e.wasm")));
         assert_eq!(find(&artifact.replace("/g/", "/other/")), None);

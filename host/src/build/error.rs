@@ -32,25 +32,27 @@ pub enum Error {
     Metadata { path: PathBuf },
     #[error("{} does not compile: see the messages above", path.display())]
     Compile { path: PathBuf },
-    #[error("{} compiled, but cargo named no component", path.display())]
+    #[error("{} compiled, but cargo named no WebAssembly module", path.display())]
     NoArtifact { path: PathBuf },
+    #[error("{} compiled, but no component can be made of it: {reason}", path.display())]
+    Encode { path: PathBuf, reason: String },
     #[error("building {} needs {program}: install Node 18 or newer with npm (on Debian with `apt-get install nodejs npm`)", path.display())]
     NoNode {
         path: PathBuf,
         program: &'static str,
     },
-    #[error("cannot install what {} is built with: npm says: {told}; the first build needs the network, later ones do not", path.display())]
-    Packages { path: PathBuf, told: String },
-    #[error("{program} took longer than {} and was stopped", crate::duration::show(*limit))]
-    TooLong {
+    #[error("cannot install what {} is built with: npm reports: {message}; the first build needs the network, later ones do not", path.display())]
+    Packages { path: PathBuf, message: String },
+    #[error("{program} timed out after {} and was stopped", crate::duration::show(*limit))]
+    Timeout {
         program: &'static str,
         limit: Duration,
     },
-    /// What is wrong with a script, by the builder, which names the place.
-    #[error("{told}")]
-    Script { told: String },
-    #[error("cannot build {}: {told}", path.display())]
-    Builder { path: PathBuf, told: String },
+    /// An error in a script, as the builder reports it, with its place.
+    #[error("{message}")]
+    Script { message: String },
+    #[error("cannot build {}: {message}", path.display())]
+    Builder { path: PathBuf, message: String },
     #[error("{} compiled, but is no guest: does it call `hotsocket_guest::export!(…)` with its handler?", path.display())]
     NotAGuest { path: PathBuf },
     #[error(transparent)]

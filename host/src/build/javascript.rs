@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::single::{cache_dir, put, take_turn};
+use super::single::{cache_dir, lock, write_if_changed};
 use super::sources::{Hashed, of_input};
 use super::{Compiled, Error, Section};
 
@@ -25,11 +25,11 @@ mod embedded;
 /// What such a source ends with.
 pub(super) const EXTENSIONS: [&str; 5] = ["js", "mjs", "cjs", "ts", "mts"];
 
-/// How long npm may take to fetch some 15 packages, 20 MB in all.
-const INSTALL_TIME: Duration = Duration::from_secs(600);
-/// How long node may take to bundle a script and make the component.
-const BUILD_TIME: Duration = Duration::from_secs(120);
-/// Written when everything is installed.
+/// Time for npm to fetch some 15 packages, 20 MB in all.
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(600);
+/// Time for node to bundle a script and write the component.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(120);
+/// This file exists once everything is installed.
 const INSTALLED: &str = "installed";
 
 pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
@@ -39,24 +39,25 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
     prepare(&dir, file)?;
 
-    let output = Scratch::new(&dir);
+    let output = TemporaryFile::new(&dir);
     let mut node = Command::new("node");
     node.arg("build.mjs").arg(&source).arg(&output.0);
-    let ran = run(node.current_dir(&dir), "node", BUILD_TIME, file)?;
+    let ran = run(node.current_dir(&dir), "node", BUILD_TIMEOUT, file)?;
     if !ran.success {
-        let told = ran.stderr.trim_end();
+        let message = ran.stderr.trim_end();
         return Err(match ran.code {
+            // The exit code of `build.mjs` for an error in the script.
             Some(1) => Error::Script {
-                told: told.replace('\n', " | "),
+                message: message.replace('\n', " | "),
             },
             _ => Error::Builder {
                 path: file.to_owned(),
-                told: telling_line(told),
+                message: error_line(message),
             },
         });
     }
-    let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
-    let inputs: Vec<PathBuf> = told
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+    let inputs: Vec<PathBuf> = report
         .get("inputs")
         .and_then(Value::as_array)
         .map(|paths| paths.iter().filter_map(Value::as_str).map(PathBuf::from))
@@ -75,7 +76,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             language: "javascript".to_owned(),
             sdk: embedded::version(),
             sources: Some(sources.hex()),
-            port: told
+            port: report
                 .get("port")
                 .and_then(Value::as_u64)
                 .and_then(|port| port.try_into().ok()),
@@ -86,7 +87,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     })
 }
 
-/// The script that a directory with a `package.json` is about.
+/// The main script of a directory with a `package.json`.
 pub(super) fn entry_of(dir: &Path) -> Option<PathBuf> {
     let manifest = fs::read(dir.join("package.json")).ok()?;
     let manifest: Value = serde_json::from_slice(&manifest).ok()?;
@@ -117,17 +118,16 @@ fn of_packages() -> String {
 
 /// Bring the directory up to date, and the packages into it. One at a time.
 fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
-    let _turn = take_turn(dir, "lock")?;
+    let _lock = lock(dir, "lock")?;
     for (path, content) in embedded::FILES {
-        put(dir, path, content)?;
+        write_if_changed(dir, path, content)?;
     }
     if dir.join(INSTALLED).exists() {
         return Ok(());
     }
     super::say("installing componentize-qjs and esbuild with npm, once …");
     let mut npm = Command::new("npm");
-    // No script of a package is run. A network that isn't there shall be
-    // noticed in a minute.
+    // No script of a package is run. Without a network, fail within a minute.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
         .args([
             "--loglevel=error",
@@ -135,47 +135,48 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
             "--fetch-timeout=60000",
         ])
         .args(["--fetch-retry-mintimeout=1000", "--update-notifier=false"]);
-    let ran = run(npm.current_dir(dir), "npm", INSTALL_TIME, file)?;
+    let ran = run(npm.current_dir(dir), "npm", INSTALL_TIMEOUT, file)?;
     if !ran.success {
         return Err(Error::Packages {
             path: file.to_owned(),
-            told: npm_line(&ran.stderr),
+            message: npm_error(&ran.stderr),
         });
     }
-    put(dir, INSTALLED, "")
+    write_if_changed(dir, INSTALLED, "")
 }
 
-/// A file for one build, gone when it is over.
-struct Scratch(PathBuf);
+/// A file of one build, removed when dropped.
+struct TemporaryFile(PathBuf);
 
-impl Scratch {
+impl TemporaryFile {
     fn new(dir: &Path) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Scratch(dir.join(format!("{}-{number}.wasm", std::process::id())))
+        TemporaryFile(dir.join(format!("{}-{number}.wasm", std::process::id())))
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
-struct Ran {
+/// A program that has exited.
+struct Exited {
     success: bool,
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-/// Run a program to its end, which it must reach in this time.
+/// Run a program, and kill it after this time.
 fn run(
     command: &mut Command,
     program: &'static str,
     limit: Duration,
     file: &Path,
-) -> Result<Ran, Error> {
+) -> Result<Exited, Error> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -202,10 +203,10 @@ fn run(
         None => {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(Error::TooLong { program, limit });
+            return Err(Error::Timeout { program, limit });
         }
     };
-    Ok(Ran {
+    Ok(Exited {
         success: status.success(),
         code: status.code(),
         stdout: stdout.join().unwrap_or_default(),
@@ -223,40 +224,40 @@ fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<std::proce
     }
 }
 
-/// The most that is kept of what a program prints.
-const MAX_TOLD: u64 = 1 << 20;
+/// Bytes that are kept of each output of a program.
+const MAX_OUTPUT: u64 = 1 << 20;
 
 fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {
-            let _ = stream.by_ref().take(MAX_TOLD).read_to_end(&mut bytes);
+            let _ = stream.by_ref().take(MAX_OUTPUT).read_to_end(&mut bytes);
             let _ = std::io::copy(&mut stream, &mut std::io::sink());
         }
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }
 
-/// Of a trace, the line that names the error.
-fn telling_line(text: &str) -> String {
+/// The line of a stack trace that names the error.
+fn error_line(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.clone().next().unwrap_or("node ended without a word");
+    let first = lines.clone().next().unwrap_or("node printed no error");
     lines
         .find(|line| line.contains("Error"))
         .unwrap_or(first)
         .to_owned()
 }
 
-/// Of npm's report, what it is about: the code, then the reason.
-fn npm_line(text: &str) -> String {
+/// The code and the reason of npm's error report.
+fn npm_error(text: &str) -> String {
     let lines = text
         .lines()
         .filter_map(|line| line.strip_prefix("npm error "))
         .filter(|line| !line.trim().is_empty() && !line.contains("complete log"));
-    let told: Vec<_> = lines.take(2).collect();
-    match told.is_empty() {
-        true => telling_line(text),
-        false => told.join(", "),
+    let lines: Vec<_> = lines.take(2).collect();
+    match lines.is_empty() {
+        true => error_line(text),
+        false => lines.join(", "),
     }
 }
 
@@ -265,26 +266,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn npm_is_quoted_in_one_line() {
+    fn an_error_of_npm_is_one_line() {
         let text = "npm warn x\nnpm error code EAI_AGAIN\nnpm error syscall getaddrinfo\nnpm error errno\n";
-        assert_eq!(npm_line(text), "code EAI_AGAIN, syscall getaddrinfo");
-        assert_eq!(npm_line(""), "node ended without a word");
+        assert_eq!(npm_error(text), "code EAI_AGAIN, syscall getaddrinfo");
+        assert_eq!(npm_error(""), "node printed no error");
     }
 
     #[test]
     fn the_error_in_a_trace_is_found() {
         let text = "file.mjs:3\n  throw x\n  ^\n\nTypeError: no\n    at y\n";
-        assert_eq!(telling_line(text), "TypeError: no");
+        assert_eq!(error_line(text), "TypeError: no");
     }
 
     #[test]
-    fn what_takes_too_long_is_stopped() {
+    fn a_program_that_takes_too_long_is_stopped() {
         let mut sleep = Command::new("sleep");
         let file = Path::new("x.js");
         let ran = run(sleep.arg("60"), "node", Duration::from_millis(20), file);
-        assert!(matches!(ran, Err(Error::TooLong { .. })));
-        let none = run(&mut Command::new("/nowhere/node"), "node", BUILD_TIME, file);
-        let told = none.err().expect("no node").to_string();
-        assert!(told.contains("needs node: install Node 18"), "{told}");
+        assert!(matches!(ran, Err(Error::Timeout { .. })));
+        let none = run(
+            &mut Command::new("/nowhere/node"),
+            "node",
+            BUILD_TIMEOUT,
+            file,
+        );
+        let error = none.err().expect("no node").to_string();
+        assert!(error.contains("needs node: install Node 18"), "{error}");
     }
 }

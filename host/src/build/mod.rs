@@ -5,7 +5,8 @@
 //! compiler, `single` makes a package around a lone file (`embedded` holds the
 //! SDK and the contract for it), `package` looks at a package that is already
 //! one, `cargo` runs the compiler, `javascript`, `python` and `c` make guests of
-//! files in these languages, the latter each in a `stage` of its own, `strip`
+//! files in these languages, the latter each in a `stage` of its own, `encode`
+//! makes a component of the module that a compiler of Rust or C has made, `strip`
 //! takes out what says nothing to their authors, `cached` builds for `serve`
 //! only what has changed, `section` says in the component what it is, and
 //! `sources` hashes what it was made of. It uses nothing of the host.
@@ -14,6 +15,7 @@ mod c;
 mod cached;
 mod cargo;
 mod embedded;
+mod encode;
 mod error;
 mod javascript;
 mod package;
@@ -28,12 +30,13 @@ mod toolchain;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use cached::cached;
 pub use error::Error;
 pub use section::{Section, read as section};
 pub use sources::of_file as sources_of_file;
+
+use hotsocket_sandbox::write_whole;
 
 /// The interface that makes a component a guest.
 const HANDLER: &str = "hotsocket:socket/handler@0.1.0";
@@ -76,12 +79,30 @@ struct Compiled {
     toolchain: &'static str,
 }
 
-/// Build a guest. Takes seconds to minutes; the compiler's words go to standard
-/// error as they come.
+/// Build a guest and write the component to a file. Takes seconds to minutes;
+/// the compiler's messages go to standard error as they come.
 pub fn build(request: &Request) -> Result<Built, Error> {
-    let source = &request.source;
+    let compiled = compile(&request.source)?;
+    let output = request.output.clone().unwrap_or(compiled.output);
+    write_whole(&output, &compiled.component).map_err(|error| Error::write(&output, error))?;
+    Ok(Built {
+        output,
+        size: compiled.component.len() as u64,
+        section: compiled.section,
+        toolchain: compiled.toolchain,
+        inputs: compiled.inputs,
+    })
+}
+
+/// Build a guest and return the component, without writing a file.
+pub fn component(source: &Path) -> Result<Vec<u8>, Error> {
+    compile(source).map(|compiled| compiled.component)
+}
+
+/// The component with its section, whatever the source is written in.
+fn compile(source: &Path) -> Result<Compiled, Error> {
     let kind = fs::metadata(source).map_err(|error| Error::read(source, error))?;
-    let compiled = if kind.is_dir() {
+    let mut compiled = if kind.is_dir() {
         match javascript::entry_of(source) {
             Some(script) if !source.join("Cargo.toml").exists() => javascript::compile(&script)?,
             _ => package::compile(source)?,
@@ -94,44 +115,18 @@ pub fn build(request: &Request) -> Result<Built, Error> {
             known if javascript::EXTENSIONS.contains(&known) => javascript::compile(source)?,
             _ => {
                 return Err(Error::NotSource {
-                    path: source.clone(),
+                    path: source.to_owned(),
                 });
             }
         }
     };
-
     if !section::exports(&compiled.component, HANDLER) {
         return Err(Error::NotAGuest {
-            path: source.clone(),
+            path: source.to_owned(),
         });
     }
-    let mut component = compiled.component;
-    section::append(&mut component, &compiled.section);
-    let output = request.output.clone().unwrap_or(compiled.output);
-    write_whole(&output, &component).map_err(|error| Error::write(&output, error))?;
-    Ok(Built {
-        output,
-        size: component.len() as u64,
-        section: compiled.section,
-        toolchain: compiled.toolchain,
-        inputs: compiled.inputs,
-    })
-}
-
-/// Build a guest for whoever wants its bytes and no file.
-pub fn component(source: &Path) -> Result<Vec<u8>, Error> {
-    static BUILDS: AtomicUsize = AtomicUsize::new(0);
-    let number = BUILDS.fetch_add(1, Ordering::Relaxed);
-    let name = format!("hotsocket-{}-{number}.wasm", std::process::id());
-    let output = std::env::temp_dir().join(name);
-    build(&Request {
-        source: source.to_owned(),
-        output: Some(output.clone()),
-    })?;
-    let component = fs::read(&output).map_err(|error| Error::read(&output, error));
-    // Nobody looks for it.
-    let _ = fs::remove_file(&output);
-    component
+    section::append(&mut compiled.component, &compiled.section);
+    Ok(compiled)
 }
 
 fn extension(path: &Path) -> &str {
@@ -154,22 +149,6 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
 }
 
-/// Write so that whoever watches the file sees the old content or the new one,
-/// never a part.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(part);
-    let written = fs::File::create(&part)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&part, path));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&part);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,23 +165,5 @@ mod tests {
         let error = |source: &str| build(&request(source)).expect_err("no source").to_string();
         assert!(error("/nowhere/at.rs").starts_with("cannot read /nowhere/at.rs: "));
         assert!(error("/dev/null").contains("neither a directory nor a source file"));
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole() {
-        let dir = std::env::temp_dir().join(format!("hotsocket-write-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("temporary directory");
-        let path = dir.join("x.wasm");
-        for content in [&b"one"[..], b"2"] {
-            write_whole(&path, content).expect("writable");
-            assert_eq!(fs::read(&path).expect("written"), content);
-        }
-        assert!(write_whole(&dir.join("no/x.wasm"), b"").is_err());
-        assert_eq!(
-            fs::read_dir(&dir).expect("directory").count(),
-            1,
-            "nothing is left over"
-        );
-        fs::remove_dir_all(&dir).expect("removable");
     }
 }

@@ -62,22 +62,23 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
     } else {
         &PROFILE
     };
-    // Unless the author says where, what was compiled is kept where lone files
-    // have it: the standard library and what the SDK needs take minutes.
-    let unsaid = path("target_directory").is_none_or(|target| target == root.join("target"));
-    let cache = match unsaid {
+    // Unless the author has set another target directory, share that of
+    // single-file guests: compiling the standard library and the SDK's
+    // dependencies takes minutes.
+    let is_default = path("target_directory").is_none_or(|target| target == root.join("target"));
+    let cache = match is_default {
         true => single::cache_dir().ok(),
         false => None,
     };
-    let mut turn = None;
+    let mut lock = None;
     let mut args = Vec::<OsString>::new();
     if let Some(cache) = &cache {
         fs::create_dir_all(cache).map_err(|error| Error::write(cache, error))?;
-        turn = Some(single::take_turn(cache, "lock")?);
+        lock = Some(single::lock(cache, "lock")?);
         args.extend(["--target-dir".into(), cache.join("target").into()]);
     }
     let component = cargo.compile(&args, profile, &[])?;
-    drop(turn);
+    drop(lock);
     let hash = sources::of_package(&dir).map_err(|error| Error::read(&dir, error))?;
     let sdk = packages
         .iter()

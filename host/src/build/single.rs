@@ -1,8 +1,8 @@
 //! A guest that is one file: makes a package around it in the user's cache.
 //!
-//! There is one such package for all files, in which they take turns under a
-//! lock: so the standard library and the SDK are compiled once, and paths that
-//! end up in a component are the same for everyone.
+//! All files share one such package, one build at a time under a lock: so the
+//! standard library and the SDK are compiled once, and paths that end up in a
+//! component are the same for everyone.
 
 use std::env;
 use std::fs::{self, File};
@@ -23,7 +23,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
 
     let cache = cache_dir()?;
     fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
-    let _turn = take_turn(&cache, "lock")?;
+    let _lock = lock(&cache, "lock")?;
     let package = cache.join("package");
     unpack(&package, &manifest(stem, &path)?)?;
 
@@ -117,38 +117,38 @@ pub(super) fn cache_dir() -> Result<PathBuf, Error> {
     Ok(cache.join("hotsocket/build"))
 }
 
-/// Wait until no other build uses what this lock stands for. Ends when the file
-/// is dropped.
-pub(super) fn take_turn(cache: &Path, lock: &str) -> Result<File, Error> {
-    let path = cache.join(lock);
+/// Wait for the lock of this name in a directory that builds share. It is
+/// released when the file is dropped.
+pub(super) fn lock(cache: &Path, name: &str) -> Result<File, Error> {
+    let path = cache.join(name);
     let file = File::create(&path).map_err(|error| Error::write(&path, error))?;
     file.lock().map_err(|error| Error::write(&path, error))?;
     Ok(file)
 }
 
-/// Bring the package up to date. What is right already keeps its time stamp,
-/// by which cargo tells what to compile again.
+/// Bring the package up to date. Files that are up to date keep their time of
+/// modification, by which cargo decides what to compile again.
 fn unpack(package: &Path, manifest: &str) -> Result<(), Error> {
     let stamp = package.join("embedded");
     let embedded = sources::of_embedded();
     if fs::read_to_string(&stamp).is_ok_and(|found| found == embedded) {
-        return put(package, "Cargo.toml", manifest);
+        return write_if_changed(package, "Cargo.toml", manifest);
     }
-    // From another version: files that this one doesn't know must go.
+    // Written by another version: remove files that this one doesn't have.
     match fs::remove_dir_all(package) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(Error::write(package, error));
         }
         _ => {}
     }
-    put(package, "Cargo.toml", manifest)?;
+    write_if_changed(package, "Cargo.toml", manifest)?;
     for (path, content) in embedded::FILES {
-        put(package, path, content)?;
+        write_if_changed(package, path, content)?;
     }
-    put(package, "embedded", &embedded)
+    write_if_changed(package, "embedded", &embedded)
 }
 
-pub(super) fn put(package: &Path, path: &str, content: &str) -> Result<(), Error> {
+pub(super) fn write_if_changed(package: &Path, path: &str, content: &str) -> Result<(), Error> {
     let path = package.join(path);
     if fs::read_to_string(&path).is_ok_and(|found| found == content) {
         return Ok(());
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn unpacking_again_changes_nothing_and_removes_what_is_strange() {
+    fn unpacking_again_changes_nothing_and_removes_unknown_files() {
         let dir = env::temp_dir().join(format!("hotsocket-unpack-{}", std::process::id()));
         unpack(&dir, "one").expect("writable");
         let world = dir.join("wit/world.wit");

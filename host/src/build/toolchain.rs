@@ -21,11 +21,23 @@ const DEBIAN_LIBC: &str = "/usr/lib/wasm32-wasi";
 pub(super) struct Toolchain {
     pub(super) name: &'static str,
     pub(super) cargo: PathBuf,
+    /// Links core modules. The target's own linker makes components instead, and
+    /// that is for [`encode`](super::encode) to do.
+    linker: PathBuf,
     /// Arguments of `cargo build` and `cargo rustc`.
     pub(super) args: &'static [&'static str],
     /// Variables to set, or to unset.
     pub(super) env: Vec<(&'static str, Option<OsString>)>,
     pub(super) rustflags: Vec<String>,
+}
+
+impl Toolchain {
+    /// The compiler's flag that names the linker.
+    pub(super) fn linker(&self) -> OsString {
+        let mut flag = OsString::from("-Clinker=");
+        flag.push(&self.linker);
+        flag
+    }
 }
 
 /// The toolchain to use for a build in `dir`: the directory matters to rustup.
@@ -44,6 +56,8 @@ fn rustup(dir: &Path) -> Option<Toolchain> {
         name: "rustup's wasm32-wasip2",
         // Set, and of the same toolchain, when cargo itself runs us.
         cargo: program("CARGO", "cargo"),
+        // rustc looks among the programs that come with it.
+        linker: PathBuf::from("rust-lld"),
         args: &["--target", TARGET],
         env: Vec::new(),
         rustflags: vec![remap(
@@ -59,17 +73,13 @@ fn debian(usr: &Path) -> Option<Toolchain> {
     let complete = cargo.exists()
         && rustc.exists()
         && library.join("std/Cargo.toml").exists()
-        && any_file(&usr.join("lib/rustlib"), |dir| {
-            dir.join("bin/wasm-component-ld").exists()
-        })
-        && any_file(&usr.join("bin"), |file| {
-            file.file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"wasm-ld"))
-        })
         && Path::new(DEBIAN_LIBC).join("libc.a").exists();
-    complete.then(|| Toolchain {
+    let linkers = versions_of("wasm-ld", [usr.join("bin")], 0);
+    let linker = linkers.into_iter().next().filter(|_| complete)?;
+    Some(Toolchain {
         name: "Debian's packages",
         cargo,
+        linker,
         args: &["--target", TARGET, "-Z", "build-std=std,panic_abort"],
         env: vec![
             ("PATH", Some(first_in_path(&usr.join("bin")))),
@@ -114,8 +124,30 @@ fn has_target(sysroot: &Path) -> bool {
         .is_dir()
 }
 
-fn any_file(dir: &Path, test: impl Fn(&Path) -> bool) -> bool {
-    fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(|entry| test(&entry.path())))
+/// Programs of this name, or with a version after it, in these directories, the
+/// newest first. One without a version counts as the oldest that will do.
+pub(super) fn versions_of(
+    name: &str,
+    dirs: impl IntoIterator<Item = PathBuf>,
+    oldest: u32,
+) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for dir in dirs {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let file = entry.file_name();
+            let rest = file.to_str().and_then(|file| file.strip_prefix(name));
+            let version = match rest {
+                Some("") => Some(oldest),
+                Some(rest) => rest.strip_prefix('-').and_then(|v| v.parse().ok()),
+                None => None,
+            };
+            if let Some(version) = version.filter(|version| *version >= oldest) {
+                found.push((version, entry.path()));
+            }
+        }
+    }
+    found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    found.into_iter().map(|(_, path)| path).collect()
 }
 
 fn first_in_path(dir: &Path) -> OsString {
@@ -134,6 +166,18 @@ mod tests {
     #[test]
     fn an_incomplete_debian_is_none() {
         assert!(debian(Path::new("/nowhere")).is_none());
+    }
+
+    #[test]
+    fn the_newest_version_of_a_program_comes_first() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["ld", "ld-9", "ld-22", "ld-14", "ld-x", "lld-30"] {
+            fs::write(dir.path().join(name), "").expect("ours");
+        }
+        let found = versions_of("ld", [dir.path().to_owned()], 14);
+        let expected = ["ld-22", "ld-14", "ld"].map(|name| dir.path().join(name));
+        assert_eq!(found.first(), expected.first());
+        assert_eq!(found.len(), expected.len());
     }
 
     #[test]

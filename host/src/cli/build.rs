@@ -6,19 +6,19 @@ use crate::build::{self, Request};
 
 /// Compile a guest from its source
 ///
-/// DIR is a package with a Cargo.toml, or a script's with a package.json; FILE
-/// is a whole guest in one file: Rust (.rs), a script for Node's net (.js, .mjs,
-/// .cjs), Python (.py) or C (.c). Rust uses rustup's target wasm32-wasip2, or
-/// Debian's packages where rustup has no such target; a script uses packages
-/// that npm installs into the user's cache, once, and Python componentize-py
-/// likewise; C needs clang and wasi-libc.
+/// DIR is a package with a Cargo.toml or a package.json. FILE is a guest in one
+/// file: Rust (.rs), JavaScript or TypeScript for Node's net (.js, .mjs, .cjs,
+/// .ts, .mts), Python (.py) or C (.c). Rust needs rustup's target wasm32-wasip2
+/// or Debian's packages. JavaScript needs Node and npm, Python needs Python 3.9:
+/// the first build installs packages into the user's cache. C needs clang and
+/// wasi-libc.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A package's directory, or one source file
+    /// Directory of a package, or source file
     #[arg(value_name = "DIR|FILE", default_value = ".")]
     source: PathBuf,
 
-    /// Where the component goes [default: beside the source, with the name of the guest]
+    /// Write the component to this file [default: beside the source, named after the guest]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

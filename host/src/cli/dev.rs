@@ -4,39 +4,44 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use super::{failed, serve};
+use super::flags::Flags;
+use super::{failed, serve, wrong_usage};
 use crate::dev::{self, Project};
 
-/// Serve a guest from its source, and swap whenever it is saved
+/// Serve a guest from its source, and swap it on every save
 ///
-/// Open connections live through every save, and their state does. A source
-/// that does not compile is told, and the code before goes on serving. Takes
-/// the flags of `serve`.
+/// Open connections and their state survive every swap. When the source does
+/// not compile, the compiler's messages are shown and the last build keeps
+/// serving. Takes the flags of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A package's directory, one with a server.js or handler.py, or one source file
+    /// Source file, or directory of a package or with a server.js or handler.py
     #[arg(value_name = "DIR|FILE", default_value = ".")]
     source: PathBuf,
 
     #[command(flatten)]
-    flags: serve::Flags,
+    flags: Flags,
 }
 
 pub fn run(args: Args, began: Instant) -> ExitCode {
+    let config = match args.flags.config() {
+        Ok(config) => config,
+        Err(error) => return wrong_usage(error),
+    };
     let project = match Project::find(&args.source) {
         Ok(project) => project,
         Err(error) => return failed(error),
     };
-    serve::in_runtime(args.flags, async |options, output, mut signals| {
+    serve::run_in_runtime(config, async |options, output, mut signals| {
         let mut server = None;
-        let signalled = tokio::select! {
+        let ended = tokio::select! {
             code = signals.any() => Ok(code),
-            error = dev::follow(project, options, output, began, &mut server) => error.map(|never| match never {}),
+            error = dev::serve_source(project, options, output, began, &mut server) => error.map(|never| match never {}),
         };
-        match (signalled, server) {
+        match (ended, server) {
             (Err(error), _) => failed(error),
             (Ok(_), Some(server)) => serve::stop(server, &mut signals).await,
-            // Nothing was served yet.
+            // No build has succeeded yet.
             (Ok(code), None) => code,
         }
     })

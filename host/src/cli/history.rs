@@ -6,21 +6,21 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Reply;
-use super::status::Which;
+use super::status::ServerArgs;
 use super::swap::Error;
 use crate::control::client;
 use crate::control::protocol::Request;
 use crate::registry::Record;
 
-/// List the generations that a running server has had
+/// List the generations of a running server and what became of each
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    pub(super) server: Which,
+    pub(super) server: ServerArgs,
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {
-    let answer = client::ask(args.server.control.as_deref(), &Request::History, &[])?;
+    let answer = client::send(args.server.control.as_deref(), &Request::History, &[])?;
     if args.server.json {
         return Ok(format!("{answer}\n").into());
     }

@@ -3,20 +3,20 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use crate::runtime::Hash;
-use crate::runtime::component::{self, HANDLER, Interface, LoadError};
+use hotsocket_sandbox::Hash;
+use hotsocket_sandbox::component::{self, Interface, LoadError};
 
-/// Show what a component is, exports and imports, and what it would need granted
+/// Show what a component exports and imports, and which grants it can use
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The component (.wasm)
+    /// Component (.wasm)
     file: PathBuf,
 }
 
 /// Why a file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
@@ -25,12 +25,12 @@ pub enum Error {
     Load { path: PathBuf, error: LoadError },
 }
 
-/// WASI interfaces that show nothing unless a flag of `serve` grants it.
+/// WASI interfaces that are empty unless a flag of `serve` grants something.
 const GRANTED_BY: [(&str, &str); 4] = [
     ("wasi:filesystem/", "files: --dir"),
     ("wasi:cli/environment", "environment variables: --env"),
-    ("wasi:sockets/tcp", "sockets of its own: --allow-net"),
-    ("wasi:sockets/udp", "sockets of its own: --allow-net"),
+    ("wasi:sockets/tcp", "network: --allow-net"),
+    ("wasi:sockets/udp", "network: --allow-net"),
 ];
 
 pub fn run(args: &Args) -> Result<String, Error> {
@@ -54,12 +54,12 @@ pub fn run(args: &Args) -> Result<String, Error> {
         let _ = writeln!(text, "name     {}", section.name);
         let sdk = section
             .sdk
-            .map_or_else(String::new, |sdk| format!(", with hotsocket's SDK {sdk}"));
-        let _ = writeln!(text, "made of  {}{sdk}", section.language);
+            .map_or_else(String::new, |sdk| format!(", hotsocket SDK {sdk}"));
+        let _ = writeln!(text, "language {}{sdk}", section.language);
         if let Some(port) = section.port {
             let _ = writeln!(
                 text,
-                "port     {port} (of this machine, unless --listen says otherwise)"
+                "port     {port} (on 127.0.0.1, unless --listen is given)"
             );
         }
     }
@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> Result<String, Error> {
     let needed = match needed.as_slice() {
         [] => "nothing".to_owned(),
         flags => format!(
-            "{} (it starts without, and finds nothing there)",
+            "{} (optional: without them the guest finds nothing there)",
             flags.join("; ")
         ),
     };
@@ -94,9 +94,9 @@ fn list(text: &mut String, title: &str, interfaces: &[Interface]) {
     for (at, interface) in interfaces.iter().enumerate() {
         let title = if at == 0 { title } else { "" };
         let _ = writeln!(text, "{title:<8} {}", interface.name);
-        // WASI's are known and many.
+        // WASI's functions are many, and documented elsewhere.
         if !interface.functions.is_empty()
-            && (interface.name == HANDLER || !interface.name.starts_with("wasi:"))
+            && (component::is_handler(&interface.name) || !interface.name.starts_with("wasi:"))
         {
             let _ = writeln!(text, "{:<8}   {}", "", interface.functions.join(", "));
         }

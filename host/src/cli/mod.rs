@@ -1,12 +1,16 @@
-//! The command line. Doc comments here are the `--help`; each command has a
-//! file of its own and returns what to print or what went wrong.
+//! The command line. Doc comments of arguments are the `--help`. Each command
+//! has a file of its own and returns what to print or why it failed; [`flags`]
+//! are those of a server, and [`parse`] reads their values.
 
 mod build;
 mod dev;
+mod flags;
 mod history;
 mod inspect;
 mod new;
-pub mod serve;
+mod parse;
+mod serve;
+mod signals;
 mod status;
 mod swap;
 mod test;
@@ -21,7 +25,7 @@ use clap::{Parser, Subcommand};
 /// component that can be swapped under open connections.
 ///
 /// Without a command it serves: `hotsocket` alone serves the built-in guest on
-/// 127.0.0.1:3000; try it with `nc 127.0.0.1 3000`.
+/// 127.0.0.1:3000. Try it with `nc 127.0.0.1 3000`.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -41,9 +45,9 @@ Examples:
   hotsocket                              serve the built-in guest on 127.0.0.1:3000
   hotsocket --listen 0.0.0.0:4000 e.wasm serve e.wasm; overwrite the file to swap
   hotsocket swap new.wasm                swap in a running server
-  hotsocket rollback                     go back to the generation before
+  hotsocket rollback                     go back to the previous generation
   hotsocket new chat; cd chat; hotsocket dev
-                                         begin a guest; what is saved is served";
+                                         create a guest, serve it, swap on save";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -59,26 +63,27 @@ enum Command {
     Dev(Box<dev::Args>),
 }
 
-/// Run the command that the process was started with. Wrong usage exits with
-/// 2, whatever else goes wrong with 1.
+/// Run the command that the process was started with. The exit code is 2 for
+/// wrong usage and 1 for any other failure.
 pub fn main(began: Instant) -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         None => serve::run(cli.serve, began),
         Some(Command::Serve(args)) => serve::run(*args, began),
-        Some(Command::Swap(args)) => done_in(args.server.json, swap::run(&args)),
-        Some(Command::Rollback(args)) => done_in(args.server.json, swap::roll_back(&args)),
-        Some(Command::History(args)) => done_in(args.server.json, history::run(&args)),
-        Some(Command::Status(args)) => done_in(args.server.json, status::run(&args)),
-        Some(Command::Inspect(args)) => done(inspect::run(&args)),
-        Some(Command::Build(args)) => done(build::run(&args)),
+        Some(Command::Swap(args)) => print_result_as(args.server.json, swap::run(&args)),
+        Some(Command::Rollback(args)) => print_result_as(args.server.json, swap::roll_back(&args)),
+        Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
+        Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
+        Some(Command::Inspect(args)) => print_result(inspect::run(&args)),
+        Some(Command::Build(args)) => print_result(build::run(&args)),
         Some(Command::Test(args)) => test::run(args),
         Some(Command::New(args)) => new::run(&args),
         Some(Command::Dev(args)) => dev::run(*args, began),
     }
 }
 
-/// What a command has to say, and whether that is a failure all the same.
+/// What a command prints to standard output, and whether it failed all the
+/// same.
 struct Reply {
     text: String,
     failure: bool,
@@ -93,9 +98,9 @@ impl From<String> for Reply {
     }
 }
 
-/// Print the result, or the error in one line. A reader that has gone (`head`)
-/// is no failure.
-fn done<R: Into<Reply>, E: Display>(result: Result<R, E>) -> ExitCode {
+/// Print the result, or the error in one line. A closed standard output (as by
+/// `head`) is not a failure.
+fn print_result<R: Into<Reply>, E: Display>(result: Result<R, E>) -> ExitCode {
     use std::io::Write;
     match result {
         Ok(reply) => {
@@ -110,9 +115,9 @@ fn done<R: Into<Reply>, E: Display>(result: Result<R, E>) -> ExitCode {
     }
 }
 
-/// The same for a command that was asked for JSON: errors are JSON, too.
-fn done_in<E: Display>(json: bool, result: Result<Reply, E>) -> ExitCode {
-    done(match result {
+/// The same, with errors as JSON, too, if `json` was requested.
+fn print_result_as<E: Display>(json: bool, result: Result<Reply, E>) -> ExitCode {
+    print_result(match result {
         Err(error) if json => Ok(Reply {
             text: format!("{}\n", serde_json::json!({ "error": error.to_string() })),
             failure: true,
@@ -121,6 +126,13 @@ fn done_in<E: Display>(json: bool, result: Result<Reply, E>) -> ExitCode {
     })
 }
 
+/// Print why a command was not tried, because it was used wrongly.
+fn wrong_usage(error: impl Display) -> ExitCode {
+    failed(error);
+    ExitCode::from(2)
+}
+
+/// Print why a command failed.
 fn failed(error: impl Display) -> ExitCode {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "error: {error}");

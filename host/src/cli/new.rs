@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{done, failed};
+use super::{print_result, wrong_usage};
 use crate::new::{self, Language, NewError};
 
-/// Begin a guest: a directory with its source, a test, and how to go on
+/// Create a new guest project: a directory with source, test and README
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The directory to make; its name becomes that of the guest
+    /// Directory to create; its name becomes the guest's name
     name: PathBuf,
 
-    /// What the guest is written in
+    /// Language of the guest
     #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
     lang: Language,
 }
@@ -20,15 +20,14 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let result = new::create(&args.name, args.lang);
     if let Err(error @ NewError::Name { .. }) = result {
-        failed(error);
-        return ExitCode::from(2);
+        return wrong_usage(error);
     }
-    done(result.map(|created| {
+    print_result(result.map(|created| {
         format!(
-            "made {dir}: {guest} is the guest, {test} its test\n\n  \
+            "created {dir}: the guest is {guest}, its test {test}\n\n  \
              cd {dir}\n  \
-             hotsocket dev                 # serves it; what you save is swapped in\n  \
-             nc 127.0.0.1 3000             # in another terminal, and go on typing there\n  \
+             hotsocket dev                 # serve it, and swap it on every save\n  \
+             nc 127.0.0.1 3000             # in another terminal, stay connected\n  \
              hotsocket test {source} {test}\n",
             dir = args.name.display(),
             guest = created.guest,

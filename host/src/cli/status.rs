@@ -9,17 +9,17 @@ use super::swap::Error;
 use crate::control::client;
 use crate::control::protocol::{Request, Status};
 
-/// Show what a running server listens on and serves
+/// Show the state of a running server
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    pub(super) server: Which,
+    pub(super) server: ServerArgs,
 }
 
-/// Which server, and how it answers.
+/// Which server is meant, and the format of its answer.
 #[derive(Debug, clap::Args)]
-pub struct Which {
-    /// The server's control socket [default: that of the only server running]
+pub struct ServerArgs {
+    /// Control socket of the server [default: that of the only server running]
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
 
@@ -29,7 +29,7 @@ pub struct Which {
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {
-    let answer = client::ask(args.server.control.as_deref(), &Request::Status, &[])?;
+    let answer = client::send(args.server.control.as_deref(), &Request::Status, &[])?;
     if args.server.json {
         return Ok(format!("{answer}\n").into());
     }
@@ -58,7 +58,7 @@ fn show(status: &Status) -> String {
         (
             "connections",
             format!(
-                "{} open (at most {}), {} accepted, {} refused, {} faults, {} restarts",
+                "{} open (limit {}), {} accepted, {} refused, {} faults, {} restarts",
                 connections.open,
                 connections.limit,
                 connections.accepted,
@@ -73,7 +73,7 @@ fn show(status: &Status) -> String {
         rows.push((
             "hibernation",
             format!(
-                "{} asleep, {} went to sleep, {} woken",
+                "{} asleep; since the start {} hibernated, {} woken",
                 connections.asleep, connections.hibernated, connections.woken
             ),
         ));
@@ -83,15 +83,12 @@ fn show(status: &Status) -> String {
         let reached: Vec<_> = reached
             .map(|(name, count)| format!("{name} {count}"))
             .collect();
-        rows.push(("limits met", reached.join(", ")));
+        rows.push(("limits hit", reached.join(", ")));
     }
     if status.dropped_lines > 0 {
         rows.push((
             "output",
-            format!(
-                "{} lines dropped because nobody read them",
-                status.dropped_lines
-            ),
+            format!("{} lines dropped: not read in time", status.dropped_lines),
         ));
     }
     let mut text = String::new();

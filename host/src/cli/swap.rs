@@ -5,55 +5,56 @@ use std::path::PathBuf;
 use super::Reply;
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::Request;
-use crate::registry::{Outcome, Policy, Report};
+use crate::registry::{Outcome, Report};
+use crate::rollout::Policy;
 
-/// Make a running server serve another guest, on its open connections too
+/// Swap the guest of a running server, also under its open connections
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The new guest: a component (.wasm). Its bytes are sent, so the server needs no access to it
+    /// Component (.wasm). Its bytes are sent, so the server needs no access to the file
     file: PathBuf,
 
-    /// What to do with open connections: migrate, drain[=30s], close or new-only [default: the server's --on-swap]
+    /// What to do with open connections: migrate, drain[=TIME], close or new-only [default: the server's --on-swap]
     #[arg(long)]
     policy: Option<Policy>,
 
     #[command(flatten)]
-    pub(super) server: super::status::Which,
+    pub(super) server: super::status::ServerArgs,
 }
 
-/// Why there was no swap.
+/// Why a command to a server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
     },
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("the server's answer is not understood; is it of another version? ({0})")]
+    #[error("cannot parse the server's answer; is the server of another version? ({0})")]
     Answer(#[from] serde_json::Error),
 }
 
-/// Go back to the generation before, on open connections too
+/// Roll back to the previous generation, also under open connections
 ///
-/// The code is still compiled, and the connections' state moves as in any
-/// swap. Once more goes one generation further.
+/// Its code is still compiled, and the state of connections migrates as in any
+/// swap. A second rollback goes back one generation further.
 #[derive(Debug, clap::Args)]
 pub struct RollbackArgs {
-    /// What to do with open connections: migrate, drain[=30s], close or new-only [default: the server's --on-swap]
+    /// What to do with open connections: migrate, drain[=TIME], close or new-only [default: the server's --on-swap]
     #[arg(long)]
     policy: Option<Policy>,
 
     #[command(flatten)]
-    pub(super) server: super::status::Which,
+    pub(super) server: super::status::ServerArgs,
 }
 
 pub fn roll_back(args: &RollbackArgs) -> Result<Reply, Error> {
     let request = Request::Rollback {
         policy: args.policy.map(|policy| policy.to_string()),
     };
-    told(&args.server, &request, &[])
+    send(&args.server, &request, &[])
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {
@@ -66,19 +67,24 @@ pub fn run(args: &Args) -> Result<Reply, Error> {
         length: bytes.len() as u64,
         policy: args.policy.map(|policy| policy.to_string()),
     };
-    told(&args.server, &request, &bytes)
+    send(&args.server, &request, &bytes)
 }
 
-/// A swap that the server undid is a failure, told as an answer.
-fn told(server: &super::status::Which, request: &Request, bytes: &[u8]) -> Result<Reply, Error> {
-    let answer = client::ask(server.control.as_deref(), request, bytes)?;
+/// Send the request, and show the report. A swap that the server has undone is
+/// reported, but is a failure.
+fn send(
+    server: &super::status::ServerArgs,
+    request: &Request,
+    bytes: &[u8],
+) -> Result<Reply, Error> {
+    let answer = client::send(server.control.as_deref(), request, bytes)?;
     let report: Report = serde_json::from_value(answer.clone())?;
-    let told = match server.json {
+    let text = match server.json {
         true => answer.to_string(),
-        false => report.told(),
+        false => report.describe(),
     };
     Ok(Reply {
-        text: format!("{told}\n"),
+        text: format!("{text}\n"),
         failure: report.outcome == Outcome::Undone,
     })
 }

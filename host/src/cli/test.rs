@@ -6,81 +6,89 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Reply, done, failed};
-use crate::conversation::{self, Failure, Script, Settings, Stage, StageError, Success};
-use crate::duration;
-use crate::limits::OnTrap;
-use crate::runtime::CachePlace;
+use hotsocket_sandbox::CodeCacheDir;
 
-/// Have conversations with a guest, as scripts write them
+use super::{Reply, print_result, wrong_usage};
+use crate::conversation::{
+    self, Environment, EnvironmentError, Failure, Script, Settings, Success,
+};
+use crate::duration;
+use crate::limits::{Limits, OnTrap};
+
+/// Test a guest with scripted conversations
 ///
-/// A script is a text file with a step in each line: send "hello\n", expect
+/// A script is a text file with one step per line: send "hello\n", expect
 /// "1: hello\n", end, expect end, swap, wait 10s, print "a line"… The guest
-/// runs as in a server, but without a network, and the clock leaps over every
-/// wait. The format is in docs/testing.md.
+/// runs as in a server, but without a network, and waiting takes no time: the
+/// clock jumps. docs/testing.md describes the format.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The guest: a component (.wasm), or the source of one
+    /// Component (.wasm), or source for `hotsocket build`
     guest: PathBuf,
 
-    /// Files with a conversation each
+    /// Scripts, each with one conversation
     #[arg(required = true)]
     script: Vec<PathBuf>,
 
-    /// How long a step waits for what it expects, on the script's clock
+    /// Time that a step waits for what it expects, on the script's clock
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration::parse)]
     timeout: Duration,
 
-    /// How long a script may take, on the real clock
+    /// Time that a script may take, on the wall clock
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
     time_limit: Duration,
 
-    /// What to do with a connection whose instance has died
-    #[arg(long, value_name = "WHAT", default_value = "close")]
+    /// What happens to a connection whose instance has trapped
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Limits::default().on_trap)]
     on_trap: OnTrap,
 
-    /// The instance of a connection that is quiet for this long is saved and dropped until the next event [default: none]
+    /// Save and drop the instance of a connection that is idle for this long, until its next event [default: none]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     hibernate_after: Option<Duration>,
 
-    /// Where compiled code is kept [default: in the user's cache directory]
-    #[arg(long, value_name = "DIR|none", value_parser = super::serve::code_cache)]
-    code_cache: Option<CachePlace>,
+    /// Directory for compiled code [default: in the user's cache directory]
+    #[arg(long, value_name = "DIR|none", value_parser = super::parse::code_cache)]
+    code_cache: Option<CodeCacheDir>,
 }
 
 pub fn run(args: Args) -> ExitCode {
     let scripts: Result<Vec<_>, _> = args.script.iter().map(|path| Script::read(path)).collect();
     let scripts = match scripts {
         Ok(scripts) => scripts,
-        Err(error) => {
-            failed(error);
-            return ExitCode::from(2);
-        }
+        Err(error) => return wrong_usage(error),
     };
-    done(have(args, &scripts))
+    let limits = Limits {
+        on_trap: args.on_trap,
+        hibernate_after: args.hibernate_after,
+        ..Limits::default()
+    };
+    if let Err(error) = limits.validate() {
+        return wrong_usage(error);
+    }
+    print_result(play(args, &scripts))
 }
 
-fn have(args: Args, scripts: &[Script]) -> Result<Reply, StageError> {
-    let stage = Arc::new(Stage::new(Settings {
+fn play(args: Args, scripts: &[Script]) -> Result<Reply, EnvironmentError> {
+    let environment = Arc::new(Environment::new(Settings {
         timeout: args.timeout,
         on_trap: args.on_trap,
         hibernate_after: args.hibernate_after,
         code_cache: args.code_cache.unwrap_or_default(),
     })?);
-    let guest = stage.load(&args.guest)?;
+    let guest = environment.load(&args.guest)?;
     let mut others = BTreeMap::new();
     for path in scripts.iter().flat_map(Script::guests) {
         if !others.contains_key(&path) {
-            others.insert(path.clone(), stage.load(&path)?);
+            others.insert(path.clone(), environment.load(&path)?);
         }
     }
     let others = Arc::new(others);
     let mut failures = 0;
     let mut text = String::new();
     for script in scripts {
-        let result = conversation::converse(&stage, script, &guest, &others, args.time_limit);
+        let result = conversation::converse(&environment, script, &guest, &others, args.time_limit);
         failures += usize::from(result.is_err());
-        text.push_str(&told(script, result));
+        text.push_str(&describe(script, result));
     }
     if failures > 0 && scripts.len() > 1 {
         text.push_str(&format!(
@@ -94,7 +102,7 @@ fn have(args: Args, scripts: &[Script]) -> Result<Reply, StageError> {
     })
 }
 
-fn told(script: &Script, result: Result<Success, Failure>) -> String {
+fn describe(script: &Script, result: Result<Success, Failure>) -> String {
     let path = script.path.display();
     match result {
         Ok(success) => {

@@ -6,28 +6,30 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::place::{self, PlaceError};
 use super::protocol::Request;
+use super::socket_path::{self, SocketPathError};
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error(transparent)]
-    Place(#[from] PlaceError),
-    #[error("cannot reach a server at {}: {}", .path.display(), told(.error))]
+    SocketPath(#[from] SocketPathError),
+    #[error("cannot connect to a server at {}: {}", .path.display(), describe(.error))]
     Connect { path: PathBuf, error: io::Error },
-    #[error("the server at {} gave no answer: {error}", .path.display())]
-    Talk { path: PathBuf, error: io::Error },
-    /// The server's own words.
+    #[error("no answer from the server at {}: {error}", .path.display())]
+    Exchange { path: PathBuf, error: io::Error },
+    /// The server answered with this error.
     #[error("{0}")]
-    Refused(String),
+    Server(String),
 }
 
-fn told(error: &io::Error) -> String {
+fn describe(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such socket; is it running?".to_owned(),
-        io::ErrorKind::ConnectionRefused => "nobody listens there; is it running?".to_owned(),
-        io::ErrorKind::PermissionDenied => "it belongs to another user".to_owned(),
+        io::ErrorKind::NotFound => "there is no such socket; is the server running?".to_owned(),
+        io::ErrorKind::ConnectionRefused => {
+            "nothing listens on that socket; is the server running?".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => "the socket belongs to another user".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -37,32 +39,32 @@ fn told(error: &io::Error) -> String {
 ///
 /// # Errors
 /// When no server can be found or reached, or it answers with an error.
-pub fn ask(socket: Option<&Path>, request: &Request, body: &[u8]) -> Result<Value, ClientError> {
+pub fn send(socket: Option<&Path>, request: &Request, body: &[u8]) -> Result<Value, ClientError> {
     let path = match socket {
         Some(path) => path.to_owned(),
-        None => place::find()?,
+        None => socket_path::find_running()?,
     };
     let stream = UnixStream::connect(&path).map_err(|error| ClientError::Connect {
         path: path.clone(),
         error,
     })?;
-    let answer = talk(stream, request, body).map_err(|error| ClientError::Talk {
+    let answer = exchange(stream, request, body).map_err(|error| ClientError::Exchange {
         path: path.clone(),
         error,
     })?;
     match answer.get("error").and_then(Value::as_str) {
-        Some(error) => Err(ClientError::Refused(error.to_owned())),
+        Some(error) => Err(ClientError::Server(error.to_owned())),
         None => Ok(answer),
     }
 }
 
-fn talk(mut stream: UnixStream, request: &Request, body: &[u8]) -> io::Result<Value> {
+fn exchange(mut stream: UnixStream, request: &Request, body: &[u8]) -> io::Result<Value> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     let sent = stream
         .write_all(&line)
         .and_then(|()| stream.write_all(body));
-    // A server that refuses early closes its end; its answer says why.
+    // A server that rejects the request early closes its end; its answer says why.
     let mut answer = String::new();
     let read = BufReader::new(&mut stream).read_line(&mut answer);
     match (read, sent) {

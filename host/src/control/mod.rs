@@ -1,17 +1,18 @@
-//! The control socket: how `swap`, `status` and the rest reach a server.
+//! The control socket: how `hotsocket swap`, `status` and the other commands
+//! reach a running server.
 //!
-//! A Unix socket that only its owner may connect to. One request and one
-//! answer for each connection; requests are bounded in size and time, and
-//! served one beside the other. A client that hangs loses its place to one that
-//! needs it.
+//! A Unix socket that only its owner may connect to. Each connection carries
+//! one request and one answer. Requests are bounded in size and time and are
+//! served concurrently; a client that hangs is evicted when another needs its
+//! permit.
 //!
-//! - [`protocol`]: what goes over it
-//! - [`place`]: where sockets are, and which server is meant
+//! - [`protocol`]: what is sent over it
+//! - [`socket_path`]: where sockets are, and which server is meant
 //! - [`server`], [`client`]: the two ends
-//! - [`crowd`]: which clients have a place
+//! - [`admission`]: which clients are served, and which one is evicted
 
+mod admission;
 pub mod client;
-mod crowd;
-pub mod place;
 pub mod protocol;
 pub mod server;
+pub mod socket_path;

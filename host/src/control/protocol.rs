@@ -1,4 +1,4 @@
-//! What goes over the control socket.
+//! The protocol of the control socket.
 //!
 //! The client sends one line of JSON, a [`Request`], and after it exactly
 //! `length` bytes if the request carries a component. The server answers with
@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::{Record, Report};
 
-/// Longest line of a request, in bytes.
+/// Length of the longest request line, in bytes.
 pub const MAX_REQUEST: usize = 16 * 1024;
 
-/// What a client asks.
+/// What a client requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "request")]
 pub enum Request {
     Status,
     /// `length` bytes of a component follow.
     Swap {
-        /// The file as the caller named it; for people only.
+        /// The file as the caller named it; only shown.
         name: String,
         length: u64,
         policy: Option<String>,
@@ -31,7 +31,7 @@ pub enum Request {
     History,
 }
 
-/// What the server says.
+/// What the server answers.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub enum Answer {
@@ -52,16 +52,16 @@ pub struct Status {
     pub guest: String,
     pub generation: u64,
     pub sha256: String,
-    /// The file that is watched, if one is.
+    /// The served file, if it is watched.
     pub watching: Option<String>,
     pub connections: Connections,
-    /// Those kept for rollback and those that still have connections, oldest
-    /// first.
+    /// The generations kept for rollback and those that still have connections,
+    /// oldest first.
     pub generations: Vec<GenerationStatus>,
-    /// How often each limit was reached since the start, by its flag or, where
-    /// none sets it, a name of its own; those that never were are left out.
+    /// How often each limit was reached since the start, by the name of its flag
+    /// or, where no flag sets it, a name of its own. Omits those never reached.
     pub limits_reached: BTreeMap<String, u64>,
-    /// Lines that nobody read in time and that were dropped.
+    /// Lines dropped because standard output or error was not read in time.
     pub dropped_lines: u64,
 }
 
@@ -72,13 +72,13 @@ pub struct Connections {
     /// Since the start.
     pub accepted: u64,
     pub refused: u64,
-    /// Instances that trapped or met a limit.
+    /// Instances that trapped or exceeded a limit.
     pub faults: u64,
     /// Instances replaced after a fault (`--on-trap restart`).
     pub restarts: u64,
-    /// Connections whose instance hibernates now (`--hibernate-after`).
+    /// Connections that hibernate now (`--hibernate-after`).
     pub asleep: u64,
-    /// Instances that went to sleep, and that were woken, since the start.
+    /// Instances that were hibernated, and that were woken, since the start.
     pub hibernated: u64,
     pub woken: u64,
 }
@@ -90,9 +90,9 @@ pub struct GenerationStatus {
     pub sha256: String,
     pub active: bool,
     pub connections: usize,
-    /// Connections that it took over when it became active last.
+    /// Connections that migrated to it when it last became active.
     pub migrated: usize,
-    /// Connections that it failed to take over.
+    /// Connections that failed to migrate to it.
     pub failed: usize,
     /// Seconds since it was accepted.
     pub age_s: u64,

@@ -7,68 +7,71 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::ReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use super::crowd::{Crowd, Lost, Seat};
+use super::admission::{Admission, Evicted, Permit};
 use super::protocol::{Answer, MAX_REQUEST, Request};
-use crate::reached::{Limit, Reached};
-use crate::registry::{Policy, Registry, Source, SwapError};
+use crate::registry::{Registry, SwapError};
+use crate::rollout::{Policy, Source};
 
-/// Clients at once; one more takes the place of one that hangs.
+/// Concurrent clients; one more evicts one that hangs.
 const MAX_CLIENTS: usize = 64;
-/// A request must have come in whole after this time.
-const REQUEST_TIME: Duration = Duration::from_secs(30);
-/// An answer must have been taken after this time.
-const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How long receiving a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long sending an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after `accept` failed, as it may fail again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the control socket speaks for.
-pub trait Subject: Send + Sync + 'static {
+/// What requests need of the server.
+pub trait AdminApi: Send + Sync + 'static {
     fn registry(&self) -> &Registry;
     fn status(&self) -> super::protocol::Status;
-    /// Largest component taken, in bytes.
+    /// Size of the largest component that may be sent, in bytes.
     fn max_component(&self) -> usize;
-    /// Where limits are counted.
-    fn reached(&self) -> &Reached;
+    /// Counts the components that were larger.
+    fn reached(&self) -> &LimitCounters;
 }
 
-/// A control socket; its file goes when it is dropped.
+/// A listening control socket. Dropping it removes the file.
 pub struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
 }
 
 impl ControlSocket {
-    /// Listen at this path, for the owner only. A socket that nobody listens
-    /// on any more is replaced.
+    /// Listen on this path, for the owner only. Replaces a socket that no
+    /// process listens on any more.
     ///
     /// # Errors
-    /// When the path is taken or can't be written.
+    /// When the path is in use or can't be created.
     pub fn bind(path: &Path) -> Result<Self, String> {
         let failed = |reason: String| {
             format!(
-                "cannot make the control socket {}: {reason}; name another with --control PATH, or --control none",
+                "cannot create the control socket {}: {reason}; choose another path with --control PATH, or --control none",
                 path.display()
             )
         };
-        let left_behind =
-            fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-        if left_behind {
+        let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+        if is_socket {
             match std::os::unix::net::UnixStream::connect(path) {
-                Ok(_) => return Err(failed("a running server has it".to_owned())),
+                Ok(_) => return Err(failed("a running server uses it".to_owned())),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    fs::remove_file(path).map_err(|error| failed(crate::os_error::told(&error)))?;
+                    fs::remove_file(path)
+                        .map_err(|error| failed(crate::os_error::message(&error)))?;
                 }
-                Err(error) => return Err(failed(crate::os_error::told(&error))),
+                Err(error) => return Err(failed(crate::os_error::message(&error))),
             }
         }
         let listener = bind_private(path).map_err(|error| {
             failed(match error.kind() {
                 io::ErrorKind::AddrInUse => "there is a file of that name".to_owned(),
                 io::ErrorKind::NotFound => "there is no such directory".to_owned(),
-                _ => crate::os_error::told(&error),
+                _ => crate::os_error::message(&error),
             })
         })?;
         Ok(ControlSocket {
@@ -82,20 +85,20 @@ impl ControlSocket {
     }
 
     /// Answer requests until dropped.
-    pub async fn serve(self, subject: Arc<impl Subject>) {
-        let crowd = Crowd::new(MAX_CLIENTS);
+    pub async fn serve(self, api: Arc<impl AdminApi>) {
+        let admission = Admission::new(MAX_CLIENTS);
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let Some(seat) = crowd.seat().await else {
+                    let Some(permit) = admission.admit().await else {
                         return;
                     };
-                    let subject = Arc::clone(&subject);
-                    tokio::spawn(async move { converse(stream, &*subject, &seat).await });
+                    let api = Arc::clone(&api);
+                    tokio::spawn(async move { handle_client(stream, &*api, &permit).await });
                 }
                 Err(error) => {
-                    tracing::debug!("control socket: {error}");
-                    sleep(Duration::from_millis(50)).await;
+                    tracing::debug!("control socket: accept failed: {error}");
+                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -108,10 +111,11 @@ impl Drop for ControlSocket {
     }
 }
 
-/// Bind so that there is no moment at which others could connect.
+/// Bind with mode 0600 from the start, so that at no moment other users can
+/// connect.
 fn bind_private(path: &Path) -> io::Result<UnixListener> {
-    // The mask is the process', but only this thread runs when it is changed:
-    // the server binds before it starts to serve.
+    // The umask is process-wide, but no other thread creates files yet: the
+    // server binds before it starts to serve.
     let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     rustix::process::umask(mask);
@@ -120,32 +124,40 @@ fn bind_private(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn converse(mut stream: UnixStream, subject: &impl Subject, seat: &Seat) {
+/// Serve one request of one client.
+async fn handle_client(mut stream: UnixStream, api: &impl AdminApi, permit: &Permit) {
     let (read, write) = stream.split();
-    let received = timeout(REQUEST_TIME, receive(read, subject));
-    let received = seat.wait_for(received, || is_unread(write.as_ref())).await;
-    let answer = match received {
-        Ok(Ok(Ok((request, body)))) => carry_out(request, body, subject).await,
+    let request = timeout(REQUEST_TIMEOUT, read_request(read, api));
+    let request = permit.wait_for(request, || is_unread(write.as_ref())).await;
+    let answer = match request {
+        Ok(Ok(Ok((request, body)))) => execute(request, body, api).await,
         Ok(Ok(Err(error))) => Answer::Error { error },
         Ok(Err(_)) => Answer::Error {
-            error: "the request did not come in time".to_owned(),
+            error: format!(
+                "timed out: no complete request within {}",
+                crate::duration::show(REQUEST_TIMEOUT)
+            ),
         },
-        Err(Lost) => {
-            let error = "the request did not come before too many others asked".to_owned();
-            // There is room for one line, or its client is not waited for.
-            let _ = stream.try_write(&line(&Answer::Error { error }));
+        Err(Evicted) => {
+            let error =
+                "evicted: the request was still incomplete when another client needed the slot";
+            // An empty socket buffer takes one line; a client that left no room
+            // for it is not waited for.
+            let _ = stream.try_write(&line(&Answer::Error {
+                error: error.to_owned(),
+            }));
             return;
         }
     };
     let line = line(&answer);
-    let taken = timeout(ANSWER_TIME, async {
+    let sent = timeout(ANSWER_TIMEOUT, async {
         stream.write_all(&line).await?;
         stream.shutdown().await
     });
-    let _ = seat.wait_for(taken, || false).await;
+    let _ = permit.wait_for(sent, || false).await;
 }
 
-/// Whether there is something from the client that the server didn't read yet.
+/// Whether the client has sent bytes that the server has not read yet.
 fn is_unread(stream: &UnixStream) -> bool {
     rustix::io::ioctl_fionread(stream).is_ok_and(|bytes| bytes > 0)
 }
@@ -156,16 +168,18 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-async fn receive(
+async fn read_request(
     stream: ReadHalf<'_>,
-    subject: &impl Subject,
+    api: &impl AdminApi,
 ) -> Result<(Request, Vec<u8>), String> {
-    // Others are kept out by the file's mode already; this also holds where
-    // the socket was put into a directory of somebody else's.
+    // The file's mode keeps other users out already. This also holds where the
+    // socket is in a directory of another user, who can replace it.
     let caller = stream.as_ref().peer_cred();
     let caller = caller.map_err(|error| error.to_string())?.uid();
-    if caller != super::place::uid() && caller != 0 {
-        return Err("only the user who runs the server may control it".to_owned());
+    if caller != super::socket_path::uid() && caller != 0 {
+        return Err(
+            "permission denied: only the user who runs the server may control it".to_owned(),
+        );
     }
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
@@ -175,14 +189,14 @@ async fn receive(
         .await
         .map_err(|error| error.to_string())?;
     let request: Request = serde_json::from_slice(&line)
-        .map_err(|error| format!("not a request this server knows: {error}"))?;
+        .map_err(|error| format!("malformed or unknown request: {error}"))?;
     let mut body = Vec::new();
     if let Request::Swap { length, .. } = &request {
-        let max = subject.max_component();
+        let max = api.max_component();
         if usize::try_from(*length).map_or(true, |length| length > max) {
-            subject.reached().count(Limit::Component);
+            api.reached().count(Limit::Component);
             return Err(format!(
-                "a component of {length} bytes is too large; at most {max} are taken (--max-component)"
+                "the component is too large: {length} bytes, at most {max} are accepted (--max-component)"
             ));
         }
         let read = reader
@@ -191,36 +205,36 @@ async fn receive(
             .await
             .map_err(|error| error.to_string())?;
         if read as u64 != *length {
-            return Err(format!("only {read} of {length} bytes came"));
+            return Err(format!("received only {read} of {length} bytes"));
         }
     }
     Ok((request, body))
 }
 
-async fn carry_out(request: Request, body: Vec<u8>, subject: &impl Subject) -> Answer {
-    let registry = subject.registry();
+async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer {
+    let registry = api.registry();
     let answer = match request {
-        Request::Status => Ok(Answer::Status(Box::new(subject.status()))),
+        Request::Status => Ok(Answer::Status(Box::new(api.status()))),
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),
-        Request::Swap { name, policy, .. } => match parse(policy) {
+        Request::Swap { name, policy, .. } => match parse_policy(policy) {
             Ok(policy) => {
-                // It goes into lines of the log and of other terminals.
+                // It is printed in log lines and on other terminals.
                 let name = name.replace(char::is_control, "?");
                 let swapped = registry.swap(body, Source::Sent(name), policy).await;
                 swapped
                     .map(Answer::Swap)
-                    .map_err(|error| not_swapped(registry, &error))
+                    .map_err(|error| report_failure(registry, &error))
             }
             Err(error) => Err(error),
         },
-        Request::Rollback { policy } => match parse(policy) {
+        Request::Rollback { policy } => match parse_policy(policy) {
             Ok(policy) => {
                 let swapped = registry.roll_back(policy).await;
                 swapped
                     .map(Answer::Rollback)
-                    .map_err(|error| not_swapped(registry, &error))
+                    .map_err(|error| report_failure(registry, &error))
             }
             Err(error) => Err(error),
         },
@@ -228,18 +242,18 @@ async fn carry_out(request: Request, body: Vec<u8>, subject: &impl Subject) -> A
     answer.unwrap_or_else(|error| Answer::Error { error })
 }
 
-fn parse(policy: Option<String>) -> Result<Option<Policy>, String> {
+fn parse_policy(policy: Option<String>) -> Result<Option<Policy>, String> {
     policy.map(|policy| policy.parse()).transpose()
 }
 
-/// Both the caller and whoever reads the log should know.
-fn not_swapped(registry: &Registry, error: &SwapError) -> String {
-    let active = registry.orders().active().number;
+/// Log why a swap failed, and return the same message for the client.
+fn report_failure(registry: &Registry, error: &SwapError) -> String {
+    let active = registry.active().number;
     let what = match error {
         SwapError::NoPrevious => "not rolled back",
         _ => "not swapped",
     };
-    let told = format!("{what}: {error}; generation {active} goes on");
-    tracing::warn!("{told}");
-    told
+    let message = format!("{what}: {error}; still serving generation {active}");
+    tracing::warn!("{message}");
+    message
 }

@@ -10,17 +10,17 @@
 //! - [`script`]: the format, which `docs/testing.md` describes
 //! - [`literal`]: bytes as people write them
 //! - [`wire`]: a connection in memory
-//! - [`stage`]: all of a server but its listeners
-//! - [`play`]: the steps of a script, one after the other
+//! - [`environment`]: the sandbox that all scripts of a call share
+//! - [`runner`]: the steps of a script, one after the other
 //! - [`peer`]: what a step does with, or awaits from, one connection
 //! - [`difference`]: how what came differs from what was expected
 
 mod difference;
+mod environment;
 mod literal;
 mod peer;
-mod play;
+mod runner;
 mod script;
-mod stage;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -30,8 +30,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+pub use environment::{Environment, EnvironmentError, Guest, Settings};
 pub use script::{Action, Mistake, Step};
-pub use stage::{Guest, Settings, Stage, StageError};
 
 /// Scripts are written by hand: nobody writes more.
 const MAX_SCRIPT: u64 = 4 << 20;
@@ -46,7 +46,7 @@ pub struct Script {
 /// Why there is no script.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
@@ -133,7 +133,7 @@ pub struct Failure {
 /// # Errors
 /// Tells the first step that went wrong.
 pub fn converse(
-    stage: &Arc<Stage>,
+    environment: &Arc<Environment>,
     script: &Script,
     guest: &Guest,
     others: &Arc<Guests>,
@@ -143,11 +143,11 @@ pub fn converse(
     let line = Arc::new(AtomicUsize::new(0));
     let (done, result) = mpsc::sync_channel(1);
     let work = {
-        let (stage, script, guest) = (Arc::clone(stage), script.clone(), guest.clone());
+        let (environment, script, guest) = (Arc::clone(environment), script.clone(), guest.clone());
         let (others, line) = (Arc::clone(others), Arc::clone(&line));
         move || {
             // Nobody waits any more when the time is over.
-            let _ = done.send(play::play(&stage, &script, &guest, &others, &line));
+            let _ = done.send(runner::run(&environment, &script, &guest, &others, &line));
         }
     };
     let failure = |told| {

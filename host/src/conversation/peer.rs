@@ -2,7 +2,7 @@
 //! guest, and what it awaits.
 //!
 //! Owns the bytes that came and no step has taken yet. It never looks at the
-//! server; [`super::play`] does.
+//! server; [`super::runner`] does.
 
 use std::time::Duration;
 

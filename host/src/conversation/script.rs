@@ -412,7 +412,7 @@ mod tests {
             ("abort\nend", 2, "after `abort`"),
             ("a: wait 1s", 1, "`wait` is about no connection"),
             ("é: end", 1, "no name for a connection"),
-            ("wait 1d", 1, "no duration"),
+            ("wait 1d", 1, "not a time"),
             ("wait 25h", 1, "24h at most"),
             ("print \"a\\nb\"", 1, "one line of text"),
             ("print x", 1, "takes a \"line\" in quotes"),

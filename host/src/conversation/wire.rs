@@ -11,11 +11,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use hotsocket_sandbox::Transport;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use crate::connection::Transport;
 use crate::limits::READ_SIZE;
 
 /// Bytes of the guest that wait for a peer which does not look at them: about

@@ -1,14 +1,13 @@
-//! `hotsocket dev`: serves a guest from its source, and swaps whenever the
-//! source is saved.
+//! `hotsocket dev`: serves a guest from its source, and swaps it on every save.
 //!
 //! Owns the loop: build, serve or swap, wait for the next save. A build that
-//! fails changes nothing of what is served. However much is saved during a
-//! build, one more build follows.
+//! fails changes nothing of what is served. However often files are saved
+//! during a build, one more build follows.
 //!
-//! - [`project`]: what is built, and which files it is made of
-//! - [`watch`]: when they have changed
+//! - [`project`]: what is built, and which files it consists of
+//! - [`watch`]: waits until they have changed
 //!
-//! It never touches a connection: a swap is the registry's, as any other.
+//! It never touches a connection: swaps are up to the registry.
 
 mod project;
 mod watch;
@@ -19,44 +18,48 @@ use std::time::{Duration, Instant};
 pub use project::{Project, ProjectError};
 
 use crate::build;
-use crate::listener::plain;
+use crate::node::{Node, Options, StartError};
 use crate::output::Output;
-use crate::registry::{Outcome, Source};
-use crate::server::{Options, Server, StartError};
-use watch::Watch;
+use crate::registry::Outcome;
+use crate::rollout::Source;
+use hotsocket_sandbox::run_on_thread;
+use watch::ProjectWatcher;
 
-/// Build, serve and follow the source, until dropped. The server is put where
-/// the caller can stop it.
+/// Build and serve the source, and swap on every save, until dropped. The
+/// server is stored in `server`, so that the caller can stop it.
 ///
 /// # Errors
-/// When something other than the guest keeps the server from starting.
-pub async fn follow(
+/// When the server can't start for a reason that no change of the source mends.
+pub async fn serve_source(
     project: Project,
     options: Options,
     output: Arc<Output>,
     began: Instant,
-    server: &mut Option<Server>,
+    server: &mut Option<Node>,
 ) -> Result<std::convert::Infallible, StartError> {
-    let mut watch = Watch::new(&project);
+    let mut watcher = ProjectWatcher::new(&project);
     let mut saved = began;
-    tracing::info!("building {}", project.named.display());
+    tracing::info!("building {}", project.name.display());
     loop {
-        // What is saved from here on is for the next build.
+        // Files saved from here on are for the next build.
         let mut files = project.files();
         let building = Instant::now();
         let source = project.source.clone();
-        let built = tokio::task::spawn_blocking(move || build::component(&source)).await;
-        let built = built.map_err(|error| StartError::Engine(error.to_string()))?;
+        let built = run_on_thread("build", None, move || build::component(&source)).await;
+        let built = match built {
+            Ok(built) => built.map_err(|error| error.to_string()),
+            Err(error) => Err(format!("cannot build {}: {error}", project.name.display())),
+        };
         let build_time = building.elapsed();
         match (built, &*server) {
             (Err(error), None) => tracing::error!("{error}; waiting for the next save"),
             (Err(error), Some(server)) => {
-                tracing::error!("{error}; {}", goes_on(server));
+                tracing::error!("{error}; {}", still_serving(server));
             }
             (Ok(component), None) => {
-                let guest = (component, Source::File(project.named.clone()));
+                let guest = (component, Source::File(project.name.clone()));
                 let (options, output) = (options.clone(), Arc::clone(&output));
-                match Server::start_on(guest, options, output, saved, plain()).await {
+                match Node::start_on(guest, options, output, saved, |listener| listener).await {
                     Ok(started) => {
                         *server = Some(started);
                         tracing::info!("save a change to swap");
@@ -68,7 +71,7 @@ pub async fn follow(
                 }
             }
             (Ok(component), Some(server)) => {
-                let source = Source::File(project.named.clone());
+                let source = Source::File(project.name.clone());
                 let swapping = Instant::now();
                 match server.registry().swap(component, source, None).await {
                     Ok(report) if report.outcome == Outcome::Swapped => tracing::info!(
@@ -78,30 +81,32 @@ pub async fn follow(
                         seconds(swapping.elapsed())
                     ),
                     Ok(report) if report.outcome == Outcome::Unchanged => tracing::info!(
-                        "built in {}, and it is the same code; {}",
+                        "built in {}, without a difference; {}",
                         seconds(build_time),
-                        goes_on(server)
+                        still_serving(server)
                     ),
-                    // An undone swap has been told.
+                    // The registry logs a swap that it has undone.
                     Ok(_) => {}
-                    Err(error) => tracing::error!("not swapped: {error}; {}", goes_on(server)),
+                    Err(error) => {
+                        tracing::error!("not swapped: {error}; {}", still_serving(server));
+                    }
                 }
             }
         }
-        project.forgive(&mut files);
-        let change = watch.next(&project, &files).await;
+        project.accept_lock_files(&mut files);
+        let change = watcher.next_change(&project, &files).await;
         saved = change.at;
         let file = change.file.strip_prefix(".").unwrap_or(&change.file);
         tracing::info!("{} changed; building", file.display());
     }
 }
 
-fn goes_on(server: &Server) -> String {
-    let active = server.registry().orders().active().number;
-    format!("generation {active} goes on")
+fn still_serving(server: &Node) -> String {
+    let active = server.registry().active().number;
+    format!("still serving generation {active}")
 }
 
-/// `1.2 s`, and more exactly what is less than a tenth of one.
+/// `1.2 s`; less than a tenth of a second in milliseconds, as `0.024 s`.
 fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds < 0.095 {

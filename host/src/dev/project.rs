@@ -1,15 +1,16 @@
-//! What `hotsocket dev` builds, and which files it is made of.
+//! What `hotsocket dev` builds, and which files it consists of.
 //!
-//! Looks at the outside of files only: compilers read them. What builds make
-//! themselves (components, `target`, caches) is no source.
+//! Reads the metadata of files only; compilers read their contents. What builds
+//! write (components, `target`, caches) is not a source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What the guest of a directory may be called, the first that is there.
-const GUESTS: [&str; 8] = [
+use crate::watch::Stamp;
+
+/// Names that a guest in a directory may have; the first that exists is built.
+const ENTRY_FILES: [&str; 8] = [
     "server.js",
     "server.mjs",
     "server.cjs",
@@ -19,66 +20,57 @@ const GUESTS: [&str; 8] = [
     "handler.rs",
     "handler.c",
 ];
-/// Directories that hold no sources. Hidden ones don't either.
-const OTHERS: [&str; 3] = ["target", "node_modules", "__pycache__"];
-/// Endings of files that are made, or are being written.
-const MADE: [&str; 6] = ["wasm", "pyc", "part", "tmp", "swp", "swx"];
+/// Directories without sources; hidden ones are skipped as well.
+const SKIPPED_DIRS: [&str; 3] = ["target", "node_modules", "__pycache__"];
+/// Extensions of files that builds and editors write.
+const GENERATED: [&str; 6] = ["wasm", "pyc", "part", "tmp", "swp", "swx"];
 /// Files that a build may write among its sources.
-const LOCKS: [&str; 2] = ["Cargo.lock", "package-lock.json"];
-/// What is watched of a directory, at most; a guest has less.
+const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
+/// Files and directories that are watched at most; a guest has fewer.
 const MAX_FILES: usize = 10_000;
 const MAX_DIRS: usize = 1_000;
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
 pub struct Project {
-    /// What messages call it.
-    pub named: PathBuf,
-    /// What is given to the build.
+    /// Shown in messages.
+    pub name: PathBuf,
+    /// Passed to the build.
     pub source: PathBuf,
-    /// All below this directory is watched; else the source and the files of
-    /// its kind beside it.
-    whole: Option<PathBuf>,
+    /// Everything below this directory is watched. `None`: the source, and the
+    /// files with the same extension in its directory.
+    root: Option<PathBuf>,
 }
 
 /// Why there is nothing to build.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::told(.error))]
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
     },
     #[error(
-        "{} is a component, which has been built already: `hotsocket serve` serves it and swaps when it changes",
+        "{} is already a component: `hotsocket serve` serves it and swaps when it changes",
         .0.display()
     )]
     Component(PathBuf),
     #[error(
-        "no guest's source in {}: there is no Cargo.toml, server.js, handler.py…; name the file, or begin one with `hotsocket new`",
+        "no guest source in {}: no Cargo.toml, server.js, handler.py…; name the file, or create a project with `hotsocket new`",
         .0.display()
     )]
-    None(PathBuf),
+    NoSource(PathBuf),
 }
 
-/// What a file looks like from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-/// The files of a project at one moment.
+/// The files of a project in their states at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files(BTreeMap<PathBuf, Stamp>);
 
 impl Project {
-    /// Find what there is to build in a directory, or take the file.
+    /// The project of a file, or of what there is to build in a directory.
     ///
     /// # Errors
-    /// When there is nothing.
+    /// When there is nothing to build.
     pub fn find(path: &Path) -> Result<Self, ProjectError> {
         let kind = fs::metadata(path).map_err(|error| ProjectError::Read {
             path: path.to_owned(),
@@ -90,40 +82,37 @@ impl Project {
                     Err(ProjectError::Component(path.to_owned()))
                 }
                 _ => Ok(Project {
-                    named: path.to_owned(),
+                    name: path.to_owned(),
                     source: path.to_owned(),
-                    whole: None,
+                    root: None,
                 }),
             };
         }
-        let whole = Some(path.to_owned());
-        let mut guests = GUESTS.iter().map(|name| path.join(name));
-        let lone = guests.find(|path| path.is_file());
+        let root = Some(path.to_owned());
+        let mut guests = ENTRY_FILES.iter().map(|name| path.join(name));
+        let entry = guests.find(|path| path.is_file());
         let has = |manifest| path.join(manifest).is_file();
-        if has("Cargo.toml") || lone.is_none() && has("package.json") {
-            // `.` says little.
-            let named = fs::canonicalize(path).ok();
-            let named = named
-                .as_deref()
-                .and_then(Path::file_name)
-                .map(PathBuf::from);
+        if has("Cargo.toml") || entry.is_none() && has("package.json") {
+            // The directory's name instead of `.`.
+            let full = fs::canonicalize(path).ok();
+            let name = full.as_deref().and_then(Path::file_name);
             return Ok(Project {
-                named: named.unwrap_or_else(|| path.to_owned()),
+                name: name.map_or_else(|| path.to_owned(), PathBuf::from),
                 source: path.to_owned(),
-                whole,
+                root,
             });
         }
-        let source = lone.ok_or_else(|| ProjectError::None(path.to_owned()))?;
+        let source = entry.ok_or_else(|| ProjectError::NoSource(path.to_owned()))?;
         Ok(Project {
-            named: source
+            name: source
                 .file_name()
                 .map_or_else(|| source.clone(), PathBuf::from),
             source,
-            whole,
+            root,
         })
     }
 
-    /// The files that it is made of, as they are now.
+    /// The files that it consists of, as they are now.
     pub fn files(&self) -> Files {
         let mut files = BTreeMap::new();
         for dir in self.directories() {
@@ -142,42 +131,42 @@ impl Project {
 
     /// The directories that hold them.
     pub fn directories(&self) -> BTreeSet<PathBuf> {
-        let Some(whole) = &self.whole else {
+        let Some(root) = &self.root else {
             let parent = self.source.parent().filter(|dir| *dir != Path::new(""));
             return BTreeSet::from([parent.unwrap_or(Path::new(".")).to_owned()]);
         };
         let mut found = BTreeSet::new();
-        let mut next = vec![whole.clone()];
+        let mut next = vec![root.clone()];
         while let Some(dir) = next.pop() {
             if found.len() == MAX_DIRS {
                 break;
             }
-            // Links are not followed: they may lead round in a circle.
+            // Symlinks are not followed: they may form a cycle.
             let below = entries(&dir).filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()));
             let below = below.map(|entry| entry.path());
-            next.extend(below.filter(|path| !is_other(path)));
+            next.extend(below.filter(|path| !is_skipped(path)));
             found.insert(dir);
         }
         found
     }
 
-    /// Whether the source itself is there; an editor may just be replacing it.
-    pub fn is_there(&self) -> bool {
+    /// Whether the source itself exists; an editor may just be replacing it.
+    pub fn source_exists(&self) -> bool {
         self.source.exists()
     }
 
-    /// Take it that lock files have been written by the build that is over.
-    pub fn forgive(&self, files: &mut Files) {
+    /// Assume that lock files were written by the build that is over.
+    pub fn accept_lock_files(&self, files: &mut Files) {
         for (path, stamp) in self.files().0 {
             let name = path.file_name().and_then(|name| name.to_str());
-            if name.is_some_and(|name| LOCKS.contains(&name)) {
+            if name.is_some_and(|name| LOCK_FILES.contains(&name)) {
                 files.0.insert(path, stamp);
             }
         }
     }
 
     fn is_source(&self, path: &Path) -> bool {
-        if self.whole.is_none() {
+        if self.root.is_none() {
             return path.extension() == self.source.extension();
         }
         let name = path
@@ -185,14 +174,14 @@ impl Project {
             .and_then(|name| name.to_str())
             .unwrap_or("~");
         let extension = path.extension().and_then(|extension| extension.to_str());
-        // Emacs and vim keep what they do in `#name#`, `name~` and `4913`.
+        // Temporary files of Emacs and Vim: `#name#`, `name~` and `4913`.
         let is_editors = name.starts_with(['.', '#']) || name.ends_with('~') || name == "4913";
-        !is_editors && !extension.is_some_and(|extension| MADE.contains(&extension))
+        !is_editors && !extension.is_some_and(|extension| GENERATED.contains(&extension))
     }
 }
 
 impl Files {
-    /// A file that is not the same in both.
+    /// A file that is not in the same state in both.
     pub fn difference(&self, other: &Files) -> Option<PathBuf> {
         let differs =
             |(path, stamp): &(&PathBuf, &Stamp), other: &Files| other.0.get(*path) != Some(*stamp);
@@ -206,19 +195,15 @@ fn entries(dir: &Path) -> impl Iterator<Item = fs::DirEntry> {
     fs::read_dir(dir).into_iter().flatten().flatten()
 }
 
-fn is_other(dir: &Path) -> bool {
+fn is_skipped(dir: &Path) -> bool {
     let name = dir.file_name().and_then(|name| name.to_str());
-    name.is_none_or(|name| name.starts_with('.') || OTHERS.contains(&name))
+    name.is_none_or(|name| name.starts_with('.') || SKIPPED_DIRS.contains(&name))
 }
 
+/// The state of a regular file.
 fn stamp(path: &Path) -> Option<Stamp> {
-    let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    Some(Stamp {
-        inode: (file.dev(), file.ino()),
-        size: file.size(),
-        modified: (file.mtime(), file.mtime_nsec()),
-        changed: (file.ctime(), file.ctime_nsec()),
-    })
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some((&metadata).into())
 }
 
 #[cfg(test)]
@@ -233,20 +218,23 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_told_from_what_is_made() {
+    fn generated_files_are_not_sources() {
         let dir = dir("project");
         let write = |name: &str| {
             let path = dir.join(name);
             fs::create_dir_all(path.parent().expect("a parent")).expect("writable");
             fs::write(path, name).expect("writable");
         };
-        assert!(matches!(Project::find(&dir), Err(ProjectError::None(_))));
+        assert!(matches!(
+            Project::find(&dir),
+            Err(ProjectError::NoSource(_))
+        ));
         ["Cargo.toml", "src/lib.rs", "src/deep/x.txt"]
             .into_iter()
             .for_each(write);
         let project = Project::find(&dir).expect("a package");
         let before = project.files();
-        for made in [
+        for generated in [
             "g.wasm",
             "target/x.rs",
             ".git/index",
@@ -257,16 +245,16 @@ mod tests {
             "__pycache__/x.pyc",
             "x.part",
         ] {
-            write(made);
+            write(generated);
         }
         assert_eq!(before.difference(&project.files()), None);
         write("Cargo.lock");
-        let mut forgiven = before.clone();
-        project.forgive(&mut forgiven);
-        assert_eq!(forgiven.difference(&project.files()), None);
+        let mut accepted = before.clone();
+        project.accept_lock_files(&mut accepted);
+        assert_eq!(accepted.difference(&project.files()), None);
         write("src/new.rs");
         let new = dir.join("src/new.rs");
-        assert_eq!(forgiven.difference(&project.files()), Some(new.clone()));
+        assert_eq!(accepted.difference(&project.files()), Some(new.clone()));
         let with = project.files();
         fs::remove_file(&new).expect("there");
         assert_eq!(with.difference(&project.files()), Some(new));
@@ -274,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_file_is_watched_with_its_kind() {
+    fn a_file_is_watched_with_others_of_its_extension() {
         let dir = dir("lone");
         for name in ["a.rs", "b.rs", "c.txt", "server.js"] {
             fs::write(dir.join(name), name).expect("writable");

@@ -1,27 +1,13 @@
-//! When the files of a project have changed, and have come to rest.
-//!
-//! The kernel's word only tells that it is time to look; what counts is how the
-//! files look. So it works, more slowly, where the kernel gives no word, and
-//! whatever an editor does on the way to a saved file.
+//! Waits for a change of a project's files that is to be built.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
-
 use super::project::{Files, Project};
+use crate::watch::{ChangeSignal, settle};
 
-/// The files must be unchanged this long before they are built.
-const REST: Duration = Duration::from_millis(50);
-/// Files that never come to rest are built all the same.
-const RESTLESS: Duration = Duration::from_secs(5);
-/// Where the kernel tells nothing (network file systems), look this often.
-const LOOK: Duration = Duration::from_secs(1);
+/// Files that never stop changing are built after this time.
+const MAX_SETTLE_TIME: Duration = Duration::from_secs(5);
 
 /// A change that is to be built.
 pub struct Change {
@@ -30,88 +16,36 @@ pub struct Change {
     pub at: Instant,
 }
 
-#[derive(Default)]
-struct Bell {
-    rung: Notify,
-    /// The first time since it was last looked at.
-    since: Mutex<Option<Instant>>,
-}
-
 /// See the module's documentation.
-pub struct Watch {
-    bell: Arc<Bell>,
-    watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
-}
+pub struct ProjectWatcher(ChangeSignal);
 
-impl Watch {
+impl ProjectWatcher {
     pub fn new(project: &Project) -> Self {
-        let bell = Arc::<Bell>::default();
-        let ring = Arc::clone(&bell);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Whoever only reads changes nothing; compilers do it all the time.
-            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-                ring.since.lock().get_or_insert_with(Instant::now);
-                ring.rung.notify_one();
-            }
-        });
-        let watcher = watcher
-            .inspect_err(|error| tracing::warn!("the source is looked at once a second: {error}"))
-            .ok();
-        let mut watch = Watch {
-            bell,
-            watcher,
-            watched: BTreeSet::new(),
-        };
-        watch.listen(project);
-        watch
+        let mut signal = ChangeSignal::new("the source");
+        signal.watch_directories(project.directories());
+        ProjectWatcher(signal)
     }
 
-    /// Wait until the files look different from these, and rest.
-    pub async fn next(&mut self, project: &Project, known: &Files) -> Change {
+    /// Wait until the files differ from those that were `built`, and have
+    /// settled.
+    pub async fn next_change(&mut self, project: &Project, built: &Files) -> Change {
+        let Self(signal) = self;
         loop {
-            self.listen(project);
-            let rung = self.bell.since.lock().take();
-            // Something may have changed before the kernel was asked.
-            let files = project.files();
-            if known.difference(&files).is_some() {
-                let at = rung.unwrap_or_else(Instant::now);
-                let rested = come_to_rest(project, files).await;
-                // What was written and taken back is no change.
-                if let Some(file) = known.difference(&rested).filter(|_| project.is_there()) {
+            signal.watch_directories(project.directories());
+            let first_event = signal.take_first_event();
+            // They may have changed before they were watched.
+            if built.difference(&project.files()).is_some() {
+                let at = first_event.unwrap_or_else(Instant::now);
+                let settled = settle(|| project.files(), Some(MAX_SETTLE_TIME)).await;
+                // A change that was undone at once is none.
+                if let Some(file) = built
+                    .difference(&settled)
+                    .filter(|_| project.source_exists())
+                {
                     return Change { file, at };
                 }
             }
-            let _ = timeout(LOOK, self.bell.rung.notified()).await;
+            signal.wait().await;
         }
-    }
-
-    /// Watch every directory that holds sources.
-    fn listen(&mut self, project: &Project) {
-        let Some(watcher) = &mut self.watcher else {
-            return;
-        };
-        let wanted = project.directories();
-        for gone in self.watched.difference(&wanted) {
-            let _ = watcher.unwatch(gone);
-        }
-        // A directory that was deleted and made again needs a new watch, and
-        // watching one twice does no harm.
-        self.watched = wanted
-            .into_iter()
-            .filter(|dir| watcher.watch(dir, RecursiveMode::NonRecursive).is_ok())
-            .collect();
-    }
-}
-
-async fn come_to_rest(project: &Project, mut files: Files) -> Files {
-    let begun = Instant::now();
-    loop {
-        sleep(REST).await;
-        let now = project.files();
-        if now == files || begun.elapsed() > RESTLESS {
-            return now;
-        }
-        files = now;
     }
 }

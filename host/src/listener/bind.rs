@@ -7,6 +7,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
 
+use crate::limits::{LimitError, Limits, MAX_WRITE_TIMEOUT, Setting};
+
 /// Connections that the kernel completes before the server accepts them. The
 /// kernel's own limit (`net.core.somaxconn`) may be lower.
 const BACKLOG: i32 = 4096;
@@ -28,6 +30,37 @@ pub struct SocketOptions {
     pub nodelay: bool,
 }
 
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions {
+            keepalive: Duration::from_secs(60),
+            user_timeout: Limits::default().write_timeout,
+            nodelay: true,
+        }
+    }
+}
+
+impl SocketOptions {
+    /// Each option by the name of its flag, with its value and its range, which
+    /// is what the kernel accepts (tcp(7)).
+    pub fn settings(&self) -> [Setting; 2] {
+        let keepalive = Duration::from_secs(1)..=Duration::from_secs(32_767);
+        let user_timeout = Duration::from_millis(1)..=MAX_WRITE_TIMEOUT;
+        [
+            Setting::time("keepalive", self.keepalive, keepalive),
+            Setting::time("write-timeout", self.user_timeout, user_timeout),
+        ]
+    }
+
+    /// Check that every option is in its range.
+    ///
+    /// # Errors
+    /// Names the first one that isn't.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        self.settings().iter().try_for_each(Setting::validate)
+    }
+}
+
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -46,7 +79,7 @@ pub enum BindError {
          `ip address` shows those it has"
     )]
     NoSuchAddress(SocketAddr),
-    #[error("cannot listen on {}: {}", .0, crate::os_error::told(.1))]
+    #[error("cannot listen on {}: {}", .0, crate::os_error::message(.1))]
     Other(SocketAddr, io::Error),
 }
 

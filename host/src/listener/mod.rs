@@ -1,13 +1,70 @@
-//! Listeners: the addresses that connections are accepted on.
+//! Listeners: where connections come from.
+//!
+//! A [`Listener`] accepts; what it accepts is [`Incoming`], a connection that is
+//! not ready yet. The handshake (nothing for TCP; a PROXY header, TLS) runs in
+//! the connection's own task under `--handshake-timeout`, before an instance
+//! exists, so a slow peer delays nobody else.
 //!
 //! - [`mod@bind`]: from an address to a listening socket, or to a sentence that
 //!   says why not
+//! - [`tcp`]: TCP sockets as a listener
 //! - [`mod@accept`]: the accept loop and what it does about errors
 //!
-//! A listener never reads or writes a connection.
+//! A listener never reads or writes a connection once its handshake is done.
 
 mod accept;
 mod bind;
+mod tcp;
 
-pub use accept::{Wrap, accept, plain};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use hotsocket_sandbox::Stream;
+
+pub use accept::accept;
 pub use bind::{BindError, SocketOptions, bind};
+pub use tcp::{Tcp, TcpIncoming, TcpTransport};
+
+/// Yields connections.
+pub trait Listener: Send + 'static {
+    type Incoming: Incoming;
+
+    /// Wait for the next connection. Safe to cancel.
+    ///
+    /// # Errors
+    /// See [`mod@accept`] for what becomes of them.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Incoming>> + Send;
+
+    /// The address that is listened on, with its real port.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// An accepted connection before its handshake.
+pub trait Incoming: Send + 'static {
+    /// Who has connected, as far as is known before the handshake.
+    fn peer(&self) -> SocketAddr;
+
+    /// Make the connection ready. Called in the connection's own task.
+    fn handshake(self) -> Handshake;
+
+    /// Refuse the connection with a RST.
+    fn reset(self);
+}
+
+/// A handshake that is over, or that takes time.
+pub enum Handshake {
+    Done(io::Result<Connected>),
+    Pending(Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>),
+}
+
+/// A connection that is ready for a session.
+pub struct Connected {
+    pub stream: Stream,
+    /// The address that the peer connected to.
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+}

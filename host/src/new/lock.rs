@@ -1,16 +1,20 @@
-//! The lock file of a new Rust guest: that of single-file guests, under the new
-//! guest's own name. So both are made of the same crates, and whoever has built
-//! one needs no network for the other.
+//! The lock file of a new Rust guest: that of single-file guests, with the new
+//! guest's name in it. So both are built from the same crates, and after one has
+//! been built the other needs no network.
 
 use crate::build;
 
-/// What single-file guests are called in their lock file.
-const OLD: &str = "name = \"guest\"\nversion = \"0.0.0\"";
+/// The entry of a single-file guest in its lock file.
+const SINGLE_FILE: &str = "name = \"guest\"\nversion = \"0.0.0\"";
 const PACKAGE: &str = "[[package]]\n";
 
-/// The lock file for a guest of this name. Cargo keeps the packages in order.
-pub fn of(lock: &str, name: &str) -> String {
-    let lock = lock.replace(OLD, &format!("name = \"{name}\"\nversion = \"0.1.0\""));
+/// The lock file for a guest of this name, with its packages sorted as Cargo
+/// sorts them.
+pub fn renamed(lock: &str, name: &str) -> String {
+    let lock = lock.replace(
+        SINGLE_FILE,
+        &format!("name = \"{name}\"\nversion = \"0.1.0\""),
+    );
     let mut parts = lock.split(PACKAGE);
     let head = parts.next().unwrap_or_default();
     let mut packages: Vec<_> = parts.map(str::trim_end).collect();
@@ -22,7 +26,7 @@ pub fn of(lock: &str, name: &str) -> String {
     head.to_owned() + &packages.join("\n")
 }
 
-/// Whether a package of this name is among those of every guest.
+/// Whether every guest depends on a package of this name.
 pub fn has(name: &str) -> bool {
     let line = format!("name = \"{name}\"");
     let lock = build::RUST_SDK
@@ -36,17 +40,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_new_name_has_its_place() {
+    fn the_new_name_is_sorted_in() {
         let (_, lock) = build::RUST_SDK
             .iter()
             .find(|(path, _)| *path == "Cargo.lock")
             .expect("a lock file");
         assert_eq!(
-            of(lock, "guest").replace("\"0.1.0\"", ""),
+            renamed(lock, "guest").replace("\"0.1.0\"", ""),
             lock.replace("\"0.0.0\"", "").replace("\"0.1.0\"", "")
         );
-        let renamed = of(lock, "zebra");
-        let names: Vec<_> = renamed
+        let lock_file = renamed(lock, "zebra");
+        let names: Vec<_> = lock_file
             .lines()
             .filter_map(|line| line.strip_prefix("name = "))
             .collect();

@@ -1,10 +1,10 @@
-//! `hotsocket new`: the beginnings of a guest.
+//! `hotsocket new`: creates a guest project.
 //!
-//! Owns which files a new guest consists of; their contents are in
+//! Owns which files a new project consists of; their contents are in
 //! `guest/templates/`, compiled in. A Rust guest is a package with the SDK in
 //! it, so that editors understand it and it can be built anywhere; guests in
-//! other languages are one file, and the build brings the rest. Nothing that
-//! exists is ever changed.
+//! other languages are one file, and the build adds the rest. Existing files
+//! are never changed.
 
 mod lock;
 
@@ -18,12 +18,12 @@ use crate::build;
 
 /// The conversation that comes with every new guest.
 pub const TEST: &str = "conversation.test";
-/// Where a Rust guest keeps the SDK and the contract.
+/// The directory of the SDK and the contract in a Rust project.
 const SDK: &str = "hotsocket";
-/// Longest name: what file systems and registries take.
+/// Length of the longest name: crates.io accepts no longer ones.
 const MAX_NAME: usize = 64;
 
-/// What a guest is written in.
+/// The language of a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     #[value(alias = "rs")]
@@ -34,23 +34,23 @@ pub enum Language {
     Python,
 }
 
-/// Why nothing was made.
+/// Why no project was created.
 #[derive(Debug, thiserror::Error)]
 pub enum NewError {
-    #[error("{name:?} is no name for a guest: {why}")]
+    #[error("{name:?} is not a valid name for a guest: {why}")]
     Name { name: String, why: &'static str },
-    #[error("{} exists already, and is left as it is; choose another name", .0.display())]
+    #[error("{} already exists; choose another name", .0.display())]
     Exists(PathBuf),
-    #[error("cannot make {}: {}", .path.display(), crate::os_error::told(.error))]
-    Make { path: PathBuf, error: io::Error },
+    #[error("cannot create {}: {}", .path.display(), crate::os_error::message(.error))]
+    Create { path: PathBuf, error: io::Error },
 }
 
-/// What was made.
+/// A new project.
 #[derive(Clone, Copy, Debug)]
 pub struct Created {
-    /// The file to begin with.
+    /// The file with the guest's code.
     pub guest: &'static str,
-    /// What `build`, `dev` and `test` are given in the new directory.
+    /// The argument for `build`, `dev` and `test` in the new directory.
     pub source: &'static str,
 }
 
@@ -69,11 +69,11 @@ const RUST: Template = template!("rust": "Cargo.toml", "README.md", "gitignore",
 const JS: Template = template!("js": "README.md", "gitignore", "package.json", "server.js");
 const PYTHON: Template = template!("python": "README.md", "gitignore", "handler.py");
 
-/// Make a directory with a guest that builds, serves and has a test.
+/// Create a directory with a guest that builds, serves and has a test.
 ///
 /// # Errors
-/// When the name is none, or the directory cannot be made; then there is
-/// nothing new on disk.
+/// When the name is not valid, or the directory can't be created; then nothing
+/// is left on disk.
 pub fn create(dir: &Path, language: Language) -> Result<Created, NewError> {
     let name = name_of(dir)?;
     let (template, created) = match language {
@@ -81,18 +81,18 @@ pub fn create(dir: &Path, language: Language) -> Result<Created, NewError> {
         Language::Js => (JS, ("server.js", ".")),
         Language::Python => (PYTHON, ("handler.py", "handler.py")),
     };
-    let make = |path: &Path, error| NewError::Make {
+    let failed = |path: &Path, error| NewError::Create {
         path: path.to_owned(),
         error,
     };
     fs::create_dir(dir).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => NewError::Exists(dir.to_owned()),
-        _ => make(dir, error),
+        _ => failed(dir, error),
     })?;
     let mut files: Vec<_> = template
         .iter()
         .map(|(path, content)| {
-            // Under its own name it would speak for the template, too.
+            // As .gitignore it would apply to the template itself.
             let path = path.replace("gitignore", ".gitignore");
             (path, content.replace("{name}", name))
         })
@@ -100,7 +100,7 @@ pub fn create(dir: &Path, language: Language) -> Result<Created, NewError> {
     if language == Language::Rust {
         for (path, content) in build::RUST_SDK {
             match *path {
-                "Cargo.lock" => files.push(("Cargo.lock".to_owned(), lock::of(content, name))),
+                "Cargo.lock" => files.push(("Cargo.lock".to_owned(), lock::renamed(content, name))),
                 path => files.push((format!("{SDK}/{path}"), (*content).to_owned())),
             }
         }
@@ -110,34 +110,34 @@ pub fn create(dir: &Path, language: Language) -> Result<Created, NewError> {
         let parent = path.parent().unwrap_or(dir);
         let written = fs::create_dir_all(parent).and_then(|()| fs::write(&path, content));
         if let Err(error) = written {
-            // It was made a moment ago, and by us.
+            // Nothing is lost: it was created above.
             let _ = fs::remove_dir_all(dir);
-            return Err(make(&path, error));
+            return Err(failed(&path, error));
         }
     }
     let (guest, source) = created;
     Ok(Created { guest, source })
 }
 
-/// The last part of the path, if a package can be called so.
+/// The last part of the path, if it is a valid name of a package.
 fn name_of(dir: &Path) -> Result<&str, NewError> {
     let name = dir.file_name().and_then(|name| name.to_str());
-    let wrong = |why| {
+    let invalid = |why| {
         Err(NewError::Name {
             name: dir.display().to_string(),
             why,
         })
     };
     let Some(name) = name else {
-        return wrong("name a directory to be made");
+        return invalid("name the directory to create");
     };
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     match name {
         _ if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(fits) => {
-            wrong("it begins with a letter, and letters, digits, - and _ follow")
+            invalid("use a letter first, then letters, digits, - and _")
         }
-        _ if name.len() > MAX_NAME => wrong("it is too long"),
-        _ if lock::has(name) => wrong("a package that every guest uses is called so"),
+        _ if name.len() > MAX_NAME => invalid("use at most 64 characters"),
+        _ if lock::has(name) => invalid("every guest depends on a package of this name"),
         _ => Ok(name),
     }
 }
@@ -163,7 +163,10 @@ mod tests {
             "hotsocket-guest",
         ] {
             let error = name_of(Path::new(name)).expect_err(name).to_string();
-            assert!(error.contains("is no name for a guest: "), "{error}");
+            assert!(
+                error.contains("is not a valid name for a guest: "),
+                "{error}"
+            );
         }
         assert!(name_of(Path::new(&"x".repeat(65))).is_err());
     }

@@ -1,4 +1,4 @@
-//! What became of each generation.
+//! What became of each generation, for `hotsocket history`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,8 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::generation::Generation;
-use super::orders::{Count, Tally};
+use crate::rollout::{Count, Generation, RolloutStats};
 
 /// Generations remembered; older ones are forgotten.
 const REMEMBERED: usize = 200;
@@ -33,18 +32,18 @@ pub struct History(VecDeque<Entry>);
 
 struct Entry {
     record: Record,
-    /// What the order that made it active counts, on and on while the
-    /// connections that it moved stand their first events. Not the order: that
-    /// would keep the generation's code.
-    tally: Option<Arc<Tally>>,
+    /// What the rollout that made it active counts; it goes on counting while
+    /// migrated sessions have their first events. Not the rollout: that would
+    /// keep the generation's code.
+    stats: Option<Arc<RolloutStats>>,
 }
 
 impl History {
     /// A generation becomes active, for the first time or again.
-    pub fn activate(&mut self, generation: &Generation, tally: Option<Arc<Tally>>) {
+    pub fn activate(&mut self, generation: &Generation, stats: Option<Arc<RolloutStats>>) {
         if let Some(entry) = self.find(generation.number) {
             "active".clone_into(&mut entry.record.outcome);
-            entry.tally = tally;
+            entry.stats = stats;
             return;
         }
         if self.0.len() >= REMEMBERED {
@@ -55,13 +54,13 @@ impl History {
             record: Record {
                 generation: generation.number,
                 guest: generation.source.to_string(),
-                sha256: generation.code.hash.to_string(),
+                sha256: generation.guest.hash.to_string(),
                 accepted: since.map_or(0, |since| since.as_secs()),
                 outcome: "active".to_owned(),
                 migrated: 0,
                 failed: 0,
             },
-            tally,
+            stats,
         });
     }
 
@@ -83,9 +82,9 @@ impl History {
             .iter()
             .map(|entry| {
                 let count = entry
-                    .tally
+                    .stats
                     .as_ref()
-                    .map_or_else(Count::default, |tally| tally.count());
+                    .map_or_else(Count::default, |stats| stats.count());
                 Record {
                     migrated: count.migrated,
                     failed: count.failed,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::orders::Count;
+use crate::rollout::Count;
 
 /// What a swap came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Report {
 
 impl Report {
     /// What happened, in a sentence.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let generation = format!(
             "generation {} is {} ({:.12})",
             self.generation, self.guest, self.sha256
@@ -53,7 +53,7 @@ impl Report {
             closed,
             without_snapshot,
         } = self.count;
-        let mut told = match self.outcome {
+        let mut text = match self.outcome {
             Outcome::Unchanged => return format!("unchanged: {generation} already"),
             Outcome::Swapped => format!("swapped: {generation}"),
             Outcome::RolledBack => format!("rolled back: {generation} again"),
@@ -66,33 +66,33 @@ impl Report {
             }
         };
         if migrated > 0 {
-            told.push_str(&format!("; {} migrated", connections(migrated)));
+            text.push_str(&format!("; {} migrated", connections(migrated)));
         }
         if without_snapshot > 0 {
-            told.push_str(&format!(
+            text.push_str(&format!(
                 ", {without_snapshot} of them without state because `save` failed"
             ));
         }
         if failed > 0 {
-            told.push_str(&format!(
+            text.push_str(&format!(
                 "; {} stayed on the old code because the new failed",
                 connections(failed)
             ));
             if migrated == 0 {
-                told.push_str(" (`hotsocket rollback` goes back for new ones, too)");
+                text.push_str(" (`hotsocket rollback` goes back for new ones, too)");
             }
         }
         if closed > 0 {
-            told.push_str(&format!("; {} closed", connections(closed)));
+            text.push_str(&format!("; {} closed", connections(closed)));
         }
         if self.remaining > failed {
-            told.push_str(&format!(
+            text.push_str(&format!(
                 "; {} on other generations",
                 connections(self.remaining)
             ));
         }
-        told.push_str(&format!("; {} ms", self.elapsed_ms));
-        told
+        text.push_str(&format!("; {} ms", self.elapsed_ms));
+        text
     }
 }
 

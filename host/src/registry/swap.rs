@@ -1,61 +1,31 @@
-//! The pipeline of a swap: compile, try, publish, and see it through; and the
-//! ways back.
+//! The pipeline of a swap: compile, try, publish, and conduct the rollout until
+//! open sessions have applied it; and the ways back.
 //!
-//! Up to the publication nothing that serves is touched. After it the
-//! conductor lets open connections migrate at a pace that leaves most of the
-//! processors to ordinary events: connections that have an event go first, at
-//! the end of it; quiet ones are woken in batches.
+//! Up to the publication nothing that serves is touched. After it open sessions
+//! migrate at a rate that leaves most of the processors to ordinary events:
+//! sessions that have an event go first, at the end of it; quiet ones are woken
+//! in batches.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
+use hotsocket_sandbox::{CompiledGuest, Hash};
 
-use super::beside::beside;
-use super::generation::Source;
-use super::orders::{Order, Policy, Tally};
 use super::report::{Outcome, Report};
-use super::{Generation, Registry};
-use crate::connection::Handle;
-use crate::reached::Limit;
-use crate::runtime::{self, Code, Hash, LoadError, Runtime};
+use super::{Registry, SwapError};
+use crate::rollout::{Generation, Policy, Rollout, RolloutStats, Source};
+use crate::roster::SessionHandle;
 
 /// Migrations let through at once, and then in every beat.
 const BATCH: usize = 16;
-/// The conductor's beat.
-const BEAT: Duration = Duration::from_millis(2);
-/// A connection in the middle of an event is waited for this long beyond the
+/// Between two batches.
+const BATCH_INTERVAL: Duration = Duration::from_millis(2);
+/// A session in the middle of an event is waited for this long beyond the
 /// event's own limits. It migrates all the same, only the answer to the swap
-/// doesn't tell of it.
+/// does not count it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A compilation that takes longer than this is told, for silence looks like a
-/// standstill.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// Stack of a compiling thread, in bytes. Nesting in a component is bounded by
-/// the validator; this holds what it allows.
-const COMPILE_STACK: usize = 16 << 20;
-
-/// Why a swap did not happen. Then nothing has changed.
-#[derive(Debug, thiserror::Error)]
-pub enum SwapError {
-    #[error("{guest} {error}")]
-    Load { guest: String, error: LoadError },
-    #[error("cannot compile {guest}: {error}")]
-    Thread {
-        guest: String,
-        error: std::io::Error,
-    },
-    #[error("{guest} is not compiled after {}; --compile-timeout sets how long it may take", crate::duration::show(*.time))]
-    Slow { guest: String, time: Duration },
-    #[error("{guest} must wait: earlier components are still being compiled")]
-    Busy { guest: String },
-    #[error("there is none kept before it")]
-    NoPrevious,
-}
-
-/// A swap under way.
+/// A swap in progress.
 struct Step {
     outcome: Outcome,
     previous: Arc<Generation>,
@@ -75,66 +45,66 @@ impl Registry {
         policy: Option<Policy>,
     ) -> Result<Report, SwapError> {
         let begun = Instant::now();
-        let _turn = self.turn.lock().await;
+        let _swapping = self.swapping.lock().await;
         let policy = policy.unwrap_or(self.rules.policy);
-        let previous = self.orders.active();
+        let previous = self.rollouts.active();
         let mut step = Step {
             outcome: Outcome::Unchanged,
             previous: Arc::clone(&previous),
             begun,
             compiling: Duration::ZERO,
         };
-        if Hash::of(&bytes) == previous.code.hash {
-            return Ok(self.report(&step, &self.order(previous, policy, false)));
+        if Hash::of(&bytes) == previous.guest.hash {
+            return Ok(self.report(&step, &self.rollout(previous, policy, false)));
         }
         let compiling = Instant::now();
-        let code = self.compile(bytes, &source).await?;
+        let guest = self.compile(bytes, &source).await?;
         step.compiling = compiling.elapsed();
-        self.activate(step, code, source, policy).await
+        self.activate(step, guest, source, policy).await
     }
 
-    /// The same with code that has been compiled and tried already. It may be
-    /// the code that is active: its connections migrate all the same.
+    /// The same with a guest that has been compiled and tried out already. It may
+    /// be the one that is active: its connections migrate all the same.
     ///
     /// # Errors
     /// When the swap was undone and there was nothing to go back to.
     pub async fn swap_to(
         &self,
-        code: Arc<Code>,
+        guest: Arc<CompiledGuest>,
         source: Source,
         policy: Option<Policy>,
     ) -> Result<Report, SwapError> {
         let begun = Instant::now();
-        let _turn = self.turn.lock().await;
+        let _swapping = self.swapping.lock().await;
         let policy = policy.unwrap_or(self.rules.policy);
         let step = Step {
             outcome: Outcome::Swapped,
-            previous: self.orders.active(),
+            previous: self.rollouts.active(),
             begun,
             compiling: Duration::ZERO,
         };
-        self.activate(step, code, source, policy).await
+        self.activate(step, guest, source, policy).await
     }
 
-    /// Publish a new generation of this code, and see it through.
+    /// Publish a new generation, and conduct its rollout.
     async fn activate(
         &self,
         mut step: Step,
-        code: Arc<Code>,
+        guest: Arc<CompiledGuest>,
         source: Source,
         policy: Policy,
     ) -> Result<Report, SwapError> {
         step.outcome = Outcome::Swapped;
-        let generation = self.shelf.lock().adopt(code, source, self.rules.keep);
-        let order = self.order(generation, policy, true);
-        let outcome = format!("replaced by generation {}", order.generation.number);
-        self.publish(&order, &step.previous, outcome);
-        self.conduct(&order).await;
-        if order.tally.must_undo() {
-            return self.undo(&order).await;
+        let generation = self.kept.lock().add(guest, source, self.rules.keep);
+        let rollout = self.rollout(generation, policy, true);
+        let outcome = format!("replaced by generation {}", rollout.generation.number);
+        self.publish(&rollout, &step.previous, outcome);
+        self.conduct(&rollout).await;
+        if rollout.stats.must_undo() {
+            return self.undo(&rollout).await;
         }
-        let report = self.report(&step, &order);
-        tracing::info!("{}", report.told());
+        let report = self.report(&step, &rollout);
+        tracing::info!("{}", report.describe());
         Ok(report)
     }
 
@@ -144,33 +114,32 @@ impl Registry {
     /// # Errors
     /// When there is none, or it isn't kept any more.
     pub async fn roll_back(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
-        let _turn = self.turn.lock().await;
+        let _swapping = self.swapping.lock().await;
         let policy = policy.unwrap_or(self.rules.policy);
         self.go_back(policy, Outcome::RolledBack, "rolled back".to_owned())
             .await
     }
 
-    /// Undo swaps that turn out bad after they were answered. Runs as long as
-    /// the server.
-    pub async fn guard(&self) {
+    /// Undo swaps that turn out bad after they were answered. Runs until dropped.
+    pub async fn undo_bad_swaps(&self) {
         loop {
-            self.orders.alarm.notified().await;
-            let _turn = self.turn.lock().await;
-            let order = self.orders.current();
-            if order.tally.must_undo() {
-                let _ = self.undo(&order).await;
+            self.rollouts.must_undo.notified().await;
+            let _swapping = self.swapping.lock().await;
+            let rollout = self.rollouts.current();
+            if rollout.stats.must_undo() {
+                let _ = self.undo(&rollout).await;
             }
         }
     }
 
     /// Take back a swap on which too many connections have failed.
-    async fn undo(&self, order: &Order) -> Result<Report, SwapError> {
-        let failed = order.tally.count().failed;
+    async fn undo(&self, rollout: &Rollout) -> Result<Report, SwapError> {
+        let failed = rollout.stats.count().failed;
         let mut report = self
             .go_back(Policy::Migrate, Outcome::Undone, "undone".to_owned())
             .await?;
         report.count.failed += failed;
-        tracing::warn!("{}", report.told());
+        tracing::warn!("{}", report.describe());
         Ok(report)
     }
 
@@ -181,85 +150,62 @@ impl Registry {
         end: String,
     ) -> Result<Report, SwapError> {
         let begun = Instant::now();
-        let target = self.shelf.lock().previous().ok_or(SwapError::NoPrevious)?;
-        let previous = self.orders.active();
-        self.shelf.lock().trail.pop();
-        let order = self.order(target, policy, false);
-        self.publish(&order, &previous, end);
-        self.conduct(&order).await;
+        let target = self.kept.lock().previous().ok_or(SwapError::NoPrevious)?;
+        let previous = self.rollouts.active();
+        self.kept.lock().go_back();
+        let rollout = self.rollout(target, policy, false);
+        self.publish(&rollout, &previous, end);
+        self.conduct(&rollout).await;
         let step = Step {
             outcome,
             previous,
             begun,
             compiling: Duration::ZERO,
         };
-        let report = self.report(&step, &order);
+        let report = self.report(&step, &rollout);
         if outcome == Outcome::RolledBack {
-            tracing::info!("{}", report.told());
+            tracing::info!("{}", report.describe());
         }
         Ok(report)
     }
 
-    /// Compile beside the serving threads, then make one instance to see that
-    /// others can be made. Code that a kept generation has is known already.
-    async fn compile(&self, bytes: Vec<u8>, source: &Source) -> Result<Arc<Code>, SwapError> {
-        if let Some(code) = self.shelf.lock().compiled(Hash::of(&bytes)) {
-            return Ok(code);
-        }
-        let guest = source.to_string();
-        let Ok(place) = Arc::clone(&self.compilers).try_acquire_owned() else {
-            return Err(SwapError::Busy { guest });
-        };
-        let time = self.runtime.compile_timeout();
-        let compiling = compile(&self.runtime, bytes, &guest, Some(place));
-        let Ok(compiled) = tokio::time::timeout(time, compiling).await else {
-            self.runtime.reached.count(Limit::CompileTimeout);
-            return Err(SwapError::Slow { guest, time });
-        };
-        let code = compiled?;
-        match self.runtime.try_out(&code).await {
-            Ok(()) => Ok(code),
-            Err(error) => Err(SwapError::Load { guest, error }),
-        }
-    }
-
-    fn order(
+    fn rollout(
         &self,
         generation: Arc<Generation>,
         policy: Policy,
         may_be_undone: bool,
-    ) -> Arc<Order> {
+    ) -> Arc<Rollout> {
         let limit = self.rules.rollback_after.filter(|_| may_be_undone);
-        Arc::new(Order {
-            number: self.orders.current().number + 1,
+        Arc::new(Rollout {
+            number: self.rollouts.current().number + 1,
             generation,
             policy,
-            tally: Arc::new(Tally::new(limit)),
+            stats: Arc::new(RolloutStats::new(limit)),
         })
     }
 
-    fn publish(&self, order: &Arc<Order>, previous: &Generation, end: String) {
+    fn publish(&self, rollout: &Arc<Rollout>, previous: &Generation, end: String) {
         let mut history = self.history.lock();
         history.end(previous.number, end);
-        history.activate(&order.generation, Some(Arc::clone(&order.tally)));
+        history.activate(&rollout.generation, Some(Arc::clone(&rollout.stats)));
         drop(history);
-        self.orders.set_pace(0);
-        self.orders.publish(Arc::clone(order));
+        self.rollouts.set_budget(0);
+        self.rollouts.publish(Arc::clone(rollout));
     }
 
-    /// See that every open connection carries the order out, unless it turns
-    /// out to be one to undo.
-    async fn conduct(&self, order: &Order) {
-        let deadline = Instant::now() + self.runtime.longest_event() + PATIENCE;
-        let mut waiting = self.table.all();
+    /// Wait until every open session has applied the rollout, or it must be
+    /// undone.
+    async fn conduct(&self, rollout: &Rollout) {
+        let deadline = Instant::now() + self.event_timeout + PATIENCE;
+        let mut waiting = self.roster.all();
         let mut next = 0;
         loop {
-            let told = self.orders.progress.notified();
-            waiting.retain(|handle: &Arc<Handle>| handle.settled() < order.number);
-            if waiting.is_empty() || order.tally.must_undo() || Instant::now() > deadline {
+            let progress = self.rollouts.progress.notified();
+            waiting.retain(|handle: &Arc<SessionHandle>| handle.applied() < rollout.number);
+            if waiting.is_empty() || rollout.stats.must_undo() || Instant::now() > deadline {
                 break;
             }
-            self.orders.set_pace(BATCH as i64);
+            self.rollouts.set_budget(BATCH as i64);
             for _ in 0..BATCH.min(waiting.len()) {
                 next = (next + 1) % waiting.len();
                 if let Some(handle) = waiting.get(next) {
@@ -267,27 +213,27 @@ impl Registry {
                 }
             }
             if waiting.len() <= BATCH {
-                let _ = tokio::time::timeout(BEAT, told).await;
+                let _ = tokio::time::timeout(BATCH_INTERVAL, progress).await;
             } else {
-                tokio::time::sleep(BEAT).await;
+                tokio::time::sleep(BATCH_INTERVAL).await;
             }
         }
-        if order.tally.must_undo() {
-            // Nobody else shall begin on it.
-            self.orders.set_pace(0);
+        if rollout.stats.must_undo() {
+            // No other session shall begin with it.
+            self.rollouts.set_budget(0);
             return;
         }
         // Whoever is late, or was accepted meanwhile, need not wait.
-        self.orders.set_pace(i64::MAX);
-        for handle in self.table.all() {
-            if handle.settled() < order.number {
+        self.rollouts.set_budget(i64::MAX);
+        for handle in self.roster.all() {
+            if handle.applied() < rollout.number {
                 handle.wake();
             }
         }
     }
 
-    fn report(&self, step: &Step, order: &Order) -> Report {
-        let active = &order.generation;
+    fn report(&self, step: &Step, rollout: &Rollout) -> Report {
+        let active = &rollout.generation;
         let remaining = self
             .generations()
             .iter()
@@ -300,68 +246,12 @@ impl Registry {
             generation: active.number,
             previous: step.previous.number,
             guest: active.source.to_string(),
-            sha256: active.code.hash.to_string(),
-            policy: order.policy.to_string(),
-            count: order.tally.count(),
+            sha256: active.guest.hash.to_string(),
+            policy: rollout.policy.to_string(),
+            count: rollout.stats.count(),
             remaining,
             compile_ms: ms(step.compiling),
             elapsed_ms: ms(step.begun.elapsed()),
         }
     }
-}
-
-/// Compile beside the serving threads, and say so when it takes a while.
-pub async fn compile(
-    runtime: &Arc<Runtime>,
-    bytes: Vec<u8>,
-    guest: &str,
-    place: Option<OwnedSemaphorePermit>,
-) -> Result<Arc<Code>, SwapError> {
-    let begun = Instant::now();
-    let size = bytes.len();
-    let mut compiling = std::pin::pin!(compile_beside(Arc::clone(runtime), bytes, place));
-    let quick = tokio::time::timeout(QUIET, &mut compiling).await;
-    let slow = quick.is_err();
-    let compiled = match quick {
-        Ok(compiled) => compiled,
-        Err(_) => {
-            let size = size as f64 / 1e6;
-            tracing::info!("compiling {guest} ({size:.1} MB); the next time it is known");
-            compiling.await
-        }
-    };
-    let guest = guest.to_owned();
-    match compiled {
-        Ok(Ok(code)) => {
-            if slow {
-                tracing::info!("compiled {guest} in {:.1} s", begun.elapsed().as_secs_f64());
-            }
-            Ok(code)
-        }
-        Ok(Err(error)) => Err(SwapError::Load { guest, error }),
-        Err(error) => Err(SwapError::Thread { guest, error }),
-    }
-}
-
-/// Compile on a thread of its own that gives way to those that serve. A
-/// compilation can't be stopped: one that is not waited for any more holds its
-/// place until it ends.
-async fn compile_beside(
-    runtime: Arc<Runtime>,
-    bytes: Vec<u8>,
-    place: Option<OwnedSemaphorePermit>,
-) -> std::io::Result<Result<Arc<Code>, LoadError>> {
-    let thread = std::thread::Builder::new()
-        .name("compile".to_owned())
-        .stack_size(COMPILE_STACK);
-    let compile = move || {
-        // At the start nobody is served yet.
-        if place.is_some() {
-            runtime::give_way();
-        }
-        let code = runtime.compile(&bytes);
-        drop(place);
-        code
-    };
-    beside(thread, compile).await
 }

@@ -95,7 +95,7 @@ fn the_port_is_in_the_component() {
     let told = run(hotsocket().arg("inspect").arg(&path)).success();
     assert!(told.contains("\nport     4567 ("), "{told}");
     assert!(
-        told.contains("made of  javascript, with hotsocket's SDK "),
+        told.contains("language javascript, hotsocket SDK "),
         "{told}"
     );
 }
@@ -139,7 +139,7 @@ fn without_the_network_the_error_says_so() {
     let last = ran.last_line();
     assert!(
         last.starts_with("error: cannot install what ")
-            && last.contains("npm says: code ECONNREFUSED")
+            && last.contains("npm reports: code ECONNREFUSED")
             && last.ends_with("the first build needs the network, later ones do not"),
         "{last}"
     );

@@ -1,6 +1,5 @@
 //! A guest that is a C file: clang compiles it with the header and the bindings
-//! that this binary carries, against wasi-libc, and wasm-component-ld makes a
-//! component of it.
+//! that this binary carries, and wasm-ld links it with wasi-libc.
 //!
 //! The bindings in `guest/c/bindings` are wit-bindgen's, made once from `wit/`;
 //! a test tells when they are older than the contract.
@@ -13,7 +12,7 @@ use std::process::Command;
 
 use super::sources::Hashed;
 use super::stage::Stage;
-use super::{Compiled, Error, Section};
+use super::{Compiled, Error, Section, encode};
 pub use tools::CError;
 use tools::Tools;
 
@@ -87,8 +86,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     }
 
     let made = dir.join("guest.wasm");
-    let mut linker = Command::new(&tools.component_ld);
-    linker.arg("--wasm-ld-path").arg(&tools.wasm_ld);
+    let mut linker = Command::new(&tools.wasm_ld);
     linker.args([
         "--no-entry",
         "--gc-sections",
@@ -106,9 +104,9 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     if !tools::run(&mut linker)? {
         return Err(failed());
     }
-    let component = fs::read(&made).map_err(|error| Error::read(&made, error))?;
+    let module = fs::read(&made).map_err(|error| Error::read(&made, error))?;
     Ok(Compiled {
-        component,
+        component: encode::component(&module, file)?,
         section: Section {
             name: stem.to_owned(),
             language: "c".to_owned(),

@@ -1,13 +1,13 @@
 //! Finds what compiles C for WebAssembly: clang with its run-time library, the
-//! linkers, and wasi-libc where Debian puts it.
+//! linker, and wasi-libc where Debian puts it.
 
 use std::env;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::super::Error;
+use super::super::toolchain::versions_of;
 
 /// What `wasi-libc` brings.
 const HEADERS: &str = "/usr/include/wasm32-wasi";
@@ -19,7 +19,7 @@ const OLDEST_CLANG: u32 = 14;
 #[derive(Debug, thiserror::Error)]
 pub enum CError {
     #[error(
-        "a guest in C needs {what} to be built: install it, on Debian 12 with `apt-get install clang-22 libclang-rt-22-dev-wasm32 lld-22 wasi-libc rustc-web`"
+        "a guest in C needs {what} to be built: install it, on Debian 12 with `apt-get install clang-22 libclang-rt-22-dev-wasm32 lld-22 wasi-libc`"
     )]
     Missing { what: &'static str },
 }
@@ -29,7 +29,6 @@ pub(super) struct Tools {
     pub(super) clang: PathBuf,
     pub(super) builtins: PathBuf,
     pub(super) wasm_ld: PathBuf,
-    pub(super) component_ld: PathBuf,
     pub(super) headers: PathBuf,
     pub(super) libraries: PathBuf,
 }
@@ -37,7 +36,7 @@ pub(super) struct Tools {
 impl Tools {
     pub(super) fn find() -> Result<Self, CError> {
         let missing = |what| CError::Missing { what };
-        let clangs = versions_of("clang");
+        let clangs = on_path("clang");
         if clangs.is_empty() {
             return Err(missing("clang"));
         }
@@ -48,13 +47,11 @@ impl Tools {
         if !Path::new(LIBRARIES).join("libc.a").exists() || !Path::new(HEADERS).is_dir() {
             return Err(missing("wasi-libc"));
         }
-        let wasm_ld = versions_of("wasm-ld").into_iter().next();
+        let wasm_ld = on_path("wasm-ld").into_iter().next();
         Ok(Tools {
             clang,
             builtins,
             wasm_ld: wasm_ld.ok_or(missing("wasm-ld"))?,
-            component_ld: component_ld()
-                .ok_or(missing("wasm-component-ld, which comes with Rust"))?,
             headers: PathBuf::from(HEADERS),
             libraries: PathBuf::from(LIBRARIES),
         })
@@ -71,26 +68,9 @@ pub(super) fn run(command: &mut Command) -> Result<bool, Error> {
     Ok(status.success())
 }
 
-/// A program of this name, or with a version after it, the newest first.
-fn versions_of(name: &str) -> Vec<PathBuf> {
+fn on_path(name: &str) -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let mut found = Vec::new();
-    for dir in env::split_paths(&path) {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            let file = entry.file_name();
-            let rest = file.to_str().and_then(|file| file.strip_prefix(name));
-            let version = match rest {
-                Some("") => Some(OLDEST_CLANG),
-                Some(rest) => rest.strip_prefix('-').and_then(|v| v.parse().ok()),
-                None => None,
-            };
-            if let Some(version) = version.filter(|version| *version >= OLDEST_CLANG) {
-                found.push((version, entry.path()));
-            }
-        }
-    }
-    found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
-    found.into_iter().map(|(_, path)| path).collect()
+    versions_of(name, env::split_paths(&path), OLDEST_CLANG)
 }
 
 /// The functions that clang's code calls and the processor doesn't have.
@@ -105,18 +85,6 @@ fn builtins(clang: &Path) -> Option<PathBuf> {
     ];
     let mut places = places.iter().map(|place| dir.join(place));
     places.find(|place| place.exists())
-}
-
-/// The component linker of the Rust in use, or of Debian's.
-fn component_ld() -> Option<PathBuf> {
-    let sysroot = said(Command::new("rustc").args(["--print", "sysroot"]));
-    let roots = [sysroot.map(PathBuf::from), Some(PathBuf::from("/usr"))];
-    roots.into_iter().flatten().find_map(|root| {
-        let targets = fs::read_dir(root.join("lib/rustlib")).ok()?.flatten();
-        targets
-            .map(|target| target.path().join("bin/wasm-component-ld"))
-            .find(|program| program.exists())
-    })
 }
 
 fn said(command: &mut Command) -> Option<String> {

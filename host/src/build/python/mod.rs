@@ -57,14 +57,14 @@ pub enum PythonError {
     )]
     NoPython,
     #[error(
-        "cannot make a virtual environment: {said}; on Debian `apt-get install python3-venv` may help"
+        "cannot make a virtual environment: {message}; on Debian `apt-get install python3-venv` may help"
     )]
-    NoVenv { said: String },
+    NoVenv { message: String },
     #[error(
-        "cannot install {} from PyPI, which a first Python guest needs: {said}",
+        "cannot install {} from PyPI, which the first build of a Python guest needs: {message}",
         tool::NAME
     )]
-    Install { said: String },
+    Install { message: String },
 }
 
 pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
@@ -90,18 +90,17 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let entry = format!("from hotsocket.glue import export\n\nHandler = export({name})\n");
     stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
 
-    let said = tool.run(stage.path(), ENTRY)?;
-    if let Some(said) = said {
-        super::say(&sources.with_real_paths(&said));
+    if let Some(errors) = tool.run(stage.path(), ENTRY)? {
+        super::say(&sources.with_real_paths(&errors));
         return Err(Error::Compile {
             path: file.to_owned(),
         });
     }
-    let made = stage.path().join(tool::MADE);
-    let component = fs::read(&made).map_err(|error| Error::read(&made, error))?;
+    let output = stage.path().join(tool::OUTPUT);
+    let component = fs::read(&output).map_err(|error| Error::read(&output, error))?;
     Ok(Compiled {
-        // The names in it are those of the interpreter's own functions, which
-        // say nothing to a guest's author.
+        // The function names in it are those of the interpreter, which mean
+        // nothing to a guest's author.
         component: strip::names(&component).unwrap_or(component),
         section: Section {
             name: stem.to_owned(),

@@ -67,13 +67,13 @@ impl Sources {
             .map(|(name, (_, content))| (name.as_str(), content.as_slice()))
     }
 
-    /// A message with the places where these files are, instead of those where
-    /// the program saw them.
-    pub(super) fn with_real_paths(&self, said: &str) -> String {
+    /// A message with the real paths of these files instead of those in the
+    /// stage.
+    pub(super) fn with_real_paths(&self, message: &str) -> String {
         self.files
             .iter()
-            .fold(said.to_owned(), |said, (name, (path, _))| {
-                said.replace(
+            .fold(message.to_owned(), |message, (name, (path, _))| {
+                message.replace(
                     &format!("\"/0/{name}\""),
                     &format!("\"{}\"", path.display()),
                 )

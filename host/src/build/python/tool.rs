@@ -13,17 +13,17 @@ use super::PythonError;
 
 /// The program and its version.
 pub(super) const NAME: &str = "componentize-py 0.25.1";
-/// The component that a run leaves in the stage.
-pub(super) const MADE: &str = "guest.wasm";
+/// The component that a run writes to the stage.
+pub(super) const OUTPUT: &str = "guest.wasm";
 
 /// What pip installs, with hashes.
 const REQUIREMENTS: &str = include_str!("requirements.txt");
-/// Present in an environment once everything is installed.
-const COMPLETE: &str = "complete";
-/// Around the words that are for the guest's author, among the program's own.
+/// This file exists in an environment once everything is installed.
+const INSTALLED: &str = "complete";
+/// Encloses the SDK's errors for the guest's author in the program's output.
 const MARK: char = '\u{1e}';
-/// Settings of Python that were meant for another program.
-const FOREIGN: [&str; 4] = [
+/// Settings of Python that are meant for other programs.
+const IGNORED_ENV: [&str; 4] = [
     "PYTHONPATH",
     "PYTHONHOME",
     "PYTHONSTARTUP",
@@ -52,11 +52,11 @@ pub(super) fn find(cache: &Path) -> Result<Tool, Error> {
     let hash = u64::from_le_bytes(*hash.finalize().first_chunk().unwrap_or(&[0; 8]));
 
     let dir = cache.join(format!("python-{hash:016x}"));
-    let _turn = single::take_turn(cache, "python-lock")?;
+    let _lock = single::lock(cache, "python-lock")?;
     let tool = Tool {
         python: dir.join("bin/python3"),
     };
-    if !dir.join(COMPLETE).exists() || !tool.python.exists() {
+    if !dir.join(INSTALLED).exists() || !tool.python.exists() {
         tool.install(&dir)?;
     }
     Ok(tool)
@@ -71,8 +71,8 @@ impl Tool {
             .output()
             .map_err(|_| PythonError::NoPython)?;
         if !made.status.success() {
-            let said = last_line(&made);
-            return Err(PythonError::NoVenv { said }.into());
+            let message = last_line(&made);
+            return Err(PythonError::NoVenv { message }.into());
         }
         let requirements = dir.join("requirements.txt");
         fs::write(&requirements, REQUIREMENTS).map_err(|error| Error::write(dir, error))?;
@@ -85,16 +85,16 @@ impl Tool {
             .map_err(|_| PythonError::NoPython)?;
         if !installed.status.success() {
             return Err(PythonError::Install {
-                said: why_not_installed(&installed),
+                message: install_error(&installed),
             }
             .into());
         }
-        let complete = dir.join(COMPLETE);
-        fs::write(&complete, NAME).map_err(|error| Error::write(&complete, error))
+        let marker = dir.join(INSTALLED);
+        fs::write(&marker, NAME).map_err(|error| Error::write(&marker, error))
     }
 
-    /// Make a component of the module in `stage`; `None` when that was done,
-    /// else what is wrong with it.
+    /// Make a component of the module in `stage`. Returns the errors in the
+    /// guest, if there are any.
     pub(super) fn run(&self, stage: &Path, module: &str) -> Result<Option<String>, Error> {
         // Given an environment, the program looks through its packages; those
         // that the guest needs are in the stage already.
@@ -106,7 +106,7 @@ impl Tool {
             .current_dir(stage)
             .env("VIRTUAL_ENV", nothing)
             .args(["-c", script, "-q", "-d", "wit", "-w", "guest"])
-            .args(["componentize", "-p", "guest", "-o", MADE, module])
+            .args(["componentize", "-p", "guest", "-o", OUTPUT, module])
             .output()
             .map_err(|error| Error::Run {
                 path: self.python.clone(),
@@ -115,31 +115,34 @@ impl Tool {
         if output.status.success() {
             return Ok(None);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let own = said.split(MARK).nth(1);
-        Ok(Some(own.map_or_else(|| said.to_string(), str::to_owned)))
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let for_author = errors.split(MARK).nth(1);
+        Ok(Some(
+            for_author.map_or_else(|| errors.to_string(), str::to_owned),
+        ))
     }
 }
 
 fn python(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).env("PYTHONUTF8", "1");
-    for name in FOREIGN {
+    for name in IGNORED_ENV {
         command.env_remove(name);
     }
     command
 }
 
 fn last_line(output: &Output) -> String {
-    let said = [&output.stdout[..], &output.stderr[..]].concat();
-    let said = String::from_utf8_lossy(&said);
-    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
-    last.unwrap_or("it said nothing").to_owned()
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    let text = String::from_utf8_lossy(&text);
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    last.unwrap_or("no error message").to_owned()
 }
 
-/// What pip says without a network is many lines, none of which names it.
-fn why_not_installed(output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
+/// Why pip failed, in one line. Without a network pip prints many lines, none
+/// of which names the cause.
+fn install_error(output: &Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
     let offline = [
         "NewConnectionError",
         "NameResolutionError",
@@ -147,9 +150,9 @@ fn why_not_installed(output: &Output) -> String {
         "Max retries exceeded",
         "from versions: none",
     ];
-    if offline.iter().any(|sign| said.contains(sign)) {
+    if offline.iter().any(|sign| stderr.contains(sign)) {
         return "PyPI cannot be reached; try again with a network".to_owned();
     }
-    let error = said.lines().find_map(|line| line.strip_prefix("ERROR: "));
+    let error = stderr.lines().find_map(|line| line.strip_prefix("ERROR: "));
     error.map_or_else(|| last_line(output), str::to_owned)
 }

@@ -1,0 +1,12 @@
+//! The types and export accessors that wasmtime generates from `wit/`.
+//!
+//! Nothing is written by hand here, and nothing outside this crate names it.
+//! The imports are linked by hand in [`super::imports`], because a generated
+//! `write` would copy each list once more.
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "guest",
+    exports: { default: async },
+    require_store_data_send: true,
+});

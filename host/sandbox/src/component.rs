@@ -1,0 +1,275 @@
+//! What a file is before anything is compiled: a guest, something else, or
+//! half of one, described so that its author knows what to do.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use wasmparser::component_types::ComponentEntityType;
+use wasmparser::types::TypesRef;
+use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+
+use crate::contract;
+pub use crate::contract::is_handler;
+
+/// Why bytes cannot be served. Each message reads on after a file's name.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LoadError {
+    #[error("is empty")]
+    Empty,
+    #[error("is text, not a WebAssembly component; `hotsocket build` compiles a guest's source")]
+    Text,
+    #[error("is not WebAssembly: it does not begin with \\0asm")]
+    NotWasm,
+    #[error(
+        "is a core WebAssembly module, not a component; build it for wasm32-wasip2 \
+         (`hotsocket build` does)"
+    )]
+    CoreModule,
+    #[error("ends in the middle: it is damaged, or still being written")]
+    Truncated,
+    #[error("is too large: at most {max} bytes are taken (--max-component)")]
+    TooLarge { max: usize },
+    #[error("is not a valid component: {0}")]
+    Invalid(String),
+    #[error(
+        "is a component, but not a guest: it does not export {}{found}",
+        contract::handlers()
+    )]
+    NoHandler { found: String },
+    #[error(
+        "speaks {found}, and this server {}; build it against this server's SDK",
+        contract::handlers()
+    )]
+    OtherVersion { found: String },
+    #[error("exports {handler} without the function `{name}`")]
+    MissingFunction { handler: String, name: &'static str },
+    #[error(
+        "exports the function `{name}` of {} with a wrong type: {detail}",
+        contract::handlers()
+    )]
+    WrongType { name: &'static str, detail: String },
+    #[error(
+        "imports {name}, which this server does not have (it has {} and wasi@0.2)",
+        contract::packages()
+    )]
+    UnknownImport { name: String },
+    #[error("imports something that this server has with another type: {0}")]
+    WrongImport(String),
+    #[error("cannot be run: the WebAssembly engine does not start: {0}")]
+    NoEngine(String),
+    #[error("cannot be compiled: {0}")]
+    Compile(String),
+    #[error("failed its trial: {0}")]
+    Trial(String),
+}
+
+/// One import or export of a component, with the functions in it.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    pub name: String,
+    /// Names of functions; empty for what is not an interface.
+    pub functions: Vec<String>,
+}
+
+/// What a component says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    pub imports: Vec<Interface>,
+    pub exports: Vec<Interface>,
+}
+
+/// Read a component's file, at most a byte more than may be taken: whatever lies
+/// there, it must not fill the memory.
+///
+/// # Errors
+/// As reading any file.
+pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let at_most = (max as u64).saturating_add(1);
+    File::open(path)?.take(at_most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Read and validate a component, without compiling it.
+///
+/// # Errors
+/// When the bytes are not a component, with the likely reason.
+pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
+    sniff(bytes)?;
+    let mut validator = Validator::new_with_features(WasmFeatures::default());
+    let types = validator.validate_all(bytes).map_err(|error| {
+        // The parser knows exactly when it merely ran out of bytes.
+        if error.message().contains("unexpected end") {
+            LoadError::Truncated
+        } else {
+            LoadError::Invalid(crate::fault::one_line(&error.to_string()))
+        }
+    })?;
+    let mut description = Description::default();
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(invalid)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    let name = import.map_err(invalid)?.name.name;
+                    let ty = types.as_ref().component_item_for_import(name);
+                    description.imports.push(interface(
+                        types.as_ref(),
+                        name,
+                        ty.map(|item| item.ty),
+                    ));
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let name = export.map_err(invalid)?.name.name;
+                    let ty = types.as_ref().component_item_for_export(name);
+                    description.exports.push(interface(
+                        types.as_ref(),
+                        name,
+                        ty.map(|item| item.ty),
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(description)
+}
+
+/// Whether a component imports anything of WASI, as far as it can be read.
+pub fn imports_wasi(bytes: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload {
+            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
+            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Payload::ComponentImportSection(section)) if depth == 0 => {
+                let mut names = section.into_iter().flatten().map(|import| import.name.name);
+                if names.any(|name| name.starts_with("wasi:")) {
+                    return true;
+                }
+            }
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::Invalid(crate::fault::one_line(&error.to_string()))
+}
+
+/// Tell what is not a component at all by its first bytes.
+fn sniff(bytes: &[u8]) -> Result<(), LoadError> {
+    let magic = b"\0asm";
+    if bytes.is_empty() {
+        return Err(LoadError::Empty);
+    }
+    if !bytes.starts_with(magic) {
+        let head = bytes.get(..512).unwrap_or(bytes);
+        let text = !head.contains(&0)
+            && str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+        return Err(match magic.starts_with(bytes) {
+            true => LoadError::Truncated,
+            false if text => LoadError::Text,
+            false => LoadError::NotWasm,
+        });
+    }
+    match Parser::new(0).parse_all(bytes).next() {
+        Some(Ok(Payload::Version {
+            encoding: Encoding::Module,
+            ..
+        })) => Err(LoadError::CoreModule),
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) if bytes.len() >= 8 => Err(invalid(error)),
+        _ => Err(LoadError::Truncated),
+    }
+}
+
+fn interface(types: TypesRef<'_>, name: &str, ty: Option<ComponentEntityType>) -> Interface {
+    let functions = match ty {
+        Some(ComponentEntityType::Instance(id)) => types
+            .get(id)
+            .map(|instance| {
+                instance
+                    .exports
+                    .iter()
+                    .filter(|(_, item)| matches!(item.ty, ComponentEntityType::Func(_)))
+                    .map(|(name, _)| name.clone())
+                    .collect()
+            })
+            .unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    Interface {
+        name: name.to_owned(),
+        functions,
+    }
+}
+
+impl Description {
+    /// Whether the component is a guest of this server's world, as far as
+    /// names go. Types are checked when it is linked.
+    ///
+    /// # Errors
+    /// Names the first export that is missing or import that is unknown.
+    pub fn check_world(&self) -> Result<(), LoadError> {
+        let exported = contract::PACKAGES.iter().find_map(|package| {
+            let interface = package.handler_interface();
+            let handler = self
+                .exports
+                .iter()
+                .find(|export| export.name == interface)?;
+            Some((package, handler))
+        });
+        let (package, handler) = exported.ok_or_else(|| self.no_handler())?;
+        for function in package.functions {
+            if !handler.functions.iter().any(|name| name == function.name) {
+                return Err(LoadError::MissingFunction {
+                    handler: handler.name.clone(),
+                    name: function.name,
+                });
+            }
+        }
+        match self.imports.iter().find(|import| !is_known(&import.name)) {
+            Some(import) => Err(LoadError::UnknownImport {
+                name: import.name.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn no_handler(&self) -> LoadError {
+        let names = || self.exports.iter().map(|export| export.name.as_str());
+        if let Some(found) = names().find(|name| is_of_contract(name)) {
+            return LoadError::OtherVersion {
+                found: found.to_owned(),
+            };
+        }
+        let found = match names().collect::<Vec<_>>() {
+            names if names.is_empty() => " (it exports nothing)".to_owned(),
+            names => format!(" (it exports {})", names.join(", ")),
+        };
+        LoadError::NoHandler { found }
+    }
+}
+
+/// Whether an interface is of a package of the contract, in any version.
+fn is_of_contract(interface: &str) -> bool {
+    let package = interface.split('/').next();
+    let mut packages = contract::PACKAGES.iter();
+    packages.any(|known| package == Some(known.name))
+}
+
+fn is_known(import: &str) -> bool {
+    contract::is_import(import)
+        || (import.starts_with("wasi:")
+            && import
+                .rsplit_once('@')
+                .is_some_and(|(_, version)| version.starts_with("0.2.")))
+}

@@ -1,0 +1,210 @@
+//! The contract between host and guests: every version of every package that a
+//! guest may export or import, in one table, [`PACKAGES`].
+//!
+//! Loading, linking, type checks, `inspect` and error messages all read it, so a
+//! second version or a second package is one more row. A published row never
+//! changes: guests built against it run for ever. What the functions mean is
+//! documented in `wit/`.
+
+use wasmtime::Store;
+use wasmtime::component::{
+    ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker, LinkerInstance,
+    Lower, TypedFunc,
+};
+
+use crate::bindings::hotsocket::socket::types::{Address, CloseReason, Origin};
+use crate::fault::Event;
+use crate::imports;
+use crate::store_data::StoreData;
+use crate::typecheck::{self, TypeCheck};
+
+type Bytes = Vec<u8>;
+
+/// Newest version of each package first.
+pub const PACKAGES: &[Package] = &[Package {
+    name: "hotsocket:socket",
+    version: "0.1.0",
+    handler: "handler",
+    functions: &[
+        function::<(Vec<Address>,), ()>("listening", Event::Listening),
+        function::<(Origin,), (Result<(), String>,)>("open", Event::Open),
+        function::<(Bytes,), ()>("data", Event::Data),
+        function::<(), ()>("drained", Event::Drained),
+        function::<(), ()>("end", Event::End),
+        function::<(u32,), ()>("timer", Event::Timer),
+        function::<(CloseReason,), ()>("close", Event::Close),
+        function::<(), (Option<Bytes>,)>("save", Event::Save),
+    ],
+    imports: &[
+        import("types", |_| Ok(())),
+        import("connection", imports::link_connection),
+        import("output", imports::link_output),
+    ],
+}];
+
+/// One version of a package.
+#[derive(Debug)]
+pub struct Package {
+    pub name: &'static str,
+    pub version: &'static str,
+    /// The interface that a guest exports to be called.
+    pub handler: &'static str,
+    /// The functions of [`Self::handler`]; a guest must have all of them.
+    pub functions: &'static [Function],
+    /// The interfaces that a guest may import.
+    pub imports: &'static [Import],
+}
+
+/// An exported function and the event that calls it.
+#[derive(Debug)]
+pub struct Function {
+    pub name: &'static str,
+    pub event: Event,
+    pub check: TypeCheck,
+}
+
+/// An interface that the host implements.
+#[derive(Debug)]
+pub struct Import {
+    pub name: &'static str,
+    pub link: fn(&mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()>,
+}
+
+const fn function<P, R>(name: &'static str, event: Event) -> Function
+where
+    P: ComponentNamedList + Lower + 'static,
+    R: ComponentNamedList + Lift + 'static,
+{
+    Function {
+        name,
+        event,
+        check: typecheck::check::<P, R>,
+    }
+}
+
+const fn import(
+    name: &'static str,
+    link: fn(&mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()>,
+) -> Import {
+    Import { name, link }
+}
+
+impl Package {
+    /// An interface of this package as components name it:
+    /// `hotsocket:socket/handler@0.1.0`.
+    pub fn interface(&self, name: &str) -> String {
+        format!("{}/{name}@{}", self.name, self.version)
+    }
+
+    pub fn handler_interface(&self) -> String {
+        self.interface(self.handler)
+    }
+}
+
+/// Whether an interface is one that the host calls.
+pub fn is_handler(interface: &str) -> bool {
+    PACKAGES
+        .iter()
+        .any(|package| package.handler_interface() == interface)
+}
+
+/// Whether an interface is one that the host implements, WASI apart.
+pub fn is_import(interface: &str) -> bool {
+    PACKAGES.iter().any(|package| {
+        let mut imports = package.imports.iter();
+        imports.any(|import| package.interface(import.name) == interface)
+    })
+}
+
+/// The handlers that this host calls, for messages.
+pub fn handlers() -> String {
+    let handlers: Vec<_> = PACKAGES.iter().map(Package::handler_interface).collect();
+    handlers.join(" or ")
+}
+
+/// The packages that this host has, for messages.
+pub fn packages() -> String {
+    let package = |package: &Package| format!("{}@{}", package.name, package.version);
+    let packages: Vec<_> = PACKAGES.iter().map(package).collect();
+    packages.join(", ")
+}
+
+/// Let guests find everything that they may import, but for WASI.
+pub fn link(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
+    for package in PACKAGES {
+        for import in package.imports {
+            (import.link)(&mut linker.instance(&package.interface(import.name))?)?;
+        }
+    }
+    Ok(())
+}
+
+/// A linked component, and where in it the functions of its handler are. Looked
+/// up once for all instances.
+pub struct Exports {
+    pub pre: InstancePre<StoreData>,
+    package: &'static Package,
+    /// In the order of the package's functions.
+    functions: Vec<ComponentExportIndex>,
+}
+
+impl Exports {
+    /// `None` if a function is missing; [`crate::component`] says which.
+    pub fn new(pre: InstancePre<StoreData>) -> Option<Self> {
+        let component = pre.component();
+        let (package, handler) = PACKAGES.iter().find_map(|package| {
+            let handler = component.get_export_index(None, &package.handler_interface())?;
+            Some((package, handler))
+        })?;
+        let functions = package
+            .functions
+            .iter()
+            .map(|function| component.get_export_index(Some(&handler), function.name))
+            .collect::<Option<Vec<_>>>()?;
+        Some(Exports {
+            pre,
+            package,
+            functions,
+        })
+    }
+
+    /// The function of an instance that an event calls.
+    ///
+    /// # Errors
+    /// When it has another type, which the trial has ruled out.
+    pub fn function<P, R>(
+        &self,
+        event: Event,
+        instance: &Instance,
+        store: &mut Store<StoreData>,
+    ) -> wasmtime::Result<TypedFunc<P, R>>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        let index = self
+            .package
+            .functions
+            .iter()
+            .zip(&self.functions)
+            .find_map(|(function, index)| (function.event == event).then_some(index))
+            .ok_or_else(|| wasmtime::Error::msg("the guest's contract has no such event"))?;
+        instance.get_typed_func(store, index)
+    }
+
+    /// The first function that has a type other than the contract's, and what
+    /// is wrong with it.
+    pub fn wrong_type(
+        &self,
+        instance: &Instance,
+        store: &mut Store<StoreData>,
+    ) -> Option<(&'static str, String)> {
+        let functions = self.package.functions.iter().zip(&self.functions);
+        functions
+            .filter_map(|(function, index)| {
+                let wrong = (function.check)(instance, store, index)?;
+                Some((function.name, wrong))
+            })
+            .next()
+    }
+}

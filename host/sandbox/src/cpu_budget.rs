@@ -1,0 +1,124 @@
+//! The CPU time of one event: charged at epoch ticks, up to a budget.
+//!
+//! A guest is charged the CPU time of the thread that it runs on, never the
+//! wall clock: on a busy machine an honest event may take long without using
+//! much. The clock is read only at epoch ticks, so an event shorter than a
+//! tick pays nothing for it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::call_mode::CallHistory;
+use crate::epoch_ticker::{EpochTicker, TickRate};
+
+/// How often the epoch advances while events may be long (see
+/// [`crate::epoch_ticker`]). A guest on a fiber that computes longer than this
+/// yields to the other connections of its thread.
+pub const TICK: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// CPU time of this thread when the event that it polls was resumed;
+    /// `None` during the first slice of an event, whose start was not measured.
+    static RESUMED_AT: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// The event being polled has computed up to a tick.
+    static TICKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// CPU time that the calling thread has used so far.
+fn thread_cpu_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// The CPU time of the event in progress. Call [`Self::begin_event`] first, and
+/// [`Self::run_directly`] too if the event runs without a fiber; then
+/// [`Self::tick`] at each epoch tick, and [`Self::record`] when it is over.
+pub struct CpuBudget {
+    ticker: Arc<EpochTicker>,
+    budget: Duration,
+    spent: Duration,
+    /// The event runs without a fiber and cannot yield.
+    is_direct: bool,
+}
+
+impl CpuBudget {
+    pub fn new(budget: Duration, ticker: Arc<EpochTicker>) -> Self {
+        CpuBudget {
+            ticker,
+            budget,
+            spent: Duration::ZERO,
+            is_direct: false,
+        }
+    }
+
+    pub fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    /// A new event begins with nothing spent, on a fiber.
+    pub fn begin_event(&mut self) {
+        self.spent = Duration::ZERO;
+        self.is_direct = false;
+    }
+
+    /// The event runs without a fiber.
+    pub fn run_directly(&mut self) {
+        self.ticker.request(TickRate::Coarse);
+        self.is_direct = true;
+        mark_slice(false);
+    }
+
+    pub fn is_direct(&self) -> bool {
+        self.is_direct
+    }
+
+    /// Whether the event has computed for more than the tick that any event
+    /// may meet.
+    fn is_long(&self) -> bool {
+        self.spent > TICK + TICK / 2
+    }
+
+    /// Record how long the event was.
+    pub fn record(&self, history: &CallHistory) {
+        if !self.is_long() {
+            history.was_short();
+        } else if history.was_long() {
+            tracing::debug!("events are long: the guest is called on fibers from now on");
+        }
+    }
+
+    /// The epoch ticked while the guest computed: charge it. True while the
+    /// budget lasts.
+    pub fn tick(&mut self) -> bool {
+        TICKED.set(true);
+        // The next tick comes soon, whatever was known of these events.
+        self.ticker.request(TickRate::Soon);
+        let now = thread_cpu_time();
+        // The first slice of an event has no beginning on the clock. It ended
+        // at the first tick after it began. Where ticks are coarse that is
+        // charged too little, once.
+        let slice = RESUMED_AT
+            .replace(Some(now))
+            .map_or(TICK, |since| now.saturating_sub(since));
+        self.spent += slice;
+        self.spent < self.budget
+    }
+}
+
+/// Call before polling an event: `resumed` when it was polled before.
+pub fn mark_slice(resumed: bool) {
+    RESUMED_AT.set(resumed.then(thread_cpu_time));
+    TICKED.set(false);
+}
+
+/// Whether the slice since [`mark_slice`] ended at a tick, so that the guest
+/// wants to compute on, and not because it waits for something.
+pub fn wants_more() -> bool {
+    TICKED.get()
+}

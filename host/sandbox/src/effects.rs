@@ -1,0 +1,109 @@
+//! What an event asks the host to do, and what it may ask for.
+//!
+//! Nothing here happens by itself: the session applies the effects after the
+//! event has succeeded, or drops them. The one exception is a write of
+//! [`SEND_AT_ONCE`] bytes or more, which may go to the socket during the event
+//! (see [`crate::imports`]).
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Backpressure begins above this many queued bytes…
+pub const HIGH_WATER: usize = 64 * 1024;
+/// …and ends at this many.
+pub const LOW_WATER: usize = 16 * 1024;
+
+/// A write of this many bytes or more is sent from where it lies, with a
+/// system call of its own. Smaller ones are cheaper to gather.
+pub const SEND_AT_ONCE: usize = 1024;
+
+/// Who is connected to what.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionInfo {
+    /// Unique in this process, from 1.
+    pub id: u64,
+    /// The listener's side: the address that the peer connected to.
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+}
+
+/// What an event asked the host to do.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Bytes for the peer, in order, after those that the event has sent
+    /// itself.
+    pub written: Vec<u8>,
+    /// How many bytes the event has sent itself.
+    pub sent: usize,
+    /// The socket's error, if sending failed.
+    pub failed: Option<io::Error>,
+    /// Timers set (with the delay) or cleared, in order.
+    pub timers: Vec<(u32, Option<Duration>)>,
+    /// A `write` returned false: the guest waits for `drained`.
+    pub awaits_drained: bool,
+    pub end: bool,
+    pub abort: bool,
+    pub hold_open: bool,
+}
+
+/// What `write` may add to the channel's queue during one event. The only place
+/// that compares what is queued with the marks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Window {
+    /// Bytes that wait for the peer.
+    pub queued: usize,
+    /// The most that may wait (`--max-queue`).
+    pub max_queue: usize,
+    /// Whether this side can still be written to.
+    pub writable: bool,
+}
+
+impl Window {
+    /// Whether so many more bytes may be queued.
+    pub fn admits(&self, more: usize) -> bool {
+        self.queued.saturating_add(more) <= self.max_queue
+    }
+
+    /// Whether nothing more should be read from the peer, once so many more
+    /// bytes are queued.
+    pub fn is_above_high_water(&self, more: usize) -> bool {
+        self.queued.saturating_add(more) > HIGH_WATER
+    }
+
+    /// Whether a channel that was above the high-water mark may read again.
+    pub fn is_drained(&self) -> bool {
+        self.queued <= LOW_WATER
+    }
+}
+
+/// Buffers that a thread keeps for what events write…
+const KEPT: usize = 4;
+/// …and how large each may be, in bytes.
+const MAX_CAPACITY: usize = 128 * 1024;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer for what an event writes. The connections of a thread share
+/// a few: one of its own would cost each of them memory and cache.
+pub fn buffer() -> Vec<u8> {
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Give a buffer back to its thread's pool.
+pub fn recycle(mut buffer: Vec<u8>) {
+    if buffer.capacity() == 0 || buffer.capacity() > MAX_CAPACITY {
+        return;
+    }
+    buffer.clear();
+    // At thread exit the pool may be gone already.
+    let _ = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.len() < KEPT {
+            spare.push(buffer);
+        }
+    });
+}

@@ -1,0 +1,227 @@
+//! Where instances come from: engines, each with a pool of instances, what
+//! guests find linked, and the code compiled for it.
+//!
+//! There are two. The *small* one is made when the server starts and costs
+//! little; it serves guests that never wait. The *large* one has room for all
+//! connections and WASI linked. It is made when a guest first imports WASI, or
+//! when the small one is nearly full; guests that never wait continue there.
+//! Both have a fiber stack for each instance (see [`crate::call_mode`]).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
+
+use crate::code_cache::{self, CodeCache, CodeCacheDir};
+use crate::component::{self, LoadError};
+use crate::contract::{self, Exports};
+use crate::engine::{self, Capacity};
+use crate::epoch_ticker::EpochTicker;
+use crate::fairness::Turns;
+use crate::fault::one_line;
+use crate::function_cache::FunctionCache;
+use crate::hash::Hash;
+use crate::limits::PoolLimits;
+use crate::store_data::StoreData;
+
+/// Lets guests find WASI in a linker. What they may do with it is up to their
+/// [`Grants`](crate::Grants).
+pub type LinkWasi = fn(&mut Linker<StoreData>) -> wasmtime::Result<()>;
+
+/// The engines of a process; all of its sandboxes share them.
+pub struct EnginePool {
+    /// How the long events of all instances share the serving threads.
+    pub(crate) turns: Turns,
+    small: Arc<GuestEngine>,
+    /// `None` until it is needed.
+    large: Mutex<Option<Arc<GuestEngine>>>,
+    /// Instances of the large engine.
+    large_capacity: u32,
+    limits: PoolLimits,
+    /// Where compiled code is kept.
+    cache_dir: Option<PathBuf>,
+    link_wasi: LinkWasi,
+}
+
+impl EnginePool {
+    /// Make the small engine. Call it in a tokio runtime: its number of threads
+    /// bounds how many long events run at once.
+    ///
+    /// # Errors
+    /// When wasmtime cannot run here, or no thread can be started.
+    pub fn new(
+        limits: PoolLimits,
+        cache: &CodeCacheDir,
+        link_wasi: LinkWasi,
+    ) -> Result<Self, LoadError> {
+        let cache_dir = code_cache::open(cache);
+        let capacity = Capacity::of(limits.max_connections);
+        if let Some(warning) = &capacity.warning {
+            tracing::warn!("{warning}");
+        }
+        let small = GuestEngine::new(&limits, capacity.small, cache_dir.clone(), None);
+        let small = small.map_err(no_engine)?;
+        let threads = tokio::runtime::Handle::try_current()
+            .map_or(1, |handle| handle.metrics().num_workers());
+        Ok(EnginePool {
+            turns: Turns::new(threads),
+            small: Arc::new(small),
+            large: Mutex::default(),
+            large_capacity: capacity.large,
+            limits,
+            cache_dir,
+            link_wasi,
+        })
+    }
+
+    pub(crate) fn small(&self) -> &Arc<GuestEngine> {
+        &self.small
+    }
+
+    /// The large engine. Making it takes some 30 ms: never call this on a
+    /// serving thread.
+    ///
+    /// # Errors
+    /// When wasmtime cannot run here, or no thread can be started.
+    pub(crate) fn large(&self) -> Result<Arc<GuestEngine>, LoadError> {
+        let mut large = self.large.lock();
+        if let Some(engine) = &*large {
+            return Ok(Arc::clone(engine));
+        }
+        let made = GuestEngine::new(
+            &self.limits,
+            self.large_capacity,
+            self.cache_dir.clone(),
+            Some(self.link_wasi),
+        );
+        let made = Arc::new(made.map_err(no_engine)?);
+        Ok(Arc::clone(large.insert(made)))
+    }
+}
+
+/// An engine and what belongs to it. Take a [`Place`] before making an
+/// instance.
+pub(crate) struct GuestEngine {
+    engine: Engine,
+    linker: Linker<StoreData>,
+    cache: CodeCache,
+    functions: Option<Arc<FunctionCache>>,
+    /// Interrupts the events of its instances.
+    pub ticker: Arc<EpochTicker>,
+    capacity: usize,
+    /// Places that are taken.
+    taken: AtomicUsize,
+}
+
+/// The right to one instance of an engine, and to a fiber stack for it. Drop it
+/// after the instance.
+pub(crate) struct Place(Arc<GuestEngine>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl GuestEngine {
+    fn new(
+        limits: &PoolLimits,
+        instances: u32,
+        cache_dir: Option<PathBuf>,
+        link_wasi: Option<LinkWasi>,
+    ) -> wasmtime::Result<Self> {
+        // Only components that carry an interpreter are large enough for it, and
+        // those import WASI.
+        let functions = link_wasi.map(|_| Arc::<FunctionCache>::default());
+        let (engine, capacity) = engine::build(limits, instances, functions.as_ref())?;
+        let cache = CodeCache::new(cache_dir, &engine);
+        if let (Some(functions), Some(path)) = (&functions, cache.functions()) {
+            functions.keep_in(path);
+        }
+        let mut linker = Linker::new(&engine);
+        contract::link(&mut linker)?;
+        if let Some(link_wasi) = link_wasi {
+            link_wasi(&mut linker)?;
+        }
+        Ok(GuestEngine {
+            cache,
+            functions,
+            ticker: Arc::new(EpochTicker::start(&engine)?),
+            engine,
+            linker,
+            capacity,
+            taken: AtomicUsize::new(0),
+        })
+    }
+
+    /// Take a place. `None` if all are taken.
+    pub fn place(self: &Arc<Self>) -> Option<Place> {
+        let more = |taken: usize| (taken < self.capacity).then_some(taken + 1);
+        let taken = self
+            .taken
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        taken.is_ok().then(|| Place(Arc::clone(self)))
+    }
+
+    /// Whether most places are taken.
+    pub fn is_nearly_full(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) > self.capacity / 4 * 3
+    }
+
+    /// Check, compile and link a component.
+    pub fn compile(&self, bytes: &[u8], hash: Hash) -> Result<Exports, LoadError> {
+        if let Some(component) = self.cache.load(&self.engine, hash) {
+            // Only what has passed the checks below gets into the cache.
+            return self.link(&component);
+        }
+        component::describe(bytes)?.check_world()?;
+        engine::lower_compiler_priority();
+        let functions = self.functions.as_ref();
+        let compilation = functions.map(|kept| kept.begin(bytes.len()));
+        let component = Component::from_binary(&self.engine, bytes).map_err(|error| {
+            LoadError::Compile(name_table_flag(one_line(&format!("{error:#}"))))
+        })?;
+        drop(compilation);
+        self.cache.store(&component, hash);
+        self.link(&component)
+    }
+
+    /// Load code that another engine of the pool has compiled.
+    pub fn load(&self, exports: &Exports) -> Result<Exports, LoadError> {
+        let failed = |error: wasmtime::Error| LoadError::Compile(one_line(&format!("{error:#}")));
+        let code = exports.pre.component().serialize().map_err(failed)?;
+        // SAFETY: the bytes come from `serialize` of this process' own component
+        // and have not left it.
+        let component = unsafe { Component::deserialize(&self.engine, code) };
+        self.link(&component.map_err(failed)?)
+    }
+
+    fn link(&self, component: &Component) -> Result<Exports, LoadError> {
+        let pre = self
+            .linker
+            .instantiate_pre(component)
+            .map_err(|error| LoadError::WrongImport(one_line(&format!("{error:#}"))))?;
+        Exports::new(pre).ok_or_else(|| LoadError::Invalid("its handler is incomplete".to_owned()))
+    }
+
+    /// A store for one instance.
+    pub fn store(&self, data: StoreData) -> Store<StoreData> {
+        Store::new(&self.engine, data)
+    }
+}
+
+fn no_engine(error: wasmtime::Error) -> LoadError {
+    LoadError::NoEngine(one_line(&format!("{error:#}")))
+}
+
+/// Name the flag that makes room for a component that asks for more than an
+/// instance may have.
+fn name_table_flag(error: String) -> String {
+    if error.contains("table index") && error.contains("exceeds the limit") {
+        return format!("{error}; --max-table raises it");
+    }
+    error
+}

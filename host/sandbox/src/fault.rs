@@ -1,0 +1,250 @@
+//! How an instance ends before its connection does, described for the log.
+//!
+//! A *fault* is the host's account of it. What a guest may know of an error is
+//! in the contract's own result types, and the two never mix.
+
+use std::fmt;
+use std::time::Duration;
+
+use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::{I32Exit, ResourceTableError};
+
+use crate::limit_counters::Limit;
+use crate::store_data::StoreData;
+use crate::wasi::MAX_HANDLES;
+
+/// The exported function that an instance was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Making the instance, which may run a start function.
+    Start,
+    Listening,
+    Open,
+    Data,
+    Drained,
+    End,
+    Timer,
+    Close,
+    Save,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Event::Start => "its start",
+            Event::Listening => "`listening`",
+            Event::Open => "`open`",
+            Event::Data => "`data`",
+            Event::Drained => "`drained`",
+            Event::End => "`end`",
+            Event::Timer => "`timer`",
+            Event::Close => "`close`",
+            Event::Save => "`save`",
+        })
+    }
+}
+
+/// The instance is of no more use.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .cause.describe(*.event))]
+pub struct Fault {
+    pub event: Event,
+    pub cause: Cause,
+}
+
+/// Why an event did not come to its end.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Cause {
+    /// The guest said why before it trapped.
+    #[error("{message}{}", in_function(.function.as_ref()))]
+    Panic {
+        message: String,
+        function: Option<String>,
+    },
+    #[error("{what}{}", in_function(.function.as_ref()))]
+    Trap {
+        what: String,
+        function: Option<String>,
+    },
+    #[error("went deeper than its stack; --max-stack sets how deep it may{}", in_function(.function.as_ref()))]
+    StackOverflow { function: Option<String> },
+    #[error("used more than {} of CPU time; --cpu-budget sets how much it may", human(*.0))]
+    CpuBudget(Duration),
+    #[error("took longer than {}; --event-timeout sets how long it may", human(*.0))]
+    EventTimeout(Duration),
+    #[error("set more timers than a connection may have")]
+    TooManyTimers,
+    #[error("wanted more than the {MAX_HANDLES} WASI handles that an instance may have")]
+    TooManyHandles,
+    /// `open` returned an error.
+    #[error("{0}")]
+    Refused(String),
+    /// The guest called WASI's `exit`.
+    #[error("exited with code {0}")]
+    Exit(i32),
+    /// `save` gave more than a snapshot may hold.
+    #[error("gave a snapshot of {size} bytes; --max-snapshot allows {max}")]
+    SnapshotTooLarge { size: usize, max: usize },
+    /// The session has none: a mistake of this program.
+    #[error("internal error: there is no instance to call")]
+    NoInstance,
+    /// No instance could be made: the pool or the machine has no room.
+    #[error("no room for another instance: {0}")]
+    NoRoom(String),
+}
+
+impl Cause {
+    pub(crate) fn into_error(self) -> wasmtime::Error {
+        wasmtime::Error::from(self)
+    }
+
+    fn describe(&self, event: Event) -> String {
+        match self {
+            Cause::Panic { .. } => format!("guest panicked in {event}: {self}"),
+            Cause::Trap { .. } => format!("guest trapped in {event}: {self}"),
+            Cause::Refused(reason) => format!("guest refused the connection: {reason}"),
+            Cause::NoRoom(_) | Cause::NoInstance => self.to_string(),
+            _ => format!("guest {self} (in {event})"),
+        }
+    }
+}
+
+/// `100 ms`, `1.5 s`.
+fn human(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{} s", duration.as_secs_f64())
+    }
+}
+
+fn in_function(function: Option<&String>) -> String {
+    function.map_or_else(String::new, |name| format!(" (in function {name})"))
+}
+
+impl Fault {
+    /// Describe an error of wasmtime's by its root cause, and count the limit
+    /// that was reached.
+    pub(crate) fn new(event: Event, error: &wasmtime::Error, data: &mut StoreData) -> Self {
+        let message = data.panic_message.take();
+        let rejected = data.count_rejected_growth();
+        let cause = if let Some(cause) = error.downcast_ref::<Cause>() {
+            cause.clone()
+        } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            Cause::Exit(exit.0)
+        } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            Cause::TooManyHandles
+        } else if let Some(message) = message {
+            Cause::Panic {
+                message: one_line(&message),
+                function: faulting_function(error),
+            }
+        } else if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {
+            let function = faulting_function(error);
+            Cause::StackOverflow { function }
+        } else if error.is::<wasmtime::PoolConcurrencyLimitError>() || is_out_of_memory(error) {
+            Cause::NoRoom(one_line(&error.root_cause().to_string()))
+        } else {
+            let mut what = match error.downcast_ref::<Trap>() {
+                Some(trap) => trap.to_string().replace("wasm trap: ", ""),
+                None => one_line(&format!("{:#}", error.root_cause())),
+            };
+            if let Some(limit) = rejected {
+                what.push_str(&format!(
+                    ", after it asked for more than --{} allows",
+                    limit.name()
+                ));
+            }
+            Cause::Trap {
+                what,
+                function: faulting_function(error),
+            }
+        };
+        let fault = Fault { event, cause };
+        if let Some(limit) = fault.limit() {
+            data.warnings.count(limit);
+        }
+        fault
+    }
+}
+
+/// Whether the system has refused memory for an instance.
+fn is_out_of_memory(error: &wasmtime::Error) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::OutOfMemory;
+    let mut chain = error.chain().filter_map(|cause| cause.downcast_ref());
+    chain.any(refused)
+        || error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<rustix::io::Errno>())
+            .any(|errno| *errno == rustix::io::Errno::NOMEM)
+}
+
+/// The most of a guest's text that one line of the log holds, in bytes.
+const MAX_LINE: usize = 4096;
+
+/// Text of a guest as one line of the log, so that it can't fake a second one.
+pub fn one_line(text: &str) -> String {
+    String::from_utf8_lossy(crate::guest_output::truncate(text.as_bytes(), MAX_LINE))
+        .trim_end()
+        .split(['\n', '\r'])
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" | ")
+}
+
+/// The innermost function that is not the language's own panic code. `None` if
+/// the component has no names.
+fn faulting_function(error: &wasmtime::Error) -> Option<String> {
+    let trace = error.downcast_ref::<WasmBacktrace>()?;
+    trace
+        .frames()
+        .iter()
+        .filter_map(|frame| frame.func_name())
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
+        // An export's own name would repeat the event.
+        .filter(|name| !name.contains('#'))
+        .find(|name| !PANIC_CODE.iter().any(|prefix| name.starts_with(prefix)))
+}
+
+/// What Rust and the C guests' header run between a failure and its trap.
+const PANIC_CODE: [&str; 10] = [
+    "core::",
+    "std::",
+    "alloc::",
+    "rust_",
+    "__rust",
+    "abort",
+    "<std::",
+    "hotsocket_guest::panic",
+    "hs_panic",
+    "__assert_fail",
+];
+
+impl Fault {
+    /// For a session that has no instance to deliver an event to.
+    pub fn no_instance() -> Self {
+        Fault {
+            event: Event::Start,
+            cause: Cause::NoInstance,
+        }
+    }
+
+    /// The limit that the instance reached, if it was one.
+    pub fn limit(&self) -> Option<Limit> {
+        match self.cause {
+            Cause::CpuBudget(_) => Some(Limit::CpuBudget),
+            Cause::EventTimeout(_) => Some(Limit::EventTimeout),
+            Cause::TooManyTimers => Some(Limit::Timers),
+            Cause::TooManyHandles => Some(Limit::Handles),
+            Cause::SnapshotTooLarge { .. } => Some(Limit::Snapshot),
+            Cause::StackOverflow { .. } => Some(Limit::Stack),
+            Cause::NoRoom(_) => Some(Limit::Room),
+            _ => None,
+        }
+    }
+
+    /// Whether the instance can no longer be used.
+    pub fn is_fatal(&self) -> bool {
+        !matches!(self.cause, Cause::SnapshotTooLarge { .. })
+    }
+}

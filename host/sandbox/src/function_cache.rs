@@ -1,0 +1,235 @@
+//! The compiled functions of large components, kept for the next version.
+//!
+//! A guest in Python carries an interpreter; two versions of it differ in
+//! their data and in next to no code. So the functions of the large component
+//! that was compiled last are kept on disk, and the next one compiles only
+//! those that are not among them. What lies there is machine code, so it lies in
+//! the directory of [`crate::code_cache`], which only its owner can write to, or
+//! nowhere.
+//!
+//! This module never decides whether a function is the same: its key, which the
+//! compiler makes, tells that.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use wasmtime::CacheStore;
+
+use crate::write_whole::write_whole;
+
+/// Smaller components compile fast enough, and would only push out the
+/// functions of a large one.
+const LARGE: usize = 4 << 20;
+/// The most that is kept, in bytes.
+const MAX_KEPT: usize = 256 << 20;
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct FunctionCache {
+    path: OnceLock<PathBuf>,
+    /// Only while a large component is being compiled.
+    open: Mutex<Option<Open>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// By the compiler's key. What the compilations under way have not asked
+    /// for is from an older version.
+    functions: HashMap<Vec<u8>, Function>,
+    compilations: usize,
+    size: usize,
+    added: bool,
+}
+
+#[derive(Debug)]
+struct Function {
+    code: Arc<[u8]>,
+    wanted: bool,
+}
+
+/// While this lives, a large component is being compiled.
+pub struct Compilation<'a>(Option<&'a FunctionCache>);
+
+impl FunctionCache {
+    /// Keep functions in this file. Without it none are kept.
+    pub fn keep_in(&self, path: PathBuf) {
+        // Set once, when the server starts.
+        let _ = self.path.set(path);
+    }
+
+    /// A component of this size is about to be compiled.
+    pub fn begin(&self, size: usize) -> Compilation<'_> {
+        let Some(path) = self.path.get().filter(|_| size >= LARGE) else {
+            return Compilation(None);
+        };
+        let mut open = self.open.lock();
+        let open = open.get_or_insert_with(|| {
+            let kept = fs::read(path).inspect(|_| crate::code_cache::touch(path));
+            Open {
+                functions: kept.map(|kept| read(&kept)).unwrap_or_default(),
+                ..Open::default()
+            }
+        });
+        open.compilations += 1;
+        Compilation(Some(self))
+    }
+
+    fn end(&self) {
+        let mut slot = self.open.lock();
+        let Some(open) = slot.as_mut() else { return };
+        open.compilations -= 1;
+        if open.compilations > 0 {
+            return;
+        }
+        let closed = slot.take();
+        drop(slot);
+        if let (Some(open), Some(path)) = (closed, self.path.get())
+            && open.added
+            && let Err(error) = write_whole(path, &write(&open))
+        {
+            tracing::debug!("{}: {error}", path.display());
+        }
+    }
+}
+
+impl Drop for Compilation<'_> {
+    fn drop(&mut self) {
+        if let Some(cache) = self.0 {
+            cache.end();
+        }
+    }
+}
+
+impl CacheStore for FunctionCache {
+    fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let code = {
+            let mut open = self.open.lock();
+            let function = open.as_mut()?.functions.get_mut(key)?;
+            function.wanted = true;
+            Arc::clone(&function.code)
+        };
+        Some(Cow::Owned(code.to_vec()))
+    }
+
+    fn insert(&self, key: &[u8], code: Vec<u8>) -> bool {
+        let mut open = self.open.lock();
+        let Some(open) = open.as_mut() else {
+            return false;
+        };
+        open.size += key.len() + code.len();
+        if open.size > MAX_KEPT {
+            return false;
+        }
+        open.added = true;
+        let function = Function {
+            code: code.into(),
+            wanted: true,
+        };
+        open.functions.insert(key.to_vec(), function);
+        true
+    }
+}
+
+/// Each function as the lengths of its key and its code, then both.
+fn write(open: &Open) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (key, function) in &open.functions {
+        let code = &function.code;
+        let lengths = (u32::try_from(key.len()), u32::try_from(code.len()));
+        let (Ok(key_length), Ok(code_length)) = lengths else {
+            continue;
+        };
+        if function.wanted && out.len() + key.len() + code.len() <= MAX_KEPT {
+            out.extend_from_slice(&key_length.to_le_bytes());
+            out.extend_from_slice(&code_length.to_le_bytes());
+            out.extend_from_slice(key);
+            out.extend_from_slice(code);
+        }
+    }
+    out
+}
+
+/// The inverse, as far as the bytes make sense.
+fn read(mut kept: &[u8]) -> HashMap<Vec<u8>, Function> {
+    fn part<'a>(kept: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+        let (part, rest) = kept.split_at_checked(length)?;
+        *kept = rest;
+        Some(part)
+    }
+    fn number(kept: &mut &[u8]) -> Option<usize> {
+        let bytes = part(kept, 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(bytes)).ok()
+    }
+    let mut functions = HashMap::new();
+    let mut next = || {
+        let (key, code) = (number(&mut kept)?, number(&mut kept)?);
+        Some((part(&mut kept, key)?, part(&mut kept, code)?))
+    };
+    while let Some((key, code)) = next() {
+        let function = Function {
+            code: code.into(),
+            wanted: false,
+        };
+        functions.insert(key.to_vec(), function);
+    }
+    functions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(dir: &tempfile::TempDir) -> FunctionCache {
+        let cache = FunctionCache::default();
+        cache.keep_in(dir.path().join("functions"));
+        cache
+    }
+
+    #[test]
+    fn the_next_compilation_finds_what_the_last_one_wanted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = cache(&dir);
+        let compilation = first.begin(LARGE);
+        assert!(first.insert(b"old", vec![1; 10]) && first.insert(b"same", vec![2; 20]));
+        drop(compilation);
+
+        let second = cache(&dir);
+        let compilation = second.begin(LARGE);
+        assert_eq!(second.get(b"same").as_deref(), Some(&[2; 20][..]));
+        assert!(second.insert(b"new", vec![3]));
+        drop(compilation);
+
+        let third = cache(&dir);
+        let _compilation = third.begin(LARGE);
+        let found = |key: &[u8]| third.get(key).is_some();
+        assert!(found(b"same") && found(b"new") && !found(b"old"));
+    }
+
+    #[test]
+    fn small_components_leave_it_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let cache = cache(&dir);
+        let _small = cache.begin(LARGE - 1);
+        assert!(!cache.insert(b"key", vec![1]));
+        assert!(cache.get(b"key").is_none());
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_as_far_as_it_goes() {
+        let mut open = Open::default();
+        let function = || Function {
+            code: [7; 9][..].into(),
+            wanted: true,
+        };
+        open.functions.insert(b"a".to_vec(), function());
+        open.functions.insert(b"b".to_vec(), function());
+        let whole = write(&open);
+        assert_eq!(read(&whole).len(), 2);
+        assert_eq!(read(&whole[..whole.len() - 1]).len(), 1);
+        assert_eq!(read(&[0xff; 100]).len(), 0);
+    }
+}

@@ -1,0 +1,27 @@
+//! The identity of a component: SHA-256 of its bytes.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of a component's bytes. Shown in hexadecimal, and with a precision
+/// (`{:.12}`) only so many digits of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hash([u8; 32]);
+
+impl Hash {
+    /// Takes 0.5 to 2 ms a megabyte.
+    pub fn of(bytes: &[u8]) -> Self {
+        Hash(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(64).div_ceil(2);
+        self.0
+            .iter()
+            .take(digits)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

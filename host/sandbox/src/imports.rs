@@ -1,0 +1,190 @@
+//! The functions that a guest imports from `hotsocket:socket`.
+//!
+//! None of them waits: they record what the guest wants in the store's
+//! [`Effects`](crate::effects::Effects), and the session applies them when the
+//! event has succeeded. Only a large `write` may go to the socket at once, if
+//! the session has lent it. Which function belongs to which version of the
+//! contract is in [`crate::contract`].
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
+use wasmtime::{AsContext, StoreContextMut};
+
+use crate::bindings::hotsocket::socket::types::{Address, ConnectionInfo, WriteError};
+use crate::effects::SEND_AT_ONCE;
+use crate::fault::Cause;
+use crate::guest_output::{StandardStream, truncate};
+use crate::limit_counters::Limit;
+use crate::store_data::StoreData;
+use crate::transport::write_slice;
+
+/// The longest panic message that is kept, in bytes.
+const MAX_PANIC_MESSAGE: usize = 4096;
+
+/// Link the functions of `connection`.
+pub fn link_connection(connection: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
+    connection.func_wrap("info", |store: StoreContextMut<StoreData>, (): ()| {
+        Ok((info(store.data()),))
+    })?;
+    connection.func_wrap("write", |store, (bytes,): (WasmList<u8>,)| {
+        Ok((write(store, &bytes),))
+    })?;
+    connection.func_wrap("end", |mut store: StoreContextMut<StoreData>, (): ()| {
+        store.data_mut().effects.end = true;
+        Ok(())
+    })?;
+    connection.func_wrap("abort", |mut store: StoreContextMut<StoreData>, (): ()| {
+        store.data_mut().effects.abort = true;
+        Ok(())
+    })?;
+    connection.func_wrap(
+        "hold-open",
+        |mut store: StoreContextMut<StoreData>, (): ()| {
+            store.data_mut().effects.hold_open = true;
+            Ok(())
+        },
+    )?;
+    connection.func_wrap("set-timer", |mut store, (id, after_ms): (u32, u64)| {
+        record_timer(store.data_mut(), id, Some(Duration::from_millis(after_ms)))
+    })?;
+    connection.func_wrap("clear-timer", |mut store, (id,): (u32,)| {
+        record_timer(store.data_mut(), id, None)
+    })?;
+    Ok(())
+}
+
+/// Link the functions of `output`.
+pub fn link_output(output: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
+    output.func_wrap(
+        "print",
+        |store: StoreContextMut<StoreData>, (line,): (WasmStr,)| {
+            let line = line.to_str(&store)?;
+            store
+                .data()
+                .output
+                .print(StandardStream::Out, line.as_bytes());
+            Ok(())
+        },
+    )?;
+    output.func_wrap(
+        "error",
+        |store: StoreContextMut<StoreData>, (line,): (WasmStr,)| {
+            let line = line.to_str(&store)?;
+            store
+                .data()
+                .output
+                .print(StandardStream::Error, line.as_bytes());
+            Ok(())
+        },
+    )?;
+    output.func_wrap(
+        "panic",
+        |mut store: StoreContextMut<StoreData>, (line,): (WasmStr,)| {
+            let message = line.to_str(&store)?;
+            let message = truncate(message.as_bytes(), MAX_PANIC_MESSAGE);
+            let message = String::from_utf8_lossy(message).into_owned();
+            store.data_mut().set_panic_message(message);
+            Ok(())
+        },
+    )?;
+    Ok(())
+}
+
+fn info(data: &StoreData) -> ConnectionInfo {
+    match &data.connection {
+        Some(connection) => ConnectionInfo {
+            id: connection.id,
+            local: address(connection.local),
+            peer: address(connection.peer),
+        },
+        None => ConnectionInfo {
+            id: 0,
+            local: no_address(),
+            peer: no_address(),
+        },
+    }
+}
+
+fn no_address() -> Address {
+    Address {
+        ip: String::new(),
+        port: 0,
+    }
+}
+
+/// Send the guest's bytes from where they lie in its memory, or gather them.
+/// What was sent counts as queued until the event is over: the answer must not
+/// depend on how fast the peer reads, nor may one event write without end.
+fn write(mut store: StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> Result<bool, WriteError> {
+    let data = store.data();
+    let (window, effects) = (&data.window, &data.effects);
+    if !window.writable || effects.end || effects.abort || effects.failed.is_some() {
+        return Err(WriteError::Closed);
+    }
+    let written = effects.sent.saturating_add(effects.written.len());
+    let written = written.saturating_add(bytes.len());
+    if !window.admits(written) {
+        data.warnings.warn(
+            Limit::Queue,
+            "its guest wrote more than may wait, and was told `full`",
+        );
+        return Err(WriteError::Full);
+    }
+    let above_high_water = window.is_above_high_water(written);
+    let sent = match bytes.len() >= SEND_AT_ONCE && effects.written.is_empty() {
+        true => send(&mut store, bytes),
+        false => 0,
+    };
+    let mut gathered = std::mem::take(&mut store.data_mut().effects.written);
+    if sent < bytes.len() {
+        if gathered.capacity() == 0 {
+            gathered = crate::effects::buffer();
+        }
+        let bytes = bytes.as_le_slice(store.as_context());
+        gathered.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+    }
+    let effects = &mut store.data_mut().effects;
+    effects.written = gathered;
+    effects.sent = effects.sent.saturating_add(sent);
+    effects.awaits_drained |= above_high_water;
+    Ok(!above_high_water)
+}
+
+/// Send what fits, if the session has lent its transport. Returns how much that
+/// was.
+fn send(store: &mut StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> usize {
+    let Some(mut transport) = store.data_mut().transport.take() else {
+        return 0;
+    };
+    let sent = write_slice(&mut *transport, bytes.as_le_slice(store.as_context()));
+    let data = store.data_mut();
+    data.transport = Some(transport);
+    sent.unwrap_or_else(|error| {
+        data.effects.failed = Some(error);
+        0
+    })
+}
+
+/// An event that names more timers than a connection may have traps, so that the
+/// list of effects stays bounded.
+fn record_timer(data: &mut StoreData, id: u32, after: Option<Duration>) -> wasmtime::Result<()> {
+    let timers = &mut data.effects.timers;
+    if let Some(timer) = timers.iter_mut().find(|(known, _)| *known == id) {
+        timer.1 = after;
+    } else if timers.len() < data.max_timers {
+        timers.push((id, after));
+    } else {
+        return Err(Cause::TooManyTimers.into_error());
+    }
+    Ok(())
+}
+
+/// An IPv4 peer of an IPv6 listener is shown with its IPv4 address.
+pub(super) fn address(socket: SocketAddr) -> Address {
+    Address {
+        ip: socket.ip().to_canonical().to_string(),
+        port: socket.port(),
+    }
+}

@@ -1,0 +1,311 @@
+//! One instance of a guest: its store, its exports, and the events it is given.
+//!
+//! An instance serves one connection, or none (for `listening` and trials). It
+//! is called for one event at a time. After a [`Fault`] it must be dropped;
+//! dropping it is the only way its work ends. What an event asked for is fetched
+//! with [`Instance::take_effects`].
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+
+use hotsocket_slab::Slot;
+use wasmtime::Store;
+use wasmtime::component::{self, ComponentNamedList, Lift, Lower, TypedFunc};
+
+use crate::bindings::hotsocket::socket::types::{self, Address};
+use crate::call_mode::CallMode;
+use crate::compiled::LoadedGuest;
+use crate::effects::{Effects, Window};
+use crate::engine_pool::Place;
+use crate::fault::{Cause, Event, Fault};
+use crate::limit_counters::Limit;
+use crate::store_data::StoreData;
+use crate::transport::Stream;
+
+/// Why an instance begins to serve a connection.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    Accepted,
+    Migrated(Succession),
+    Woken(Succession),
+    Restarted(Succession),
+}
+
+/// What an instance inherits from the one before it.
+#[derive(Clone, Debug)]
+pub struct Succession {
+    pub snapshot: Option<Vec<u8>>,
+    pub peer_ended: bool,
+}
+
+/// Why a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    Ended,
+    AbortedByPeer,
+    AbortedByGuest,
+    IdleTimeout,
+    WriteTimeout,
+    Shutdown,
+    Swapped,
+}
+
+impl CloseReason {
+    /// Whether the guest may write a farewell in `close`.
+    pub fn allows_farewell(self) -> bool {
+        matches!(self, Self::IdleTimeout | Self::Shutdown | Self::Swapped)
+    }
+}
+
+/// See the module's documentation. Call [`Self::set_window`] before each event,
+/// and [`Self::lend`] if the event may write to the socket itself.
+pub struct Instance {
+    store: Store<StoreData>,
+    instance: component::Instance,
+    guest: Arc<LoadedGuest>,
+    /// Looked up at the first of the events that there are most of.
+    data: Option<TypedFunc<(&'static [u8],), ()>>,
+    /// Dropped last: the place is free when the store is gone.
+    _place: Place,
+}
+
+/// Giving back more memory than this takes the kernel longer than a tick.
+const MUCH_MEMORY: usize = 4 << 20;
+/// Instances that wait for that. More are dropped by whoever has them.
+const MAX_WAITING_DROPS: usize = 16;
+
+impl Instance {
+    /// Make an instance; a start function runs as an event does. What it
+    /// allocates goes into the slot.
+    pub(crate) async fn new(
+        mut store: Store<StoreData>,
+        guest: Arc<LoadedGuest>,
+        place: Place,
+        mut slot: Slot,
+    ) -> Result<Self, Fault> {
+        let shared = &guest.shared;
+        store.data_mut().cpu_budget.begin_event();
+        let made = match shared.history.mode() {
+            CallMode::Fiber => {
+                let making = guest.exports.pre.instantiate_async(&mut store);
+                let making = slot.fill_async(making);
+                Box::pin(shared.fairness.event(&guest.engine.ticker, making)).await
+            }
+            CallMode::Direct => {
+                store.data_mut().cpu_budget.run_directly();
+                slot.fill(|| guest.exports.pre.instantiate(&mut store))
+            }
+        };
+        match made {
+            Ok(instance) => {
+                store.data().cpu_budget.record(&shared.history);
+                shared
+                    .slot_size
+                    .fetch_max(slot.size_needed(), Ordering::Relaxed);
+                Ok(Instance {
+                    store,
+                    instance,
+                    guest,
+                    data: None,
+                    _place: place,
+                })
+            }
+            Err(error) => Err(Fault::new(Event::Start, &error, store.data_mut())),
+        }
+    }
+
+    /// The function of the handler that has a type other than the contract's.
+    pub(crate) fn wrong_export(&mut self) -> Option<(&'static str, String)> {
+        let exports = &self.guest.exports;
+        exports.wrong_type(&self.instance, &mut self.store)
+    }
+
+    /// Drop the instance; on a thread of low priority if it has much memory to
+    /// give back, unless too many wait for that thread.
+    pub fn drop_in_background(self) {
+        static WAITING: OnceLock<Option<SyncSender<Instance>>> = OnceLock::new();
+        if self.store.data().memory.memory_used() <= MUCH_MEMORY {
+            return;
+        }
+        let waiting = WAITING.get_or_init(|| {
+            let (waiting, instances) = sync_channel::<Instance>(MAX_WAITING_DROPS);
+            let thread = std::thread::Builder::new().name("drop".to_owned());
+            let drop_all = move || {
+                crate::engine::lower_priority();
+                instances.into_iter().for_each(drop);
+            };
+            thread.spawn(drop_all).ok().map(|_| waiting)
+        });
+        if let Some(waiting) = waiting {
+            // An instance that finds no room is dropped here, with the error.
+            let _ = waiting.try_send(self);
+        }
+    }
+
+    /// What the last events asked for since it was last taken.
+    pub fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.store.data_mut().effects)
+    }
+
+    /// Lend the connection's transport to the next event, which may write to it.
+    pub fn lend(&mut self, transport: Option<Stream>) {
+        self.store.data_mut().transport = transport;
+    }
+
+    /// Take the transport back. Call it after the event, whatever came of it.
+    pub fn take_back(&mut self) -> Option<Stream> {
+        self.store.data_mut().transport.take()
+    }
+
+    /// Say what `write` may take during the next event.
+    pub fn set_window(&mut self, window: Window) {
+        self.store.data_mut().window = window;
+    }
+
+    pub async fn listening(&mut self, listeners: &[SocketAddr]) -> Result<(), Fault> {
+        let listeners = listeners.iter().copied().map(crate::imports::address);
+        let listeners: Vec<Address> = listeners.collect();
+        self.call(Event::Listening, (&listeners[..],)).await
+    }
+
+    pub async fn open(&mut self, origin: Origin) -> Result<(), Fault> {
+        let origin = match origin {
+            Origin::Accepted => types::Origin::Accepted,
+            Origin::Migrated(succession) => types::Origin::Migrated(succession.into()),
+            Origin::Woken(succession) => types::Origin::Woken(succession.into()),
+            Origin::Restarted(succession) => types::Origin::Restarted(succession.into()),
+        };
+        let (opened,): (Result<(), String>,) = self.call(Event::Open, (&origin,)).await?;
+        opened.map_err(|reason| Fault {
+            event: Event::Open,
+            cause: Cause::Refused(crate::fault::one_line(&reason)),
+        })
+    }
+
+    pub async fn data(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let data = match self.data {
+            Some(data) => Ok(data),
+            None => self.function(Event::Data),
+        };
+        self.data = data.as_ref().ok().copied();
+        self.run(Event::Data, data, (bytes,)).await
+    }
+
+    pub async fn drained(&mut self) -> Result<(), Fault> {
+        self.call(Event::Drained, ()).await
+    }
+
+    pub async fn end(&mut self) -> Result<(), Fault> {
+        self.call(Event::End, ()).await
+    }
+
+    pub async fn timer(&mut self, id: u32) -> Result<(), Fault> {
+        self.call(Event::Timer, (id,)).await
+    }
+
+    pub async fn close(&mut self, reason: CloseReason) -> Result<(), Fault> {
+        let reason = match reason {
+            CloseReason::Ended => types::CloseReason::Ended,
+            CloseReason::AbortedByPeer => types::CloseReason::AbortedByPeer,
+            CloseReason::AbortedByGuest => types::CloseReason::AbortedByGuest,
+            CloseReason::IdleTimeout => types::CloseReason::IdleTimeout,
+            CloseReason::WriteTimeout => types::CloseReason::WriteTimeout,
+            CloseReason::Shutdown => types::CloseReason::Shutdown,
+            CloseReason::Swapped => types::CloseReason::Swapped,
+        };
+        self.call(Event::Close, (&reason,)).await
+    }
+
+    /// The guest's state of this connection. What it wrote or printed on the
+    /// way is dropped.
+    pub async fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        let muted = Arc::clone(&self.store.data().output.muted);
+        let was_muted = muted.swap(true, Ordering::Relaxed);
+        let saved = self.call(Event::Save, ()).await;
+        self.take_effects();
+        muted.store(was_muted, Ordering::Relaxed);
+        let (snapshot,): (Option<Vec<u8>>,) = saved?;
+        let max = self.guest.shared.max_snapshot;
+        match &snapshot {
+            Some(bytes) if bytes.len() > max => {
+                self.store.data().warnings.count(Limit::Snapshot);
+                Err(Fault {
+                    event: Event::Save,
+                    cause: Cause::SnapshotTooLarge {
+                        size: bytes.len(),
+                        max,
+                    },
+                })
+            }
+            _ => Ok(snapshot),
+        }
+    }
+
+    fn function<P, R>(&mut self, event: Event) -> wasmtime::Result<TypedFunc<P, R>>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        let exports = &self.guest.exports;
+        exports.function(event, &self.instance, &mut self.store)
+    }
+
+    async fn call<P, R>(&mut self, event: Event, params: P) -> Result<R, Fault>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let function = self.function(event);
+        self.run(event, function, params).await
+    }
+
+    /// Run one event to its end.
+    async fn run<P, R>(
+        &mut self,
+        event: Event,
+        function: wasmtime::Result<TypedFunc<P, R>>,
+        params: P,
+    ) -> Result<R, Fault>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let Instance { store, guest, .. } = self;
+        let shared = &guest.shared;
+        store.data_mut().begin_event();
+        store.set_epoch_deadline(1);
+        let result = match (function, shared.history.mode()) {
+            (Ok(function), CallMode::Direct) => {
+                store.data_mut().cpu_budget.run_directly();
+                function.call(&mut *store, params)
+            }
+            // Boxed, as few events are called so, and the connection keeps the
+            // room for it.
+            (Ok(function), CallMode::Fiber) => {
+                let call = function.call_async(&mut *store, params);
+                Box::pin(shared.fairness.event(&guest.engine.ticker, call)).await
+            }
+            (Err(error), _) => Err(error),
+        };
+        let data = store.data_mut();
+        data.cpu_budget.record(&shared.history);
+        match result {
+            Ok(result) => {
+                data.warn_of_rejected_growth();
+                Ok(result)
+            }
+            Err(error) => Err(Fault::new(event, &error, data)),
+        }
+    }
+}
+
+impl From<Succession> for types::Succession {
+    fn from(succession: Succession) -> Self {
+        types::Succession {
+            snapshot: succession.snapshot,
+            peer_ended: succession.peer_ended,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The sandbox: compiles guests, makes instances of them and calls their events.
+//!
+//! This crate owns everything that names wasmtime. Whoever depends on it sees
+//! no type of wasmtime's: [`Sandbox`] compiles bytes to a [`CompiledGuest`] and
+//! makes [`Instance`]s of it, an instance is called for each event of its
+//! connection, and what the event asked for comes back as [`Effects`]. What ends
+//! an instance is a [`Fault`].
+//!
+//! It owns no socket. A session may lend its [`Transport`] to an instance for
+//! the time of one event, so that large writes need no copy.
+//!
+//! # Layout
+//! - [`sandbox`]: the entry point, one for each service
+//! - [`engine_pool`], [`engine`]: where instances come from, one for a process
+//! - [`contract`]: every version of every interface that guests may export or
+//!   import, in one table; [`imports`], [`bindings`]: what it refers to
+//! - [`component`], [`typecheck`]: what a file is, and whether its types are right
+//! - [`compiled`], [`code_cache`], [`function_cache`]: compiled code
+//! - [`instance`]: one instance and its events
+//! - [`call_mode`]: on a fiber or directly; [`fairness`], [`cpu_budget`],
+//!   [`epoch_ticker`]: how an event gives way, what it may cost, what interrupts it
+//! - [`store_data`], [`effects`], [`memory_limit`], [`guest_output`], [`wasi`]:
+//!   what a store holds
+//! - [`fault`]: how an instance ends
+//! - [`limit_counters`]: which limits were reached, how often
+
+mod bindings;
+mod call_mode;
+mod code_cache;
+mod compiled;
+pub mod component;
+mod contract;
+mod cpu_budget;
+mod effects;
+mod engine;
+mod engine_pool;
+mod epoch_ticker;
+mod fairness;
+mod fault;
+mod function_cache;
+mod guest_output;
+mod hash;
+mod imports;
+mod instance;
+pub mod limit_counters;
+mod limits;
+mod memory_limit;
+mod sandbox;
+mod store_data;
+mod thread;
+mod transport;
+mod typecheck;
+mod wasi;
+mod write_whole;
+
+pub use code_cache::CodeCacheDir;
+pub use compiled::CompiledGuest;
+pub use component::LoadError;
+pub use effects::{ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, Window, recycle};
+pub use engine::{lower_priority, prepare_thread};
+pub use engine_pool::{EnginePool, LinkWasi};
+pub use fault::{Cause, Event, Fault, one_line};
+pub use guest_output::{LineSink, StandardStream};
+pub use hash::Hash;
+pub use instance::{CloseReason, Instance, Origin, Succession};
+pub use limits::{Limits, PoolLimits};
+pub use sandbox::Sandbox;
+pub use store_data::StoreData;
+pub use thread::run_on_thread;
+pub use transport::{SLICE, Stream, Transport, write_slice};
+pub use wasi::Grants;
+pub use write_whole::write_whole;

@@ -1,0 +1,171 @@
+//! Which limits were reached, how often, and one warning for many.
+//!
+//! Every limit has a name, that of the flag that sets it; a few have no flag
+//! and a name of their own. Reaching one is counted here and shown by `status`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+macro_rules! limits {
+    ($($name:ident = $flag:literal),* $(,)?) => {
+        /// A limit, by its name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Limit {
+            $($name),*
+        }
+
+        impl Limit {
+            const ALL: &[Limit] = &[$(Limit::$name),*];
+
+            /// The flag without its dashes, where one sets it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Limit::$name => $flag),*
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    CpuBudget = "cpu-budget",
+    EventTimeout = "event-timeout",
+    Memory = "max-memory",
+    Table = "max-table",
+    Stack = "max-stack",
+    Queue = "max-queue",
+    Snapshot = "max-snapshot",
+    Timers = "max-timers",
+    Line = "max-line",
+    Lines = "max-lines",
+    Restarts = "max-restarts",
+    Component = "max-component",
+    CompileTimeout = "compile-timeout",
+    // No flag sets it.
+    Handles = "wasi-handles",
+    Connections = "max-connections",
+    PerPeer = "max-per-peer",
+    IdleTimeout = "idle-timeout",
+    WriteTimeout = "write-timeout",
+    HalfCloseTimeout = "half-close-timeout",
+    HandshakeTimeout = "handshake-timeout",
+    Linger = "linger",
+    Grace = "grace",
+    // Those of the machine; the log names what raises them.
+    Descriptors = "descriptors",
+    Room = "room",
+}
+
+// `ConnectionWarnings` has a bit for each.
+const _: () = assert!(Limit::ALL.len() <= u32::BITS as usize);
+
+/// How often each limit was reached since the server started.
+#[derive(Debug, Default)]
+pub struct LimitCounters {
+    counts: [AtomicU64; Limit::ALL.len()],
+    logs: [RateLimitedLog; Limit::ALL.len()],
+}
+
+impl LimitCounters {
+    pub fn count(&self, limit: Limit) {
+        if let Some(count) = self.counts.get(limit as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Count it and log it, at most once in [`LOG_INTERVAL`] for each limit.
+    pub fn warn(&self, limit: Limit, what: impl FnOnce() -> String) {
+        self.count(limit);
+        if let Some(log) = self.logs.get(limit as usize) {
+            log.warn(|| format!("{} (--{})", what(), limit.name()));
+        }
+    }
+
+    /// The names and counts of those that were reached at all.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self
+            .counts
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed));
+        Limit::ALL
+            .iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+            .map(|(limit, count)| (limit.name(), count))
+    }
+}
+
+/// One connection's limits: each is counted always and logged once.
+#[derive(Debug)]
+pub struct ConnectionWarnings {
+    counters: Arc<LimitCounters>,
+    /// Id and peer, for the log; `None` outside a connection.
+    connection: Option<(u64, SocketAddr)>,
+    /// A bit for each limit that was logged.
+    logged: AtomicU32,
+}
+
+impl ConnectionWarnings {
+    pub fn new(counters: Arc<LimitCounters>, connection: Option<(u64, SocketAddr)>) -> Self {
+        ConnectionWarnings {
+            counters,
+            connection,
+            logged: AtomicU32::new(0),
+        }
+    }
+
+    /// Count it; the caller logs it.
+    pub fn count(&self, limit: Limit) {
+        self.counters.count(limit);
+    }
+
+    /// Count it, and log what happened the first time.
+    pub fn warn(&self, limit: Limit, what: &str) {
+        self.counters.count(limit);
+        let bit = 1 << (limit as u32);
+        if self.logged.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            return;
+        }
+        if let Some((id, peer)) = self.connection {
+            tracing::warn!("connection {id} from {peer}: {what} (--{})", limit.name());
+        }
+    }
+}
+
+/// A warning that would come thousands of times a second is logged once, and
+/// again only after [`LOG_INTERVAL`], with how many there were meanwhile.
+#[derive(Debug, Default)]
+pub struct RateLimitedLog {
+    last: Mutex<Option<Instant>>,
+    suppressed: AtomicU64,
+}
+
+/// Between two lines of the same warning.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+impl RateLimitedLog {
+    /// Whether to log now; then how many were suppressed since the last line.
+    pub fn due(&self) -> Option<u64> {
+        let mut last = self.last.lock();
+        let now = Instant::now();
+        if last.is_some_and(|last| now - last < LOG_INTERVAL) {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        *last = Some(now);
+        Some(self.suppressed.swap(0, Ordering::Relaxed))
+    }
+
+    /// Log it, if it is due.
+    pub fn warn(&self, what: impl FnOnce() -> String) {
+        match self.due() {
+            None => {}
+            Some(0) => tracing::warn!("{}", what()),
+            Some(others) => tracing::warn!("{} (and {others} times before)", what()),
+        }
+    }
+}

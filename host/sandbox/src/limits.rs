@@ -1,0 +1,42 @@
+//! What a sandbox holds its guests to. Defaults and flags are the server's
+//! business; the sandbox has none of its own.
+
+use std::time::Duration;
+
+/// What the pools of instances are made for. They can't be changed later.
+#[derive(Clone, Debug)]
+pub struct PoolLimits {
+    /// Connections with an instance at once; the pools have some room more.
+    pub max_connections: usize,
+    /// Stack of one guest in bytes; deeper recursion traps.
+    pub max_stack: usize,
+    /// Elements of all tables of one instance.
+    pub max_table: usize,
+    /// Whether the memory of an instance that is gone is kept for the next one.
+    /// Then connections that come and go cost no `madvise` and few page faults,
+    /// and what they used stays resident: wrong where instances hibernate.
+    pub keep_memory: bool,
+}
+
+/// Limits of each instance, each event and each component.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Memory of one instance in bytes, all of its linear memories together.
+    pub max_memory: usize,
+    /// Elements of all tables of one instance.
+    pub max_table: usize,
+    /// CPU time of one event.
+    pub cpu_budget: Duration,
+    /// Wall-clock time of one event, with its waits for its turn.
+    pub event_timeout: Duration,
+    /// Size of what `save` may return, in bytes.
+    pub max_snapshot: usize,
+    /// Timers that one event may set.
+    pub max_timers: usize,
+    /// Longest guest line in bytes; the rest of a longer one is cut.
+    pub max_line: usize,
+    /// Lines that one instance may print in a second; more are dropped.
+    pub max_lines: u32,
+    /// Largest component, in bytes.
+    pub max_component: usize,
+}

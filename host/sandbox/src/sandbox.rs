@@ -1,0 +1,211 @@
+//! The entry point of the crate: compiles guests and makes their instances.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::call_mode::CallHistory;
+use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
+use crate::component::{self, LoadError};
+use crate::cpu_budget::CpuBudget;
+use crate::effects::ConnectionInfo;
+use crate::engine_pool::{EnginePool, Place};
+use crate::fairness::Fairness;
+use crate::fault::{Cause, Event, Fault};
+use crate::guest_output::{GuestOutput, LineRate, LineSink};
+use crate::hash::Hash;
+use crate::instance::Instance;
+use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
+use crate::limits::Limits;
+use crate::memory_limit::MemoryLimit;
+use crate::store_data::StoreData;
+use crate::wasi::Grants;
+
+/// Everything that the instances of one service share. [`Self::compile`] bytes
+/// first, [`Self::try_out`] the result, then [`Self::instantiate`] it for each
+/// connection.
+pub struct Sandbox {
+    engines: Arc<EnginePool>,
+    fairness: Arc<Fairness>,
+    limits: Limits,
+    grants: Arc<Grants>,
+    output: Arc<dyn LineSink>,
+    counters: Arc<LimitCounters>,
+}
+
+impl Sandbox {
+    /// Guests print to `output`.
+    pub fn new(
+        engines: Arc<EnginePool>,
+        limits: Limits,
+        grants: Grants,
+        output: Arc<dyn LineSink>,
+    ) -> Self {
+        let fairness = Fairness::new(engines.turns.clone(), limits.event_timeout);
+        Sandbox {
+            engines,
+            fairness: Arc::new(fairness),
+            limits,
+            grants: Arc::new(grants),
+            output,
+            counters: Arc::default(),
+        }
+    }
+
+    /// Where reached limits are counted.
+    pub fn limit_counters(&self) -> &Arc<LimitCounters> {
+        &self.counters
+    }
+
+    /// Largest component that is taken, in bytes.
+    pub fn max_component(&self) -> usize {
+        self.limits.max_component
+    }
+
+    /// Check, compile and link a component. Takes milliseconds to seconds of
+    /// CPU: never call it on a serving thread.
+    ///
+    /// # Errors
+    /// When the bytes are not a guest that can be served here.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Arc<CompiledGuest>, LoadError> {
+        if bytes.len() > self.limits.max_component {
+            self.counters.count(Limit::Component);
+            let max = self.limits.max_component;
+            return Err(LoadError::TooLarge { max });
+        }
+        let hash = Hash::of(bytes);
+        let may_wait = component::imports_wasi(bytes);
+        let engine = match may_wait {
+            false => Arc::clone(self.engines.small()),
+            true => self.engines.large()?,
+        };
+        let loaded = LoadedGuest {
+            exports: engine.compile(bytes, hash)?,
+            shared: Arc::new(Shared {
+                history: CallHistory::new(may_wait),
+                fairness: Arc::clone(&self.fairness),
+                max_snapshot: self.limits.max_snapshot,
+                slot_size: AtomicUsize::new(0),
+            }),
+            engine,
+        };
+        Ok(Arc::new(CompiledGuest::new(hash, loaded, may_wait)))
+    }
+
+    /// Make one instance that serves nothing, under the limits that hold for
+    /// every instance, to learn whether others can be made. No event is sent
+    /// to it and nothing it prints is shown.
+    ///
+    /// # Errors
+    /// When it cannot be made, or an export has a wrong type.
+    pub async fn try_out(&self, guest: &Arc<CompiledGuest>) -> Result<(), LoadError> {
+        let made = self.make(guest, None, true).await;
+        match made.map(|mut instance| instance.wrong_export()) {
+            Ok(None) => Ok(()),
+            Ok(Some((name, detail))) => Err(LoadError::WrongType { name, detail }),
+            Err(fault) => Err(LoadError::Trial(fault.to_string())),
+        }
+    }
+
+    /// Make an instance for a connection, or for none.
+    ///
+    /// # Errors
+    /// When there is no room for it, or the guest fails while it starts.
+    pub async fn instantiate(
+        &self,
+        guest: &Arc<CompiledGuest>,
+        connection: Option<ConnectionInfo>,
+    ) -> Result<Instance, Fault> {
+        self.make(guest, connection, false).await
+    }
+
+    async fn make(
+        &self,
+        guest: &Arc<CompiledGuest>,
+        connection: Option<ConnectionInfo>,
+        muted: bool,
+    ) -> Result<Instance, Fault> {
+        if let Some(small) = guest.small() {
+            if small.engine.is_nearly_full() {
+                guest.prefetch_large(&self.engines);
+            }
+            if let Some(place) = small.engine.place() {
+                return self.make_in(small, place, connection, muted).await;
+            }
+        }
+        let (large, place) = Box::pin(self.large_place(guest)).await?;
+        self.make_in(&large, place, connection, muted).await
+    }
+
+    async fn large_place(
+        &self,
+        guest: &Arc<CompiledGuest>,
+    ) -> Result<(Arc<LoadedGuest>, Place), Fault> {
+        let no_room = |reason: String| Fault {
+            event: Event::Start,
+            cause: Cause::NoRoom(reason),
+        };
+        let large = guest.large(&self.engines).await;
+        let large = large.map_err(|error| no_room(error.to_string()))?;
+        match large.engine.place() {
+            Some(place) => Ok((Arc::clone(large), place)),
+            None => {
+                self.counters.count(Limit::Room);
+                Err(no_room("the pool of instances is full".to_owned()))
+            }
+        }
+    }
+
+    async fn make_in(
+        &self,
+        guest: &Arc<LoadedGuest>,
+        place: Place,
+        connection: Option<ConnectionInfo>,
+        muted: bool,
+    ) -> Result<Instance, Fault> {
+        let mut slot = guest.slot();
+        let store = slot.fill(|| self.store(guest, connection, muted));
+        Instance::new(store, Arc::clone(guest), place, slot).await
+    }
+
+    /// A store for one instance, with everything that holds for it.
+    fn store(
+        &self,
+        guest: &LoadedGuest,
+        connection: Option<ConnectionInfo>,
+        muted: bool,
+    ) -> Store<StoreData> {
+        let whose = connection.map(|connection| (connection.id, connection.peer));
+        let output = GuestOutput {
+            sink: Arc::clone(&self.output),
+            connection: connection.map(|connection| connection.id),
+            muted: Arc::new(muted.into()),
+            max_line: self.limits.max_line,
+            rate: Arc::new(LineRate::new(self.limits.max_lines)),
+            warnings: Arc::new(ConnectionWarnings::new(Arc::clone(&self.counters), whose)),
+        };
+        let data = StoreData::new(
+            connection,
+            output,
+            CpuBudget::new(self.limits.cpu_budget, Arc::clone(&guest.engine.ticker)),
+            MemoryLimit::new(self.limits.max_memory, self.limits.max_table),
+            self.limits.max_timers,
+            Arc::clone(&self.grants),
+        );
+        let mut store = guest.engine.store(data);
+        store.limiter(|data| &mut data.memory);
+        store.epoch_deadline_callback(|mut store| {
+            let budget = &mut store.data_mut().cpu_budget;
+            if !budget.tick() {
+                Err(Cause::CpuBudget(budget.budget()).into_error())
+            } else if budget.is_direct() {
+                Ok(UpdateDeadline::Continue(1))
+            } else {
+                Ok(UpdateDeadline::Yield(1))
+            }
+        });
+        store.set_epoch_deadline(1);
+        store
+    }
+}

@@ -1,0 +1,110 @@
+//! What a store holds next to the guest's memory: the effects of the event in
+//! progress, its CPU budget, its output, and WASI for the guests that want it.
+//!
+//! Nothing in here outlives the instance; what must belongs to the session,
+//! which takes the effects after each event.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+
+use crate::cpu_budget::CpuBudget;
+use crate::effects::{ConnectionInfo, Effects, Window};
+use crate::guest_output::GuestOutput;
+use crate::limit_counters::{ConnectionWarnings, Limit};
+use crate::memory_limit::MemoryLimit;
+use crate::transport::Stream;
+use crate::wasi::{Grants, MAX_HANDLES};
+
+/// The data of an instance's store. Made by [`crate::Sandbox`]; public only
+/// because [`crate::LinkWasi`] names it.
+pub struct StoreData {
+    /// `None` for an instance that serves no connection.
+    pub(crate) connection: Option<ConnectionInfo>,
+    pub(crate) effects: Effects,
+    pub(crate) window: Window,
+    /// Lent by the session for the event in progress: larger writes go there at
+    /// once. `None` where a write may have to be taken back.
+    pub(crate) transport: Option<Stream>,
+    pub(crate) output: GuestOutput,
+    pub(crate) cpu_budget: CpuBudget,
+    pub(crate) memory: MemoryLimit,
+    pub(crate) max_timers: usize,
+    pub(crate) warnings: Arc<ConnectionWarnings>,
+    /// What the guest said about the trap to come.
+    pub(crate) panic_message: Option<String>,
+    /// Output is muted for the rest of the event, because of that message.
+    muted_by_panic: bool,
+    grants: Arc<Grants>,
+    wasi: Option<Box<(WasiCtx, ResourceTable)>>,
+}
+
+impl StoreData {
+    pub(crate) fn new(
+        connection: Option<ConnectionInfo>,
+        output: GuestOutput,
+        cpu_budget: CpuBudget,
+        memory: MemoryLimit,
+        max_timers: usize,
+        grants: Arc<Grants>,
+    ) -> Self {
+        StoreData {
+            connection,
+            warnings: Arc::clone(&output.warnings),
+            effects: Effects::default(),
+            window: Window::default(),
+            transport: None,
+            output,
+            cpu_budget,
+            memory,
+            max_timers,
+            panic_message: None,
+            muted_by_panic: false,
+            grants,
+            wasi: None,
+        }
+    }
+
+    /// The guest says why it is about to trap. What the runtime of its language
+    /// prints on the way there would only repeat it, so output is muted.
+    pub(crate) fn set_panic_message(&mut self, message: String) {
+        self.panic_message = Some(message);
+        self.muted_by_panic |= !self.output.muted.swap(true, Ordering::Relaxed);
+    }
+
+    /// Another event begins. A guest that did not trap may print again.
+    pub(crate) fn begin_event(&mut self) {
+        if std::mem::take(&mut self.muted_by_panic) {
+            self.output.muted.store(false, Ordering::Relaxed);
+        }
+        self.cpu_budget.begin_event();
+    }
+
+    /// Count a growth that was rejected during this event.
+    pub(crate) fn count_rejected_growth(&mut self) -> Option<Limit> {
+        let limit = self.memory.take_rejected()?;
+        self.warnings.count(limit);
+        Some(limit)
+    }
+
+    /// The same for an event that succeeded: nothing else will log it.
+    pub(crate) fn warn_of_rejected_growth(&mut self) {
+        if let Some(limit) = self.memory.take_rejected() {
+            self.warnings
+                .warn(limit, "guest memory or table growth rejected");
+        }
+    }
+}
+
+impl WasiView for StoreData {
+    /// Made at the first use: most guests never ask.
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (ctx, table) = &mut **self.wasi.get_or_insert_with(|| {
+            let mut table = ResourceTable::new();
+            table.set_max_capacity(MAX_HANDLES);
+            Box::new((self.grants.context(&self.output), table))
+        });
+        WasiCtxView { ctx, table }
+    }
+}

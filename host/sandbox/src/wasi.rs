@@ -1,0 +1,128 @@
+//! What a guest may see of the machine through WASI: nothing but clocks,
+//! random numbers and its own output, unless the server's flags grant more.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+
+use crate::guest_output::{GuestOutput, StandardStream};
+
+/// Bytes that a guest may ask for in one call for random ones.
+const MAX_RANDOM: u64 = 1 << 20;
+/// WASI handles (streams, files, clocks' alarms) that one instance may have.
+/// The host keeps them, so they count against no memory of the guest's.
+pub const MAX_HANDLES: usize = 1000;
+
+/// The flags `--dir`, `--env` and `--allow-net`.
+#[derive(Clone, Debug, Default)]
+pub struct Grants {
+    /// Directories of the host, and the paths under which guests see them.
+    pub dirs: Vec<(PathBuf, String)>,
+    pub env: Vec<(String, String)>,
+    /// Sockets of the guest's own, and name look-ups.
+    pub net: bool,
+}
+
+impl Grants {
+    /// That a directory is one is checked when the flags are read;
+    /// one that vanished later is not there for the guest.
+    pub(crate) fn context(&self, output: &GuestOutput) -> WasiCtx {
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(LineStream::new(output, StandardStream::Out));
+        wasi.stderr(LineStream::new(output, StandardStream::Error));
+        wasi.envs(&self.env);
+        wasi.max_random_size(MAX_RANDOM);
+        for (host, guest) in &self.dirs {
+            if let Err(error) = wasi.preopened_dir(host, guest, FsPerms::ReadWrite) {
+                tracing::warn!("granted directory {}: {error}", host.display());
+            }
+        }
+        if self.net {
+            wasi.inherit_network();
+            wasi.allow_tcp(true);
+            wasi.allow_udp(true);
+            wasi.allow_ip_name_lookup(true);
+        }
+        wasi.build()
+    }
+}
+
+/// WASI's stdout or stderr, cut into lines for the server's output.
+#[derive(Clone)]
+struct LineStream {
+    output: GuestOutput,
+    stream: StandardStream,
+    /// The line not yet ended. Bounded by the longest line of the output.
+    partial: Arc<Mutex<Vec<u8>>>,
+}
+
+impl LineStream {
+    fn new(output: &GuestOutput, stream: StandardStream) -> Self {
+        LineStream {
+            output: output.clone(),
+            stream,
+            partial: Arc::default(),
+        }
+    }
+
+    fn append(&self, bytes: &[u8]) {
+        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            partial.extend_from_slice(piece);
+            let ended = partial.pop_if(|last| *last == b'\n').is_some();
+            if ended || partial.len() > self.output.max_line {
+                self.output.print(self.stream, &partial);
+                partial.clear();
+            }
+        }
+    }
+}
+
+impl Drop for LineStream {
+    /// A guest that ends without a newline still gets its last line out.
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.partial) == 1 {
+            let partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+            if !partial.is_empty() {
+                self.output.print(self.stream, &partial);
+            }
+        }
+    }
+}
+
+impl IsTerminal for LineStream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for LineStream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl AsyncWrite for LineStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.append(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,55 @@
+//! From the core module that a linker made to a component.
+//!
+//! The module says in custom sections what it imports and exports; bindings made
+//! by wit-bindgen put them there. `wit-component` reads them and writes the
+//! component around the module. That is what `wasm-component-ld` does as well, but
+//! without a choice of how imports are joined to the module that calls them.
+
+use std::path::Path;
+
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wit_component::ComponentEncoder;
+
+use super::Error;
+
+/// The component of a core module; `source` is what it was compiled from.
+pub(super) fn component(module: &[u8], source: &Path) -> Result<Vec<u8>, Error> {
+    let mut encoder = ComponentEncoder::default();
+    encoder
+        .validate(true)
+        // Imported functions are called through globals. The default is a table,
+        // and each instance would have a page of memory for it.
+        // https://docs.rs/wit-component/0.258.3/wit_component/struct.ComponentEncoder.html
+        .shim_return_call_ref(true);
+    encoder
+        .module(module)
+        // wasi-libc calls WASI 0.1 in places. Left out where nothing does.
+        .and_then(|encoder| {
+            encoder.adapter(
+                WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
+                WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+            )
+        })
+        .and_then(ComponentEncoder::encode)
+        .map_err(|error| Error::Encode {
+            path: source.to_owned(),
+            reason: format!("{error:#}").replace('\n', " | "),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_encoded_is_one_line() {
+        let strange = r#"(module (import "env" "f" (func)))"#;
+        let strange = wat::parse_str(strange).expect("WAT");
+        let error = component(&strange, Path::new("x.rs")).expect_err("no such import");
+        let text = error.to_string();
+        assert!(text.starts_with("x.rs compiled, but "), "{text}");
+        assert!(text.contains("`env`") && !text.contains('\n'), "{text}");
+    }
+}

@@ -1,0 +1,339 @@
+//! A channel: one byte stream of a session.
+//!
+//! Owns the transport, the queue of bytes for the peer, how far the two
+//! directions have come, and when bytes last moved. It is the one place that
+//! writes queued bytes and that decides when reading pauses and resumes. It
+//! knows no guest and no event: the session calls the guest and applies what the
+//! guest asked for.
+//!
+//! For the time of one event the session lends the transport to the instance
+//! ([`Channel::lend`]); until it is taken back nothing is read or written here.
+//!
+//! - [`write_queue`]: bytes that wait for the peer
+//! - [`read_buffer`]: buffers for reading, shared by the channels of a thread
+//! - [`closing`]: flush, FIN, and reading on until the peer is done
+
+mod closing;
+mod read_buffer;
+mod write_queue;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hotsocket_sandbox::{SLICE, Stream, Window, recycle, write_slice};
+use tokio::io::ReadBuf;
+use tokio::time::Instant;
+
+pub use closing::{Closing, Late};
+pub use read_buffer::ReadBuffer;
+use write_queue::WriteQueue;
+
+use crate::limits::{Limits, READ_SIZE};
+
+/// Full reads in a row after which a channel yields to the others of its
+/// thread: they wait for 256 KiB at most, as with a large write.
+pub const FULL_READS: usize = SLICE / READ_SIZE;
+
+/// See the module's documentation.
+pub struct Channel {
+    /// `None` while it is lent to an event.
+    stream: Option<Stream>,
+    queue: WriteQueue,
+    read: ReadSide,
+    write: WriteSide,
+    /// The guest wants to write after the peer's FIN.
+    held_open: bool,
+    /// The queue was above the high-water mark: nothing is read until the peer
+    /// has taken enough, and then `drained` is due.
+    is_full: bool,
+    /// When bytes last moved; kept up only as far as a timeout needs it.
+    progress: Instant,
+}
+
+/// What the peer may still send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadSide {
+    Open,
+    /// The peer's FIN has come.
+    Ended,
+}
+
+/// What may still be sent to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteSide {
+    Open,
+    /// Nothing more will be queued; FIN follows what is queued.
+    Ending,
+    /// Our FIN has been sent.
+    Ended,
+}
+
+/// What came of waiting for a channel.
+pub enum Ready {
+    /// So many bytes are in the buffer.
+    Read(ReadBuffer, usize),
+    /// The peer sent FIN.
+    Eof,
+    /// The peer took some of what is queued.
+    Wrote,
+    Failed(io::Error),
+}
+
+/// Why a channel on which nothing moves is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelTimeout {
+    /// The peer reads nothing of what is queued (`--write-timeout`).
+    Write,
+    /// We have sent FIN and the peer neither sends nor ends
+    /// (`--half-close-timeout`).
+    HalfClose,
+    /// Nothing moves in either direction (`--idle-timeout`).
+    Idle,
+}
+
+impl Channel {
+    pub fn new(stream: Stream) -> Self {
+        Channel {
+            stream: Some(stream),
+            queue: WriteQueue::default(),
+            read: ReadSide::Open,
+            write: WriteSide::Open,
+            held_open: false,
+            is_full: false,
+            progress: Instant::now(),
+        }
+    }
+
+    /// What an event may write, when so many bytes are held back beside the
+    /// queue.
+    pub fn window(&self, held_back: usize, max_queue: usize) -> Window {
+        Window {
+            queued: self.queue.len() + held_back,
+            max_queue,
+            writable: self.write == WriteSide::Open,
+        }
+    }
+
+    /// Bytes that wait for the peer.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The peer's FIN has come.
+    pub fn peer_ended(&self) -> bool {
+        self.read == ReadSide::Ended
+    }
+
+    /// Our FIN has been sent.
+    pub fn fin_sent(&self) -> bool {
+        self.write == WriteSide::Ended
+    }
+
+    /// Whether an event of this channel may still come without the guest doing
+    /// anything.
+    pub fn may_call(&self) -> bool {
+        !self.peer_ended() || self.is_full
+    }
+
+    /// The guest wants to write after the peer's FIN.
+    pub fn hold_open(&mut self) {
+        self.held_open = true;
+    }
+
+    /// A `write` returned false: `drained` is due once little is queued, even if
+    /// the kernel takes everything at once.
+    pub fn await_drained(&mut self) {
+        self.is_full = true;
+    }
+
+    /// Nothing more will be written; FIN follows what is queued.
+    pub fn end(&mut self) {
+        self.held_open = false;
+        self.end_writing();
+    }
+
+    /// The same, and the guest may be called again.
+    pub fn end_writing(&mut self) {
+        if self.write == WriteSide::Open {
+            self.write = WriteSide::Ending;
+        }
+    }
+
+    /// Whether `drained` is due. True once for each time it is.
+    pub fn take_drained(&mut self) -> bool {
+        let drained = self.is_full && self.window(0, 0).is_drained();
+        if drained {
+            self.is_full = false;
+        }
+        drained
+    }
+
+    /// The transport, for the time of one event. `None` unless the event may
+    /// write to it at once: nothing may be queued before.
+    pub fn lend(&mut self) -> Option<Stream> {
+        match self.queue.is_empty() && self.write == WriteSide::Open {
+            true => self.stream.take(),
+            false => None,
+        }
+    }
+
+    /// The event is over.
+    pub fn take_back(&mut self, stream: Option<Stream>) {
+        if stream.is_some() {
+            self.stream = stream;
+        }
+    }
+
+    /// Send at once what fits, and queue the rest.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let mut sent = 0;
+        if self.queue.is_empty() {
+            sent = write_slice(&mut **self.stream_mut()?, &bytes)?;
+            if sent == bytes.len() {
+                recycle(bytes);
+                return Ok(());
+            }
+            self.progress = Instant::now();
+        }
+        match bytes.get(sent..) {
+            // What waits, perhaps for long, takes no more memory than it must.
+            Some(rest) if rest.len() < bytes.capacity() / 2 => {
+                self.queue.push(rest.to_vec(), 0);
+                recycle(bytes);
+            }
+            _ => self.queue.push(bytes, sent),
+        }
+        self.is_full |= self.window(0, 0).is_above_high_water(0);
+        Ok(())
+    }
+
+    /// Drop what is queued.
+    pub fn clear_queue(&mut self) {
+        self.queue.clear();
+    }
+
+    /// Send FIN when this side is done and everything is sent. True when both
+    /// sides are done.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn end_if_done(&mut self) -> io::Result<bool> {
+        if self.peer_ended() && !self.held_open {
+            self.end_writing();
+        }
+        if self.write == WriteSide::Ending && self.queue.is_empty() {
+            // Both sides are done: the socket is closed next, which sends FIN.
+            if self.peer_ended() && self.stream_mut()?.ends_when_dropped() {
+                self.write = WriteSide::Ended;
+                return Ok(true);
+            }
+            self.send_fin().await?;
+            self.progress = Instant::now();
+        }
+        Ok(self.peer_ended() && self.fin_sent())
+    }
+
+    async fn send_fin(&mut self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut **self.stream_mut()?).poll_shutdown(cx)).await?;
+        self.write = WriteSide::Ended;
+        Ok(())
+    }
+
+    /// Write what the peer has room for, then read, if the channel is to be
+    /// read.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
+        if !self.queue.is_empty() {
+            match self.poll_flush(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ready::Wrote),
+                Poll::Ready(Err(error)) => return Poll::Ready(Ready::Failed(error)),
+                Poll::Pending => {}
+            }
+        }
+        match self.is_full || self.peer_ended() {
+            true => Poll::Pending,
+            false => self.poll_read(cx),
+        }
+    }
+
+    /// Write some of what is queued.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Err(lent()));
+        };
+        let written = Pin::new(&mut **stream).poll_write(cx, self.queue.slice());
+        written.map_ok(|count| self.queue.advance(count))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
+        let mut buffer = ReadBuffer::take();
+        match self.poll_fill(cx, &mut buffer) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Ready::Failed(error)),
+            Poll::Ready(Ok(0)) => {
+                self.read = ReadSide::Ended;
+                Poll::Ready(Ready::Eof)
+            }
+            Poll::Ready(Ok(count)) => Poll::Ready(Ready::Read(buffer, count)),
+        }
+    }
+
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuffer,
+    ) -> Poll<io::Result<usize>> {
+        let mut space = ReadBuf::new(buffer.bytes());
+        let read = Pin::new(&mut **self.stream_mut()?).poll_read(cx, &mut space);
+        read.map_ok(|()| space.filled().len())
+    }
+
+    /// Bytes have moved; only timeouts that are on need to know when.
+    pub fn note_progress(&mut self, limits: &Limits) {
+        if limits.idle_timeout.is_some() || self.fin_sent() || !self.queue.is_empty() {
+            self.progress = Instant::now();
+        }
+    }
+
+    /// When the channel times out if nothing moves, and why.
+    pub fn deadline(&self, limits: &Limits) -> Option<(Instant, ChannelTimeout)> {
+        // Nearly always, and asked twice for each event.
+        if self.queue.is_empty() && !self.fin_sent() && limits.idle_timeout.is_none() {
+            return None;
+        }
+        let write = (!self.queue.is_empty())
+            .then(|| (self.progress + limits.write_timeout, ChannelTimeout::Write));
+        let half_close = self.fin_sent().then(|| {
+            let due = self.progress + limits.half_close_timeout;
+            (due, ChannelTimeout::HalfClose)
+        });
+        let idle = limits
+            .idle_timeout
+            .map(|time| (self.progress + time, ChannelTimeout::Idle));
+        [write, half_close, idle]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(due, _)| *due)
+    }
+
+    /// Close with a RST.
+    pub fn reset(self) {
+        if let Some(stream) = self.stream {
+            stream.reset();
+        }
+    }
+
+    fn stream_mut(&mut self) -> io::Result<&mut Stream> {
+        self.stream.as_mut().ok_or_else(lent)
+    }
+}
+
+/// Reached only by a mistake of this program: an event that has not given the
+/// transport back.
+fn lent() -> io::Error {
+    io::Error::other("the transport is lent to an event")
+}

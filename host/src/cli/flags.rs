@@ -1,0 +1,264 @@
+//! The flags of a server: those that `serve` and `dev` share.
+//!
+//! Defaults come from [`Limits`], [`SocketOptions`] and [`Rules`]; what is out
+//! of range is found by [`Options::validate`]. Parsers only reject what can't
+//! be read.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hotsocket_sandbox::{CodeCacheDir, Grants};
+use tracing::level_filters::LevelFilter;
+
+use super::parse::{self, After};
+use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
+use crate::listener::SocketOptions;
+use crate::log::Format;
+use crate::node::{Control, Options};
+use crate::registry::Rules;
+use crate::rollout::Policy;
+use crate::{duration, size};
+
+/// How a server is configured, whatever it serves.
+#[derive(Debug, clap::Args)]
+pub(super) struct Flags {
+    /// Listen on this address; may be given several times. Port 0 takes a free port. Without it, on
+    /// 127.0.0.1 and the port that the guest names [default: 127.0.0.1:3000]
+    #[arg(long, short, value_name = "ADDR", value_parser = parse::address)]
+    listen: Vec<SocketAddr>,
+
+    /// Path of the control socket [default: in the user's runtime directory]
+    #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
+    control: Option<Control>,
+
+    /// Directory for compiled code [default: in the user's cache directory]
+    #[arg(long, value_name = "DIR|none", value_parser = parse::code_cache)]
+    code_cache: Option<CodeCacheDir>,
+
+    /// What a swap does with open connections: migrate, drain[=TIME], close or new-only
+    #[arg(long, value_name = "POLICY", default_value_t = Rules::default().policy, help_heading = SWAPPING)]
+    on_swap: Policy,
+
+    /// Undo a swap when N of the first M migrating connections fail: N/M, or never
+    #[arg(long, value_name = "N/M", default_value_t = After(Rules::default().rollback_after), value_parser = parse::rollback_after, help_heading = SWAPPING)]
+    rollback_after: After,
+
+    /// Generations kept compiled for rollback
+    #[arg(long, value_name = "N", default_value_t = Rules::default().keep, help_heading = SWAPPING)]
+    keep: usize,
+
+    /// What happens to a connection whose instance has trapped
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Limits::default().on_trap, help_heading = TRAPS, hide_short_help = true)]
+    on_trap: OnTrap,
+
+    /// With --on-trap restart: take a snapshot after every N events
+    #[arg(long, value_name = "N", default_value_t = Limits::default().snapshot_every, help_heading = TRAPS, hide_short_help = true)]
+    snapshot_every: u32,
+
+    /// With --on-trap restart: restarts of one connection within ten seconds
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_restarts, help_heading = TRAPS, hide_short_help = true)]
+    max_restarts: usize,
+
+    /// Open connections
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_connections, help_heading = LIMITS, hide_short_help = true)]
+    max_connections: usize,
+
+    /// What happens to connections beyond --max-connections
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Limits::default().when_full, help_heading = LIMITS, hide_short_help = true)]
+    when_full: WhenFull,
+
+    /// Open connections from one IP address [default: none]
+    #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
+    max_per_peer: Option<usize>,
+
+    /// Memory of one instance
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_memory), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_memory: usize,
+
+    /// Table elements of one instance
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_table, help_heading = LIMITS, hide_short_help = true)]
+    max_table: usize,
+
+    /// Stack of one instance
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_stack), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_stack: usize,
+
+    /// CPU time of one event
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().cpu_budget), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
+    cpu_budget: Duration,
+
+    /// Wall-clock time of one event, for guests that wait in WASI
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().event_timeout), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
+    event_timeout: Duration,
+
+    /// Bytes queued for one peer
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_queue), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_queue: usize,
+
+    /// Size of one connection's snapshot
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_snapshot), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_snapshot: usize,
+
+    /// Timers of one connection
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_timers, help_heading = LIMITS, hide_short_help = true)]
+    max_timers: usize,
+
+    /// Length of a line that a guest prints; the rest is cut
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_line), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_line: usize,
+
+    /// Lines per second that the guest of one connection prints; more are dropped
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_lines, help_heading = LIMITS, hide_short_help = true)]
+    max_lines: u32,
+
+    /// Size of a component
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_component), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_component: usize,
+
+    /// Time that compiling a component may take
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().compile_timeout), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
+    compile_timeout: Duration,
+
+    /// Time that the handshake of a connection may take, before an instance is made
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().handshake_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    handshake_timeout: Duration,
+
+    /// Reset a connection whose peer reads nothing for this long
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().write_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    write_timeout: Duration,
+
+    /// Close a connection that is silent in both directions for this long [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    idle_timeout: Option<Duration>,
+
+    /// Save and drop the instance of a connection that is idle for this long, until its next event [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    hibernate_after: Option<Duration>,
+
+    /// Time that a shutdown waits for queued bytes to be sent
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().grace), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    grace: Duration,
+
+    /// Time to read on after closing a connection, so that its last reply is not lost
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().linger), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    linger: Duration,
+
+    /// Reset a connection whose peer is silent for this long after the guest has ended its side
+    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().half_close_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    half_close_timeout: Duration,
+
+    /// TCP keepalive: idle time before the first probe
+    #[arg(long, value_name = "TIME", default_value = duration::show(SocketOptions::default().keepalive), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
+    keepalive: Duration,
+
+    /// Enable Nagle's algorithm: gather small writes instead of sending each at once
+    #[arg(long, help_heading = CONNECTIONS, hide_short_help = true)]
+    nagle: bool,
+
+    /// Grant a directory, as HOST or HOST::GUEST; may be given several times
+    #[arg(long, value_name = "DIR", value_parser = parse::directory, help_heading = GRANTS, hide_short_help = true)]
+    dir: Vec<(PathBuf, String)>,
+
+    /// Grant an environment variable, as NAME or NAME=VALUE; may be given several times
+    #[arg(long, value_name = "VAR", value_parser = parse::variable, help_heading = GRANTS, hide_short_help = true)]
+    env: Vec<(String, String)>,
+
+    /// Grant the network: guests may open sockets of their own
+    #[arg(long, help_heading = GRANTS, hide_short_help = true)]
+    allow_net: bool,
+
+    /// Format of the host's log
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::default(), help_heading = OUTPUT)]
+    log_format: Format,
+
+    /// Level of the host's log: error, warn, info, debug, trace or off
+    #[arg(long, value_name = "LEVEL", default_value_t = LevelFilter::INFO, help_heading = OUTPUT)]
+    log_level: LevelFilter,
+
+    /// Prefix each line of a guest with the id of its connection
+    #[arg(long, help_heading = OUTPUT)]
+    label: bool,
+}
+
+const SWAPPING: &str = "Swapping";
+const TRAPS: &str = "Traps";
+const LIMITS: &str = "Limits (SIZE in bytes, or 512K, 64M, 1G; TIME as 500ms, 30s, 5m, 1h)";
+const CONNECTIONS: &str = "Connections";
+const GRANTS: &str = "Grants to guests (none by default)";
+const OUTPUT: &str = "Output";
+
+/// What a process that serves is started with.
+pub(super) struct Config {
+    /// Put the connection's id before each line of its guest.
+    pub(super) labels: bool,
+    pub(super) options: Options,
+    pub(super) log_format: Format,
+    pub(super) log_level: LevelFilter,
+}
+
+impl Flags {
+    /// The configuration that they stand for. Its guest is still to be named.
+    ///
+    /// # Errors
+    /// When a value is out of its range.
+    pub(super) fn config(self) -> Result<Config, LimitError> {
+        let limits = Limits {
+            max_memory: self.max_memory,
+            max_table: self.max_table,
+            max_stack: self.max_stack,
+            max_timers: self.max_timers,
+            max_line: self.max_line,
+            max_lines: self.max_lines,
+            compile_timeout: self.compile_timeout,
+            when_full: self.when_full,
+            max_per_peer: self.max_per_peer,
+            cpu_budget: self.cpu_budget,
+            event_timeout: self.event_timeout,
+            max_queue: self.max_queue,
+            max_snapshot: self.max_snapshot,
+            max_component: self.max_component,
+            max_connections: self.max_connections,
+            handshake_timeout: self.handshake_timeout,
+            write_timeout: self.write_timeout,
+            idle_timeout: self.idle_timeout,
+            hibernate_after: self.hibernate_after,
+            grace: self.grace,
+            linger: self.linger,
+            half_close_timeout: self.half_close_timeout,
+            on_trap: self.on_trap,
+            snapshot_every: self.snapshot_every,
+            max_restarts: self.max_restarts,
+        };
+        let options = Options {
+            guest: None,
+            listen: self.listen,
+            sockets: SocketOptions {
+                keepalive: self.keepalive,
+                user_timeout: self.write_timeout,
+                nodelay: !self.nagle,
+            },
+            limits,
+            grants: Grants {
+                dirs: self.dir,
+                env: self.env,
+                net: self.allow_net,
+            },
+            watch: false,
+            control: self.control.unwrap_or(Control::Default),
+            rules: Rules {
+                policy: self.on_swap,
+                rollback_after: self.rollback_after.0,
+                keep: self.keep,
+            },
+            code_cache: self.code_cache.unwrap_or_default(),
+        };
+        options.validate()?;
+        Ok(Config {
+            options,
+            labels: self.label,
+            log_format: self.log_format,
+            log_level: self.log_level,
+        })
+    }
+}

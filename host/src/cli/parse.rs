@@ -1,0 +1,72 @@
+//! From the text of a flag to its value.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::rollout::RollbackAfter;
+use hotsocket_sandbox::CodeCacheDir;
+
+use crate::node::Control;
+
+/// When a swap is undone; `None`: never.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct After(pub(super) Option<RollbackAfter>);
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(RollbackAfter { failures, among }) => write!(f, "{failures}/{among}"),
+            None => f.write_str("never"),
+        }
+    }
+}
+
+pub(super) fn rollback_after(text: &str) -> Result<After, String> {
+    RollbackAfter::parse(text).map(After)
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    // A port alone, as in `server.listen(3000)`, is one on the loopback interface.
+    let port = text.strip_prefix("localhost").unwrap_or(text);
+    let port = port.strip_prefix(':').unwrap_or(port);
+    let numeric = match port.parse::<u16>() {
+        Ok(port) => format!("127.0.0.1:{port}"),
+        Err(_) => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| {
+        "not an IP address with a port; try 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned()
+    })
+}
+
+pub(super) fn control(text: &str) -> Result<Control, String> {
+    Ok(match text {
+        "none" => Control::None,
+        path => Control::At(PathBuf::from(path)),
+    })
+}
+
+pub(super) fn code_cache(text: &str) -> Result<CodeCacheDir, String> {
+    Ok(match text {
+        "none" => CodeCacheDir::None,
+        path => CodeCacheDir::At(PathBuf::from(path)),
+    })
+}
+
+pub(super) fn directory(text: &str) -> Result<(PathBuf, String), String> {
+    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    let host = PathBuf::from(host);
+    match host.is_dir() {
+        true => Ok((host, guest.to_owned())),
+        false => Err("no such directory".to_owned()),
+    }
+}
+
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+    if let Some((name, value)) = text.split_once('=') {
+        return Ok((name.to_owned(), value.to_owned()));
+    }
+    let value = std::env::var(text)
+        .map_err(|_| "not set in this environment; give it a value with NAME=VALUE".to_owned())?;
+    Ok((text.to_owned(), value))
+}

@@ -1,0 +1,232 @@
+//! What all scripts of a call share: the sandbox that guests run in, and what
+//! they and the host print, captured.
+//!
+//! Each script gets a service of its own from it, in [`super::runner`].
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotsocket_sandbox::{CodeCacheDir, CompiledGuest, EnginePool, Grants, LoadError, Sandbox};
+use parking_lot::Mutex;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::build;
+use crate::dev::{Project, ProjectError};
+use crate::limits::{Limits, OnTrap, WhenFull};
+use crate::output::Output;
+
+/// How long the threads that write what guests print may take for it.
+const WRITTEN: Duration = Duration::from_secs(10);
+/// What is kept of each kind of line; a guest that prints more is cut off.
+const MAX_CAPTURED: usize = 16 << 20;
+/// Instances that one script may need, with those that take over.
+const CONNECTIONS: usize = 256;
+
+/// What can be said to all scripts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a step waits for what it expects, on the script's clock.
+    pub timeout: Duration,
+    pub on_trap: OnTrap,
+    /// How long a connection must be quiet before its instance hibernates.
+    pub hibernate_after: Option<Duration>,
+    pub code_cache: CodeCacheDir,
+}
+
+/// Why a conversation cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
+    Read { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Source(#[from] ProjectError),
+    #[error(transparent)]
+    Build(#[from] build::Error),
+    #[error("{} {error}", .path.display())]
+    Load { path: PathBuf, error: LoadError },
+    #[error("cannot start: {0}")]
+    Start(String),
+}
+
+/// A guest that has been compiled and tried.
+#[derive(Clone)]
+pub struct Guest {
+    pub(super) compiled: Arc<CompiledGuest>,
+    pub(super) name: String,
+    /// That it would listen on.
+    pub(super) port: Option<u16>,
+}
+
+/// See the module's documentation.
+pub struct Environment {
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) timeout: Duration,
+    pub(super) captured: Captured,
+}
+
+impl Environment {
+    /// Captures the log of the whole process; there is one environment in it.
+    ///
+    /// # Errors
+    /// When the machine has no room for the sandbox.
+    pub fn new(settings: Settings) -> Result<Self, EnvironmentError> {
+        let limits = Arc::new(Limits {
+            max_connections: CONNECTIONS,
+            when_full: WhenFull::Refuse,
+            on_trap: settings.on_trap,
+            hibernate_after: settings.hibernate_after,
+            ..Limits::default()
+        });
+        let captured = Captured::start()?;
+        let engines = EnginePool::new(limits.pool(), &settings.code_cache, hotsocket_wasi::link)
+            .map_err(|error| EnvironmentError::Start(error.to_string()))?;
+        let sandbox = Sandbox::new(
+            Arc::new(engines),
+            limits.sandbox(),
+            Grants::default(),
+            Arc::clone(&captured.output) as _,
+        );
+        Ok(Environment {
+            sandbox: Arc::new(sandbox),
+            limits,
+            timeout: settings.timeout,
+            captured,
+        })
+    }
+
+    /// Make a guest of a file: a component, or the source of one.
+    ///
+    /// # Errors
+    /// When it cannot be built, or is no guest.
+    pub fn load(&self, path: &Path) -> Result<Guest, EnvironmentError> {
+        let bytes = component(path)?;
+        let load = |error| EnvironmentError::Load {
+            path: path.to_owned(),
+            error,
+        };
+        let compiled = self.sandbox.compile(&bytes).map_err(load)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime
+            .map_err(|error| EnvironmentError::Start(error.to_string()))?
+            .block_on(self.sandbox.try_out(&compiled))
+            .map_err(load)?;
+        Ok(Guest {
+            compiled,
+            name: path.display().to_string(),
+            port: build::section(&bytes).and_then(|section| section.port),
+        })
+    }
+}
+
+/// The component in a file, or the one that is built from it.
+fn component(path: &Path) -> Result<Vec<u8>, EnvironmentError> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| EnvironmentError::Read {
+            path: path.to_owned(),
+            error,
+        })
+    };
+    if path.is_file() && path.extension().is_none_or(|extension| extension == "wasm") {
+        return read(path);
+    }
+    read(&build::cached(&Project::find(path)?.source)?)
+}
+
+/// What guests print, and the host's log.
+pub(super) struct Captured {
+    output: Arc<Output>,
+    stdout: CaptureBuffer,
+    stderr: CaptureBuffer,
+    log: CaptureBuffer,
+}
+
+impl Captured {
+    fn start() -> Result<Self, EnvironmentError> {
+        let (stdout, stderr, log) = (
+            CaptureBuffer::default(),
+            CaptureBuffer::default(),
+            CaptureBuffer::default(),
+        );
+        let output = Output::to(stdout.clone(), stderr.clone(), (false, false), false)
+            .map_err(|error| EnvironmentError::Start(format!("no thread: {error}")))?;
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::INFO)
+            .without_time()
+            .with_target(false)
+            .with_ansi(false)
+            .with_writer(log.clone());
+        // A second environment of one process has no log.
+        let _ = tracing::subscriber::set_global_default(subscriber.finish());
+        Ok(Captured {
+            output,
+            stdout,
+            stderr,
+            log,
+        })
+    }
+
+    /// Lines that guests have printed to standard output since the last
+    /// [`Self::clear`].
+    pub fn printed(&self) -> Vec<String> {
+        self.output.flush(WRITTEN);
+        self.stdout.lines()
+    }
+
+    /// The same for standard error.
+    pub fn printed_errors(&self) -> Vec<String> {
+        self.output.flush(WRITTEN);
+        self.stderr.lines()
+    }
+
+    /// The same for the host's log.
+    pub fn logged(&self) -> Vec<String> {
+        self.log.lines()
+    }
+
+    pub fn clear(&self) {
+        self.output.flush(WRITTEN);
+        for buffer in [&self.stdout, &self.stderr, &self.log] {
+            buffer.0.lock().clear();
+        }
+    }
+}
+
+/// Keeps what is written to it.
+#[derive(Clone, Default)]
+struct CaptureBuffer(Arc<Mutex<Vec<u8>>>);
+
+impl CaptureBuffer {
+    fn lines(&self) -> Vec<String> {
+        let captured = self.0.lock();
+        let text = String::from_utf8_lossy(&captured);
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Write for CaptureBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut captured = self.0.lock();
+        if captured.len() + bytes.len() <= MAX_CAPTURED {
+            captured.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for CaptureBuffer {
+    type Writer = CaptureBuffer;
+
+    fn make_writer(&self) -> CaptureBuffer {
+        self.clone()
+    }
+}

@@ -1,0 +1,256 @@
+//! The node: what there is once in a process. It has the engine pool, the
+//! output, the control socket and, for now, one service with its listeners.
+//!
+//! Starting is fail-fast: whatever can be wrong is found before the first
+//! connection is accepted. Stopping is bounded: nothing waits longer than the
+//! grace time.
+//!
+//! - [`options`]: what can be said to it
+//! - [`status`]: what the control socket sees of it
+
+mod options;
+mod status;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hotsocket_sandbox::{CompiledGuest, EnginePool, Fault, Sandbox, component};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use options::{Control, Options, StartError};
+
+use crate::control::server::ControlSocket;
+use crate::control::socket_path;
+use crate::listener::{self, Listener, Tcp};
+use crate::output::Output;
+use crate::registry::{self, Registry};
+use crate::rollout::Source;
+use crate::service::{ConnectionIds, Service};
+use status::NodeStatus;
+
+/// The guest that is served when none is named.
+pub const BUILT_IN: &[u8] = include_bytes!("../../../guest/prebuilt/hello.wasm");
+
+/// The port of a node and a guest that name none.
+pub const DEFAULT_PORT: u16 = 3000;
+
+/// A running node. [`Node::start`] it, and [`Node::shut_down`] in the end.
+pub struct Node {
+    service: Arc<Service>,
+    listeners: Vec<SocketAddr>,
+    /// True once no more connections shall be accepted.
+    stop: watch::Sender<bool>,
+    /// The accept loops; they end when they see `stop`.
+    acceptors: Vec<JoinHandle<()>>,
+    /// The control socket, the watch of the guest's file and what undoes bad
+    /// swaps; aborted when the node stops.
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Start and accept connections. `began` is when the process did, for the
+    /// log.
+    ///
+    /// # Errors
+    /// Reports the first thing that is wrong; then nothing has been accepted.
+    pub async fn start(
+        options: Options,
+        output: Arc<Output>,
+        began: Instant,
+    ) -> Result<Self, StartError> {
+        Self::start_with(options, output, began, |listener| listener).await
+    }
+
+    /// The same, with each listener wrapped in another one.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with<L: Listener>(
+        options: Options,
+        output: Arc<Output>,
+        began: Instant,
+        wrap: impl Fn(Tcp) -> L,
+    ) -> Result<Self, StartError> {
+        let guest = read_guest(options.guest.as_deref(), options.limits.max_component)?;
+        Self::start_on(guest, options, output, began, wrap).await
+    }
+
+    /// The same with a guest that has been read already; that of the options
+    /// is only watched.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_on<L: Listener>(
+        (bytes, source): (Vec<u8>, Source),
+        options: Options,
+        output: Arc<Output>,
+        began: Instant,
+        wrap: impl Fn(Tcp) -> L,
+    ) -> Result<Self, StartError> {
+        options.validate()?;
+        let is_built_in = matches!(source, Source::BuiltIn(_));
+        let guest = source.to_string();
+        let sockets = bind_all(&options, &bytes)?;
+        let control = bind_control(&options.control)?;
+        let listeners: Vec<_> = sockets
+            .iter()
+            .filter_map(|socket| socket.local_addr().ok())
+            .collect();
+        let limits = Arc::new(options.limits);
+        let engines = EnginePool::new(limits.pool(), &options.code_cache, hotsocket_wasi::link);
+        let engines = engines.map_err(|error| StartError::Engine(error.to_string()))?;
+        let sandbox = Arc::new(Sandbox::new(
+            Arc::new(engines),
+            limits.sandbox(),
+            options.grants,
+            Arc::clone(&output) as _,
+        ));
+        let compiled = registry::compile(&sandbox, bytes, &guest, None).await?;
+        let hash = compiled.hash;
+        call_listening(&sandbox, &compiled, &listeners)
+            .await
+            .map_err(|fault| StartError::Listening {
+                guest: guest.clone(),
+                fault,
+            })?;
+        let ids = ConnectionIds::default();
+        let service = Service::new(sandbox, compiled, source, options.rules, limits, ids);
+
+        let mut node = Node {
+            service,
+            listeners,
+            stop: watch::channel(false).0,
+            acceptors: Vec::new(),
+            tasks: Vec::new(),
+        };
+        let registry = Arc::clone(node.registry());
+        node.tasks
+            .push(tokio::spawn(async move { registry.undo_bad_swaps().await }));
+        let watched = options.guest.filter(|_| options.watch);
+        if let Some(path) = &watched {
+            let watching = registry::watch(Arc::clone(node.registry()), path.clone(), hash);
+            node.tasks.push(tokio::spawn(watching));
+        }
+        if let Some(control) = control {
+            tracing::debug!("control socket {}", control.path().display());
+            let status = NodeStatus::new(
+                Arc::clone(&node.service),
+                output,
+                node.listeners.clone(),
+                watched.as_deref(),
+            );
+            node.tasks
+                .push(tokio::spawn(control.serve(Arc::new(status))));
+        }
+        for socket in sockets {
+            let (service, stop) = (Arc::clone(&node.service), node.stop.subscribe());
+            let acceptor = listener::accept(wrap(Tcp::from(socket)), service, stop);
+            node.acceptors.push(tokio::spawn(acceptor));
+        }
+        for address in &node.listeners {
+            tracing::info!("listening on {address}");
+        }
+        tracing::info!(
+            "serving {guest}, generation 1 ({hash:.12}), ready in {} ms{}",
+            began.elapsed().as_millis(),
+            match (&watched, is_built_in) {
+                (Some(_), _) => "; overwrite the file to swap",
+                (None, true) => "; `hotsocket swap FILE.wasm` replaces it",
+                (None, false) => "",
+            }
+        );
+        Ok(node)
+    }
+
+    /// The addresses that are listened on, with their real ports.
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.listeners
+    }
+
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.service.registry
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.service.roster.len()
+    }
+
+    /// Stop accepting, close every connection, and wait for that at most the
+    /// grace and linger times.
+    pub async fn shut_down(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.stop.send_replace(true);
+        for acceptor in self.acceptors {
+            let _ = acceptor.await;
+        }
+        match self.service.shut_down().await {
+            0 => tracing::info!("stopped"),
+            open => {
+                tracing::warn!("stopped with {open} connections cut off: their peers took nothing")
+            }
+        }
+    }
+}
+
+fn read_guest(path: Option<&Path>, max: usize) -> Result<(Vec<u8>, Source), StartError> {
+    let Some(path) = path else {
+        return Ok((BUILT_IN.to_vec(), Source::BuiltIn("hello")));
+    };
+    match component::read(path, max) {
+        Ok(bytes) => Ok((bytes, Source::File(path.to_owned()))),
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound
+                && path.components().count() == 1
+                && path.extension().is_none() =>
+        {
+            Err(StartError::NoCommand(path.to_owned()))
+        }
+        Err(error) => Err(StartError::Read {
+            path: path.to_owned(),
+            error,
+        }),
+    }
+}
+
+fn bind_all(options: &Options, guest: &[u8]) -> Result<Vec<TcpListener>, StartError> {
+    let addresses = match options.listen.as_slice() {
+        [] => {
+            let own = crate::build::section(guest).and_then(|section| section.port);
+            vec![(Ipv4Addr::LOCALHOST, own.unwrap_or(DEFAULT_PORT)).into()]
+        }
+        named => named.to_vec(),
+    };
+    let bind = |address| listener::bind(address, options.sockets);
+    Ok(addresses
+        .into_iter()
+        .map(bind)
+        .collect::<Result<Vec<_>, _>>()?)
+}
+
+fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> {
+    let path = match control {
+        Control::None => return Ok(None),
+        Control::At(path) => path.clone(),
+        Control::Default => socket_path::for_this_process()?,
+    };
+    ControlSocket::bind(&path)
+        .map(Some)
+        .map_err(StartError::Control)
+}
+
+/// Call the guest's first event, in an instance that serves no connection.
+async fn call_listening(
+    sandbox: &Sandbox,
+    guest: &Arc<CompiledGuest>,
+    listeners: &[SocketAddr],
+) -> Result<(), Fault> {
+    let mut instance = sandbox.instantiate(guest, None).await?;
+    instance.listening(listeners).await
+}

@@ -1,0 +1,94 @@
+//! Everything that can be said to a node before it starts, and why it may not
+//! start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use hotsocket_sandbox::{CodeCacheDir, Fault, Grants, LoadError};
+
+use crate::control::socket_path::SocketPathError;
+use crate::limits::{LimitError, Limits};
+use crate::listener::{BindError, SocketOptions};
+use crate::registry::{Rules, SwapError};
+
+/// See the module's documentation. [`Default`] is what the command line is
+/// without flags, with no guest's file to watch.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The component to serve; the built-in `hello` if none.
+    pub guest: Option<PathBuf>,
+    /// If none, [`DEFAULT_PORT`](super::DEFAULT_PORT) or the one that the guest
+    /// names, on this machine only.
+    pub listen: Vec<SocketAddr>,
+    pub sockets: SocketOptions,
+    pub limits: Limits,
+    pub grants: Grants,
+    /// Swap when the guest's file changes.
+    pub watch: bool,
+    pub control: Control,
+    pub rules: Rules,
+    /// Where compiled code is kept.
+    pub code_cache: CodeCacheDir,
+}
+
+impl Options {
+    /// Check that every limit and setting is in its range.
+    ///
+    /// # Errors
+    /// Names the first one that isn't.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        self.limits.validate()?;
+        self.sockets.validate()?;
+        self.rules.validate()
+    }
+}
+
+/// Where the control socket is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Control {
+    /// Where the other commands look for it.
+    #[default]
+    Default,
+    At(PathBuf),
+    None,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    #[error("{} is neither a command nor a file; `hotsocket --help` lists the commands", .0.display())]
+    NoCommand(PathBuf),
+    #[error("cannot read {}: {}{}", .path.display(), crate::os_error::message(.error), hint(.error))]
+    Read {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("{guest} {error}")]
+    Load { guest: String, error: LoadError },
+    #[error(transparent)]
+    Compile(#[from] SwapError),
+    #[error("{guest}: {fault}")]
+    Listening { guest: String, fault: Fault },
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("{0}")]
+    Control(String),
+    #[error(transparent)]
+    SocketPath(#[from] SocketPathError),
+    #[error("cannot start the WebAssembly engine: {0}")]
+    Engine(String),
+}
+
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "; name a guest's .wasm file, or none to serve the built-in one"
+        }
+        std::io::ErrorKind::IsADirectory => {
+            "; name a guest's .wasm file (`hotsocket build DIR` makes one)"
+        }
+        _ => "",
+    }
+}

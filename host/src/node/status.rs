@@ -1,0 +1,111 @@
+//! What the control socket sees of a node.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hotsocket_sandbox::limit_counters::LimitCounters;
+
+use crate::control::protocol::{Connections, GenerationStatus, Status};
+use crate::control::server::AdminApi;
+use crate::output::Output;
+use crate::registry::Registry;
+use crate::rollout::Generation;
+use crate::service::{Counters, Service};
+
+/// See the module's documentation.
+pub struct NodeStatus {
+    service: Arc<Service>,
+    output: Arc<Output>,
+    listeners: Vec<SocketAddr>,
+    /// The file that is watched, if one is.
+    watching: Option<String>,
+    started: Instant,
+}
+
+impl NodeStatus {
+    pub fn new(
+        service: Arc<Service>,
+        output: Arc<Output>,
+        listeners: Vec<SocketAddr>,
+        watched: Option<&Path>,
+    ) -> Self {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        NodeStatus {
+            service,
+            output,
+            listeners,
+            watching: watched.map(|path| absolute(path).display().to_string()),
+            started: Instant::now(),
+        }
+    }
+
+    fn generations(&self, active: u64) -> Vec<GenerationStatus> {
+        let history = self.service.registry.history();
+        let status = |generation: &Arc<Generation>| {
+            let number = generation.number;
+            let record = history.iter().find(|record| record.generation == number);
+            GenerationStatus {
+                number,
+                guest: generation.source.to_string(),
+                sha256: generation.guest.hash.to_string(),
+                active: number == active,
+                connections: generation.connections(),
+                migrated: record.map_or(0, |record| record.migrated),
+                failed: record.map_or(0, |record| record.failed),
+                age_s: generation.accepted.elapsed().map_or(0, |age| age.as_secs()),
+            }
+        };
+        let generations = self.service.registry.generations();
+        generations.iter().map(status).collect()
+    }
+}
+
+impl AdminApi for NodeStatus {
+    fn registry(&self) -> &Registry {
+        &self.service.registry
+    }
+
+    fn max_component(&self) -> usize {
+        self.service.limits.max_component
+    }
+
+    fn reached(&self) -> &LimitCounters {
+        &self.service.limit_counters
+    }
+
+    fn status(&self) -> Status {
+        let active = self.service.registry.active();
+        let counters = &self.service.counters;
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: self.started.elapsed().as_secs(),
+            listeners: self.listeners.iter().map(ToString::to_string).collect(),
+            guest: active.source.to_string(),
+            generation: active.number,
+            sha256: active.guest.hash.to_string(),
+            watching: self.watching.clone(),
+            connections: Connections {
+                open: self.service.roster.len(),
+                limit: self.service.limits.max_connections,
+                accepted: Counters::read(&counters.accepted),
+                refused: Counters::read(&counters.refused),
+                faults: Counters::read(&counters.faults),
+                restarts: Counters::read(&counters.restarts),
+                asleep: Counters::read(&counters.asleep),
+                hibernated: Counters::read(&counters.hibernated),
+                woken: Counters::read(&counters.woken),
+            },
+            generations: self.generations(active.number),
+            limits_reached: self
+                .service
+                .limit_counters
+                .all()
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
+            dropped_lines: self.output.dropped(),
+        }
+    }
+}

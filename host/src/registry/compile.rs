@@ -1,0 +1,129 @@
+//! From the bytes of a component to a guest that has been compiled and tried
+//! out, on a thread of its own that yields to those that serve.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hotsocket_sandbox::limit_counters::Limit;
+use hotsocket_sandbox::{CompiledGuest, Hash, LoadError, Sandbox, lower_priority, run_on_thread};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Registry;
+use crate::rollout::Source;
+
+/// A compilation that takes longer than this is logged, for silence looks like a
+/// standstill.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Stack of a compiling thread, in bytes. Nesting in a component is bounded by
+/// the validator; this holds what it allows.
+const COMPILE_STACK: usize = 16 << 20;
+
+/// Why a swap did not happen. Then nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SwapError {
+    #[error("{guest} {error}")]
+    Load { guest: String, error: LoadError },
+    #[error("cannot compile {guest}: {error}")]
+    Thread {
+        guest: String,
+        error: std::io::Error,
+    },
+    #[error("{guest} is not compiled after {}; --compile-timeout sets how long it may take", crate::duration::show(*.time))]
+    Slow { guest: String, time: Duration },
+    #[error("{guest} must wait: earlier components are still being compiled")]
+    Busy { guest: String },
+    #[error("there is none kept before it")]
+    NoPrevious,
+}
+
+impl Registry {
+    /// Compile, then make one instance to see that others can be made. A kept
+    /// generation's code is not compiled again.
+    pub(super) async fn compile(
+        &self,
+        bytes: Vec<u8>,
+        source: &Source,
+    ) -> Result<Arc<CompiledGuest>, SwapError> {
+        if let Some(compiled) = self.kept.lock().compiled(Hash::of(&bytes)) {
+            return Ok(compiled);
+        }
+        let guest = source.to_string();
+        let Ok(permit) = Arc::clone(&self.compilers).try_acquire_owned() else {
+            return Err(SwapError::Busy { guest });
+        };
+        let time = self.compile_timeout;
+        let compiling = compile(&self.sandbox, bytes, &guest, Some(permit));
+        let Ok(compiled) = tokio::time::timeout(time, compiling).await else {
+            self.sandbox.limit_counters().count(Limit::CompileTimeout);
+            return Err(SwapError::Slow { guest, time });
+        };
+        compiled
+    }
+}
+
+/// Compile and try out a guest, and log it when that takes a while. With a
+/// `permit` the compilation yields to the threads that serve.
+///
+/// # Errors
+/// When the bytes are not a guest that can be served.
+pub async fn compile(
+    sandbox: &Arc<Sandbox>,
+    bytes: Vec<u8>,
+    guest: &str,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Result<Arc<CompiledGuest>, SwapError> {
+    let begun = Instant::now();
+    let size = bytes.len();
+    let mut compiling = std::pin::pin!(compile_on_thread(Arc::clone(sandbox), bytes, permit));
+    let quick = tokio::time::timeout(QUIET, &mut compiling).await;
+    let slow = quick.is_err();
+    let compiled = match quick {
+        Ok(compiled) => compiled,
+        Err(_) => {
+            let size = size as f64 / 1e6;
+            tracing::info!("compiling {guest} ({size:.1} MB); the result will be cached");
+            compiling.await
+        }
+    };
+    let guest = || guest.to_owned();
+    let compiled = compiled
+        .map_err(|error| SwapError::Thread {
+            guest: guest(),
+            error,
+        })?
+        .map_err(|error| SwapError::Load {
+            guest: guest(),
+            error,
+        })?;
+    if slow {
+        let seconds = begun.elapsed().as_secs_f64();
+        tracing::info!("compiled {} in {seconds:.1} s", guest());
+    }
+    match sandbox.try_out(&compiled).await {
+        Ok(()) => Ok(compiled),
+        Err(error) => Err(SwapError::Load {
+            guest: guest(),
+            error,
+        }),
+    }
+}
+
+/// A compilation can't be cancelled: one that is not waited for any more holds
+/// its permit until it ends.
+async fn compile_on_thread(
+    sandbox: Arc<Sandbox>,
+    bytes: Vec<u8>,
+    permit: Option<OwnedSemaphorePermit>,
+) -> std::io::Result<Result<Arc<CompiledGuest>, LoadError>> {
+    run_on_thread("compile", Some(COMPILE_STACK), move || {
+        // At the start nobody is served yet.
+        if permit.is_some() {
+            lower_priority();
+        }
+        let compiled = sandbox.compile(&bytes);
+        drop(permit);
+        compiled
+    })
+    .await
+}

@@ -1,0 +1,104 @@
+//! What became of the connections that were open when a rollout began.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::policy::RollbackAfter;
+
+/// Failures of one swap that are logged, a line each.
+const MAX_LOGGED: usize = 3;
+
+/// See the module's documentation. Each migrating session calls
+/// [`Self::begin_migration`] first, then one of [`Self::migrated`] and
+/// [`Self::failed`], and perhaps [`Self::relapsed`] later.
+#[derive(Debug, Default)]
+pub struct RolloutStats {
+    attempts: AtomicUsize,
+    migrated: AtomicUsize,
+    failed: AtomicUsize,
+    closed: AtomicUsize,
+    without_snapshot: AtomicUsize,
+    early_failures: AtomicUsize,
+    /// `None`: nothing undoes the swap by itself.
+    limit: Option<RollbackAfter>,
+}
+
+impl RolloutStats {
+    pub fn new(limit: Option<RollbackAfter>) -> Self {
+        RolloutStats {
+            limit,
+            ..RolloutStats::default()
+        }
+    }
+
+    /// A connection begins to migrate. Returns its position among all that did.
+    pub fn begin_migration(&self) -> usize {
+        self.attempts.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// The successor's `open` has succeeded.
+    pub fn migrated(&self) {
+        self.migrated.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The successor at this position could not begin. True if the swap must be
+    /// undone now.
+    pub fn failed(&self, position: usize) -> bool {
+        self.failed.fetch_add(1, Ordering::AcqRel);
+        if self.limit.is_some_and(|limit| position < limit.among) {
+            self.early_failures.fetch_add(1, Ordering::AcqRel);
+        }
+        self.must_undo()
+    }
+
+    /// The successor at this position had begun and died in its first event.
+    /// True if the swap must be undone now.
+    pub fn relapsed(&self, position: usize) -> bool {
+        self.migrated.fetch_sub(1, Ordering::AcqRel);
+        self.failed(position)
+    }
+
+    pub fn closed(&self) {
+        self.closed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The predecessor's `save` has failed. True if this one should be logged.
+    pub fn without_snapshot(&self) -> bool {
+        self.without_snapshot.fetch_add(1, Ordering::AcqRel) < MAX_LOGGED
+    }
+
+    /// Whether the failure counted last should be logged. The others are only
+    /// counted: there may be thousands, all alike.
+    pub fn should_log(&self) -> bool {
+        self.failed.load(Ordering::Acquire) <= MAX_LOGGED
+    }
+
+    /// Too many of the first migrations have failed.
+    pub fn must_undo(&self) -> bool {
+        self.limit
+            .is_some_and(|limit| self.early_failures.load(Ordering::Acquire) >= limit.failures)
+    }
+
+    pub fn count(&self) -> Count {
+        Count {
+            migrated: self.migrated.load(Ordering::Acquire),
+            failed: self.failed.load(Ordering::Acquire),
+            closed: self.closed.load(Ordering::Acquire),
+            without_snapshot: self.without_snapshot.load(Ordering::Acquire),
+        }
+    }
+}
+
+/// The numbers of a rollout at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Connections that the new generation serves.
+    pub migrated: usize,
+    /// Connections that stayed with, or returned to, their old generation.
+    pub failed: usize,
+    /// Connections closed because the policy says so.
+    pub closed: usize,
+    /// Connections that migrated without their state because `save` failed.
+    pub without_snapshot: usize,
+}

@@ -1,0 +1,75 @@
+//! Which connections are accepted: at most `--max-connections` at once, and
+//! `--max-per-peer` of one address.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hotsocket_sandbox::limit_counters::Limit;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Counters, Service};
+use crate::limits::WhenFull;
+use crate::roster::PeerPermit;
+
+/// The right of one connection to be open. Free again when it is dropped.
+pub struct SessionPermit {
+    _among_all: OwnedSemaphorePermit,
+    _of_peer: Option<PeerPermit>,
+}
+
+/// The connection is refused; that has been counted and logged.
+#[derive(Debug)]
+pub struct Refused;
+
+impl Service {
+    /// Take a permit for a connection from this address, and wait for one if
+    /// `--when-full` says so.
+    ///
+    /// # Errors
+    /// When the connection is to be refused.
+    pub async fn admit(&self, peer: IpAddr) -> Result<SessionPermit, Refused> {
+        let of_peer = self.peer_permit(peer)?;
+        let among_all = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait_for_permit().await?,
+        };
+        Ok(SessionPermit {
+            _among_all: among_all,
+            _of_peer: of_peer,
+        })
+    }
+
+    fn peer_permit(&self, peer: IpAddr) -> Result<Option<PeerPermit>, Refused> {
+        let Some(max) = self.limits.max_per_peer else {
+            return Ok(None);
+        };
+        if let Some(permit) = self.roster.peer_permit(peer.to_canonical(), max) {
+            return Ok(Some(permit));
+        }
+        self.limit_counters.count(Limit::PerPeer);
+        Counters::count(&self.counters.refused);
+        self.peer_full.warn(|| {
+            format!("a connection from {peer} refused: it has {max} open (--max-per-peer)")
+        });
+        Err(Refused)
+    }
+
+    async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        self.limit_counters.count(Limit::Connections);
+        let waits = self.limits.when_full == WhenFull::Wait;
+        self.no_room.warn(|| {
+            let max = self.limits.max_connections;
+            let more = match waits {
+                true => "wait until some have closed",
+                false => "are refused",
+            };
+            format!("{max} connections are open (--max-connections); more {more} (--when-full)")
+        });
+        if !waits {
+            Counters::count(&self.counters.refused);
+            return Err(Refused);
+        }
+        let permits = Arc::clone(&self.permits);
+        permits.acquire_owned().await.map_err(|_| Refused)
+    }
+}

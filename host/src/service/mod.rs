@@ -1,0 +1,126 @@
+//! A service: one guest with its generations, its open sessions, limits and
+//! counters. Listeners bring it connections; the node holds what services share.
+//!
+//! [`Service::new`] makes it, for the server, for `hotsocket test` and for tests
+//! alike. Nothing in it is global, so a process can hold several.
+//!
+//! - [`counters`]: totals since the start
+//! - [`admission`]: which connections are accepted, and how many
+//!
+//! A service knows no socket. Sessions run in tasks of their own (see
+//! [`crate::session`]) and hold the service while they live.
+
+mod admission;
+mod counters;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hotsocket_sandbox::limit_counters::{LimitCounters, RateLimitedLog};
+use hotsocket_sandbox::{CompiledGuest, Sandbox};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+pub use admission::{Refused, SessionPermit};
+pub use counters::Counters;
+
+use crate::limits::Limits;
+use crate::registry::{Registry, Rules};
+use crate::rollout::{Rollouts, Source};
+use crate::roster::Roster;
+
+/// Beyond the grace and linger times, what a shutdown waits for sessions that
+/// have had theirs.
+const SHUTDOWN_MARGIN: Duration = Duration::from_millis(200);
+
+/// The ids of a process' connections, counting up from 1. Shared by all of its
+/// services.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionIds(Arc<AtomicU64>);
+
+impl ConnectionIds {
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// See the module's documentation.
+pub struct Service {
+    /// Makes the instances.
+    pub sandbox: Arc<Sandbox>,
+    /// The generations, and how they follow one another.
+    pub registry: Arc<Registry>,
+    /// The board that sessions look at between two events.
+    pub rollouts: Arc<Rollouts>,
+    /// The open sessions.
+    pub roster: Arc<Roster>,
+    pub limits: Arc<Limits>,
+    pub counters: Counters,
+    /// How often each limit was reached, by guests and by connections.
+    pub limit_counters: Arc<LimitCounters>,
+    ids: ConnectionIds,
+    /// A permit for each connection that may be open.
+    permits: Arc<Semaphore>,
+    /// Connections refused because there is no room for them.
+    pub(crate) no_room: RateLimitedLog,
+    /// Connections refused because their peer has too many.
+    peer_full: RateLimitedLog,
+}
+
+impl Service {
+    /// Begin with a guest that the sandbox has compiled and tried out. The
+    /// limits are valid (see [`Limits::validate`]).
+    pub fn new(
+        sandbox: Arc<Sandbox>,
+        first: Arc<CompiledGuest>,
+        source: Source,
+        rules: Rules,
+        limits: Arc<Limits>,
+        ids: ConnectionIds,
+    ) -> Arc<Self> {
+        let roster = Arc::<Roster>::default();
+        let registry = Registry::new(
+            Arc::clone(&sandbox),
+            Arc::clone(&roster),
+            first,
+            source,
+            rules,
+            &limits,
+        );
+        Arc::new(Service {
+            rollouts: Arc::clone(registry.rollouts()),
+            registry: Arc::new(registry),
+            roster,
+            permits: Arc::new(Semaphore::new(limits.max_connections)),
+            limits,
+            counters: Counters::default(),
+            limit_counters: Arc::clone(sandbox.limit_counters()),
+            sandbox,
+            ids,
+            no_room: RateLimitedLog::default(),
+            peer_full: RateLimitedLog::default(),
+        })
+    }
+
+    /// An id for a connection that has been accepted.
+    pub fn next_id(&self) -> u64 {
+        self.ids.next()
+    }
+
+    /// Close every connection, and wait for that at most the grace and linger
+    /// times. Returns how many are still open then. Listeners are to be stopped
+    /// before.
+    pub async fn shut_down(&self) -> usize {
+        let wait = self.limits.grace + self.limits.linger + SHUTDOWN_MARGIN;
+        let deadline = Instant::now() + wait;
+        self.rollouts.stop();
+        self.roster.wake_all();
+        loop {
+            let gone = self.roster.gone.notified();
+            if self.roster.is_empty() || timeout_at(deadline, gone).await.is_err() {
+                return self.roster.len();
+            }
+        }
+    }
+}

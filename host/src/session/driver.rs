@@ -1,0 +1,107 @@
+//! The session's loop: wait for the channel, a timer or a rollout, and call the
+//! guest for the event.
+
+use std::convert::Infallible;
+
+use hotsocket_sandbox::{CloseReason, Origin};
+use tokio::time::Instant;
+
+use super::close::CloseCause;
+use super::event::Event;
+use super::state::Session;
+use super::wait::Woken;
+use crate::channel::{FULL_READS, Ready};
+use crate::limits::READ_SIZE;
+
+impl Session {
+    /// Everything up to the decision that the session is over.
+    pub async fn run(&mut self) -> CloseCause {
+        match self.live().await {
+            Ok(never) => match never {},
+            Err(cause) => cause,
+        }
+    }
+
+    async fn live(&mut self) -> Result<Infallible, CloseCause> {
+        Box::pin(self.open(Origin::Accepted)).await?;
+        self.note_activity();
+        let mut full_reads = 0;
+        loop {
+            self.follow_rollouts().await?;
+            self.ring_timers().await?;
+            if self.channel.take_drained() {
+                self.deliver(Event::Drained).await?;
+                // The guest may have to wait for the peer again. Others have
+                // their turn before it writes on.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            self.end_if_done().await?;
+            self.hibernate_if_due().await?;
+            match self.wait().await {
+                Woken::Channel(Ready::Read(buffer, count)) => {
+                    self.channel.note_progress(&self.service.limits);
+                    self.deliver(Event::Data(buffer.filled(count))).await?;
+                    // Given back before others read: while this session waits for
+                    // its turn, each of them would need another, cold one.
+                    drop(buffer);
+                    full_reads = match count {
+                        READ_SIZE => full_reads + 1,
+                        _ => 0,
+                    };
+                    if full_reads == FULL_READS {
+                        full_reads = 0;
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Woken::Channel(Ready::Eof) => {
+                    self.channel.note_progress(&self.service.limits);
+                    self.deliver(Event::End).await?;
+                }
+                Woken::Channel(Ready::Wrote) => {
+                    self.channel.note_progress(&self.service.limits);
+                    if self.channel.queued() > 0 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Woken::Channel(Ready::Failed(error)) => return Err(CloseCause::PeerGone(error)),
+                Woken::Look => {}
+            }
+        }
+    }
+
+    /// Look at the board of rollouts, if it has changed since last time.
+    async fn follow_rollouts(&mut self) -> Result<(), CloseCause> {
+        let version = self.service.rollouts.version();
+        if version == self.rollout.seen {
+            return Ok(());
+        }
+        if self.service.rollouts.stopping() {
+            return Err(CloseCause::Host(CloseReason::Shutdown));
+        }
+        match Box::pin(self.apply_rollout()).await? {
+            true => self.rollout.seen = version,
+            false => self.rollout.deferred = version,
+        }
+        Ok(())
+    }
+
+    async fn ring_timers(&mut self) -> Result<(), CloseCause> {
+        if self.timers.next().is_some() {
+            let now = Instant::now();
+            while let Some(id) = self.timers.due(now) {
+                self.deliver(Event::Timer(id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Send FIN when this side is done, and see whether both are.
+    async fn end_if_done(&mut self) -> Result<(), CloseCause> {
+        let ended = self.channel.end_if_done().await;
+        if ended.map_err(CloseCause::PeerGone)? {
+            return Err(CloseCause::Ended);
+        }
+        self.check_deadlines()
+    }
+}

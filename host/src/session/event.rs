@@ -1,0 +1,135 @@
+//! One event: call the guest, then apply what it asked for, or deal with its
+//! trap.
+
+use hotsocket_sandbox::{Effects, Fault, Origin};
+
+use super::close::CloseCause;
+use super::state::{Body, Session};
+
+/// An event for the guest, with what it takes to deliver it again to another
+/// instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event<'a> {
+    Data(&'a [u8]),
+    Drained,
+    End,
+    Timer(u32),
+    /// The last one; never delivered again. [`super::close`] calls the guest,
+    /// as it knows the reason.
+    Close,
+}
+
+impl Session {
+    /// Open the first instance, which has not had an event yet.
+    pub async fn open(&mut self, origin: Origin) -> Result<(), CloseCause> {
+        let window = self.window();
+        let Body::Awake(instance) = &mut self.body else {
+            return Ok(());
+        };
+        instance.set_window(window);
+        let opened = instance.open(origin).await;
+        opened.map_err(CloseCause::from_open)?;
+        let effects = instance.take_effects();
+        self.apply(effects)
+    }
+
+    /// Call the guest for an event and apply what it asked for. An event that
+    /// kills a successor in probation is delivered to its predecessor's code
+    /// instead.
+    pub async fn deliver(&mut self, event: Event<'_>) -> Result<(), CloseCause> {
+        if self.is_asleep() {
+            Box::pin(self.wake(event)).await?;
+        }
+        match self.call(event).await {
+            Ok(effects) => {
+                match self.probation.take() {
+                    None => self.apply(effects)?,
+                    Some(probation) => self.end_probation(*probation, effects)?,
+                }
+                if self.recovery.is_some() {
+                    Box::pin(self.keep_snapshot()).await?;
+                }
+            }
+            Err(fault) => Box::pin(self.handle_trap(fault, event)).await?,
+        }
+        self.note_activity();
+        Ok(())
+    }
+
+    /// The event has killed the instance: get another one, if there may be.
+    async fn handle_trap(&mut self, fault: Fault, event: Event<'_>) -> Result<(), CloseCause> {
+        let Some(probation) = self.probation.take() else {
+            return self.restart(fault).await;
+        };
+        self.return_to_predecessor(*probation, &fault, event)
+            .await?;
+        match self.call(event).await {
+            Err(fault) => self.restart(fault).await,
+            Ok(effects) => {
+                self.apply(effects)?;
+                self.keep_snapshot().await
+            }
+        }
+    }
+
+    async fn call(&mut self, event: Event<'_>) -> Result<Effects, Fault> {
+        let window = self.window();
+        // What may have to be taken back is not sent before it is certain.
+        let is_certain = self.probation.is_none() && self.recovery.is_none();
+        let Body::Awake(instance) = &mut self.body else {
+            return Err(Fault::no_instance());
+        };
+        instance.set_window(window);
+        if is_certain {
+            instance.lend(self.channel.lend());
+        }
+        let called = match event {
+            Event::Data(bytes) => instance.data(bytes).await,
+            Event::Drained => instance.drained().await,
+            Event::End => instance.end().await,
+            Event::Timer(id) => instance.timer(id).await,
+            Event::Close => Ok(()),
+        };
+        self.channel.take_back(instance.take_back());
+        called.map(|()| instance.take_effects())
+    }
+
+    /// Apply what an event asked for.
+    pub fn apply(&mut self, effects: Effects) -> Result<(), CloseCause> {
+        let Effects {
+            written,
+            sent: _,
+            failed,
+            timers,
+            awaits_drained,
+            end,
+            abort,
+            hold_open,
+        } = effects;
+        if let Some(error) = failed {
+            return Err(CloseCause::PeerGone(error));
+        }
+        for (id, after) in timers {
+            let max = self.service.limits.max_timers;
+            if !self.timers.apply(id, after, max) {
+                return Err(CloseCause::TooManyTimers);
+            }
+        }
+        if abort {
+            return Err(CloseCause::GuestAborted);
+        }
+        if hold_open {
+            self.channel.hold_open();
+        }
+        if !written.is_empty() {
+            self.channel.write(written).map_err(CloseCause::PeerGone)?;
+        }
+        if awaits_drained {
+            self.channel.await_drained();
+        }
+        if end {
+            self.channel.end();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! A quiet session's instance is saved and dropped, and made again before the
+//! next event: with `--hibernate-after`, a connection at rest costs its socket
+//! and its snapshot.
+//!
+//! The channel, the timers and the rollout belong to the session, so a sleeping
+//! one continues to read, write and keep time; only events wake it. A swap
+//! doesn't: the session is marked, and the new code opens it at its next event,
+//! in probation as after any migration.
+//!
+//! What never sleeps: a guest whose `save` returns nothing, a successor in
+//! probation, and a connection that nothing could wake any more.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hotsocket_sandbox::{Cause, Effects, Fault, Instance, Origin, Succession};
+use tokio::time::{Instant, sleep};
+
+use super::close::CloseCause;
+use super::event::Event;
+use super::migrate::Probation;
+use super::state::{Body, Session};
+use crate::rollout::{GenerationGuard, Rollout};
+use crate::service::{Counters, Service};
+
+/// Between two attempts to wake when there is no room for an instance.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What is left of an instance that sleeps.
+pub(super) struct Asleep {
+    snapshot: Vec<u8>,
+    /// A rollout has been applied meanwhile: the next instance is a successor.
+    migrated: bool,
+    /// For the number of those asleep.
+    service: Arc<Service>,
+}
+
+impl Asleep {
+    fn new(snapshot: Vec<u8>, service: Arc<Service>) -> Self {
+        service.counters.asleep.fetch_add(1, Ordering::Relaxed);
+        Counters::count(&service.counters.hibernated);
+        Asleep {
+            snapshot,
+            migrated: false,
+            service,
+        }
+    }
+}
+
+impl Drop for Asleep {
+    fn drop(&mut self) {
+        let asleep = &self.service.counters.asleep;
+        asleep.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Session {
+    /// When the instance has been quiet for long enough.
+    pub fn hibernate_at(&self) -> Option<Instant> {
+        Some(self.quiet_since? + self.service.limits.hibernate_after?)
+    }
+
+    /// An event has been delivered.
+    pub fn note_activity(&mut self) {
+        if self.service.limits.hibernate_after.is_some() {
+            self.quiet_since = Some(Instant::now());
+        }
+    }
+
+    /// Save and drop the instance if it is time.
+    pub async fn hibernate_if_due(&mut self) -> Result<(), CloseCause> {
+        if self.hibernate_at().is_none_or(|time| time > Instant::now()) {
+            return Ok(());
+        }
+        // Whatever comes of it, it is not tried again before the next event.
+        self.quiet_since = None;
+        Box::pin(self.hibernate()).await
+    }
+
+    async fn hibernate(&mut self) -> Result<(), CloseCause> {
+        let wakes = self.channel.may_call() || self.timers.next().is_some();
+        if !wakes || self.probation.is_some() || self.is_asleep() {
+            return Ok(());
+        }
+        let mut snapshot = match self.take_snapshot().await {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => {
+                tracing::debug!(
+                    "connection {}: stays awake: nothing to save",
+                    self.connection().id
+                );
+                return Ok(());
+            }
+            Err(fault) if fault.is_fatal() => return self.restart(fault).await,
+            Err(fault) => {
+                tracing::debug!("connection {}: stays awake: {fault}", self.connection().id);
+                return Ok(());
+            }
+        };
+        snapshot.shrink_to_fit();
+        if let Some(recovery) = &mut self.recovery {
+            recovery.renew(Some(snapshot.clone()));
+        }
+        let asleep = Body::Asleep(Asleep::new(snapshot, Arc::clone(&self.service)));
+        if let Body::Awake(instance) = std::mem::replace(&mut self.body, asleep) {
+            instance.drop_in_background();
+        }
+        self.alarm = None;
+        Ok(())
+    }
+
+    /// Apply a rollout to a session that sleeps: only its next instance is
+    /// another one. False if it is awake.
+    pub fn migrate_asleep(&mut self, rollout: &Arc<Rollout>) -> bool {
+        let Body::Asleep(asleep) = &mut self.body else {
+            return false;
+        };
+        let position = rollout.stats.begin_migration();
+        rollout.stats.migrated();
+        let old = match self.probation.take() {
+            Some(probation) => probation.old,
+            None => Arc::clone(self.generation.generation()),
+        };
+        // Back on the code that it fell asleep with, it is no successor any more.
+        asleep.migrated = old.number != rollout.generation.number;
+        if asleep.migrated {
+            self.probation = Some(Box::new(Probation {
+                old,
+                snapshot: Some(asleep.snapshot.clone()),
+                timers: self.timers.clone(),
+                rollout: Arc::clone(rollout),
+                position,
+                held_back: Effects::default(),
+            }));
+        }
+        self.generation = GenerationGuard::new(Arc::clone(&rollout.generation));
+        true
+    }
+
+    /// Make the instance that the event is for, if the session sleeps. One that
+    /// cannot begin is dealt with as if the event had killed it.
+    pub async fn wake(&mut self, event: Event<'_>) -> Result<(), CloseCause> {
+        let Body::Asleep(asleep) = &mut self.body else {
+            return Ok(());
+        };
+        Counters::count(&self.service.counters.woken);
+        let succession = Succession {
+            // Nobody needs it here any more: on failure the one of the probation
+            // or of the recovery is taken, or the session is over.
+            snapshot: Some(std::mem::take(&mut asleep.snapshot)),
+            // An `end` that is still to be delivered has not ended it.
+            peer_ended: self.channel.peer_ended() && !matches!(event, Event::End),
+        };
+        let origin = match asleep.migrated {
+            true => Origin::Migrated(succession),
+            false => Origin::Woken(succession),
+        };
+        match self.enter_when_there_is_room(origin).await {
+            Ok(effects) => match &mut self.probation {
+                None => self.apply(effects),
+                Some(probation) => {
+                    probation.held_back = effects;
+                    Ok(())
+                }
+            },
+            Err(fault) => match self.probation.take() {
+                None => self.restart(fault).await,
+                Some(probation) => self.return_to_predecessor(*probation, &fault, event).await,
+            },
+        }
+    }
+
+    async fn enter_when_there_is_room(&mut self, origin: Origin) -> Result<Effects, Fault> {
+        let instance = self.wait_for_room().await?;
+        let generation = Arc::clone(self.generation.generation());
+        let timers = self.timers.clone();
+        self.enter_with(instance, &generation, origin, timers).await
+    }
+
+    /// An instance of the session's generation. More sessions may sleep than
+    /// there is room for instances; then one that wakes waits a little.
+    async fn wait_for_room(&mut self) -> Result<Instance, Fault> {
+        let service = Arc::clone(&self.service);
+        let guest = Arc::clone(&self.generation.generation().guest);
+        let connection = Some(self.connection());
+        let end = Instant::now() + service.limits.event_timeout;
+        loop {
+            match service.sandbox.instantiate(&guest, connection).await {
+                Err(fault) if matches!(fault.cause, Cause::NoRoom(_)) && Instant::now() < end => {
+                    sleep(PAUSE).await;
+                }
+                made => return made,
+            }
+        }
+    }
+}

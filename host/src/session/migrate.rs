@@ -1,0 +1,252 @@
+//! New code takes over an open session, or gives it back.
+//!
+//! A migration happens between two events: the instance saves its state, an
+//! instance of the new generation opens with it, the old one is dropped. The
+//! peer's bytes wait in the kernel meanwhile, and ours in the channel.
+//!
+//! The successor is then in *probation* until its first event has succeeded.
+//! Until then what it writes is held back and the snapshot is kept; if the
+//! event kills it, the old generation gets the snapshot and the same event.
+
+use std::sync::Arc;
+
+use hotsocket_sandbox::{Cause, CloseReason, Effects, Fault, Origin, Succession};
+use tokio::time::Instant;
+
+use super::close::CloseCause;
+use super::event::Event;
+use super::state::Session;
+use super::timers::Timers;
+use crate::rollout::{Generation, Policy, Rollout, Rollouts};
+
+/// What it takes to undo a migration.
+pub(super) struct Probation {
+    /// The generation to return to.
+    pub old: Arc<Generation>,
+    /// The state that the successor was given.
+    pub snapshot: Option<Vec<u8>>,
+    /// The timers as they were before.
+    pub timers: Timers,
+    /// The rollout that brought the successor…
+    pub rollout: Arc<Rollout>,
+    /// …and the session's position among those that it migrated.
+    pub position: usize,
+    /// What the successor has asked for in `open`, not applied yet.
+    pub held_back: Effects,
+}
+
+/// Which rollouts a session has seen and applied.
+pub(super) struct RolloutCursor {
+    /// The board's version when it was last looked at; 0 before.
+    pub seen: u64,
+    /// The board's version at which the session could not migrate yet.
+    pub deferred: u64,
+    /// The last rollout that was applied or need not be.
+    pub applied: u64,
+    /// The session may finish on its old generation until then.
+    pub drain_until: Option<Instant>,
+}
+
+impl RolloutCursor {
+    /// For a session that begins with this rollout. `seen` is the board's
+    /// version, if nothing has been published since.
+    pub fn new(rollout: u64, seen: Option<u64>) -> Self {
+        RolloutCursor {
+            seen: seen.unwrap_or(0),
+            deferred: 0,
+            applied: rollout,
+            drain_until: None,
+        }
+    }
+
+    /// Whether the board has something to do, now. A session that waits for its
+    /// turn to migrate continues to serve meanwhile.
+    pub fn must_look(&self, rollouts: &Rollouts) -> bool {
+        let version = rollouts.version();
+        version != self.seen && (version != self.deferred || rollouts.has_budget())
+    }
+}
+
+impl Session {
+    /// Do what the current rollout says for this session. False if it must wait
+    /// for its turn and continue with its old code until then.
+    pub async fn apply_rollout(&mut self) -> Result<bool, CloseCause> {
+        let rollout = self.service.rollouts.current();
+        if rollout.number == self.rollout.applied {
+            return Ok(true);
+        }
+        let is_there = rollout.generation.number == self.generation.generation().number;
+        match rollout.policy {
+            // Already where it should be, and no longer in a hurry.
+            _ if is_there => self.rollout.drain_until = None,
+            // A connection that is closing keeps the code it has.
+            _ if self.channel.fin_sent() => {}
+            Policy::Migrate => {
+                if !self.is_asleep() && !self.service.rollouts.may_migrate() {
+                    return Ok(false);
+                }
+                self.rollout.drain_until = None;
+                if !self.migrate_asleep(&rollout) {
+                    self.migrate(&rollout).await?;
+                }
+            }
+            Policy::NewOnly => {}
+            Policy::Drain(time) => {
+                let until = Instant::now() + time;
+                // One drain after another doesn't make the first one longer.
+                let set = self.rollout.drain_until;
+                self.rollout.drain_until = Some(set.map_or(until, |set| set.min(until)));
+            }
+            Policy::Close => {
+                rollout.stats.closed();
+                return Err(CloseCause::Host(CloseReason::Swapped));
+            }
+        }
+        self.set_applied(rollout.number);
+        Ok(true)
+    }
+
+    fn set_applied(&mut self, rollout: u64) {
+        self.rollout.applied = rollout;
+        self.entry.handle().set_applied(rollout);
+        self.service.rollouts.progress.notify_waiters();
+    }
+
+    /// Put an instance of the rollout's generation in place of the current one.
+    /// On failure the current one stays. Ends the session only if the current
+    /// instance died in `save` and the new one cannot begin either.
+    async fn migrate(&mut self, rollout: &Arc<Rollout>) -> Result<(), CloseCause> {
+        let position = rollout.stats.begin_migration();
+        // A successor that has had no event yet has nothing to save that its
+        // own snapshot does not hold; and it may be bad.
+        let probation = self.probation.take();
+        let mut save_failed = None;
+        let (old, snapshot, timers) = match &probation {
+            Some(probation) => (
+                Arc::clone(&probation.old),
+                probation.snapshot.clone(),
+                probation.timers.clone(),
+            ),
+            None => {
+                let snapshot = self.take_snapshot().await.unwrap_or_else(|fault| {
+                    if rollout.stats.without_snapshot() {
+                        let id = self.connection().id;
+                        tracing::warn!("connection {id}: no snapshot: {fault}");
+                    }
+                    save_failed = Some(fault);
+                    None
+                });
+                let old = Arc::clone(self.generation.generation());
+                (old, snapshot, self.timers.clone())
+            }
+        };
+        let origin = Origin::Migrated(Succession {
+            snapshot: snapshot.clone(),
+            peer_ended: self.channel.peer_ended(),
+        });
+        let entered = self
+            .enter(&rollout.generation, origin, timers.clone())
+            .await;
+        match entered {
+            Ok(held_back) => {
+                rollout.stats.migrated();
+                self.probation = Some(Box::new(Probation {
+                    old,
+                    snapshot,
+                    timers,
+                    rollout: Arc::clone(rollout),
+                    position,
+                    held_back,
+                }));
+                self.end_probation_if_nothing_can_come()
+            }
+            Err(fault) => {
+                let id = self.connection().id;
+                let number = self.generation.generation().number;
+                // That the machine is full says nothing about the new code.
+                let position = match fault.cause {
+                    Cause::NoRoom(_) => usize::MAX,
+                    _ => position,
+                };
+                self.report_failure(rollout, rollout.stats.failed(position), || {
+                    format!("connection {id}: stays on generation {number}: {fault}")
+                });
+                self.probation = probation;
+                match save_failed {
+                    Some(fault) if fault.is_fatal() => self.restart(fault).await,
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// A migration has failed: log the first few, and have the swap undone if it
+    /// must be now.
+    fn report_failure(
+        &self,
+        rollout: &Rollout,
+        must_undo: bool,
+        describe: impl FnOnce() -> String,
+    ) {
+        if rollout.stats.should_log() {
+            tracing::warn!("{}", describe());
+        }
+        if must_undo {
+            self.service.rollouts.must_undo.notify_one();
+        }
+    }
+
+    /// After the peer's FIN there may be no event left to survive: then what the
+    /// successor asked for in `open` is applied at once.
+    fn end_probation_if_nothing_can_come(&mut self) -> Result<(), CloseCause> {
+        if self.timers.next().is_none()
+            && !self.channel.may_call()
+            && let Some(probation) = self.probation.take()
+        {
+            return self.end_probation(*probation, Effects::default());
+        }
+        Ok(())
+    }
+
+    /// The successor's first event has succeeded: apply what it asked for in
+    /// `open`, then what the event asked for.
+    pub fn end_probation(
+        &mut self,
+        probation: Probation,
+        effects: Effects,
+    ) -> Result<(), CloseCause> {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.renew(probation.snapshot);
+        }
+        self.apply(probation.held_back)?;
+        self.apply(effects)
+    }
+
+    /// The successor died in its first event: return to the old generation with
+    /// the snapshot, as if the successor had never been.
+    pub async fn return_to_predecessor(
+        &mut self,
+        probation: Probation,
+        fault: &Fault,
+        event: Event<'_>,
+    ) -> Result<(), CloseCause> {
+        let (id, number) = (self.connection().id, probation.old.number);
+        let must_undo = probation.rollout.stats.relapsed(probation.position);
+        self.report_failure(&probation.rollout, must_undo, || {
+            format!("connection {id}: back on generation {number}: {fault}")
+        });
+        let mut timers = probation.timers;
+        if let Event::Timer(id) = event {
+            // It rings now, in the event that is delivered again.
+            let _cleared = timers.apply(id, None, 0);
+        }
+        let origin = Origin::Migrated(Succession {
+            snapshot: probation.snapshot,
+            // An `end` that is delivered again has not been called yet.
+            peer_ended: self.channel.peer_ended() && !matches!(event, Event::End),
+        });
+        let entered = self.enter(&probation.old, origin, timers).await;
+        let effects = entered.map_err(CloseCause::from_open)?;
+        self.apply(effects)
+    }
+}

@@ -1,0 +1,116 @@
+//! A dead instance is not a dead client: with `--on-trap restart` a session
+//! whose instance died gets a fresh one of the same generation.
+//!
+//! This is the only place where state may be old: the fresh instance opens with
+//! the last snapshot that the host has taken, at most `--snapshot-every` events
+//! ago, and the event that killed its predecessor is not delivered again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotsocket_sandbox::{Cause, Event, Fault, Origin, Succession};
+use tokio::time::Instant;
+
+use super::close::CloseCause;
+use super::state::Session;
+use crate::service::Counters;
+
+/// Restarts are counted over this time to detect a crash loop.
+const LOOP_TIME: Duration = Duration::from_secs(10);
+
+/// What a session keeps to survive its instance.
+pub(super) struct Recovery {
+    /// The last snapshot; `None` if the guest had no state then.
+    snapshot: Option<Vec<u8>>,
+    /// Events since the last snapshot.
+    events: u32,
+    /// When the session was restarted, within [`LOOP_TIME`].
+    restarts: VecDeque<Instant>,
+}
+
+impl Recovery {
+    /// For a session without state, as yet.
+    pub fn new() -> Self {
+        Recovery {
+            snapshot: None,
+            events: 0,
+            restarts: VecDeque::new(),
+        }
+    }
+
+    /// A snapshot was taken for another purpose: it serves as well.
+    pub fn renew(&mut self, snapshot: Option<Vec<u8>>) {
+        self.snapshot = snapshot;
+        self.events = 0;
+    }
+}
+
+impl Session {
+    /// An event has succeeded: take a snapshot if it is time.
+    pub async fn keep_snapshot(&mut self) -> Result<(), CloseCause> {
+        let Some(recovery) = &mut self.recovery else {
+            return Ok(());
+        };
+        recovery.events += 1;
+        if recovery.events < self.service.limits.snapshot_every {
+            return Ok(());
+        }
+        let saved = self.take_snapshot().await;
+        let Some(recovery) = &mut self.recovery else {
+            return Ok(());
+        };
+        match saved {
+            Ok(snapshot) => {
+                recovery.renew(snapshot);
+                Ok(())
+            }
+            Err(fault) if fault.is_fatal() => self.restart(fault).await,
+            Err(fault) => {
+                recovery.events = 0;
+                tracing::warn!("connection {}: no snapshot: {fault}", self.connection().id);
+                Ok(())
+            }
+        }
+    }
+
+    /// The instance died. Put a fresh one in its place if that is wanted, can
+    /// be done, and was not done too often.
+    pub async fn restart(&mut self, fault: Fault) -> Result<(), CloseCause> {
+        let Some(recovery) = &mut self.recovery else {
+            return Err(CloseCause::Fault(fault));
+        };
+        if matches!(fault.cause, Cause::Exit(_)) {
+            return Err(CloseCause::Fault(fault));
+        }
+        let now = Instant::now();
+        recovery.restarts.retain(|at| now - *at < LOOP_TIME);
+        if recovery.restarts.len() >= self.service.limits.max_restarts {
+            return Err(CloseCause::CrashLoop(fault));
+        }
+        recovery.restarts.push_back(now);
+        let origin = Origin::Restarted(Succession {
+            snapshot: recovery.snapshot.clone(),
+            peer_ended: self.channel.peer_ended(),
+        });
+        Counters::count(&self.service.counters.faults);
+        Counters::count(&self.service.counters.restarts);
+        let age = match recovery.events {
+            0 => "just before".to_owned(),
+            events => format!("{} events ago", events + 1),
+        };
+        let connection = self.connection();
+        tracing::error!(
+            "connection {} from {}: {fault}; restarted with the state of {age}",
+            connection.id,
+            connection.peer,
+        );
+        let generation = Arc::clone(self.generation.generation());
+        let timers = self.timers.clone();
+        match self.enter(&generation, origin, timers).await {
+            Ok(effects) => self.apply(effects),
+            Err(fault) if fault.event == Event::Open => Err(CloseCause::from_open(fault)),
+            Err(fault) => Err(CloseCause::Fault(fault)),
+        }
+    }
+}

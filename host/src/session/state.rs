@@ -1,0 +1,132 @@
+//! What a session consists of, and how it begins.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hotsocket_sandbox::{ConnectionInfo, Instance, Stream, Window};
+use tokio::time::{Instant, Sleep};
+
+use super::hibernate::Asleep;
+use super::migrate::{Probation, RolloutCursor};
+use super::restart::Recovery;
+use super::timers::Timers;
+use crate::channel::Channel;
+use crate::limits::OnTrap;
+use crate::rollout::GenerationGuard;
+use crate::roster::{RosterEntry, SessionHandle};
+use crate::service::{Counters, Service};
+
+/// One connection and whatever serves it.
+///
+/// [`Session::begin`], then [`Session::run`] until it says why the session is
+/// over, then [`Session::finish`] with that cause. The methods in between belong
+/// to the module that is named after what they do; all of them leave the session
+/// between two events.
+pub(super) struct Session {
+    /// The bytes from and to the peer.
+    pub channel: Channel,
+    /// What the guest's code and state are in.
+    pub body: Body,
+    /// The code that serves the session, also while it sleeps.
+    pub generation: GenerationGuard,
+    pub timers: Timers,
+    /// Which rollouts the session has seen and applied.
+    pub rollout: RolloutCursor,
+    /// Present while the instance is a successor that has not survived its first
+    /// event yet.
+    pub probation: Option<Box<Probation>>,
+    /// Present if the session shall survive its instance (`--on-trap restart`).
+    pub recovery: Option<Box<Recovery>>,
+    /// The last event, if the instance may hibernate after it.
+    pub quiet_since: Option<Instant>,
+    /// Rings at the next deadline, timer or bedtime. Reused, and late to be
+    /// reset: see [`super::wait`].
+    pub alarm: Option<Pin<Box<Sleep>>>,
+    /// How others know of the session and wake it.
+    pub entry: RosterEntry,
+    pub service: Arc<Service>,
+}
+
+/// Where the guest's state is.
+pub(super) enum Body {
+    /// In an instance. After a fault it is dead, and the session either gets
+    /// another one at once or is over.
+    Awake(Instance),
+    /// In a snapshot, until the next event.
+    Asleep(Asleep),
+}
+
+impl Session {
+    /// Enter the roster and make the instance. `None`: there is no room for it;
+    /// the connection has been reset.
+    pub async fn begin(
+        service: Arc<Service>,
+        connection: ConnectionInfo,
+        stream: Stream,
+    ) -> Option<Box<Self>> {
+        let rollout = service.rollouts.current();
+        let handle = Arc::new(SessionHandle::new(connection, rollout.number));
+        let entry = service.roster.enter(handle);
+        let version = service.rollouts.version();
+        let generation = GenerationGuard::new(Arc::clone(&rollout.generation));
+        let made = service
+            .sandbox
+            .instantiate(&generation.generation().guest, Some(connection));
+        let instance = match made.await {
+            Ok(instance) => instance,
+            Err(fault) => {
+                Counters::count(&service.counters.refused);
+                let ConnectionInfo { id, peer, .. } = connection;
+                service
+                    .no_room
+                    .warn(|| format!("connection {id} from {peer} refused: {fault}"));
+                stream.reset();
+                return None;
+            }
+        };
+        // What was published since has not been seen by this session; its next
+        // look will find it.
+        let is_current =
+            service.rollouts.current().number == rollout.number && !service.rollouts.stopping();
+        let restarts = service.limits.on_trap == OnTrap::Restart;
+        Some(Box::new(Session {
+            channel: Channel::new(stream),
+            body: Body::Awake(instance),
+            generation,
+            timers: Timers::default(),
+            rollout: RolloutCursor::new(rollout.number, is_current.then_some(version)),
+            probation: None,
+            recovery: restarts.then(|| Box::new(Recovery::new())),
+            quiet_since: None,
+            alarm: None,
+            entry,
+            service,
+        }))
+    }
+
+    /// Who is connected to what.
+    pub fn connection(&self) -> ConnectionInfo {
+        self.entry.handle().connection
+    }
+
+    /// What the next event may write.
+    pub fn window(&self) -> Window {
+        let held_back = self
+            .probation
+            .as_ref()
+            .map_or(0, |probation| probation.held_back.written.len());
+        self.channel
+            .window(held_back, self.service.limits.max_queue)
+    }
+
+    pub fn is_asleep(&self) -> bool {
+        matches!(self.body, Body::Asleep(_))
+    }
+
+    /// Put an instance in place of the current one, or of the snapshot.
+    pub fn install(&mut self, instance: Instance) {
+        if let Body::Awake(old) = std::mem::replace(&mut self.body, Body::Awake(instance)) {
+            old.drop_in_background();
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The road out of an instance and into another one. Migration, rollback,
+//! hibernation and restart all take it.
+//!
+//! Out: [`Session::take_snapshot`]. In: [`Session::enter`], which makes an
+//! instance, opens it with the snapshot, and only then puts it in place of what
+//! was there. Between the two the session is a value without any code; what
+//! belongs to the connection (channel, timers, rollout) never moves.
+
+use std::sync::Arc;
+
+use hotsocket_sandbox::limit_counters::Limit;
+use hotsocket_sandbox::{Cause, Effects, Event, Fault, Instance, Origin};
+
+use super::state::{Body, Session};
+use super::timers::Timers;
+use crate::rollout::{Generation, GenerationGuard};
+
+impl Session {
+    /// The guest's state, for the next instance. `None` if the guest has none,
+    /// or sleeps already.
+    pub async fn take_snapshot(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        match &mut self.body {
+            Body::Awake(instance) => instance.save().await,
+            Body::Asleep(_) => Ok(None),
+        }
+    }
+
+    /// Make an instance of a generation, open it, and put it in place. Until
+    /// its `open` has succeeded nothing has changed. Timers that it sets there,
+    /// in addition to `timers`, run at once; the other effects are returned.
+    pub async fn enter(
+        &mut self,
+        generation: &Arc<Generation>,
+        origin: Origin,
+        timers: Timers,
+    ) -> Result<Effects, Fault> {
+        let service = Arc::clone(&self.service);
+        let made = service
+            .sandbox
+            .instantiate(&generation.guest, Some(self.connection()));
+        let instance = made.await?;
+        self.enter_with(instance, generation, origin, timers).await
+    }
+
+    /// The same with an instance that has been made already.
+    pub async fn enter_with(
+        &mut self,
+        mut instance: Instance,
+        generation: &Arc<Generation>,
+        origin: Origin,
+        mut timers: Timers,
+    ) -> Result<Effects, Fault> {
+        instance.set_window(self.window());
+        instance.open(origin).await?;
+        let mut effects = instance.take_effects();
+        let max = self.service.limits.max_timers;
+        for (id, after) in std::mem::take(&mut effects.timers) {
+            if !timers.apply(id, after, max) {
+                self.service.limit_counters.count(Limit::Timers);
+                return Err(Fault {
+                    event: Event::Open,
+                    cause: Cause::TooManyTimers,
+                });
+            }
+        }
+        self.timers = timers;
+        self.install(instance);
+        if self.generation.generation().number != generation.number {
+            self.generation = GenerationGuard::new(Arc::clone(generation));
+        }
+        Ok(effects)
+    }
+}

@@ -1,0 +1,122 @@
+//! Events of the kernel (inotify) in watched directories.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// Without an event, look this often: network file systems send none.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Signals that something happened in a watched directory.
+///
+/// Call [`watch_directories`](Self::watch_directories), look at the files, and
+/// only if they have not changed [`wait`](Self::wait): a change before the
+/// first call causes no event.
+pub struct ChangeSignal {
+    events: Arc<Events>,
+    /// `None` where the kernel refuses a watcher: then polling must do.
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+}
+
+#[derive(Default)]
+struct Events {
+    arrived: Notify,
+    /// When the first one arrived that nobody has asked for yet.
+    first: Mutex<Option<Instant>>,
+}
+
+impl ChangeSignal {
+    /// Watches nothing yet. `what` is to be watched, for the log.
+    pub fn new(what: &str) -> Self {
+        let events = Arc::<Events>::default();
+        let sender = Arc::clone(&events);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.map_or(true, |event| may_change_a_file(event.kind)) {
+                sender.first.lock().get_or_insert_with(Instant::now);
+                sender.arrived.notify_one();
+            }
+        });
+        let watcher = watcher
+            .inspect_err(|error| {
+                tracing::warn!("no file events, so {what} is polled once a second: {error}");
+            })
+            .ok();
+        ChangeSignal {
+            events,
+            watcher,
+            watched: BTreeSet::new(),
+        }
+    }
+
+    /// Watch these directories (not those below them) and no others.
+    pub fn watch_directories(&mut self, directories: BTreeSet<PathBuf>) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        for gone in self.watched.difference(&directories) {
+            let _ = watcher.unwatch(gone);
+        }
+        // A directory that was deleted and created again needs a new watch;
+        // watching one twice is harmless. One that can't be watched is tried
+        // again with the next call.
+        self.watched = directories
+            .into_iter()
+            .filter(|dir| watcher.watch(dir, RecursiveMode::NonRecursive).is_ok())
+            .collect();
+    }
+
+    /// Wait for an event, or until it is time to look without one.
+    pub async fn wait(&self) {
+        let _ = timeout(POLL_INTERVAL, self.events.arrived.notified()).await;
+    }
+
+    /// When the first event arrived since this was last called.
+    pub fn take_first_event(&self) -> Option<Instant> {
+        self.events.first.lock().take()
+    }
+}
+
+/// Compilers and servers read watched files all the time, which changes none.
+/// Closing a file that was open for writing counts: writes through a memory
+/// mapping cause no other event (inotify(7)).
+fn may_change_a_file(event: EventKind) -> bool {
+    match event {
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[tokio::test]
+    async fn writing_is_an_event_and_reading_is_none() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("file");
+        fs::write(&file, "old").expect("writable");
+        let mut signal = ChangeSignal::new("a test's file");
+        signal.watch_directories(BTreeSet::from([dir.path().to_owned()]));
+        fs::read(&file).expect("readable");
+        // Events arrive in order, so that of the write is the first one.
+        let before = Instant::now();
+        fs::write(&file, "new").expect("writable");
+        for _ in 0..10 {
+            signal.wait().await;
+            if let Some(at) = signal.take_first_event() {
+                assert!(at >= before);
+                return;
+            }
+        }
+        panic!("no event");
+    }
+}
