@@ -1,10 +1,12 @@
 //! hotsocket tested from outside: a test starts the real binary and talks to it
 //! over real sockets.
 //!
-//! These do otherwise: `swap::random_sequences` and `soak` have a whole server in
-//! this process, to drive it faster; `hostile::component_bytes` calls the loader
-//! alone; `example_guests::up_to_date` compares files; `languages::rust_sdk` runs
-//! `cargo test`.
+//! These do otherwise: `swap::random_sequences`, `limits::handshake` and `soak` have a
+//! whole server in this process, which they drive faster or change;
+//! `hostile::component_bytes` calls the loader alone; `limits::defaults`,
+//! `example_guests::up_to_date` and `documents` compare files;
+//! `languages::rust_sdk` runs `cargo test`; commands that need no server, as `build`
+//! and `inspect`, are run without one.
 //!
 //! | module | what it tests |
 //! | --- | --- |
@@ -16,6 +18,7 @@
 //! | `languages` | guests built from Rust, JavaScript, Python and C |
 //! | `example_guests` | the guests that come with the project |
 //! | `soak` | everything at once, and every byte checked |
+//! | `documents` | the tests that `docs/` names exist |
 //!
 //! `harness` starts servers and talks to them, `guests` makes guests that do one
 //! thing. Tests need neither Node nor a wasm toolchain nor nc: those that use one
@@ -35,6 +38,7 @@ mod harness;
 
 mod cli;
 mod connections;
+mod documents;
 mod example_guests;
 mod hostile;
 mod languages;

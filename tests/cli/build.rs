@@ -73,7 +73,7 @@ fn says(component: Vec<u8>, word: &str) {
 }
 
 #[test]
-fn a_single_file() {
+fn a_single_file_builds_and_serves_or_shows_the_compilers_errors() {
     let source = kept("single.rs");
     fs::write(&source, GUEST.replace("WORD", "single")).expect("written");
     let Some((component, _)) = build("single", &source) else {
@@ -89,7 +89,7 @@ fn a_single_file() {
     fs::write(&source, GUEST.replace("fn data", "fn date")).expect("written");
     let ran = run_within(FIRST_BUILD, &mut command(&source, &kept("mistake.wasm")));
     assert_eq!(ran.code, 1);
-    let last = ran.stderr.lines().last().unwrap_or_default();
+    let last = ran.last_line();
     assert!(
         last.starts_with("error: ") && last.ends_with("does not compile: see the messages above"),
         "{last}"
@@ -103,7 +103,7 @@ fn a_single_file() {
 }
 
 #[test]
-fn a_package() {
+fn a_package_builds_and_serves() {
     let dir = kept("package");
     fs::create_dir_all(dir.join("src")).expect("a directory");
     let sdk = fs::canonicalize(repo("guest/sdk")).expect("the SDK");
@@ -122,7 +122,7 @@ fn a_package() {
 }
 
 #[test]
-fn what_is_no_source_is_told_in_one_line() {
+fn what_is_no_source_is_an_error_of_one_line() {
     let dir = temp_dir();
     let build = |source: &Path| {
         run(hotsocket()

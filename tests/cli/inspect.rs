@@ -40,7 +40,7 @@ fn a_guest_made_with_the_sdk_needs_nothing() {
 }
 
 #[test]
-fn a_guest_without_the_sdk_is_as_good() {
+fn a_guest_made_without_the_sdk_is_recognised() {
     let told = inspect_bytes(&guest().build()).success();
     assert!(
         told.contains(" is a hotsocket guest\n") && !told.contains("language"),
@@ -63,7 +63,7 @@ fn what_a_guest_would_need_granted_is_named() {
 }
 
 #[test]
-fn a_component_of_another_world_is_shown_all_the_same() {
+fn a_component_of_another_world_is_shown_and_is_no_guest() {
     let told = inspect_bytes(&component("(component)")).success();
     assert!(told.contains(" is a component, but not a guest"), "{told}");
     assert!(

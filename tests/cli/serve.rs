@@ -1,4 +1,4 @@
-//! From the command to the first connection.
+//! `hotsocket serve` that starts: addresses, log, help, the cache of compiled code.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -22,7 +22,7 @@ fn without_a_guest_it_serves_hello() {
 }
 
 #[test]
-fn serve_may_be_said_or_left_out() {
+fn the_word_serve_may_be_left_out() {
     for command in [&["serve"][..], &[]] {
         let server = Serve::nothing().args(command).start();
         server.connect().ask("x", "Hello World from the server!");
@@ -47,7 +47,7 @@ fn the_defaults_are_on_the_help_page() {
 }
 
 #[test]
-fn port_0_takes_a_free_port_and_tells_it() {
+fn port_0_takes_a_free_port_and_logs_it() {
     let (one, other) = (Serve::nothing().start(), Serve::nothing().start());
     assert_ne!(one.port(), 0);
     assert_ne!(one.port(), other.port());
@@ -100,7 +100,7 @@ fn a_server_that_was_stopped_starts_again_on_its_port() {
 }
 
 #[test]
-fn the_log_speaks_json_or_nothing() {
+fn the_log_may_be_json_or_off() {
     let server = Serve::nothing()
         .args(&["--log-format", "json", "--control", "none"])
         .start();
@@ -138,7 +138,7 @@ fn large(steps: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_long_compilation_is_told_and_is_not_done_twice() {
+fn a_long_compilation_is_logged_and_its_result_cached() {
     let cache = temp_dir();
     let serving = |component: &[u8]| serve(component).arg("--code-cache").arg(cache.path());
     // What takes long depends on the machine: what was too quick to be told is
@@ -167,7 +167,7 @@ fn a_long_compilation_is_told_and_is_not_done_twice() {
     for (flag, few) in [("--max-memory", "128K"), ("--max-table", "100")] {
         let told = with_cache().args(&[flag, few]).fail();
         assert_eq!(told.code, 1);
-        let last = told.stderr.lines().last().unwrap_or_default();
+        let last = told.last_line();
         assert!(last.starts_with("error: ") && last.contains(flag), "{last}");
     }
 }

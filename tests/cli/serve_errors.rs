@@ -1,5 +1,5 @@
-//! What cannot be served is told in one line with a hint, and the exit code
-//! is 1 (2 for wrong usage).
+//! `hotsocket serve` that does not start: one line with a hint for each bad file,
+//! flag, address or path, and the exit code is 1 (2 for wrong usage).
 
 use std::fs;
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ fn refused(ran: &Ran, words: &[&str]) {
 }
 
 #[test]
-fn files_that_are_no_component() {
+fn files_that_are_no_component_are_rejected() {
     refused(
         &Serve::nothing().arg("no-such.wasm").fail(),
         &["cannot read no-such.wasm: ", "name a guest's .wasm file"],
@@ -57,7 +57,7 @@ fn files_that_are_no_component() {
 }
 
 #[test]
-fn components_of_another_world() {
+fn components_of_another_world_are_rejected() {
     refused(
         &serve(component("(component)")).fail(),
         &[
@@ -100,7 +100,7 @@ fn components_of_another_world() {
 }
 
 #[test]
-fn an_export_of_wrong_type() {
+fn an_export_of_the_wrong_type_is_named() {
     let timer = guest()
         .change(
             "(func $timer (export \"timer\") (param $id i32)",
@@ -125,7 +125,7 @@ fn an_export_of_wrong_type() {
 }
 
 #[test]
-fn an_unknown_import() {
+fn an_unknown_import_is_named() {
     let import = |text: &str| guest().change(";; further imports", text).build();
     let other = import(r#"(import "example:kv/store@1.0.0" (instance (export "get" (func))))"#);
     refused(
@@ -151,7 +151,7 @@ fn an_unknown_import() {
 }
 
 #[test]
-fn guests_that_fail_before_the_first_connection() {
+fn guests_that_fail_before_the_first_connection_are_rejected() {
     let listening = guest().body("listening", "(call $trap)").build();
     refused(
         &serve(listening).fail(),
@@ -180,7 +180,7 @@ patience") (call $trap)"#,
 }
 
 #[test]
-fn addresses_that_cannot_be_listened_on() {
+fn addresses_that_cannot_be_listened_on_are_rejected() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     refused(
@@ -218,7 +218,7 @@ fn addresses_that_cannot_be_listened_on() {
 }
 
 #[test]
-fn a_privileged_port() {
+fn a_privileged_port_is_explained() {
     let free =
         fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
     if free.trim() == "0" {
@@ -249,7 +249,7 @@ fn a_privileged_port() {
 }
 
 #[test]
-fn control_paths_that_cannot_be_used() {
+fn control_paths_that_cannot_be_used_are_rejected() {
     let control = |path: &str| Serve::nothing().args(&["--control", path]).fail();
     refused(
         &control("/nowhere/x.sock"),
@@ -308,7 +308,7 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
-fn a_good_guest_starts_under_the_same_roof() {
+fn the_template_that_these_change_is_itself_served() {
     // What every case above has changed in the template works unchanged.
     let server = serve(guest().data(r#"(call $say "fine")"#).build()).start();
     server.connect().ask("x", "fine");

@@ -1,4 +1,5 @@
-//! `swap` and `status`: which server they find, what they say, how they exit.
+//! `hotsocket swap` and `status`: which server they find, what they print, how they
+//! exit.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +10,7 @@ use crate::guests::{failing_its_trial, saying};
 use crate::harness::{Serve, ask, hotsocket, prebuilt, prebuilt_path, run, serve, temp_dir};
 
 #[test]
-fn status_tells_everything() {
+fn status_shows_addresses_guest_generation_and_connections() {
     let server = Serve::prebuilt("echo").start();
     let (mut one, _silent) = (server.connect(), server.connect());
     one.ask("x", "x");
@@ -48,7 +49,7 @@ fn status_tells_everything() {
 }
 
 #[test]
-fn swap_says_what_happened() {
+fn swap_reports_what_became_of_connections() {
     let server = Serve::prebuilt("echo").start();
     let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for client in &mut clients {

@@ -83,7 +83,7 @@ fn several_scripts_are_run_and_those_that_fail_are_counted() {
 }
 
 #[test]
-fn what_goes_otherwise_fails_at_its_line() {
+fn a_step_that_is_not_met_fails_at_its_line() {
     let desk = Desk::new();
     desk.put("echo.wasm", prebuilt("echo"));
     let fails = |script, line, parts: &[&str]| desk.fails("echo.wasm", script, line, parts);
@@ -135,7 +135,7 @@ fn what_goes_otherwise_fails_at_its_line() {
 }
 
 #[test]
-fn a_script_that_is_wrong_is_wrong_usage() {
+fn a_mistake_in_a_script_is_wrong_usage() {
     let desk = Desk::new();
     desk.put("echo.wasm", prebuilt("echo"));
     let told = |script: &str| desk.test("echo.wasm", script, &[]).failure(2);
@@ -196,7 +196,7 @@ fn timers_ring_when_they_are_due_and_cost_no_time() {
 }
 
 #[test]
-fn what_has_no_end_is_ended() {
+fn a_conversation_without_end_is_ended_by_its_limits() {
     let desk = Desk::new();
     let set = "(call $set-timer (i32.const 1) (i64.const 1))";
     let busy = guest()
@@ -286,7 +286,7 @@ fn a_swap_is_a_real_migration() {
 }
 
 #[test]
-fn ends_are_told_apart() {
+fn a_fin_and_a_reset_are_told_apart() {
     let desk = Desk::new();
     desk.put("aborting.wasm", guest().data("(call $abort)").build());
     desk.succeeds("aborting.wasm", "send \"x\"\nexpect reset");

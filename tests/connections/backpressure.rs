@@ -1,5 +1,5 @@
-//! Much data: intact, in both directions at once, and never more of it in the
-//! server's memory than its limits say.
+//! Back-pressure: much data arrives intact, in both directions at once, and never
+//! more of it lies in the server's memory than its limits say.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn pattern(count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn ten_megabytes_there_and_back_at_once() {
+fn ten_megabytes_go_both_ways_at_once() {
     let server = Serve::prebuilt("echo").start();
     let mut client = server.connect();
     let bytes = pattern(10 << 20);
@@ -26,7 +26,7 @@ fn ten_megabytes_there_and_back_at_once() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_read_no_more() {
+fn nothing_is_read_from_a_client_that_reads_no_answers() {
     const ALL: usize = 64 << 20;
     let server = Serve::prebuilt("echo").start();
     let mut client = server.connect();
@@ -63,7 +63,7 @@ fn a_client_that_does_not_read_is_read_no_more() {
 }
 
 #[test]
-fn a_guest_that_writes_on_its_own_is_told_when_to_go_on() {
+fn a_guest_that_was_told_to_wait_gets_drained() {
     // 32 blocks of 64 KiB: it stops when told to, and goes on in `drained`.
     let pump = "(loop $more
         (if (i32.lt_u (global.get $state) (i32.const 32)) (then
@@ -77,7 +77,7 @@ fn a_guest_that_writes_on_its_own_is_told_when_to_go_on() {
 }
 
 #[test]
-fn more_than_the_queue_is_not_taken() {
+fn a_write_beyond_the_queue_is_refused() {
     // Writes until something else than "go on" or "wait" comes, then says how many.
     let flood = guest().data(
         r#"(local $answer i32)

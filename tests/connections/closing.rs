@@ -1,4 +1,4 @@
-//! Every way in which a connection ends: no reply is lost on the way.
+//! Closing: FIN, RST, half-close and timeouts, from either side. No reply is lost.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -95,7 +95,7 @@ fn a_trap_does_not_destroy_the_reply_before_it() {
 }
 
 #[test]
-fn the_end_comes_after_all_that_was_written() {
+fn the_fin_follows_all_that_was_written() {
     let much = guest().data(&format!("{} (call $end)", blocks(100)));
     let server = serve(much.build()).start();
     let mut client = server.connect();
@@ -155,7 +155,7 @@ fn a_refused_client_is_closed_and_the_reason_logged() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_loses_its_connection() {
+fn a_write_timeout_is_told_to_the_guest_and_logged() {
     let flood = guest().prints_closed().data(FLOOD);
     let server = serve(flood.build())
         .args(&["--write-timeout", "300ms", "--max-queue", "16M"])

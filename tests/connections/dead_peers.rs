@@ -1,4 +1,4 @@
-//! Peers that vanish: no FIN, no RST, nothing.
+//! Peers that vanish without a FIN or RST: keepalive and the write timeout notice.
 //!
 //! A socket filter that drops every packet that comes to the client's socket
 //! makes it one that has vanished: it acknowledges nothing any more.

@@ -1,4 +1,5 @@
-//! `--hibernate-after`: an instance that sleeps is missed by nobody.
+//! `--hibernate-after`: the instance of a quiet connection is saved and dropped, and
+//! made again for the next event.
 
 use crate::guests::{COUNT, Guest, RESTORE, counting};
 use crate::harness::{Serve, Server, serve, wait_for};
@@ -18,7 +19,7 @@ fn asleep(server: &Server, times: u64) {
 }
 
 #[test]
-fn the_next_event_finds_the_state() {
+fn the_next_event_wakes_the_instance_with_its_state() {
     let server = drowsy(&counting("A")).start();
     let mut client = server.connect();
     for (times, answer) in (1..).zip(["A1", "A2", "A3"]) {
@@ -40,7 +41,7 @@ fn the_next_event_finds_the_state() {
     not(feature = "slab-allocator"),
     ignore = "the system's allocator keeps the memory"
 )]
-fn sleep_gives_memory_back() {
+fn hibernation_gives_memory_back() {
     const MANY: u64 = 600;
     let server = serve(counting("A").build())
         .args(&["--hibernate-after", "8s"])
@@ -76,7 +77,7 @@ fn a_guest_without_state_to_save_stays_awake() {
 }
 
 #[test]
-fn it_is_told_that_it_was_woken_and_keeps_its_snapshot() {
+fn a_woken_instance_knows_it_and_gets_its_snapshot() {
     let guest = counting("A").body(
         "open",
         &format!(
@@ -169,7 +170,7 @@ fn a_trap_in_the_woken_instance_ends_its_connection_alone() {
 }
 
 #[test]
-fn a_trap_in_the_woken_instance_is_survived_where_traps_are() {
+fn a_trap_in_the_woken_instance_is_survived_with_on_trap_restart() {
     let guest = counting("A").body(
         "open",
         &format!(
@@ -227,7 +228,7 @@ fn a_rollback_while_it_sleeps_leaves_no_trace() {
 }
 
 #[test]
-fn it_says_farewell_when_the_server_stops() {
+fn a_hibernated_connection_says_farewell_when_the_server_stops() {
     let guest = counting("A").body("close", r#"(call $say-digit "bye" (global.get $state))"#);
     let mut server = drowsy(&guest).start();
     let mut client = server.connect();

@@ -1,4 +1,5 @@
-//! `--on-trap restart`: a dead instance is not a dead client.
+//! `--on-trap restart`: a connection survives the trap of its instance, with its last
+//! snapshot.
 
 use crate::guests::{COUNT, Guest, SAVE, counting, opening};
 use crate::harness::{Client, Server, serve};
@@ -51,7 +52,7 @@ fn state_is_as_old_as_the_last_snapshot() {
 }
 
 #[test]
-fn a_crash_loop_ends_in_close() {
+fn a_crash_loop_closes_the_connection() {
     let server = restarting(&mortal("A"), &["--max-restarts", "3"]);
     let mut client = server.connect();
     client.ask("x", "A1");
@@ -87,7 +88,7 @@ fn swaps_and_restarts_mix() {
 }
 
 #[test]
-fn death_in_save_and_no_successor_is_survived() {
+fn a_trap_in_save_is_survived_when_no_successor_opens() {
     // Dies in `save` only when a swap asks: the snapshot after the event went
     // well.
     let once = mortal("A").body(

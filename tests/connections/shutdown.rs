@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Shutdown by Ctrl-C or SIGTERM: connections are told, queues are flushed.
 
 use std::io::Read;
 
@@ -73,7 +73,7 @@ fn what_is_queued_is_flushed_within_the_grace_time() {
 }
 
 #[test]
-fn after_the_grace_time_it_ends_all_the_same() {
+fn a_client_that_reads_nothing_holds_it_up_for_the_grace_time() {
     let mut server = serve(writing_much())
         .args(&[
             "--max-queue",
@@ -108,7 +108,7 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn a_client_that_goes_on_sending_does_not_hold_it_up() {
+fn a_client_that_never_ends_its_side_does_not_hold_it_up() {
     let mut server = serve(polite()).args(&["--linger", "300ms"]).start();
     let mut client = server.connect();
     client.ask("x", "x");

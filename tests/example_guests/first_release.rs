@@ -12,7 +12,7 @@ fn first() -> Vec<u8> {
 }
 
 #[test]
-fn the_first_hello_is_served_and_swapped() {
+fn hello_of_0_1_0_is_served_and_swapped() {
     let server = serve(first()).start();
     let port = server.port();
     let mut client = server.connect();

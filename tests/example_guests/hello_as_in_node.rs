@@ -121,7 +121,7 @@ fn visit(address: SocketAddr) -> Vec<u8> {
 }
 
 #[test]
-fn hello_is_nodes_server() {
+fn hello_prints_and_answers_as_under_node() {
     if lacks_program("node") {
         return;
     }
@@ -157,7 +157,7 @@ fn hello_is_nodes_server() {
 
 /// A chunk of bytes that all become U+FFFD makes the longest line there is.
 #[test]
-fn a_whole_chunk_is_printed() {
+fn a_chunk_of_invalid_bytes_is_printed_whole() {
     let server = Serve::nothing().start();
     server
         .connect()

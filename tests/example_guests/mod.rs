@@ -3,4 +3,4 @@
 mod behaviour;
 mod first_release;
 mod hello_as_in_node;
-pub mod up_to_date;
+mod up_to_date;

@@ -8,7 +8,7 @@ use wasmparser::{Parser, Payload};
 
 use crate::harness::repo;
 
-pub fn is_fresh(source: &Path, component: &Path) {
+fn is_fresh(source: &Path, component: &Path) {
     let bytes =
         fs::read(component).unwrap_or_else(|error| panic!("{}: {error}", component.display()));
     let section = section(&bytes).expect("a section that names the sources");
@@ -23,7 +23,7 @@ pub fn is_fresh(source: &Path, component: &Path) {
 }
 
 #[test]
-fn examples_are_fresh() {
+fn prebuilt_components_are_not_older_than_their_sources() {
     let mut examples = 0;
     for entry in fs::read_dir(repo("guest/examples"))
         .expect("a directory")
@@ -60,9 +60,9 @@ fn imports_take_no_table() {
 }
 
 #[test]
-fn guests_of_the_tests_are_fresh() {
-    is_fresh(
-        &repo("tests/guests/wayward.rs"),
-        &repo("tests/guests/wayward.wasm"),
-    );
+fn guests_of_the_tests_are_not_older_than_their_sources() {
+    for name in ["soak", "wayward"] {
+        let source = repo(&format!("tests/guests/{name}.rs"));
+        is_fresh(&source, &source.with_extension("wasm"));
+    }
 }

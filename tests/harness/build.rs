@@ -40,7 +40,7 @@ pub fn lacks_tools_for(error: &str) -> bool {
 /// The same, of a command that builds something.
 #[track_caller]
 pub fn lacks_tools(ran: &Ran) -> bool {
-    ran.code == 1 && ran.stderr.lines().last().is_some_and(lacks_tools_for)
+    ran.code == 1 && lacks_tools_for(ran.last_line())
 }
 
 /// A language whose compiler `hotsocket build` fetches once and keeps in the

@@ -51,6 +51,11 @@ impl Ran {
             .to_owned()
     }
 
+    /// The last line on standard error.
+    pub fn last_line(&self) -> &str {
+        self.stderr.lines().last().unwrap_or_default()
+    }
+
     /// It succeeded and had nothing to complain about; what it printed.
     #[track_caller]
     pub fn success(self) -> String {

@@ -57,7 +57,7 @@ extern "C" fn print_summary() {
     if !names {
         summary += "HOTSOCKET_SHOW_SKIPPED=1 names them.\n";
     }
-    let _ = write!(std::io::stderr(), "{summary}\n");
+    let _ = writeln!(std::io::stderr(), "{summary}");
 }
 
 /// Whether this machine must have everything, and each test does all it can.

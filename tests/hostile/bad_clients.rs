@@ -7,7 +7,7 @@ use crate::guests::{FLOOD, obeying};
 use crate::harness::{Client, Scene, count_lines};
 
 #[test]
-fn who_connects_and_leaves_is_forgotten() {
+fn clients_that_connect_and_leave_are_forgotten() {
     let mut scene = Scene::start(&obeying(&[]), &[]);
     let address = scene.server.addresses[0];
     for round in 0..500 {
@@ -30,7 +30,7 @@ fn who_connects_and_leaves_is_forgotten() {
 }
 
 #[test]
-fn a_reset_in_the_middle_of_an_event_is_no_matter() {
+fn a_reset_in_the_middle_of_an_event_harms_nobody() {
     let slow = obeying(&[(
         'w',
         r#"(call $print "began")
@@ -57,7 +57,7 @@ fn a_reset_in_the_middle_of_an_event_is_no_matter() {
 }
 
 #[test]
-fn one_byte_at_a_time_is_as_good() {
+fn bytes_that_come_one_at_a_time_are_answered() {
     let mut scene = Scene::start(&obeying(&[]), &[]);
     let mut clients: Vec<_> = (0..20).map(|_| scene.client()).collect();
     for byte in b"abcdefghijklmnopqrst" {
@@ -72,7 +72,7 @@ fn one_byte_at_a_time_is_as_good() {
 /// It ends its side, holds the socket, and never takes the rest: what is
 /// queued for it runs into the write timeout.
 #[test]
-fn who_ends_and_takes_nothing_is_cut_off() {
+fn a_client_that_ends_and_reads_nothing_is_cut_off() {
     let flood = obeying(&[('f', FLOOD)]);
     let args = ["--write-timeout", "300ms", "--max-queue", "16M"];
     let mut scene = Scene::start(&flood, &args);
@@ -85,7 +85,7 @@ fn who_ends_and_takes_nothing_is_cut_off() {
 
 /// A client that sends for ever to a guest that has ended.
 #[test]
-fn who_never_stops_sending_is_cut_off() {
+fn a_client_that_never_stops_sending_is_cut_off() {
     let mut scene = Scene::start(&obeying(&[('t', "(call $trap)")]), &["--linger", "300ms"]);
     let mut client = scene.client();
     client.send("t");

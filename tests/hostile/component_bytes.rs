@@ -1,4 +1,5 @@
-//! Component bytes through the loader: it may refuse them, and nothing else.
+//! Damaged component files, given to the loader in this process: it may refuse them,
+//! and nothing else.
 //!
 //! Random bytes would never get past the header, so what is tried are valid
 //! components with a few bytes changed, in places that keep many of them
@@ -207,7 +208,7 @@ fn any_bytes_are_described_or_refused() {
 }
 
 #[test]
-fn each_beginning_of_a_component_is_refused() {
+fn each_prefix_of_a_component_is_refused() {
     let whole = guest().build();
     for end in 0..whole.len() {
         let outcome = component::describe(&whole[..end]);

@@ -1,4 +1,5 @@
-//! What one guest instance does costs its own connection and no other.
+//! A guest that traps, loops, exits or waits costs its own connection and no other,
+//! and the log says what it did.
 
 use crate::guests::{guest, obeying, wayward};
 use crate::harness::{Scene, count_lines, serve};
@@ -40,7 +41,7 @@ fn costs_one(mut scene: Scene, order: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_trap() {
+fn a_trap_costs_one_connection() {
     let scene = start("(call $trap)", &[]);
     costs_one(
         scene,
@@ -50,7 +51,7 @@ fn a_trap() {
 }
 
 #[test]
-fn a_panic_told_before_the_trap() {
+fn a_panic_message_is_logged_with_its_trap() {
     let scene = start(r#"(call $panic "lost heart") (call $trap)"#, &[]);
     costs_one(
         scene,
@@ -60,7 +61,7 @@ fn a_panic_told_before_the_trap() {
 }
 
 #[test]
-fn an_endless_loop() {
+fn an_endless_loop_costs_one_connection() {
     let scene = start("(call $spin)", &["--cpu-budget", "50ms"]);
     costs_one(
         scene,
@@ -70,7 +71,7 @@ fn an_endless_loop() {
 }
 
 #[test]
-fn endless_recursion() {
+fn endless_recursion_costs_one_connection() {
     let scene = start("(drop (call $recurse (i32.const 0)))", &[]);
     costs_one(
         scene,
@@ -85,20 +86,20 @@ fn endless_recursion() {
 }
 
 #[test]
-fn memory_without_end() {
+fn growing_memory_without_end_costs_one_connection() {
     let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (call $trap)";
     let scene = start(grow, &["--max-memory", "8M"]);
     costs_one(scene, "y", &["guest trapped in `data`", "--max-memory"]);
 }
 
 #[test]
-fn bytes_out_of_its_memory() {
+fn a_write_from_outside_its_memory_costs_one_connection() {
     let scene = start("(call $say (i32.const -8) (i32.const 100))", &[]);
     costs_one(scene, "y", &["guest trapped in `data`"]);
 }
 
 #[test]
-fn more_timers_than_it_may_have() {
+fn too_many_timers_cost_one_connection() {
     let many = "(loop $more
         (call $set-timer (global.get $state) (i64.const 1000000))
         (global.set $state (i32.add (global.get $state) (i32.const 1)))
@@ -114,7 +115,7 @@ fn what_a_dying_event_wrote_is_not_sent() {
 }
 
 #[test]
-fn a_trap_in_any_event_is_told_with_its_name() {
+fn a_trap_is_logged_with_the_name_of_its_event() {
     let trap = |function| {
         guest().body(
             function,
@@ -150,7 +151,7 @@ fn stray() -> Scene {
 }
 
 #[test]
-fn a_rust_panic_is_told_with_its_message_place_and_function() {
+fn a_rust_panic_is_logged_with_message_place_and_function() {
     let scene = stray();
     let words = [
         "guest panicked in `data`: panicked at ",
@@ -162,7 +163,7 @@ fn a_rust_panic_is_told_with_its_message_place_and_function() {
 }
 
 #[test]
-fn waiting_too_long() {
+fn waiting_too_long_costs_one_connection() {
     let scene = stray();
     costs_one(
         scene,
@@ -172,7 +173,7 @@ fn waiting_too_long() {
 }
 
 #[test]
-fn waiting_holds_up_nobody_else() {
+fn guests_that_wait_delay_nobody_else() {
     let server = serve(wayward()).start();
     let mut sleepers: Vec<_> = (0..20).map(|_| server.connect()).collect();
     for sleeper in &mut sleepers {
@@ -189,7 +190,7 @@ fn waiting_holds_up_nobody_else() {
 }
 
 #[test]
-fn exiting_just_ends_the_connection() {
+fn a_guest_that_exits_ends_its_connection() {
     let mut scene = stray();
     let mut client = scene.client();
     client.send("exit 0");
@@ -198,13 +199,4 @@ fn exiting_just_ends_the_connection() {
     scene.undisturbed();
     // That is no fault, and not worth a line; with another code it is.
     costs_one(scene, "exit 3", &["exited with code 1", "`data`"]);
-}
-
-#[test]
-fn nothing_of_the_machine_is_seen_without_a_grant() {
-    stray().client().ask("environment", "[] false");
-    let server = serve(wayward())
-        .args(&["--env", "COLOUR=red", "--dir", "/::/"])
-        .start();
-    server.connect().ask("environment", r#"["COLOUR"] true"#);
 }

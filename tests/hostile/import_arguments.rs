@@ -56,7 +56,7 @@ fn absurd_arguments_end_the_connection() {
 }
 
 #[test]
-fn odd_arguments_are_taken() {
+fn odd_arguments_that_are_valid_are_accepted() {
     let mut scene = Scene::start(
         &obeying(&[
             (

@@ -95,7 +95,7 @@ fn a_guest_that_traps_in_every_event_harms_nobody_but_its_clients() {
 
 /// Timers without a pause between them are events like others.
 #[test]
-fn a_guest_that_rings_for_ever_gives_way() {
+fn timers_without_a_pause_leave_a_neighbour_its_answers() {
     let ringing = obeying(&[('r', "(call $set-timer (i32.const 1) (i64.const 0))")])
         .body("timer", "(call $set-timer (i32.const 1) (i64.const 0))");
     let mut scene = Scene::start(&ringing, &[]);

@@ -33,7 +33,7 @@ void on_data(const uint8_t *data, size_t size) {
 "#;
 
 #[test]
-fn a_failure_in_c_costs_one_connection_and_is_told() {
+fn a_failure_in_c_costs_one_connection_and_is_logged() {
     let source = kept("mishaps.c");
     fs::write(&source, MISHAPS).expect("written");
     let Some(component) = built(&source) else {
@@ -65,7 +65,7 @@ fn a_failure_in_c_costs_one_connection_and_is_told() {
 }
 
 #[test]
-fn mistakes_in_c_are_the_compilers_to_tell() {
+fn mistakes_in_c_show_the_compilers_messages() {
     let source = kept("mistake.c");
     fs::write(&source, "#include <hotsocket.h>\nvoid on_data(int x) {}\n").expect("written");
     let ran = build(&source, &kept("mistake.c.wasm"));
@@ -78,7 +78,7 @@ fn mistakes_in_c_are_the_compilers_to_tell() {
         "{}",
         ran.stderr
     );
-    let last = ran.stderr.lines().last().unwrap_or_default();
+    let last = ran.last_line();
     assert!(last.ends_with("does not compile: see the messages above"));
 }
 

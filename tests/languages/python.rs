@@ -65,7 +65,7 @@ class Mishaps(Base):
 "#;
 
 #[test]
-fn a_python_exception_costs_one_connection_and_is_told() {
+fn a_python_exception_costs_one_connection_and_is_logged() {
     // Not a name that Python could import.
     let dir = kept("mishaps");
     fs::create_dir_all(&dir).expect("a directory");
@@ -109,7 +109,7 @@ fn a_python_exception_costs_one_connection_and_is_told() {
 }
 
 #[test]
-fn mistakes_in_python_are_told_with_their_place() {
+fn mistakes_in_python_are_errors_of_the_build_with_their_place() {
     if Fetched::Python.is_missing() {
         return;
     }
@@ -135,7 +135,7 @@ fn mistakes_in_python_are_told_with_their_place() {
             "{}",
             ran.stderr
         );
-        let last = ran.stderr.lines().last().unwrap_or_default();
+        let last = ran.last_line();
         assert!(last.ends_with("does not compile: see the messages above"));
     }
 }

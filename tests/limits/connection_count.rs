@@ -1,12 +1,12 @@
-//! How many connections there may be, of all peers and of one.
+//! The number of connections: of all peers, and of one.
 
 use std::net::Ipv4Addr;
 
 use crate::guests::obeying;
-use crate::harness::{Client, Scene};
+use crate::harness::{Client, Scene, Serve};
 
 #[test]
-fn more_connections_wait_and_none_is_lost() {
+fn beyond_the_limit_connections_wait_and_none_is_lost() {
     let mut scene = Scene::start(&obeying(&[]), &["--max-connections", "20"]);
     // Each asks at once, and hears when its turn has come.
     let mut clients: Vec<_> = (0..200).map(|_| scene.server.connect()).collect();
@@ -26,7 +26,7 @@ fn more_connections_wait_and_none_is_lost() {
 }
 
 #[test]
-fn more_connections_are_refused_if_that_is_wanted() {
+fn beyond_the_limit_connections_are_refused_with_when_full_refuse() {
     let args = ["--max-connections", "3", "--when-full", "refuse"];
     let mut scene = Scene::start(&obeying(&[]), &args);
     let (one, _two) = (scene.client(), scene.client());
@@ -41,7 +41,7 @@ fn more_connections_are_refused_if_that_is_wanted() {
 }
 
 #[test]
-fn one_peer_may_have_so_many() {
+fn connections_of_one_peer_are_limited() {
     let mut scene = Scene::start(&obeying(&[]), &["--max-per-peer", "3"]);
     let (one, _two) = (scene.client(), scene.client());
     for _ in 0..20 {
@@ -54,4 +54,22 @@ fn one_peer_may_have_so_many() {
     drop(one);
     scene.server.wait_open(2);
     scene.client();
+}
+
+#[test]
+fn at_the_limit_clients_wait_until_others_have_gone() {
+    let server = Serve::prebuilt("echo")
+        .args(&["--max-connections", "2"])
+        .start();
+    let (mut one, mut two) = (server.connect(), server.connect());
+    one.ask("1", "1");
+    two.ask("2", "2");
+    // The kernel takes it, the server does not.
+    let mut three = server.connect();
+    three.send("3");
+    server.stderr.wait("--max-connections");
+    assert_eq!(server.connections("open"), 2);
+    one.end();
+    one.expect_rest("");
+    three.expect("3");
 }

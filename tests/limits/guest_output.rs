@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use crate::guests::{Guest, obeying, wayward};
 use crate::harness::{
-    Client, PATIENCE, Process, Reader, Scene, count_lines, hotsocket, lacks_program, listening_on,
-    serve, temp_dir, wait_for,
+    Client, PATIENCE, Process, Reader, Scene, Serve, count_lines, hotsocket, lacks_program,
+    listening_on, serve, temp_dir, wait_for,
 };
 
 #[test]
@@ -175,4 +175,19 @@ fn bytes_that_are_no_text_reach_a_terminal_escaped() {
     let mut keys = script.child.stdin.take().expect("piped");
     keys.write_all(b"\x03").expect("Ctrl-C");
     wait_for("the server's end", || Client::try_connect(address).is_err());
+}
+
+#[test]
+fn a_standard_output_that_nobody_reads_stops_nothing() {
+    for reader in [Reader::Nobody, Reader::Gone] {
+        let server = Serve::nothing()
+            .args(&["--control", "none"])
+            .stdout_read_by(reader)
+            .start();
+        let mut client = server.connect();
+        for _ in 0..50 {
+            client.ask([b'x'; 20_000], "Hello World from the server!");
+        }
+        server.stop();
+    }
 }

@@ -13,7 +13,7 @@ use hotsocket::output::Output;
 use hotsocket_sandbox::CodeCacheDir;
 
 use crate::guests::obeying;
-use crate::harness::{Client, wait_for};
+use crate::harness::{Client, temp_dir, wait_for};
 
 /// Every second connection is stuck in its handshake.
 struct Stuck {
@@ -65,7 +65,7 @@ impl Incoming for MaybeStuck {
 
 #[test]
 fn one_that_never_ends_is_closed_and_delays_nobody() {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = temp_dir();
     let guest = dir.path().join("guest.wasm");
     std::fs::write(&guest, obeying(&[]).build()).expect("writable");
     let options = Options {

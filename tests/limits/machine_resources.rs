@@ -1,4 +1,4 @@
-//! What the machine has no more of: descriptors, address space, pool slots.
+//! What the machine runs out of: descriptors, address space, pool slots.
 //! The new connection is refused, that is told once, the open ones go on.
 
 use std::io::{Read, Write};

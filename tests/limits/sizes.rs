@@ -1,4 +1,5 @@
-//! Memory, tables, stack, queues, snapshots, timers, components.
+//! Limits on sizes and numbers: memory, tables, stack, queues, snapshots, timers,
+//! components.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ const GORGE: &str = r#"(loop $more (br_if $more (i32.ne (memory.grow (i32.const 
     (call $say "full")"#;
 
 #[test]
-fn memory_is_refused_and_the_hosts_stays_within_the_sum() {
+fn memory_beyond_the_limit_is_refused_and_the_host_stays_within_the_sum() {
     const EACH: usize = 4 << 20;
     let mut scene = Scene::start(&obeying(&[('g', GORGE)]), &["--max-memory", "4M"]);
     let before = scene.server.resident();
@@ -50,7 +51,7 @@ fn a_guest_that_begins_with_too_much_memory_fails_its_trial() {
 }
 
 #[test]
-fn tables_are_refused() {
+fn a_table_beyond_the_limit_is_refused() {
     let tables = obeying(&[(
         't',
         r#"(loop $more (br_if $more
@@ -64,7 +65,7 @@ fn tables_are_refused() {
 }
 
 #[test]
-fn the_stack_is_counted() {
+fn a_stack_overflow_is_counted() {
     // Some host function is called from as deep as it goes.
     let deep = obeying(&[('r', "(drop (call $recurse (i32.const 0)))")]).change(
         "(i32.add (i32.const 1) (call $recurse",
@@ -89,7 +90,7 @@ fn the_stack_is_as_large_without_a_fiber() {
 }
 
 #[test]
-fn more_than_the_queue_is_counted_and_told_once() {
+fn a_full_queue_is_counted_and_logged_once() {
     let flood = obeying(&[('f', FLOOD)]);
     let mut scene = Scene::start(&flood, &["--max-queue", "256K"]);
     let mut client = scene.client();
@@ -124,7 +125,7 @@ fn a_snapshot_that_is_too_large_is_counted() {
 }
 
 #[test]
-fn timers_are_counted_over_events() {
+fn timers_of_all_events_count_towards_the_limit() {
     let timers = obeying(&[(
         't',
         r#"(global.set $state (i32.add (global.get $state) (i32.const 1)))

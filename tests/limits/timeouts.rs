@@ -15,7 +15,7 @@ fn waiting_in_wasi_is_counted() {
 
 /// A swap waits for an event no longer than the event's own limit.
 #[test]
-fn a_swap_does_not_wait_for_who_waits() {
+fn a_swap_waits_for_an_event_no_longer_than_its_timeout() {
     let server = serve(wayward()).args(&["--event-timeout", "200ms"]).start();
     let mut client = server.connect();
     client.ask("x", "x");
@@ -38,13 +38,12 @@ fn a_peer_that_takes_nothing_is_counted() {
 }
 
 #[test]
-fn a_silent_connection_is_told_and_counted() {
-    let idle = obeying(&[]).body("close", r#"(call $say "farewell")"#);
-    let server = serve(idle.build())
+fn a_silent_connection_is_closed_logged_and_counted() {
+    let server = serve(obeying(&[]).says_bye().build())
         .args(&["--idle-timeout", "200ms"])
         .start();
     let mut client = server.connect();
-    client.expect_rest("farewell");
+    client.expect_rest("bye 3");
     server.stderr.wait("--idle-timeout");
     server.settle();
     assert_eq!(server.limit_reached("idle-timeout"), 1);

@@ -1,4 +1,4 @@
-//! WASI without a grant: refused as WASI does it, and at nobody's cost.
+//! What a guest sees of the machine through WASI, with a grant and without.
 
 use crate::guests::{Guest, obeying, wayward};
 use crate::harness::{Scene, serve, temp_dir, wait_for};
@@ -95,4 +95,14 @@ fn sockets_are_limited_with_a_grant() {
         scene.server.open_files() < 100
     });
     scene.undisturbed();
+}
+
+#[test]
+fn nothing_of_the_machine_is_seen_without_a_grant() {
+    let scene = Scene::start(wayward(), &[]);
+    scene.client().ask("environment", "[] false");
+    let server = serve(wayward())
+        .args(&["--env", "COLOUR=red", "--dir", "/::/"])
+        .start();
+    server.connect().ask("environment", r#"["COLOUR"] true"#);
 }

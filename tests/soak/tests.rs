@@ -5,8 +5,6 @@ use std::time::Duration;
 use super::faulty_socket::{Fault, Kind, Way};
 use super::wire::Wrong;
 use super::{Plan, run};
-use crate::example_guests::up_to_date::is_fresh;
-use crate::harness::repo;
 
 #[test]
 fn nothing_is_lost_doubled_or_reordered() {
@@ -58,12 +56,4 @@ fn a_repeated_byte_is_found() {
 #[test]
 fn swapped_bytes_are_found() {
     finds(Kind::Swap, Wrong::Reordered);
-}
-
-#[test]
-fn the_guest_is_fresh() {
-    is_fresh(
-        &repo("tests/guests/soak.rs"),
-        &repo("tests/guests/soak.wasm"),
-    );
 }

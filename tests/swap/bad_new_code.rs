@@ -28,13 +28,13 @@ fn begins_not(bad: &Guest, why: &str) {
 }
 
 #[test]
-fn open_returns_an_error() {
+fn an_error_in_open_leaves_the_old_code() {
     let refuse = r#"(call $say "unborn") (return (call $refuse "not today"))"#;
     begins_not(&opening("B", refuse), "not today");
 }
 
 #[test]
-fn open_traps() {
+fn a_trap_in_open_leaves_the_old_code() {
     begins_not(
         &opening("B", r#"(call $say "unborn") (call $trap)"#),
         "guest trapped in `open`",
@@ -42,7 +42,7 @@ fn open_traps() {
 }
 
 #[test]
-fn open_runs_out_of_time() {
+fn a_loop_in_open_leaves_the_old_code() {
     begins_not(
         &opening("B", r#"(call $say "unborn") (call $spin)"#),
         "--cpu-budget",
@@ -50,7 +50,7 @@ fn open_runs_out_of_time() {
 }
 
 #[test]
-fn open_sets_too_many_timers() {
+fn too_many_timers_in_open_leave_the_old_code() {
     let timers = |from: u32| -> String {
         (from..from + 40)
             .map(|id| format!("(call $set-timer (i32.const {id}) (i64.const 3600000))"))
@@ -66,7 +66,7 @@ fn open_sets_too_many_timers() {
 }
 
 #[test]
-fn the_first_data_goes_to_the_old_code() {
+fn data_that_kills_the_new_code_goes_to_the_old_code() {
     let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
@@ -86,7 +86,7 @@ fn the_first_data_goes_to_the_old_code() {
 }
 
 #[test]
-fn the_event_goes_back_to_a_guest_made_with_the_sdk() {
+fn data_that_kills_the_new_code_goes_to_an_old_guest_of_the_sdk() {
     let server = Serve::prebuilt("counter").start();
     let mut client = server.connect();
     client.ask("123", "3 bytes so far\n");
@@ -103,7 +103,7 @@ fn the_event_goes_back_to_a_guest_made_with_the_sdk() {
 }
 
 #[test]
-fn what_runs_out_of_time_in_its_first_event_goes_back() {
+fn data_that_makes_the_new_code_loop_goes_to_the_old_code() {
     let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
@@ -115,7 +115,7 @@ fn what_runs_out_of_time_in_its_first_event_goes_back() {
 }
 
 #[test]
-fn the_first_end_goes_to_the_old_code_and_is_its_only_one() {
+fn an_end_that_kills_the_new_code_goes_to_the_old_code_once() {
     let told = r#"(if (local.get $origin) (then (call $say-digit "ended" (local.get $ended))))"#;
     let old = counting("A")
         .body("open", &format!("{told} {RESTORE} (call $ok)"))
@@ -130,7 +130,7 @@ fn the_first_end_goes_to_the_old_code_and_is_its_only_one() {
 }
 
 #[test]
-fn the_first_timer_goes_to_the_old_code() {
+fn a_timer_that_kills_the_new_code_goes_to_the_old_code() {
     let old = counting("A")
         .data(r#"(call $set-timer (i32.const 7) (i64.const 1500)) (call $say "set")"#)
         .body("timer", r#"(call $say-digit "rung" (local.get $id))"#);
@@ -144,7 +144,7 @@ fn the_first_timer_goes_to_the_old_code() {
 }
 
 #[test]
-fn what_open_wrote_comes_out_with_the_first_event_and_not_before() {
+fn what_open_wrote_is_sent_with_the_first_event() {
     let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
@@ -217,7 +217,7 @@ fn too_many_failures_undo_the_swap() {
 }
 
 #[test]
-fn deaths_after_the_answer_undo_it_too() {
+fn failures_after_the_answer_undo_the_swap_too() {
     let server = serve(counting("A").build())
         .args(&["--rollback-after", "3/10"])
         .start();
@@ -239,7 +239,7 @@ fn deaths_after_the_answer_undo_it_too() {
 }
 
 #[test]
-fn fewer_failures_or_never_leave_it() {
+fn fewer_failures_or_never_leave_the_swap() {
     for (after, failing) in [("3/10", 2), ("never", 10)] {
         let server = serve(counting("A").build())
             .args(&["--rollback-after", after])

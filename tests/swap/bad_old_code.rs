@@ -28,7 +28,7 @@ fn saves_not(old: &Guest, args: &[&str], why: &str) {
 }
 
 #[test]
-fn save_traps() {
+fn a_trap_in_save_costs_the_snapshot() {
     saves_not(
         &counting("A").body("save", "(call $trap) (call $none)"),
         &[],
@@ -37,7 +37,7 @@ fn save_traps() {
 }
 
 #[test]
-fn save_loops() {
+fn a_loop_in_save_costs_the_snapshot() {
     saves_not(
         &counting("A").body("save", "(call $spin) (call $none)"),
         &["--cpu-budget", "20ms"],
@@ -46,13 +46,13 @@ fn save_loops() {
 }
 
 #[test]
-fn save_gives_too_much() {
+fn a_snapshot_that_is_too_large_is_not_passed_on() {
     let much = counting("A").body("save", "(call $some (i32.const 0) (i32.const 2000))");
     saves_not(&much, &["--max-snapshot", "1999"], "--max-snapshot");
 }
 
 #[test]
-fn save_only_reads() {
+fn what_save_writes_is_dropped() {
     let wordy = counting("A").body(
         "save",
         &format!(r#"(call $say "of save") (call $end) {SAVE}"#),
@@ -68,7 +68,7 @@ fn save_only_reads() {
 }
 
 #[test]
-fn too_much_and_no_successor_leave_the_old_instance() {
+fn a_snapshot_too_large_and_no_successor_leave_the_old_instance() {
     let much = counting("A").body("save", "(call $some (i32.const 0) (i32.const 2000))");
     let server = serve(much.build())
         .args(&["--max-snapshot", "1999"])

@@ -38,7 +38,7 @@ fn echoes(server: &Server, client: &mut Client) {
 }
 
 #[test]
-fn cp_over_it() {
+fn cp_over_the_file_swaps() {
     let (server, mut client) = echo();
     let from = prebuilt_path("shout");
     run(Command::new("cp").arg(from).arg(server.path("guest.wasm"))).success();
@@ -49,7 +49,7 @@ fn cp_over_it() {
 }
 
 #[test]
-fn mv_over_it() {
+fn mv_over_the_file_swaps() {
     let (server, mut client) = echo();
     fs::write(server.path("other.wasm"), prebuilt("shout")).expect("written");
     run(Command::new("mv")
@@ -63,7 +63,7 @@ fn mv_over_it() {
 }
 
 #[test]
-fn an_editor_saves_it() {
+fn saving_in_an_editor_swaps() {
     let (server, mut client) = echo();
     save_like_an_editor(&server.path("guest.wasm"), &prebuilt("shout"));
     shouts(&server, &mut client, 2);
@@ -73,7 +73,7 @@ fn an_editor_saves_it() {
 }
 
 #[test]
-fn a_slow_writer_leaves_half_a_file() {
+fn half_a_file_is_refused_until_it_is_whole() {
     let (server, mut client) = echo();
     let new = prebuilt("shout");
     let (half, rest) = new.split_at(new.len() / 2);
@@ -91,7 +91,7 @@ fn a_slow_writer_leaves_half_a_file() {
 }
 
 #[test]
-fn deleted_and_made_again() {
+fn a_file_deleted_and_made_again_swaps() {
     let (server, mut client) = echo();
     let path = server.path("guest.wasm");
     fs::remove_file(&path).expect("removed");
@@ -103,7 +103,7 @@ fn deleted_and_made_again() {
 }
 
 #[test]
-fn its_directory_deleted_and_made_again() {
+fn its_directory_deleted_and_made_again_swaps() {
     let serve = Serve::nothing();
     let dir = serve.path("build");
     fs::create_dir(&dir).expect("a directory");
@@ -120,7 +120,7 @@ fn its_directory_deleted_and_made_again() {
 }
 
 #[test]
-fn a_symlink_turned() {
+fn turning_a_symlink_swaps() {
     let serve = Serve::nothing();
     fs::write(serve.path("one.wasm"), prebuilt("echo")).expect("written");
     fs::write(serve.path("two.wasm"), prebuilt("shout")).expect("written");
@@ -139,7 +139,7 @@ fn a_symlink_turned() {
 }
 
 #[test]
-fn the_symlink_of_a_directory_turned() {
+fn turning_the_symlink_of_its_directory_swaps() {
     let serve = Serve::nothing();
     for (version, guest) in [("v1", "echo"), ("v2", "shout")] {
         fs::create_dir(serve.path(version)).expect("a directory");
@@ -187,7 +187,7 @@ fn the_same_content_again_is_no_swap() {
 }
 
 #[test]
-fn not_watched_if_told_not_to() {
+fn with_no_watch_a_change_does_not_swap() {
     let server = Serve::prebuilt("echo").arg("--no-watch").start();
     let mut client = visitor(&server);
     fs::write(server.path("guest.wasm"), prebuilt("shout")).expect("written");
@@ -204,7 +204,7 @@ fn not_watched_if_told_not_to() {
 }
 
 #[test]
-fn a_change_while_the_server_starts_is_taken() {
+fn a_change_while_the_server_starts_swaps() {
     // It has been read when `listening` is called, and is not watched yet.
     let slow = guest()
         .body(

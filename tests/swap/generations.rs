@@ -1,4 +1,4 @@
-//! Talk, swap, talk on the same connection; and the ways back.
+//! One generation after the other: swap, roll back, history, two swaps at once.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::guests::{counting, opening};
 use crate::harness::serve;
 
 #[test]
-fn talk_swap_talk_roll_back_talk() {
+fn a_connection_talks_on_across_a_swap_and_a_rollback() {
     let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
@@ -32,7 +32,7 @@ fn talk_swap_talk_roll_back_talk() {
 }
 
 #[test]
-fn once_more_goes_one_further() {
+fn a_second_rollback_goes_one_further() {
     let server = serve(counting("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");

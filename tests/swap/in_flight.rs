@@ -1,7 +1,10 @@
-//! Nothing is lost, doubled or reordered, whatever the moment of the swap.
+//! What is under way when the swap comes: bytes, FINs, timers, queues, new
+//! connections, a shutdown. Nothing is lost, doubled or reordered.
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 
 use rustix::process::Signal;
 
@@ -52,7 +55,7 @@ fn the_fin_before_a_swap_is_told_to_the_successor() {
 }
 
 #[test]
-fn a_half_closed_connection_moves_as_often_as_one_likes() {
+fn a_half_closed_connection_moves_again_and_again() {
     let holding = |name: &str| {
         counting(name)
             .body(
@@ -116,7 +119,7 @@ fn a_fin_right_behind_the_data_is_served_by_one_code_or_the_other() {
         for client in &mut clients {
             client.send("x");
         }
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             scope.spawn(|| server.swap(&ending(if round % 2 == 0 { "B" } else { "C" }), &[]));
             for client in &mut clients {
                 client.end();
@@ -136,7 +139,7 @@ fn a_fin_right_behind_the_data_is_served_by_one_code_or_the_other() {
 fn thousands_connect_while_swaps_go_on() {
     let server = serve(counting("A").build()).start();
     let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let swaps = scope.spawn(|| {
             let mut swaps = 0;
             for name in ["B", "C"].iter().cycle() {
@@ -191,6 +194,10 @@ fn a_swap_of_many_connections_reaches_all_of_them() {
             (&300.into(), &0.into())
         );
         assert_eq!(server.open_on(generation), 300);
+        let line = server
+            .stderr
+            .wait(&format!("swapped: generation {generation} is "));
+        assert!(line.contains("300 connections migrated"), "{line}");
     }
     clients.iter_mut().for_each(|client| client.ask("x", "C2"));
 }
@@ -204,7 +211,7 @@ fn a_swap_during_shutdown_does_not_hold_it_up() {
     let path = server.path("next.wasm");
     fs::write(&path, polite("B").build()).expect("writable");
     let dir = server.dir().to_owned();
-    let swapping = std::thread::spawn(move || {
+    let swapping = thread::spawn(move || {
         // Its answer may not come any more.
         let _ = ask(&dir, &["swap", path.to_str().expect("UTF-8")]);
     });
@@ -234,4 +241,33 @@ fn a_swap_in_the_middle_of_a_stream_loses_nothing() {
     got.extend(client.read(bytes.len() - got.len()));
     assert!(got == bytes, "the bytes differ");
     sender.join().expect("no panic").expect("all is taken");
+}
+
+#[test]
+fn swaps_under_traffic_come_to_an_end() {
+    let server = Serve::prebuilt("echo").start();
+    let stop = Arc::new(AtomicBool::new(false));
+    let talkers: Vec<_> = (0..8)
+        .map(|_| {
+            let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
+            let stop = Arc::clone(&stop);
+            thread::spawn(move || {
+                while !stop.load(Relaxed) {
+                    clients.iter_mut().for_each(|client| client.send("x"));
+                    clients.iter_mut().for_each(|client| client.expect("x"));
+                }
+            })
+        })
+        .collect();
+    let mut newer = prebuilt("echo");
+    for generation in 2..10 {
+        newer = differing(newer);
+        server.overwrite(&newer, generation);
+    }
+    stop.store(true, Relaxed);
+    for talker in talkers {
+        talker.join().expect("every byte came back");
+    }
+    server.settle();
+    assert_eq!(server.connections("faults"), 0);
 }

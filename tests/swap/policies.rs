@@ -1,4 +1,5 @@
-//! What becomes of the connections that are open, by flag and for one swap.
+//! Policies: `migrate`, `drain`, `close` and `new-only`, as the server's flag and for
+//! one swap.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ fn each_way(policy: &str, test: impl Fn(&Server, &[&str])) {
 }
 
 #[test]
-fn migrate_moves_them() {
+fn migrate_moves_open_connections() {
     each_way("migrate", |server, args| {
         let mut client = server.connect();
         client.ask("x", "A1");
@@ -43,7 +44,7 @@ fn migrate_moves_them() {
 }
 
 #[test]
-fn new_only_leaves_them() {
+fn new_only_leaves_open_connections_on_their_code() {
     each_way("new-only", |server, args| {
         let mut old = server.connect();
         old.ask("x", "A1");
@@ -81,7 +82,7 @@ fn close_says_farewell() {
 }
 
 #[test]
-fn drain_lets_them_finish_in_time() {
+fn drain_lets_open_connections_finish_in_time() {
     each_way("drain=1h", |server, args| {
         let mut client = server.connect();
         client.ask("x", "A1");
@@ -99,7 +100,7 @@ fn drain_lets_them_finish_in_time() {
 }
 
 #[test]
-fn draining_is_over_when_the_old_code_is_back() {
+fn a_rollback_ends_draining() {
     let ringing = polite("A")
         .data(&format!(
             r#"{COUNT} (call $say-digit "A" (global.get $state))
@@ -119,7 +120,7 @@ fn draining_is_over_when_the_old_code_is_back() {
 }
 
 #[test]
-fn draining_again_takes_no_longer() {
+fn a_second_drain_does_not_extend_the_first() {
     let server = serve(polite("A").build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
@@ -138,7 +139,7 @@ fn draining_again_takes_no_longer() {
 }
 
 #[test]
-fn those_who_have_the_code_already_are_let_alone() {
+fn connections_that_have_the_code_already_are_left_alone() {
     for policy in ["close", "drain=1ms"] {
         let server = serve(polite("A").build()).start();
         let mut client = server.connect();

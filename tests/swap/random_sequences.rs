@@ -1,5 +1,5 @@
-//! Whatever is done to a connection in whatever order, its client sees what a
-//! simple model says.
+//! Random sequences of swaps, rollbacks, traps and data: the client sees what a
+//! simple model says. The server runs in this process.
 
 use std::io;
 use std::net::SocketAddr;

@@ -4,7 +4,7 @@ use crate::guests::{differing, guest};
 use crate::harness::{Serve, prebuilt, serve};
 
 #[test]
-fn state_goes_along() {
+fn the_state_of_a_connection_goes_along() {
     let server = Serve::prebuilt("counter").start();
     let mut client = server.connect();
     client.ask("12345", "5 bytes so far\n");

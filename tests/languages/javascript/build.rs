@@ -101,7 +101,7 @@ fn the_port_is_in_the_component() {
 }
 
 #[test]
-fn without_node_the_way_to_it_is_told() {
+fn without_node_the_error_says_how_to_install_it() {
     let dir = temp_dir();
     let script = dir.path().join("x.js");
     fs::write(&script, "require('net').createServer().listen(1)").expect("written");
@@ -113,7 +113,7 @@ fn without_node_the_way_to_it_is_told() {
     };
     let ran = build(dir.path());
     assert_eq!(ran.code, 1, "{ran:?}");
-    let last = ran.stderr.lines().last().unwrap_or_default();
+    let last = ran.last_line();
     assert!(
         last.contains("x.js needs npm: install Node 18 or newer"),
         "{last}"
@@ -121,7 +121,7 @@ fn without_node_the_way_to_it_is_told() {
 }
 
 #[test]
-fn without_the_network_that_is_told() {
+fn without_the_network_the_error_says_so() {
     if lacks_program("npm") {
         return;
     }
@@ -136,7 +136,7 @@ fn without_the_network_that_is_told() {
     command.env("npm_config_registry", "http://127.0.0.1:9/");
     let ran = run_within(LONG, &mut command);
     assert_eq!(ran.code, 1, "{ran:?}");
-    let last = ran.stderr.lines().last().unwrap_or_default();
+    let last = ran.last_line();
     assert!(
         last.starts_with("error: cannot install what ")
             && last.contains("npm reports: code ECONNREFUSED")

@@ -29,7 +29,7 @@ net.createServer((socket) => {
 "#;
 
 #[test]
-fn what_nobody_catches_is_in_the_log_with_its_place() {
+fn an_uncaught_exception_is_logged_with_its_place() {
     let Some(server) = serve_text("fails", FAILS) else {
         return;
     };
@@ -127,7 +127,7 @@ fn a_reset_is_an_error_for_those_who_listen() {
 }
 
 #[test]
-fn mistakes_are_told_when_the_script_is_built() {
+fn mistakes_in_a_script_are_errors_of_the_build() {
     // That the packages are there.
     if component_of("builds", "require('net').createServer().listen(1)").is_none() {
         return;

@@ -88,7 +88,7 @@ fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
 }
 
 #[test]
-fn an_echo_is_nodes() {
+fn an_echo_is_the_same() {
     same_as_node(
         "echo.js",
         "closed false",
@@ -100,7 +100,7 @@ fn an_echo_is_nodes() {
 }
 
 #[test]
-fn a_line_server_is_nodes() {
+fn a_line_server_is_the_same() {
     same_as_node(
         "lines.mjs",
         "close after ",
@@ -124,7 +124,7 @@ fn a_line_server_is_nodes() {
 }
 
 #[test]
-fn a_hex_dump_is_nodes() {
+fn a_hex_dump_is_the_same() {
     const ALL: &[u8] = &{
         let mut all = [0_u8; 256];
         let mut at = 0;
@@ -153,7 +153,7 @@ fn a_hex_dump_is_nodes() {
 }
 
 #[test]
-fn a_small_http_server_is_nodes() {
+fn a_small_http_server_is_the_same() {
     same_as_node(
         "http.js",
         "gone",
@@ -177,7 +177,7 @@ fn a_small_http_server_is_nodes() {
 }
 
 #[test]
-fn timers_and_promises_come_in_nodes_order() {
+fn timers_and_promises_come_in_the_same_order() {
     same_as_node(
         "timers.js",
         "close",
@@ -186,7 +186,7 @@ fn timers_and_promises_come_in_nodes_order() {
 }
 
 #[test]
-fn pausing_and_encodings_are_nodes() {
+fn pausing_and_encodings_are_the_same() {
     same_as_node(
         "pause.js",
         "late ",
@@ -207,7 +207,7 @@ fn pausing_and_encodings_are_nodes() {
 }
 
 #[test]
-fn iterating_over_a_socket_is_nodes() {
+fn iterating_over_a_socket_is_the_same() {
     same_as_node(
         "async.mjs",
         "over",
@@ -233,6 +233,6 @@ fn iterating_over_a_socket_is_nodes() {
 }
 
 #[test]
-fn values_are_shown_as_node_shows_them() {
+fn values_are_printed_the_same() {
     same_as_node("inspect.js", "<Buffer ff fe>", &[&[Read(5), End]]);
 }
