@@ -68,7 +68,7 @@ pub(super) fn run_in_runtime(
     config: Config,
     work: impl AsyncFnOnce(Options, Arc<Output>, Signals) -> ExitCode,
 ) -> ExitCode {
-    let output = match Output::start(config.labels) {
+    let output = match Output::start(config.guest_lines) {
         Ok(output) => output,
         Err(error) => return failed(format!("cannot start a thread: {error}")),
     };
@@ -111,7 +111,11 @@ pub(super) fn run_in_runtime(
 pub(super) async fn stop(server: Node, signals: &mut Signals) -> ExitCode {
     let open = server.connections();
     if open > 0 {
-        tracing::info!("stopping: open connections: {open}; Ctrl-C again stops at once");
+        tracing::info!(
+            kind = "stopping",
+            connections = open,
+            "stopping: open connections: {open}; Ctrl-C again stops at once"
+        );
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,

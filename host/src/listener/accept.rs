@@ -59,7 +59,12 @@ pub async fn accept(
             Err(error) => {
                 service.limit_counters.count(Limit::Descriptors);
                 if logged != Some(error.kind()) {
-                    tracing::error!("cannot accept connections: {}", describe(&error));
+                    tracing::error!(
+                        kind = "limit",
+                        limit = Limit::Descriptors.name(),
+                        "cannot accept connections: {}",
+                        describe(&error)
+                    );
                     logged = Some(error.kind());
                 }
                 tokio::select! {

@@ -1,18 +1,35 @@
 //! The host's log: one line for each thing that a person should know, on
 //! standard error, apart from the lines of guests.
+//!
+//! Whoever has something to say uses `tracing`; this module decides what a line
+//! looks like. docs/logs.md describes both formats.
+//!
+//! - The message is a sentence that is enough for a person.
+//! - A line about a connection is in the span `connection`; see
+//!   [`LoggedConnection`](hotsocket_sandbox::LoggedConnection).
+//! - A line that programs may act on has the field `kind` and those that belong
+//!   to this kind. Numbers are numbers, times have their unit in their name.
+//!
+//! - [`text`]: lines for people
+//! - [`json`]: records for programs
 
-use std::fmt;
+mod json;
+mod text;
+
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime;
+
+pub use json::Json;
+pub use text::{Clock, Text};
 
 use crate::output::Output;
+
+/// The `kind` of the line that `--access-log` writes for each connection.
+pub const CLOSED: &str = "closed";
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -20,34 +37,24 @@ pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object a line, the lines of guests too.
     Json,
 }
 
 /// Send the log to an output, from now on and for the whole process.
 pub fn start(output: &Arc<Output>, format: Format, level: LevelFilter) {
+    let terminal = io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_target(false)
-        .with_ansi(io::stderr().is_terminal())
+        .with_ansi(terminal)
         .with_writer(Target(Arc::clone(output)));
-    let terminal = io::stderr().is_terminal();
+    let text = Text(match terminal {
+        true => Clock::TimeOfDay,
+        false => Clock::DateAndTime,
+    });
     match format {
-        Format::Text if terminal => builder.with_timer(TimeOfDay).init(),
-        Format::Text => builder.init(),
-        Format::Json => builder.json().flatten_event(true).init(),
-    }
-}
-
-/// On a terminal the date is known and columns are few.
-struct TimeOfDay;
-
-impl FormatTime for TimeOfDay {
-    fn format_time(&self, line: &mut Writer<'_>) -> fmt::Result {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let second = now.map_or(0, |now| now.as_secs());
-        let (hour, minute) = (second / 3600 % 24, second / 60 % 60);
-        write!(line, "{hour:02}:{minute:02}:{:02}Z", second % 60)
+        Format::Text => builder.event_format(text).fmt_fields(text).init(),
+        Format::Json => builder.event_format(Json).fmt_fields(Json).init(),
     }
 }
 
