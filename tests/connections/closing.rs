@@ -166,8 +166,8 @@ fn a_peer_that_takes_nothing_loses_its_connection() {
     assert!(
         server
             .stderr
-            .wait("took nothing for 300ms")
-            .contains("bytes are lost")
+            .wait("peer read nothing for 300ms")
+            .contains("unsent bytes dropped")
     );
     server.connect();
 }

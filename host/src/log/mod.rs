@@ -16,6 +16,7 @@
 mod json;
 mod text;
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub use json::Json;
 pub use text::{Clock, Text};
 
-use crate::output::Output;
+use crate::output::{Output, Record};
 
 /// The `kind` of the line that `--access-log` writes for each connection.
 pub const CLOSED: &str = "closed";
@@ -56,6 +57,22 @@ pub fn start(output: &Arc<Output>, format: Format, level: LevelFilter) {
         Format::Text => builder.event_format(text).fmt_fields(text).init(),
         Format::Json => builder.event_format(Json).fmt_fields(Json).init(),
     }
+}
+
+/// The process cannot do what it was started for. Written whatever the level of
+/// the log is.
+pub fn failed(output: &Output, format: Format, error: &impl Display) {
+    let mut line = match format {
+        Format::Text => format!("error: {error}").into_bytes(),
+        Format::Json => {
+            let mut record = Record::begin("error", None);
+            record.field("message", error.to_string());
+            record.field("kind", "failed");
+            record.end()
+        }
+    };
+    line.push(b'\n');
+    output.log(&line);
 }
 
 struct Target(Arc<Output>);

@@ -79,6 +79,10 @@ pub(super) fn log_access(
     accepted: Instant,
 ) {
     let took = accepted.elapsed();
+    let time = match took.as_millis() {
+        ms @ ..1000 => format!("{ms} ms"),
+        _ => format!("{:.1} s", took.as_secs_f64()),
+    };
     let Traffic {
         bytes_in,
         bytes_out,
@@ -91,8 +95,7 @@ pub(super) fn log_access(
             bytes_in,
             bytes_out,
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            "closed: {cause}; {bytes_in} bytes in, {bytes_out} bytes out, {:.1} s, generation {generation}",
-            took.as_secs_f64()
+            "closed: {cause}; {bytes_in} bytes in, {bytes_out} bytes out, {time}, generation {generation}"
         );
     });
 }
