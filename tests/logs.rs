@@ -11,7 +11,7 @@ use crate::guests::{Guest, guest};
 use crate::harness::{Client, Lines, Serve, Server, repo, serve, wait_for};
 
 /// What a record of some kinds has only at times.
-const OPTIONAL: [&str; 3] = ["event", "function", "suppressed"];
+const OPTIONAL: [&str; 4] = ["event", "function", "peer", "suppressed"];
 
 /// Start a server that logs in JSON.
 fn start(serve: Serve) -> Server {
@@ -157,7 +157,7 @@ fn start_and_stop_are_records() {
     let _open = server.connect();
     server.wait_open(1);
     server.signal(Signal::TERM);
-    server.wait();
+    server.end();
     assert_eq!(wait_record(&server.stderr, "stopping")["connections"], 1);
     assert_eq!(wait_record(&server.stderr, "stopped")["cut_off"], 0);
     let quiet = records(&server.stderr);

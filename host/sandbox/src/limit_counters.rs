@@ -80,11 +80,16 @@ impl LimitCounters {
         }
     }
 
-    /// Count it, and log what happened to the connection, at most once in
+    /// Count it. Whether the caller should log it: at most once in
     /// [`LOG_INTERVAL`] for each limit.
-    pub fn warn(&self, limit: Limit, connection: LoggedConnection, what: &str) {
+    pub fn count_and_log(&self, limit: Limit) -> Option<Suppressed> {
         self.count(limit);
-        let Some(suppressed) = self.logs.get(limit as usize).and_then(RateLimitedLog::due) else {
+        self.logs.get(limit as usize)?.due()
+    }
+
+    /// Count it, and log now and then what happened to the connection.
+    pub fn warn(&self, limit: Limit, connection: LoggedConnection, what: &str) {
+        let Some(suppressed) = self.count_and_log(limit) else {
             return;
         };
         let limit = limit.name();

@@ -95,9 +95,18 @@ fn serve(
                     // Dropping the handshake has closed the socket.
                     Err(_) => {
                         let counters = &service.limit_counters;
-                        counters.warn(Limit::HandshakeTimeout, || {
-                            format!("connection from {peer} closed: its handshake timed out")
-                        });
+                        let limit = Limit::HandshakeTimeout;
+                        if let Some(suppressed) = counters.count_and_log(limit) {
+                            tracing::warn!(
+                                kind = "limit",
+                                limit = limit.name(),
+                                %peer,
+                                suppressed = suppressed.0,
+                                "connection from {peer} closed: its handshake timed out \
+                                 (--{}){suppressed}",
+                                limit.name()
+                            );
+                        }
                         None
                     }
                 }

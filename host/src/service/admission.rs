@@ -52,6 +52,7 @@ impl Service {
             tracing::warn!(
                 kind = "limit",
                 limit = Limit::PerPeer.name(),
+                %peer,
                 suppressed = suppressed.0,
                 "a connection from {peer} refused: it has {max} open (--max-per-peer){suppressed}"
             );
