@@ -11,7 +11,7 @@ use crate::guests::{Guest, guest};
 use crate::harness::{Client, Lines, Serve, Server, repo, serve, wait_for};
 
 /// What a record of some kinds has only at times.
-const OPTIONAL: [&str; 4] = ["event", "function", "peer", "suppressed"];
+const OPTIONAL: [&str; 5] = ["event", "function", "lost_events", "peer", "suppressed"];
 
 /// Start a server that logs in JSON.
 fn start(serve: Serve) -> Server {

@@ -97,7 +97,7 @@ impl LimitCounters {
             tracing::warn!(
                 kind = "limit",
                 limit,
-                suppressed = suppressed.0,
+                suppressed = suppressed.count(),
                 "{what} (--{limit}){suppressed}"
             );
         });
@@ -176,7 +176,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// How many lines of the same warning were suppressed since the last one. It is
 /// shown as the end of the line, and not at all if there were none.
 #[derive(Clone, Copy, Debug)]
-pub struct Suppressed(pub u64);
+pub struct Suppressed(u64);
 
 impl RateLimitedLog {
     /// Whether to log now. Otherwise the line counts as suppressed.
@@ -189,6 +189,13 @@ impl RateLimitedLog {
         }
         *last = Some(now);
         Some(Suppressed(self.suppressed.swap(0, Ordering::Relaxed)))
+    }
+}
+
+impl Suppressed {
+    /// For the field of the line, which only some have.
+    pub fn count(self) -> Option<u64> {
+        Some(self.0).filter(|count| *count > 0)
     }
 }
 

@@ -101,7 +101,7 @@ fn serve(
                                 kind = "limit",
                                 limit = limit.name(),
                                 %peer,
-                                suppressed = suppressed.0,
+                                suppressed = suppressed.count(),
                                 "connection from {peer} closed: its handshake timed out \
                                  (--{}){suppressed}",
                                 limit.name()

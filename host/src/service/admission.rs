@@ -53,7 +53,7 @@ impl Service {
                 kind = "limit",
                 limit = Limit::PerPeer.name(),
                 %peer,
-                suppressed = suppressed.0,
+                suppressed = suppressed.count(),
                 "a connection from {peer} refused: it has {max} open (--max-per-peer){suppressed}"
             );
         }
@@ -72,7 +72,7 @@ impl Service {
             tracing::warn!(
                 kind = "limit",
                 limit = Limit::Connections.name(),
-                suppressed = suppressed.0,
+                suppressed = suppressed.count(),
                 "{max} connections are open (--max-connections); more {more} (--when-full){suppressed}"
             );
         }

@@ -208,7 +208,7 @@ impl Session {
             }) => {}
             Err(fault) => {
                 Counters::count(&self.service.counters.faults);
-                self.log_fault(&fault, FaultOutcome::Closed, "");
+                self.log_fault(&fault, FaultOutcome::Closed);
             }
         }
     }

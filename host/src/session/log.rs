@@ -3,7 +3,7 @@
 //!
 //! Counting what happened is left to whoever decides that it did.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use hotsocket_sandbox::limit_counters::{Limit, RateLimitedLog};
 use hotsocket_sandbox::{Cause, CloseReason, ConnectionInfo, Fault, LoggedConnection};
@@ -20,15 +20,45 @@ use crate::log::CLOSED;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FaultOutcome {
     Closed,
-    /// A fresh instance serves it.
-    Restarted,
+    /// It was restarted before, too often.
+    CrashLoop,
+    /// A fresh instance serves it. So many events are not in its state, with the
+    /// one that killed the instance.
+    Restarted {
+        lost_events: u32,
+    },
 }
 
 impl FaultOutcome {
     fn name(self) -> &'static str {
         match self {
-            FaultOutcome::Closed => "closed",
-            FaultOutcome::Restarted => "restarted",
+            FaultOutcome::Closed | FaultOutcome::CrashLoop => "closed",
+            FaultOutcome::Restarted { .. } => "restarted",
+        }
+    }
+
+    fn lost_events(self) -> Option<u32> {
+        match self {
+            FaultOutcome::Closed | FaultOutcome::CrashLoop => None,
+            FaultOutcome::Restarted { lost_events } => Some(lost_events),
+        }
+    }
+}
+
+impl fmt::Display for FaultOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FaultOutcome::Closed => Ok(()),
+            FaultOutcome::CrashLoop => f.write_str("; not restarted again (--max-restarts)"),
+            FaultOutcome::Restarted { lost_events: ..=1 } => {
+                f.write_str("; restarted from the snapshot before this event")
+            }
+            FaultOutcome::Restarted { lost_events } => {
+                write!(
+                    f,
+                    "; restarted from the snapshot before the last {lost_events} events"
+                )
+            }
         }
     }
 }
@@ -65,7 +95,7 @@ pub(super) fn log_refused(log: &RateLimitedLog, connection: LoggedConnection, fa
             cause = fault.cause.name(),
             function = fault.cause.function(),
             outcome = "refused",
-            suppressed = suppressed.0,
+            suppressed = suppressed.count(),
             "refused: {fault}{suppressed}"
         );
     });
@@ -107,7 +137,7 @@ impl Session {
     }
 
     /// The instance died.
-    pub fn log_fault(&self, fault: &Fault, outcome: FaultOutcome, hint: impl Display) {
+    pub fn log_fault(&self, fault: &Fault, outcome: FaultOutcome) {
         self.logged().log(Level::ERROR, || {
             tracing::error!(
                 kind = "fault",
@@ -115,7 +145,8 @@ impl Session {
                 cause = fault.cause.name(),
                 function = fault.cause.function(),
                 outcome = outcome.name(),
-                "{fault}{hint}"
+                lost_events = outcome.lost_events(),
+                "{fault}{outcome}"
             );
         });
     }
@@ -181,11 +212,8 @@ impl Session {
                 cause: Cause::Exit(0),
                 ..
             }) => self.log_debug("guest exited"),
-            CloseCause::Fault(fault) => self.log_fault(fault, FaultOutcome::Closed, ""),
-            CloseCause::CrashLoop(fault) => {
-                let hint = "; not restarted again (--max-restarts)";
-                self.log_fault(fault, FaultOutcome::Closed, hint);
-            }
+            CloseCause::Fault(fault) => self.log_fault(fault, FaultOutcome::Closed),
+            CloseCause::CrashLoop(fault) => self.log_fault(fault, FaultOutcome::CrashLoop),
             CloseCause::Refused(fault) => self.logged().log(Level::INFO, || {
                 tracing::info!(kind = "refused", reason = %fault.cause, "{fault}");
             }),

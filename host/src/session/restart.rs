@@ -96,12 +96,8 @@ impl Session {
         });
         Counters::count(&self.service.counters.faults);
         Counters::count(&self.service.counters.restarts);
-        let age = match recovery.events {
-            0 => "just before".to_owned(),
-            events => format!("{} events ago", events + 1),
-        };
-        let hint = format!("; restarted with the state of {age}");
-        self.log_fault(&fault, FaultOutcome::Restarted, hint);
+        let lost_events = recovery.events.saturating_add(1);
+        self.log_fault(&fault, FaultOutcome::Restarted { lost_events });
         let generation = Arc::clone(self.generation.generation());
         let timers = self.timers.clone();
         match self.enter(&generation, origin, timers).await {
