@@ -14,6 +14,7 @@
 //! | `connections` | what happens to a connection that works, from accept to close |
 //! | `swap` | new code under open connections, rollback, the watched file |
 //! | `limits` | each limit, reached |
+//! | `logs` | the log's two formats, and the access log |
 //! | `hostile` | guests, clients and bytes that mean harm, and what they cost others |
 //! | `languages` | guests built from Rust, JavaScript, Python and C |
 //! | `example_guests` | the guests that come with the project |
@@ -43,5 +44,6 @@ mod example_guests;
 mod hostile;
 mod languages;
 mod limits;
+mod logs;
 mod soak;
 mod swap;

@@ -24,6 +24,8 @@ pub fn raise_limit(max_connections: &mut usize) {
         .max(1);
     if fitting < *max_connections {
         tracing::warn!(
+            kind = "limit",
+            limit = "descriptors",
             "--max-connections is lowered from {max_connections} to {fitting}: this process may open \
              {files} files; raise that with `ulimit -n {}`",
             *max_connections as u64 + RESERVED

@@ -110,7 +110,7 @@ fn the_log_may_be_json_or_off() {
     );
     for line in server.stop().stderr.lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        assert_eq!(line["level"], "INFO", "{line}");
+        assert_eq!(line["level"], "info", "{line}");
     }
 
     let silent = Serve::nothing().args(&["--log-level", "off"]).spawn();

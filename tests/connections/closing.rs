@@ -166,8 +166,8 @@ fn a_write_timeout_is_told_to_the_guest_and_logged() {
     assert!(
         server
             .stderr
-            .wait("took nothing for 300ms")
-            .contains("bytes are lost")
+            .wait("peer read nothing for 300ms")
+            .contains("unsent bytes dropped")
     );
     server.connect();
 }

@@ -69,7 +69,7 @@ fn a_guest_without_state_to_save_stays_awake() {
         .start();
     let mut client = server.connect();
     client.ask("x", "A1");
-    server.stderr.wait("connection 1: stays awake");
+    server.stderr.wait("stays awake");
     client.ask("x", "A2");
     drop(client);
     server.settle();

@@ -24,7 +24,7 @@ fn kill(server: &Server, client: &mut Client, times: usize) {
     client.send("!");
     server
         .stderr
-        .wait_count("restarted with the state of", times);
+        .wait_count("restarted from the snapshot", times);
 }
 
 #[test]

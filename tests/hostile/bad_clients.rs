@@ -79,7 +79,7 @@ fn a_client_that_ends_and_reads_nothing_is_cut_off() {
     let mut client = scene.client();
     client.send("f");
     client.end();
-    scene.reached("write-timeout", 1, "took nothing for 300ms");
+    scene.reached("write-timeout", 1, "peer read nothing for 300ms");
     scene.server.wait_open(1);
 }
 

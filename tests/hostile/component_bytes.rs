@@ -8,7 +8,7 @@
 use std::sync::{Arc, OnceLock};
 
 use hotsocket::limits::Limits;
-use hotsocket::output::Output;
+use hotsocket::output::{GuestLines, Output};
 use hotsocket_sandbox::{CodeCacheDir, EnginePool, Grants, LoadError, Sandbox, component};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -24,7 +24,12 @@ fn sandbox() -> &'static Sandbox {
             max_connections: 1,
             ..Limits::default()
         };
-        let output = Output::to(std::io::sink(), std::io::sink(), (false, false), false);
+        let output = Output::to(
+            std::io::sink(),
+            std::io::sink(),
+            (false, false),
+            GuestLines::Plain,
+        );
         let engines = EnginePool::new(limits.pool(), &CodeCacheDir::None, hotsocket_wasi::link);
         Sandbox::new(
             Arc::new(engines.expect("an engine")),

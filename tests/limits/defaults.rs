@@ -7,7 +7,7 @@ use std::fs;
 use hotsocket::limits::{Limits, Setting};
 use hotsocket::listener::SocketOptions;
 use hotsocket::node::{Control, Node, Options, StartError};
-use hotsocket::output::Output;
+use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::Rules;
 use hotsocket_sandbox::CodeCacheDir;
 
@@ -153,8 +153,13 @@ fn a_library_gets_an_error_and_no_panic() {
         code_cache: CodeCacheDir::None,
         ..Options::default()
     };
-    let output =
-        Output::to(std::io::sink(), std::io::sink(), (false, false), false).expect("threads");
+    let output = Output::to(
+        std::io::sink(),
+        std::io::sink(),
+        (false, false),
+        GuestLines::Plain,
+    )
+    .expect("threads");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -46,7 +46,7 @@ fn too_many_lines_are_dropped_and_a_neighbours_are_not() {
     scene.client().ask("o", "done");
     scene.server.stdout.wait("once");
     let dropped = scene.server.limit_reached("max-lines");
-    scene.reached("max-lines", dropped, "prints too much");
+    scene.reached("max-lines", dropped, "prints too many lines");
     let printed = count_lines(&scene.end().stdout, "much");
     // It may take the guest more than one second to print them.
     assert!((10..500).contains(&printed), "{printed} lines");

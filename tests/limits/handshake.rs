@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hotsocket::limits::Limits;
 use hotsocket::listener::{Handshake, Incoming, Listener, Tcp, TcpIncoming};
 use hotsocket::node::{Control, Node, Options};
-use hotsocket::output::Output;
+use hotsocket::output::{GuestLines, Output};
 use hotsocket_sandbox::CodeCacheDir;
 
 use crate::guests::obeying;
@@ -80,7 +80,8 @@ fn one_that_never_ends_is_closed_and_delays_nobody() {
         ..Options::default()
     };
     let runtime = tokio::runtime::Runtime::new().expect("threads");
-    let output = Output::to(io::sink(), io::sink(), (false, false), false).expect("threads");
+    let output =
+        Output::to(io::sink(), io::sink(), (false, false), GuestLines::Plain).expect("threads");
     let node = runtime
         .block_on(Node::start_with(
             options,

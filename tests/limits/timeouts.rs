@@ -33,7 +33,7 @@ fn a_peer_that_takes_nothing_is_counted() {
     );
     let mut client = scene.client();
     client.send("f");
-    scene.reached("write-timeout", 1, "took nothing for 200ms");
+    scene.reached("write-timeout", 1, "peer read nothing for 200ms");
     assert!(client.rest().is_err(), "reset");
 }
 
@@ -57,7 +57,7 @@ fn a_peer_that_neither_sends_nor_ends_is_reset() {
     );
     let mut client = scene.client();
     client.ask("e", "bye");
-    scene.reached("half-close-timeout", 1, "neither sent nor ended");
+    scene.reached("half-close-timeout", 1, "peer neither sent nor ended");
     drop(client);
     scene.server.wait_open(1);
 }

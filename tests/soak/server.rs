@@ -12,7 +12,7 @@ use hotsocket::control::protocol::Request;
 use hotsocket::limits::Limits;
 use hotsocket::listener::SocketOptions;
 use hotsocket::node::{Control, Node, Options};
-use hotsocket::output::Output;
+use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::{Record, Registry, Report, Rules};
 use hotsocket::rollout::Policy;
 use hotsocket_sandbox::CodeCacheDir;
@@ -51,7 +51,8 @@ impl TestServer {
             .build()
             .expect("threads");
         let options = options(&dir, connections);
-        let output = Output::to(io::sink(), io::sink(), (false, false), false).expect("a thread");
+        let output = Output::to(io::sink(), io::sink(), (false, false), GuestLines::Plain)
+            .expect("a thread");
         let began = Instant::now();
         let starting = match fault {
             None => runtime.spawn(Node::start(options, output, began)),

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hotsocket::limits::{Limits, OnTrap};
 use hotsocket::node::{Control, Node, Options};
-use hotsocket::output::Output;
+use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::{Outcome, Rules, SwapError};
 use hotsocket::rollout::{Policy, Source};
 use hotsocket_sandbox::CodeCacheDir;
@@ -141,7 +141,8 @@ impl Stage {
             .enable_all()
             .build();
         let runtime = runtime.expect("threads");
-        let output = Output::to(io::sink(), io::sink(), (false, false), false).expect("threads");
+        let output =
+            Output::to(io::sink(), io::sink(), (false, false), GuestLines::Plain).expect("threads");
         let options = Options {
             guest: Some(path),
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],

@@ -28,19 +28,29 @@ pub enum Event {
     Save,
 }
 
+impl Event {
+    /// The function's name, for programs that read the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Event::Start => "start",
+            Event::Listening => "listening",
+            Event::Open => "open",
+            Event::Data => "data",
+            Event::Drained => "drained",
+            Event::End => "end",
+            Event::Timer => "timer",
+            Event::Close => "close",
+            Event::Save => "save",
+        }
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Event::Start => "its start",
-            Event::Listening => "`listening`",
-            Event::Open => "`open`",
-            Event::Data => "`data`",
-            Event::Drained => "`drained`",
-            Event::End => "`end`",
-            Event::Timer => "`timer`",
-            Event::Close => "`close`",
-            Event::Save => "`save`",
-        })
+        match self {
+            Event::Start => f.write_str("its start"),
+            event => write!(f, "`{}`", event.name()),
+        }
     }
 }
 
@@ -96,6 +106,34 @@ pub enum Cause {
 impl Cause {
     pub(crate) fn into_error(self) -> wasmtime::Error {
         wasmtime::Error::from(self)
+    }
+
+    /// A word for programs that read the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Cause::Panic { .. } => "panic",
+            Cause::Trap { .. } => "trap",
+            Cause::StackOverflow { .. } => "stack-overflow",
+            Cause::CpuBudget(_) => "cpu-budget",
+            Cause::EventTimeout(_) => "event-timeout",
+            Cause::TooManyTimers => "too-many-timers",
+            Cause::TooManyHandles => "too-many-handles",
+            Cause::Refused(_) => "refused",
+            Cause::Exit(_) => "exit",
+            Cause::SnapshotTooLarge { .. } => "snapshot-too-large",
+            Cause::NoInstance => "no-instance",
+            Cause::NoRoom(_) => "no-room",
+        }
+    }
+
+    /// The guest's function that it happened in, if the component has names.
+    pub fn function(&self) -> Option<&str> {
+        match self {
+            Cause::Panic { function, .. }
+            | Cause::Trap { function, .. }
+            | Cause::StackOverflow { function } => function.as_deref(),
+            _ => None,
+        }
     }
 
     fn describe(&self, event: Event) -> String {

@@ -24,7 +24,6 @@ pub trait LineSink: Send + Sync {
 #[derive(Clone)]
 pub struct GuestOutput {
     pub sink: Arc<dyn LineSink>,
-    pub connection: Option<u64>,
     /// During `save` and trials nothing is printed. Shared with the streams of
     /// WASI, which are made once for an instance.
     pub muted: Arc<AtomicBool>,
@@ -41,8 +40,10 @@ impl GuestOutput {
             return;
         }
         if !self.rate.admit() {
-            self.warnings
-                .warn(Limit::Lines, "its guest prints too much; lines are dropped");
+            self.warnings.warn(
+                Limit::Lines,
+                "guest prints too many lines; more are dropped",
+            );
             return;
         }
         let line = match line.len() <= self.max_line {
@@ -50,12 +51,13 @@ impl GuestOutput {
             false => {
                 self.warnings.warn(
                     Limit::Line,
-                    "its guest prints lines that are too long; they are cut",
+                    "guest prints lines that are too long; they are cut",
                 );
                 truncate(line, self.max_line)
             }
         };
-        self.sink.guest_line(self.connection, stream, line);
+        self.sink
+            .guest_line(self.warnings.connection(), stream, line);
     }
 }
 

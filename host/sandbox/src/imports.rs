@@ -126,10 +126,8 @@ fn write(mut store: StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> Result<
     let written = effects.sent.saturating_add(effects.written.len());
     let written = written.saturating_add(bytes.len());
     if !window.admits(written) {
-        data.warnings.warn(
-            Limit::Queue,
-            "its guest wrote more than may wait, and was told `full`",
-        );
+        data.warnings
+            .warn(Limit::Queue, "write rejected: the queue is full");
         return Err(WriteError::Full);
     }
     let above_high_water = window.is_above_high_water(written);

@@ -53,6 +53,19 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// As in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::AbortedByPeer => "aborted-by-peer",
+            Self::AbortedByGuest => "aborted-by-guest",
+            Self::IdleTimeout => "idle-timeout",
+            Self::WriteTimeout => "write-timeout",
+            Self::Shutdown => "shutdown",
+            Self::Swapped => "swapped",
+        }
+    }
+
     /// Whether the guest may write a farewell in `close`.
     pub fn allows_farewell(self) -> bool {
         matches!(self, Self::IdleTimeout | Self::Shutdown | Self::Swapped)

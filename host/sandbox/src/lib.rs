@@ -23,6 +23,7 @@
 //!   what a store holds
 //! - [`fault`]: how an instance ends
 //! - [`limit_counters`]: which limits were reached, how often
+//! - [`log`]: how the log names a connection
 
 mod bindings;
 mod call_mode;
@@ -44,6 +45,7 @@ mod imports;
 mod instance;
 pub mod limit_counters;
 mod limits;
+mod log;
 mod memory_limit;
 mod sandbox;
 mod store_data;
@@ -64,6 +66,7 @@ pub use guest_output::{LineSink, StandardStream};
 pub use hash::Hash;
 pub use instance::{CloseReason, Instance, Origin, Succession};
 pub use limits::{Limits, PoolLimits};
+pub use log::LoggedConnection;
 pub use sandbox::Sandbox;
 pub use store_data::StoreData;
 pub use thread::run_on_thread;

@@ -3,12 +3,15 @@
 //! Every limit has a name, that of the flag that sets it; a few have no flag
 //! and a name of their own. Reaching one is counted here and shown by `status`.
 
-use std::net::SocketAddr;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tracing::Level;
+
+use crate::log::LoggedConnection;
 
 macro_rules! limits {
     ($($name:ident = $flag:literal),* $(,)?) => {
@@ -77,12 +80,27 @@ impl LimitCounters {
         }
     }
 
-    /// Count it and log it, at most once in [`LOG_INTERVAL`] for each limit.
-    pub fn warn(&self, limit: Limit, what: impl FnOnce() -> String) {
+    /// Count it. Whether the caller should log it: at most once in
+    /// [`LOG_INTERVAL`] for each limit.
+    pub fn count_and_log(&self, limit: Limit) -> Option<Suppressed> {
         self.count(limit);
-        if let Some(log) = self.logs.get(limit as usize) {
-            log.warn(|| format!("{} (--{})", what(), limit.name()));
-        }
+        self.logs.get(limit as usize)?.due()
+    }
+
+    /// Count it, and log now and then what happened to the connection.
+    pub fn warn(&self, limit: Limit, connection: LoggedConnection, what: &str) {
+        let Some(suppressed) = self.count_and_log(limit) else {
+            return;
+        };
+        let limit = limit.name();
+        connection.log(Level::WARN, || {
+            tracing::warn!(
+                kind = "limit",
+                limit,
+                suppressed = suppressed.count(),
+                "{what} (--{limit}){suppressed}"
+            );
+        });
     }
 
     /// The names and counts of those that were reached at all.
@@ -103,19 +121,24 @@ impl LimitCounters {
 #[derive(Debug)]
 pub struct ConnectionWarnings {
     counters: Arc<LimitCounters>,
-    /// Id and peer, for the log; `None` outside a connection.
-    connection: Option<(u64, SocketAddr)>,
+    /// `None` outside a connection: nothing is logged then.
+    connection: Option<LoggedConnection>,
     /// A bit for each limit that was logged.
     logged: AtomicU32,
 }
 
 impl ConnectionWarnings {
-    pub fn new(counters: Arc<LimitCounters>, connection: Option<(u64, SocketAddr)>) -> Self {
+    pub fn new(counters: Arc<LimitCounters>, connection: Option<LoggedConnection>) -> Self {
         ConnectionWarnings {
             counters,
             connection,
             logged: AtomicU32::new(0),
         }
+    }
+
+    /// The connection's id; `None` outside a connection.
+    pub fn connection(&self) -> Option<u64> {
+        self.connection.map(|connection| connection.id)
     }
 
     /// Count it; the caller logs it.
@@ -130,14 +153,17 @@ impl ConnectionWarnings {
         if self.logged.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
             return;
         }
-        if let Some((id, peer)) = self.connection {
-            tracing::warn!("connection {id} from {peer}: {what} (--{})", limit.name());
+        if let Some(connection) = self.connection {
+            let limit = limit.name();
+            connection.log(Level::WARN, || {
+                tracing::warn!(kind = "limit", limit, "{what} (--{limit})");
+            });
         }
     }
 }
 
 /// A warning that would come thousands of times a second is logged once, and
-/// again only after [`LOG_INTERVAL`], with how many there were meanwhile.
+/// again only after [`LOG_INTERVAL`], with how many were suppressed meanwhile.
 #[derive(Debug, Default)]
 pub struct RateLimitedLog {
     last: Mutex<Option<Instant>>,
@@ -147,9 +173,14 @@ pub struct RateLimitedLog {
 /// Between two lines of the same warning.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How many lines of the same warning were suppressed since the last one. It is
+/// shown as the end of the line, and not at all if there were none.
+#[derive(Clone, Copy, Debug)]
+pub struct Suppressed(u64);
+
 impl RateLimitedLog {
-    /// Whether to log now; then how many were suppressed since the last line.
-    pub fn due(&self) -> Option<u64> {
+    /// Whether to log now. Otherwise the line counts as suppressed.
+    pub fn due(&self) -> Option<Suppressed> {
         let mut last = self.last.lock();
         let now = Instant::now();
         if last.is_some_and(|last| now - last < LOG_INTERVAL) {
@@ -157,15 +188,23 @@ impl RateLimitedLog {
             return None;
         }
         *last = Some(now);
-        Some(self.suppressed.swap(0, Ordering::Relaxed))
+        Some(Suppressed(self.suppressed.swap(0, Ordering::Relaxed)))
     }
+}
 
-    /// Log it, if it is due.
-    pub fn warn(&self, what: impl FnOnce() -> String) {
-        match self.due() {
-            None => {}
-            Some(0) => tracing::warn!("{}", what()),
-            Some(others) => tracing::warn!("{} (and {others} times before)", what()),
+impl Suppressed {
+    /// For the field of the line, which only some have.
+    pub fn count(self) -> Option<u64> {
+        Some(self.0).filter(|count| *count > 0)
+    }
+}
+
+impl fmt::Display for Suppressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(" (and 1 time before)"),
+            times => write!(f, " (and {times} times before)"),
         }
     }
 }

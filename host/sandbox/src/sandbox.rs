@@ -18,6 +18,7 @@ use crate::hash::Hash;
 use crate::instance::Instance;
 use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
 use crate::limits::Limits;
+use crate::log::LoggedConnection;
 use crate::memory_limit::MemoryLimit;
 use crate::store_data::StoreData;
 use crate::wasi::Grants;
@@ -100,7 +101,7 @@ impl Sandbox {
     /// # Errors
     /// When it cannot be made, or an export has a wrong type.
     pub async fn try_out(&self, guest: &Arc<CompiledGuest>) -> Result<(), LoadError> {
-        let made = self.make(guest, None, true).await;
+        let made = self.make(guest, None, 0, true).await;
         match made.map(|mut instance| instance.wrong_export()) {
             Ok(None) => Ok(()),
             Ok(Some((name, detail))) => Err(LoadError::WrongType { name, detail }),
@@ -108,7 +109,8 @@ impl Sandbox {
         }
     }
 
-    /// Make an instance for a connection, or for none.
+    /// Make an instance for a connection, or for none. The log names the guest
+    /// by its generation.
     ///
     /// # Errors
     /// When there is no room for it, or the guest fails while it starts.
@@ -116,14 +118,16 @@ impl Sandbox {
         &self,
         guest: &Arc<CompiledGuest>,
         connection: Option<ConnectionInfo>,
+        generation: u64,
     ) -> Result<Instance, Fault> {
-        self.make(guest, connection, false).await
+        self.make(guest, connection, generation, false).await
     }
 
     async fn make(
         &self,
         guest: &Arc<CompiledGuest>,
         connection: Option<ConnectionInfo>,
+        generation: u64,
         muted: bool,
     ) -> Result<Instance, Fault> {
         if let Some(small) = guest.small() {
@@ -131,11 +135,14 @@ impl Sandbox {
                 guest.prefetch_large(&self.engines);
             }
             if let Some(place) = small.engine.place() {
-                return self.make_in(small, place, connection, muted).await;
+                return self
+                    .make_in(small, place, connection, generation, muted)
+                    .await;
             }
         }
         let (large, place) = Box::pin(self.large_place(guest)).await?;
-        self.make_in(&large, place, connection, muted).await
+        self.make_in(&large, place, connection, generation, muted)
+            .await
     }
 
     async fn large_place(
@@ -162,10 +169,11 @@ impl Sandbox {
         guest: &Arc<LoadedGuest>,
         place: Place,
         connection: Option<ConnectionInfo>,
+        generation: u64,
         muted: bool,
     ) -> Result<Instance, Fault> {
         let mut slot = guest.slot();
-        let store = slot.fill(|| self.store(guest, connection, muted));
+        let store = slot.fill(|| self.store(guest, connection, generation, muted));
         Instance::new(store, Arc::clone(guest), place, slot).await
     }
 
@@ -174,16 +182,20 @@ impl Sandbox {
         &self,
         guest: &LoadedGuest,
         connection: Option<ConnectionInfo>,
+        generation: u64,
         muted: bool,
     ) -> Store<StoreData> {
-        let whose = connection.map(|connection| (connection.id, connection.peer));
+        let logged = connection.map(|ConnectionInfo { id, peer, .. }| LoggedConnection {
+            id,
+            peer,
+            generation,
+        });
         let output = GuestOutput {
             sink: Arc::clone(&self.output),
-            connection: connection.map(|connection| connection.id),
             muted: Arc::new(muted.into()),
             max_line: self.limits.max_line,
             rate: Arc::new(LineRate::new(self.limits.max_lines)),
-            warnings: Arc::new(ConnectionWarnings::new(Arc::clone(&self.counters), whose)),
+            warnings: Arc::new(ConnectionWarnings::new(Arc::clone(&self.counters), logged)),
         };
         let data = StoreData::new(
             connection,

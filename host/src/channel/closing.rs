@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Channel, ReadBuffer};
+use super::{Channel, ReadBuffer, Traffic};
 
 /// A closing channel. [`Self::finish`] it.
 pub struct Closing(Channel);
@@ -25,6 +25,14 @@ pub enum Late {
     Linger,
 }
 
+/// What became of a channel that was closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    pub traffic: Traffic,
+    /// `None` if the peer did all that it should.
+    pub late: Option<Late>,
+}
+
 impl Channel {
     /// Only what is queued is still sent.
     pub fn into_closing(self) -> Closing {
@@ -36,8 +44,16 @@ impl Closing {
     /// Send what is queued until `flush_by`, then FIN; then read and discard
     /// until the peer ends, is quiet for `quiet`, or `linger` is over. Closes
     /// the socket.
-    pub async fn finish(
-        mut self,
+    pub async fn finish(mut self, flush_by: Instant, linger: Duration, quiet: Duration) -> Closed {
+        let late = self.flush_and_linger(flush_by, linger, quiet).await;
+        Closed {
+            traffic: self.0.traffic(),
+            late,
+        }
+    }
+
+    async fn flush_and_linger(
+        &mut self,
         flush_by: Instant,
         linger: Duration,
         quiet: Duration,

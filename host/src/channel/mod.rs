@@ -26,7 +26,7 @@ use hotsocket_sandbox::{SLICE, Stream, Window, recycle, write_slice};
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
-pub use closing::{Closing, Late};
+pub use closing::{Closed, Closing, Late};
 pub use read_buffer::ReadBuffer;
 use write_queue::WriteQueue;
 
@@ -50,6 +50,17 @@ pub struct Channel {
     is_full: bool,
     /// When bytes last moved; kept up only as far as a timeout needs it.
     progress: Instant,
+    /// Counted here, as this is the one place that reads and writes.
+    traffic: Traffic,
+}
+
+/// How many bytes a channel has carried so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes read from the peer, also those that were discarded while closing.
+    pub bytes_in: u64,
+    /// Bytes for the peer that the transport has taken.
+    pub bytes_out: u64,
 }
 
 /// What the peer may still send.
@@ -103,7 +114,12 @@ impl Channel {
             held_open: false,
             is_full: false,
             progress: Instant::now(),
+            traffic: Traffic::default(),
         }
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// What an event may write, when so many bytes are held back beside the
@@ -179,8 +195,9 @@ impl Channel {
         }
     }
 
-    /// The event is over.
-    pub fn take_back(&mut self, stream: Option<Stream>) {
+    /// The event is over, and has itself sent so many bytes.
+    pub fn take_back(&mut self, stream: Option<Stream>, sent: usize) {
+        self.traffic.bytes_out += sent as u64;
         if stream.is_some() {
             self.stream = stream;
         }
@@ -194,6 +211,7 @@ impl Channel {
         let mut sent = 0;
         if self.queue.is_empty() {
             sent = write_slice(&mut **self.stream_mut()?, &bytes)?;
+            self.traffic.bytes_out += sent as u64;
             if sent == bytes.len() {
                 recycle(bytes);
                 return Ok(());
@@ -266,7 +284,10 @@ impl Channel {
             return Poll::Ready(Err(lent()));
         };
         let written = Pin::new(&mut **stream).poll_write(cx, self.queue.slice());
-        written.map_ok(|count| self.queue.advance(count))
+        written.map_ok(|count| {
+            self.queue.advance(count);
+            self.traffic.bytes_out += count as u64;
+        })
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
@@ -289,7 +310,11 @@ impl Channel {
     ) -> Poll<io::Result<usize>> {
         let mut space = ReadBuf::new(buffer.bytes());
         let read = Pin::new(&mut **self.stream_mut()?).poll_read(cx, &mut space);
-        read.map_ok(|()| space.filled().len())
+        read.map_ok(|()| {
+            let count = space.filled().len();
+            self.traffic.bytes_in += count as u64;
+            count
+        })
     }
 
     /// Bytes have moved; only timeouts that are on need to know when.
@@ -320,11 +345,20 @@ impl Channel {
             .min_by_key(|(due, _)| *due)
     }
 
+    /// Close when both sides have ended, or the peer is gone.
+    pub fn close(self) -> Closed {
+        Closed {
+            traffic: self.traffic,
+            late: None,
+        }
+    }
+
     /// Close with a RST.
-    pub fn reset(self) {
-        if let Some(stream) = self.stream {
+    pub fn reset(mut self) -> Closed {
+        if let Some(stream) = self.stream.take() {
             stream.reset();
         }
+        self.close()
     }
 
     fn stream_mut(&mut self) -> io::Result<&mut Stream> {

@@ -38,11 +38,10 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
             code = signals.any() => Ok(code),
             error = dev::serve_source(project, options, output, began, &mut server) => error.map(|never| match never {}),
         };
-        match (ended, server) {
-            (Err(error), _) => failed(error),
-            (Ok(_), Some(server)) => serve::stop(server, &mut signals).await,
+        match (ended?, server) {
+            (_, Some(server)) => Ok(serve::stop(server, &mut signals).await),
             // No build has succeeded yet.
-            (Ok(code), None) => code,
+            (code, None) => Ok(code),
         }
     })
 }

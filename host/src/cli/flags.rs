@@ -16,6 +16,7 @@ use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::SocketOptions;
 use crate::log::Format;
 use crate::node::{Control, Options};
+use crate::output::GuestLines;
 use crate::registry::Rules;
 use crate::rollout::Policy;
 use crate::{duration, size};
@@ -168,7 +169,7 @@ pub(super) struct Flags {
     #[arg(long, help_heading = GRANTS, hide_short_help = true)]
     allow_net: bool,
 
-    /// Format of the host's log
+    /// Format of the log; json makes a JSON object of each line of a guest, too
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::default(), help_heading = OUTPUT)]
     log_format: Format,
 
@@ -176,7 +177,11 @@ pub(super) struct Flags {
     #[arg(long, value_name = "LEVEL", default_value_t = LevelFilter::INFO, help_heading = OUTPUT)]
     log_level: LevelFilter,
 
-    /// Prefix each line of a guest with the id of its connection
+    /// Log a line for each connection when it is closed, at level info
+    #[arg(long, help_heading = OUTPUT)]
+    access_log: bool,
+
+    /// Prefix each line of a guest with the id of its connection (text format)
     #[arg(long, help_heading = OUTPUT)]
     label: bool,
 }
@@ -190,8 +195,7 @@ const OUTPUT: &str = "Output";
 
 /// What a process that serves is started with.
 pub(super) struct Config {
-    /// Put the connection's id before each line of its guest.
-    pub(super) labels: bool,
+    pub(super) guest_lines: GuestLines,
     pub(super) options: Options,
     pub(super) log_format: Format,
     pub(super) log_level: LevelFilter,
@@ -245,6 +249,7 @@ impl Flags {
                 net: self.allow_net,
             },
             watch: false,
+            access_log: self.access_log,
             control: self.control.unwrap_or(Control::Default),
             rules: Rules {
                 policy: self.on_swap,
@@ -254,9 +259,14 @@ impl Flags {
             code_cache: self.code_cache.unwrap_or_default(),
         };
         options.validate()?;
+        let guest_lines = match (self.log_format, self.label) {
+            (Format::Json, _) => GuestLines::Json,
+            (Format::Text, true) => GuestLines::Labelled,
+            (Format::Text, false) => GuestLines::Plain,
+        };
         Ok(Config {
             options,
-            labels: self.label,
+            guest_lines,
             log_format: self.log_format,
             log_level: self.log_level,
         })

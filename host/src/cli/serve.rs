@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::flags::{Config, Flags};
 use super::signals::Signals;
 use super::{failed, wrong_usage};
-use crate::node::{Node, Options};
+use crate::node::{Node, Options, StartError};
 use crate::output::Output;
 use crate::{build, descriptors, log};
 
@@ -52,13 +52,9 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
     run_in_runtime(config, async |mut options, output, mut signals| {
         options.guest = args.guest;
         options.watch = !args.no_watch;
-        match Node::start(options, output, began).await {
-            Ok(server) => {
-                signals.any().await;
-                stop(server, &mut signals).await
-            }
-            Err(error) => failed(error),
-        }
+        let server = Node::start(options, output, began).await?;
+        signals.any().await;
+        Ok(stop(server, &mut signals).await)
     })
 }
 
@@ -66,9 +62,9 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
 /// `work` in it.
 pub(super) fn run_in_runtime(
     config: Config,
-    work: impl AsyncFnOnce(Options, Arc<Output>, Signals) -> ExitCode,
+    work: impl AsyncFnOnce(Options, Arc<Output>, Signals) -> Result<ExitCode, StartError>,
 ) -> ExitCode {
-    let output = match Output::start(config.labels) {
+    let output = match Output::start(config.guest_lines) {
         Ok(output) => output,
         Err(error) => return failed(format!("cannot start a thread: {error}")),
     };
@@ -93,7 +89,13 @@ pub(super) fn run_in_runtime(
             let code = runtime.block_on(async {
                 // Before the server logs that it is ready, so that no signal is missed.
                 match Signals::listen() {
-                    Ok(signals) => work(options, Arc::clone(&output), signals).await,
+                    Ok(signals) => match work(options, Arc::clone(&output), signals).await {
+                        Ok(code) => code,
+                        Err(error) => {
+                            log::failed(&output, config.log_format, &error);
+                            ExitCode::FAILURE
+                        }
+                    },
                     Err(error) => failed(format!("cannot handle signals: {error}")),
                 }
             });
@@ -111,7 +113,11 @@ pub(super) fn run_in_runtime(
 pub(super) async fn stop(server: Node, signals: &mut Signals) -> ExitCode {
     let open = server.connections();
     if open > 0 {
-        tracing::info!("stopping: open connections: {open}; Ctrl-C again stops at once");
+        tracing::info!(
+            kind = "stopping",
+            connections = open,
+            "stopping: open connections: {open}; Ctrl-C again stops at once"
+        );
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,

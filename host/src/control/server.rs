@@ -254,6 +254,11 @@ fn report_failure(registry: &Registry, error: &SwapError) -> String {
         _ => "not swapped",
     };
     let message = format!("{what}: {error}; still serving generation {active}");
-    tracing::warn!("{message}");
+    tracing::warn!(
+        kind = "swap",
+        outcome = "failed",
+        generation = active,
+        "{message}"
+    );
     message
 }

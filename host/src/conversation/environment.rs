@@ -16,7 +16,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::build;
 use crate::dev::{Project, ProjectError};
 use crate::limits::{Limits, OnTrap, WhenFull};
-use crate::output::Output;
+use crate::log::{Clock, Text};
+use crate::output::{GuestLines, Output};
 
 /// How long the threads that write what guests print may take for it.
 const WRITTEN: Duration = Duration::from_secs(10);
@@ -153,13 +154,19 @@ impl Captured {
             CaptureBuffer::default(),
             CaptureBuffer::default(),
         );
-        let output = Output::to(stdout.clone(), stderr.clone(), (false, false), false)
-            .map_err(|error| EnvironmentError::Start(format!("no thread: {error}")))?;
+        let output = Output::to(
+            stdout.clone(),
+            stderr.clone(),
+            (false, false),
+            GuestLines::Plain,
+        )
+        .map_err(|error| EnvironmentError::Start(format!("no thread: {error}")))?;
+        let text = Text(Clock::None);
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(LevelFilter::INFO)
-            .without_time()
-            .with_target(false)
             .with_ansi(false)
+            .event_format(text)
+            .fmt_fields(text)
             .with_writer(log.clone());
         // A second environment of one process has no log.
         let _ = tracing::subscriber::set_global_default(subscriber.finish());

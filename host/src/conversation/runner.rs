@@ -97,6 +97,7 @@ impl<'a> Runner<'a> {
             RULES,
             Arc::clone(&environment.limits),
             ConnectionIds::default(),
+            false,
         );
         Runner {
             environment,
@@ -152,7 +153,7 @@ impl<'a> Runner<'a> {
     async fn listening(&self) -> Result<(), Wrong> {
         let told = async {
             let sandbox = &self.environment.sandbox;
-            let mut instance = sandbox.instantiate(&self.guest.compiled, None).await?;
+            let mut instance = sandbox.instantiate(&self.guest.compiled, None, 1).await?;
             instance.listening(&[self.local]).await
         };
         told.await.map_err(|fault| wrong(fault.to_string()))

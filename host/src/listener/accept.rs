@@ -59,7 +59,12 @@ pub async fn accept(
             Err(error) => {
                 service.limit_counters.count(Limit::Descriptors);
                 if logged != Some(error.kind()) {
-                    tracing::error!("cannot accept connections: {}", describe(&error));
+                    tracing::error!(
+                        kind = "limit",
+                        limit = Limit::Descriptors.name(),
+                        "cannot accept connections: {}",
+                        describe(&error)
+                    );
                     logged = Some(error.kind());
                 }
                 tokio::select! {
@@ -90,9 +95,18 @@ fn serve(
                     // Dropping the handshake has closed the socket.
                     Err(_) => {
                         let counters = &service.limit_counters;
-                        counters.warn(Limit::HandshakeTimeout, || {
-                            format!("connection from {peer} closed: its handshake timed out")
-                        });
+                        let limit = Limit::HandshakeTimeout;
+                        if let Some(suppressed) = counters.count_and_log(limit) {
+                            tracing::warn!(
+                                kind = "limit",
+                                limit = limit.name(),
+                                %peer,
+                                suppressed = suppressed.count(),
+                                "connection from {peer} closed: its handshake timed out \
+                                 (--{}){suppressed}",
+                                limit.name()
+                            );
+                        }
                         None
                     }
                 }

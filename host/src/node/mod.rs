@@ -118,7 +118,15 @@ impl Node {
                 fault,
             })?;
         let ids = ConnectionIds::default();
-        let service = Service::new(sandbox, compiled, source, options.rules, limits, ids);
+        let service = Service::new(
+            sandbox,
+            compiled,
+            source,
+            options.rules,
+            limits,
+            ids,
+            options.access_log,
+        );
 
         let mut node = Node {
             service,
@@ -152,11 +160,16 @@ impl Node {
             node.acceptors.push(tokio::spawn(acceptor));
         }
         for address in &node.listeners {
-            tracing::info!("listening on {address}");
+            tracing::info!(kind = "listening", %address, "listening on {address}");
         }
+        let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
-            "serving {guest}, generation 1 ({hash:.12}), ready in {} ms{}",
-            began.elapsed().as_millis(),
+            kind = "serving",
+            guest,
+            generation = 1,
+            sha256 = hash.to_string(),
+            ready_ms,
+            "serving {guest}, generation 1 ({hash:.12}), ready in {ready_ms} ms{}",
             match (&watched, is_built_in) {
                 (Some(_), _) => "; overwrite the file to swap",
                 (None, true) => "; `hotsocket swap FILE.wasm` replaces it",
@@ -191,10 +204,12 @@ impl Node {
             let _ = acceptor.await;
         }
         match self.service.shut_down().await {
-            0 => tracing::info!("stopped"),
-            open => {
-                tracing::warn!("stopped with {open} connections cut off: their peers took nothing")
-            }
+            0 => tracing::info!(kind = "stopped", cut_off = 0, "stopped"),
+            cut_off => tracing::warn!(
+                kind = "stopped",
+                cut_off,
+                "stopped with {cut_off} connections cut off: they did not close in time"
+            ),
         }
     }
 }
@@ -251,6 +266,6 @@ async fn call_listening(
     guest: &Arc<CompiledGuest>,
     listeners: &[SocketAddr],
 ) -> Result<(), Fault> {
-    let mut instance = sandbox.instantiate(guest, None).await?;
+    let mut instance = sandbox.instantiate(guest, None, 1).await?;
     instance.listening(listeners).await
 }

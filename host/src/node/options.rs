@@ -27,6 +27,8 @@ pub struct Options {
     pub watch: bool,
     pub control: Control,
     pub rules: Rules,
+    /// Log a line for each connection when it is over.
+    pub access_log: bool,
     /// Where compiled code is kept.
     pub code_cache: CodeCacheDir,
 }

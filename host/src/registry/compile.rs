@@ -81,29 +81,40 @@ pub async fn compile(
     let compiled = match quick {
         Ok(compiled) => compiled,
         Err(_) => {
-            let size = size as f64 / 1e6;
-            tracing::info!("compiling {guest} ({size:.1} MB); the result will be cached");
+            tracing::info!(
+                kind = "compiling",
+                guest,
+                bytes = size,
+                "compiling {guest} ({:.1} MB); the result will be cached",
+                size as f64 / 1e6
+            );
             compiling.await
         }
     };
-    let guest = || guest.to_owned();
+    let name = || guest.to_owned();
     let compiled = compiled
         .map_err(|error| SwapError::Thread {
-            guest: guest(),
+            guest: name(),
             error,
         })?
         .map_err(|error| SwapError::Load {
-            guest: guest(),
+            guest: name(),
             error,
         })?;
     if slow {
-        let seconds = begun.elapsed().as_secs_f64();
-        tracing::info!("compiled {} in {seconds:.1} s", guest());
+        let took = begun.elapsed();
+        tracing::info!(
+            kind = "compiled",
+            guest,
+            elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "compiled {guest} in {:.1} s",
+            took.as_secs_f64()
+        );
     }
     match sandbox.try_out(&compiled).await {
         Ok(()) => Ok(compiled),
         Err(error) => Err(SwapError::Load {
-            guest: guest(),
+            guest: name(),
             error,
         }),
     }

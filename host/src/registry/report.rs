@@ -40,7 +40,49 @@ pub struct Report {
     pub elapsed_ms: u64,
 }
 
+impl Outcome {
+    /// As in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Swapped => "swapped",
+            Outcome::Unchanged => "unchanged",
+            Outcome::RolledBack => "rolled-back",
+            Outcome::Undone => "undone",
+        }
+    }
+}
+
 impl Report {
+    /// A line of the log: a warning if the swap was undone.
+    pub fn log(&self) {
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    kind = "swap",
+                    outcome = self.outcome.name(),
+                    generation = self.generation,
+                    previous = self.previous,
+                    guest = self.guest,
+                    sha256 = self.sha256,
+                    policy = self.policy,
+                    migrated = self.count.migrated,
+                    failed = self.count.failed,
+                    closed = self.count.closed,
+                    without_snapshot = self.count.without_snapshot,
+                    remaining = self.remaining,
+                    compile_ms = self.compile_ms,
+                    elapsed_ms = self.elapsed_ms,
+                    "{}",
+                    self.describe()
+                )
+            };
+        }
+        match self.outcome {
+            Outcome::Undone => log!(warn),
+            _ => log!(info),
+        }
+    }
+
     /// What happened, in a sentence.
     pub fn describe(&self) -> String {
         let generation = format!(

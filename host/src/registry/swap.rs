@@ -104,7 +104,7 @@ impl Registry {
             return self.undo(&rollout).await;
         }
         let report = self.report(&step, &rollout);
-        tracing::info!("{}", report.describe());
+        report.log();
         Ok(report)
     }
 
@@ -139,7 +139,7 @@ impl Registry {
             .go_back(Policy::Migrate, Outcome::Undone, "undone".to_owned())
             .await?;
         report.count.failed += failed;
-        tracing::warn!("{}", report.describe());
+        report.log();
         Ok(report)
     }
 
@@ -164,7 +164,7 @@ impl Registry {
         };
         let report = self.report(&step, &rollout);
         if outcome == Outcome::RolledBack {
-            tracing::info!("{}", report.describe());
+            report.log();
         }
         Ok(report)
     }

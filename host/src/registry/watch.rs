@@ -88,7 +88,7 @@ impl ServedFile {
         match registry.swap(bytes, source, None).await {
             Ok(report) => {
                 if report.outcome == Outcome::Unchanged && self.last_warning.is_some() {
-                    tracing::info!("{}", report.describe());
+                    report.log();
                 }
                 self.last_warning = None;
             }
@@ -103,7 +103,7 @@ impl ServedFile {
             _ => format!("cannot read {path}: {error}"),
         };
         let active = registry.active().number;
-        self.warn(format!("{what}; still serving generation {active}"));
+        self.warn(active, format!("{what}; still serving generation {active}"));
     }
 
     fn warn_rejected(&mut self, error: &SwapError, registry: &Registry) {
@@ -119,15 +119,21 @@ impl ServedFile {
             false => "",
         };
         let active = registry.active().number;
-        self.warn(format!(
-            "not swapped: {error}; still serving generation {active}{hint}"
-        ));
+        self.warn(
+            active,
+            format!("not swapped: {error}; still serving generation {active}{hint}"),
+        );
     }
 
     /// Log a warning, unless it was the last one.
-    fn warn(&mut self, warning: String) {
+    fn warn(&mut self, active: u64, warning: String) {
         if self.last_warning.as_ref() != Some(&warning) {
-            tracing::warn!("{warning}");
+            tracing::warn!(
+                kind = "swap",
+                outcome = "failed",
+                generation = active,
+                "{warning}"
+            );
             self.last_warning = Some(warning);
         }
     }

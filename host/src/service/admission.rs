@@ -48,23 +48,34 @@ impl Service {
         }
         self.limit_counters.count(Limit::PerPeer);
         Counters::count(&self.counters.refused);
-        self.peer_full.warn(|| {
-            format!("a connection from {peer} refused: it has {max} open (--max-per-peer)")
-        });
+        if let Some(suppressed) = self.peer_full.due() {
+            tracing::warn!(
+                kind = "limit",
+                limit = Limit::PerPeer.name(),
+                %peer,
+                suppressed = suppressed.count(),
+                "a connection from {peer} refused: it has {max} open (--max-per-peer){suppressed}"
+            );
+        }
         Err(Refused)
     }
 
     async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, Refused> {
         self.limit_counters.count(Limit::Connections);
         let waits = self.limits.when_full == WhenFull::Wait;
-        self.no_room.warn(|| {
+        if let Some(suppressed) = self.no_room.due() {
             let max = self.limits.max_connections;
             let more = match waits {
                 true => "wait until some have closed",
                 false => "are refused",
             };
-            format!("{max} connections are open (--max-connections); more {more} (--when-full)")
-        });
+            tracing::warn!(
+                kind = "limit",
+                limit = Limit::Connections.name(),
+                suppressed = suppressed.count(),
+                "{max} connections are open (--max-connections); more {more} (--when-full){suppressed}"
+            );
+        }
         if !waits {
             Counters::count(&self.counters.refused);
             return Err(Refused);

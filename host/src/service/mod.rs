@@ -56,6 +56,8 @@ pub struct Service {
     /// The open sessions.
     pub roster: Arc<Roster>,
     pub limits: Arc<Limits>,
+    /// Log a line for each connection when it is over.
+    pub access_log: bool,
     pub counters: Counters,
     /// How often each limit was reached, by guests and by connections.
     pub limit_counters: Arc<LimitCounters>,
@@ -78,6 +80,7 @@ impl Service {
         rules: Rules,
         limits: Arc<Limits>,
         ids: ConnectionIds,
+        access_log: bool,
     ) -> Arc<Self> {
         let roster = Arc::<Roster>::default();
         let registry = Registry::new(
@@ -94,6 +97,7 @@ impl Service {
             roster,
             permits: Arc::new(Semaphore::new(limits.max_connections)),
             limits,
+            access_log,
             counters: Counters::default(),
             limit_counters: Arc::clone(sandbox.limit_counters()),
             sandbox,

@@ -10,6 +10,7 @@ use hotsocket_sandbox::{self as sandbox, Cause, CloseReason, Fault};
 use tokio::time::Instant;
 
 use super::event::Event;
+use super::log::{FaultOutcome, log_access};
 use super::state::{Body, Session};
 use crate::channel::Late;
 use crate::service::Counters;
@@ -17,6 +18,10 @@ use crate::service::Counters;
 /// While the server shuts down, a peer that is quiet this long after our FIN
 /// is not waited for any longer.
 const QUIET: Duration = Duration::from_millis(250);
+
+/// The close cause of a connection that the guest refused, or for which there was
+/// no instance.
+pub(super) const REFUSED: &str = "refused";
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -65,6 +70,22 @@ impl CloseCause {
         }
     }
 
+    /// A word for the access log.
+    fn name(&self) -> &'static str {
+        match self {
+            CloseCause::Ended => CloseReason::Ended.name(),
+            CloseCause::PeerGone(_) => CloseReason::AbortedByPeer.name(),
+            CloseCause::GuestAborted => CloseReason::AbortedByGuest.name(),
+            CloseCause::Host(reason) => reason.name(),
+            CloseCause::WriteTimeout => CloseReason::WriteTimeout.name(),
+            CloseCause::HalfCloseTimeout => "half-close-timeout",
+            CloseCause::Fault(_) => "fault",
+            CloseCause::CrashLoop(_) => "crash-loop",
+            CloseCause::Refused(_) => REFUSED,
+            CloseCause::TooManyTimers => "too-many-timers",
+        }
+    }
+
     /// What `close` is called with; `None` if the guest is dead or has refused
     /// the connection.
     fn reason(&self) -> Option<CloseReason> {
@@ -95,13 +116,12 @@ impl Session {
     /// Call the guest's `close`, send what is still to be sent, close the
     /// socket.
     pub async fn finish(mut self, cause: CloseCause) {
-        self.log(&cause);
+        self.log_close(&cause);
+        self.count(&cause);
         // A swap need not wait for a connection that is closing.
         self.entry.handle().set_applied(u64::MAX);
         self.service.rollouts.progress.notify_waiters();
-        if let Some(limit) = cause.limit() {
-            self.service.limit_counters.count(limit);
-        }
+        let logged = self.logged();
         let flush_by = Instant::now() + self.service.limits.grace;
         if let Some(reason) = cause.reason() {
             self.close(reason).await;
@@ -118,85 +138,41 @@ impl Session {
             CloseCause::Host(CloseReason::Shutdown) => (Socket::Flush, linger.min(QUIET)),
             _ => (Socket::Flush, linger),
         };
-        match socket {
-            Socket::Drop => {}
-            Socket::Reset => self.channel.reset(),
+        let closed = match socket {
             Socket::Flush => {
                 let closing = self.channel.into_closing();
-                let late = closing.finish(flush_by, linger, quiet).await;
-                let (limit, what) = match late {
-                    None => return,
-                    Some(Late::Flush) => (
-                        Limit::Grace,
-                        "the peer did not take in time what was still to be sent",
-                    ),
-                    Some(Late::Linger) => (Limit::Linger, "the peer did not end its side in time"),
-                };
-                let connection = self.entry.handle().connection;
-                self.service.limit_counters.warn(limit, || {
-                    format!(
-                        "connection {} from {}: {what}",
-                        connection.id, connection.peer
-                    )
-                });
+                closing.finish(flush_by, linger, quiet).await
             }
+            Socket::Drop => self.channel.close(),
+            Socket::Reset => self.channel.reset(),
+        };
+        let late = closed.late.map(|late| match late {
+            Late::Flush => (Limit::Grace, "peer did not read the last bytes in time"),
+            Late::Linger => (Limit::Linger, "peer did not end its side in time"),
+        });
+        if let Some((limit, what)) = late {
+            self.service.limit_counters.warn(limit, logged, what);
+        }
+        if let Some(accepted) = self.accepted {
+            log_access(logged, cause.name(), closed.traffic, accepted);
         }
     }
 
-    /// One line for what the person at the terminal should know of.
-    fn log(&self, cause: &CloseCause) {
-        let sandbox::ConnectionInfo { id, peer, .. } = self.connection();
+    fn count(&self, cause: &CloseCause) {
         let counters = &self.service.counters;
+        if let Some(limit) = cause.limit() {
+            self.service.limit_counters.count(limit);
+        }
         match cause {
             CloseCause::Fault(Fault {
                 cause: Cause::Exit(0),
                 ..
-            }) => {
-                tracing::debug!("connection {id} from {peer}: guest exited");
-            }
-            CloseCause::Fault(fault) => {
+            }) => {}
+            CloseCause::Fault(_) | CloseCause::CrashLoop(_) | CloseCause::TooManyTimers => {
                 Counters::count(&counters.faults);
-                tracing::error!("connection {id} from {peer}: {fault}");
             }
-            CloseCause::CrashLoop(fault) => {
-                Counters::count(&counters.faults);
-                tracing::error!(
-                    "connection {id} from {peer}: {fault}; not restarted again (--max-restarts)"
-                );
-            }
-            CloseCause::Refused(fault) => {
-                Counters::count(&counters.refused);
-                tracing::info!("connection {id} from {peer}: {fault}");
-            }
-            CloseCause::TooManyTimers => {
-                Counters::count(&counters.faults);
-                tracing::error!(
-                    "connection {id} from {peer}: guest {}",
-                    Cause::TooManyTimers
-                );
-            }
-            CloseCause::WriteTimeout => {
-                tracing::warn!(
-                    "connection {id} from {peer}: the peer took nothing for {}, {} bytes are lost",
-                    crate::duration::show(self.service.limits.write_timeout),
-                    self.channel.queued()
-                );
-            }
-            CloseCause::HalfCloseTimeout => {
-                tracing::warn!(
-                    "connection {id} from {peer}: ended by the guest, and the peer neither sent nor ended"
-                );
-            }
-            CloseCause::Host(CloseReason::IdleTimeout) => {
-                let limit_counters = &self.service.limit_counters;
-                limit_counters.warn(Limit::IdleTimeout, || {
-                    format!("connection {id} from {peer}: nothing moved for too long")
-                });
-            }
-            CloseCause::PeerGone(error) => tracing::debug!("connection {id} from {peer}: {error}"),
-            CloseCause::Ended | CloseCause::GuestAborted | CloseCause::Host(_) => {
-                tracing::debug!("connection {id} from {peer}: over");
-            }
+            CloseCause::Refused(_) => Counters::count(&counters.refused),
+            _ => {}
         }
     }
 
@@ -232,12 +208,7 @@ impl Session {
             }) => {}
             Err(fault) => {
                 Counters::count(&self.service.counters.faults);
-                let connection = self.connection();
-                tracing::error!(
-                    "connection {} from {}: {fault}",
-                    connection.id,
-                    connection.peer
-                );
+                self.log_fault(&fault, FaultOutcome::Closed);
             }
         }
     }

@@ -90,8 +90,9 @@ impl Session {
             Event::Timer(id) => instance.timer(id).await,
             Event::Close => Ok(()),
         };
-        self.channel.take_back(instance.take_back());
-        called.map(|()| instance.take_effects())
+        let effects = instance.take_effects();
+        self.channel.take_back(instance.take_back(), effects.sent);
+        called.map(|()| effects)
     }
 
     /// Apply what an event asked for.

@@ -86,15 +86,12 @@ impl Session {
         let mut snapshot = match self.take_snapshot().await {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => {
-                tracing::debug!(
-                    "connection {}: stays awake: nothing to save",
-                    self.connection().id
-                );
+                self.log_stays_awake("nothing to save");
                 return Ok(());
             }
             Err(fault) if fault.is_fatal() => return self.restart(fault).await,
             Err(fault) => {
-                tracing::debug!("connection {}: stays awake: {fault}", self.connection().id);
+                self.log_stays_awake(fault);
                 return Ok(());
             }
         };
@@ -182,11 +179,12 @@ impl Session {
     /// there is room for instances; then one that wakes waits a little.
     async fn wait_for_room(&mut self) -> Result<Instance, Fault> {
         let service = Arc::clone(&self.service);
-        let guest = Arc::clone(&self.generation.generation().guest);
+        let generation = Arc::clone(self.generation.generation());
         let connection = Some(self.connection());
         let end = Instant::now() + service.limits.event_timeout;
         loop {
-            match service.sandbox.instantiate(&guest, connection).await {
+            let (guest, number) = (&generation.guest, generation.number);
+            match service.sandbox.instantiate(guest, connection, number).await {
                 Err(fault) if matches!(fault.cause, Cause::NoRoom(_)) && Instant::now() < end => {
                     sleep(PAUSE).await;
                 }

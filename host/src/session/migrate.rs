@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::close::CloseCause;
 use super::event::Event;
+use super::log::MigrationOutcome;
 use super::state::Session;
 use super::timers::Timers;
 use crate::rollout::{Generation, Policy, Rollout, Rollouts};
@@ -130,8 +131,7 @@ impl Session {
             None => {
                 let snapshot = self.take_snapshot().await.unwrap_or_else(|fault| {
                     if rollout.stats.without_snapshot() {
-                        let id = self.connection().id;
-                        tracing::warn!("connection {id}: no snapshot: {fault}");
+                        self.log_no_snapshot(&fault);
                     }
                     save_failed = Some(fault);
                     None
@@ -161,16 +161,20 @@ impl Session {
                 self.end_probation_if_nothing_can_come()
             }
             Err(fault) => {
-                let id = self.connection().id;
-                let number = self.generation.generation().number;
                 // That the machine is full says nothing about the new code.
                 let position = match fault.cause {
                     Cause::NoRoom(_) => usize::MAX,
                     _ => position,
                 };
-                self.report_failure(rollout, rollout.stats.failed(position), || {
-                    format!("connection {id}: stays on generation {number}: {fault}")
-                });
+                let must_undo = rollout.stats.failed(position);
+                let serving = self.generation.generation().number;
+                self.report_failure(
+                    rollout,
+                    must_undo,
+                    serving,
+                    MigrationOutcome::Stayed,
+                    &fault,
+                );
                 self.probation = probation;
                 match save_failed {
                     Some(fault) if fault.is_fatal() => self.restart(fault).await,
@@ -180,16 +184,19 @@ impl Session {
         }
     }
 
-    /// A migration has failed: log the first few, and have the swap undone if it
-    /// must be now.
+    /// A migration has failed, and the generation `serving` continues: log the
+    /// first few, and have the swap undone if it must be now.
     fn report_failure(
         &self,
         rollout: &Rollout,
         must_undo: bool,
-        describe: impl FnOnce() -> String,
+        serving: u64,
+        outcome: MigrationOutcome,
+        fault: &Fault,
     ) {
         if rollout.stats.should_log() {
-            tracing::warn!("{}", describe());
+            let target = rollout.generation.number;
+            self.log_migration_failed(serving, target, outcome, fault);
         }
         if must_undo {
             self.service.rollouts.must_undo.notify_one();
@@ -230,11 +237,16 @@ impl Session {
         fault: &Fault,
         event: Event<'_>,
     ) -> Result<(), CloseCause> {
-        let (id, number) = (self.connection().id, probation.old.number);
-        let must_undo = probation.rollout.stats.relapsed(probation.position);
-        self.report_failure(&probation.rollout, must_undo, || {
-            format!("connection {id}: back on generation {number}: {fault}")
-        });
+        let rollout = &probation.rollout;
+        let must_undo = rollout.stats.relapsed(probation.position);
+        let serving = probation.old.number;
+        self.report_failure(
+            rollout,
+            must_undo,
+            serving,
+            MigrationOutcome::Returned,
+            fault,
+        );
         let mut timers = probation.timers;
         if let Event::Timer(id) = event {
             // It rings now, in the event that is delivered again.

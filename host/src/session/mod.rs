@@ -27,12 +27,14 @@
 //! - [`hibernate`]: a quiet session does without an instance
 //! - [`restart`]: a session survives its instance
 //! - [`close`]: every way a session ends
+//! - [`log`]: what the log says of a session
 //! - [`timers`]: what the guest has set
 
 mod close;
 mod driver;
 mod event;
 mod hibernate;
+mod log;
 mod migrate;
 mod restart;
 mod state;

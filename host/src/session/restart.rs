@@ -13,6 +13,7 @@ use hotsocket_sandbox::{Cause, Event, Fault, Origin, Succession};
 use tokio::time::Instant;
 
 use super::close::CloseCause;
+use super::log::FaultOutcome;
 use super::state::Session;
 use crate::service::Counters;
 
@@ -68,7 +69,7 @@ impl Session {
             Err(fault) if fault.is_fatal() => self.restart(fault).await,
             Err(fault) => {
                 recovery.events = 0;
-                tracing::warn!("connection {}: no snapshot: {fault}", self.connection().id);
+                self.log_no_snapshot(&fault);
                 Ok(())
             }
         }
@@ -95,16 +96,8 @@ impl Session {
         });
         Counters::count(&self.service.counters.faults);
         Counters::count(&self.service.counters.restarts);
-        let age = match recovery.events {
-            0 => "just before".to_owned(),
-            events => format!("{} events ago", events + 1),
-        };
-        let connection = self.connection();
-        tracing::error!(
-            "connection {} from {}: {fault}; restarted with the state of {age}",
-            connection.id,
-            connection.peer,
-        );
+        let lost_events = recovery.events.saturating_add(1);
+        self.log_fault(&fault, FaultOutcome::Restarted { lost_events });
         let generation = Arc::clone(self.generation.generation());
         let timers = self.timers.clone();
         match self.enter(&generation, origin, timers).await {

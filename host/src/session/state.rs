@@ -6,11 +6,13 @@ use std::sync::Arc;
 use hotsocket_sandbox::{ConnectionInfo, Instance, Stream, Window};
 use tokio::time::{Instant, Sleep};
 
+use super::close::REFUSED;
 use super::hibernate::Asleep;
+use super::log::{log_access, log_refused, logged};
 use super::migrate::{Probation, RolloutCursor};
 use super::restart::Recovery;
 use super::timers::Timers;
-use crate::channel::Channel;
+use crate::channel::{Channel, Traffic};
 use crate::limits::OnTrap;
 use crate::rollout::GenerationGuard;
 use crate::roster::{RosterEntry, SessionHandle};
@@ -42,6 +44,8 @@ pub(super) struct Session {
     /// Rings at the next deadline, timer or bedtime. Reused, and late to be
     /// reset: see [`super::wait`].
     pub alarm: Option<Pin<Box<Sleep>>>,
+    /// When the connection was accepted; present only with `--access-log`.
+    pub accepted: Option<Instant>,
     /// How others know of the session and wake it.
     pub entry: RosterEntry,
     pub service: Arc<Service>,
@@ -64,23 +68,27 @@ impl Session {
         connection: ConnectionInfo,
         stream: Stream,
     ) -> Option<Box<Self>> {
+        let accepted = service.access_log.then(Instant::now);
         let rollout = service.rollouts.current();
         let handle = Arc::new(SessionHandle::new(connection, rollout.number));
         let entry = service.roster.enter(handle);
         let version = service.rollouts.version();
         let generation = GenerationGuard::new(Arc::clone(&rollout.generation));
-        let made = service
-            .sandbox
-            .instantiate(&generation.generation().guest, Some(connection));
+        let (guest, number) = (
+            &generation.generation().guest,
+            generation.generation().number,
+        );
+        let made = service.sandbox.instantiate(guest, Some(connection), number);
         let instance = match made.await {
             Ok(instance) => instance,
             Err(fault) => {
                 Counters::count(&service.counters.refused);
-                let ConnectionInfo { id, peer, .. } = connection;
-                service
-                    .no_room
-                    .warn(|| format!("connection {id} from {peer} refused: {fault}"));
+                let logged = logged(connection, number);
+                log_refused(&service.no_room, logged, &fault);
                 stream.reset();
+                if let Some(accepted) = accepted {
+                    log_access(logged, REFUSED, Traffic::default(), accepted);
+                }
                 return None;
             }
         };
@@ -99,6 +107,7 @@ impl Session {
             recovery: restarts.then(|| Box::new(Recovery::new())),
             quiet_since: None,
             alarm: None,
+            accepted,
             entry,
             service,
         }))

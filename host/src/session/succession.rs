@@ -35,9 +35,11 @@ impl Session {
         timers: Timers,
     ) -> Result<Effects, Fault> {
         let service = Arc::clone(&self.service);
-        let made = service
-            .sandbox
-            .instantiate(&generation.guest, Some(self.connection()));
+        let made = service.sandbox.instantiate(
+            &generation.guest,
+            Some(self.connection()),
+            generation.number,
+        );
         let instance = made.await?;
         self.enter_with(instance, generation, origin, timers).await
     }

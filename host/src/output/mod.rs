@@ -4,6 +4,12 @@
 //! error. A reader that stops reading, or has gone, never stops the server:
 //! each stream has a bounded buffer, and lines that do not fit are dropped and
 //! counted. A line is never torn.
+//!
+//! - [`record`]: lines for programs
+//!
+//! What the host's log says, and how, is [`crate::log`]'s.
+
+mod record;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -15,13 +21,26 @@ use std::time::{Duration, Instant};
 use hotsocket_sandbox::{LineSink, StandardStream};
 use parking_lot::{Condvar, Mutex};
 
+pub use record::Record;
+
 /// Bytes that may wait for a slow reader of one stream.
 const CAPACITY: usize = 4 << 20;
 
+/// How a guest's line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GuestLines {
+    /// As the guest has printed it.
+    #[default]
+    Plain,
+    /// The same, with the connection's id before it.
+    Labelled,
+    /// A [`Record`].
+    Json,
+}
+
 /// Both streams of the process.
 pub struct Output {
-    /// Put the connection's id before each line of its guest.
-    labels: bool,
+    guest_lines: GuestLines,
     stdout: Stream,
     stderr: Stream,
 }
@@ -51,14 +70,13 @@ struct Buffer {
 }
 
 impl Output {
-    /// Write to the process' own standard streams. With `labels`, the
-    /// connection's id is put before each line of its guest.
+    /// Write to the process' own standard streams.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(labels: bool) -> io::Result<Arc<Self>> {
+    pub fn start(guest_lines: GuestLines) -> io::Result<Arc<Self>> {
         let terminals = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Self::to(io::stdout(), io::stderr(), terminals, labels)
+        Self::to(io::stdout(), io::stderr(), terminals, guest_lines)
     }
 
     /// Write to these instead, of which so many are terminals.
@@ -69,10 +87,10 @@ impl Output {
         stdout: impl Write + Send + 'static,
         stderr: impl Write + Send + 'static,
         terminals: (bool, bool),
-        labels: bool,
+        guest_lines: GuestLines,
     ) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Output {
-            labels,
+            guest_lines,
             stdout: Stream::start("stdout", stdout, terminals.0)?,
             stderr: Stream::start("stderr", stderr, terminals.1)?,
         }))
@@ -98,15 +116,34 @@ impl Output {
 
 impl LineSink for Output {
     fn guest_line(&self, connection: Option<u64>, stream: StandardStream, line: &[u8]) {
-        let label = match connection.filter(|_| self.labels) {
-            Some(id) => format!("{id} "),
-            None => String::new(),
+        let to = match stream {
+            StandardStream::Out => &self.stdout,
+            StandardStream::Error => &self.stderr,
         };
-        match stream {
-            StandardStream::Out => self.stdout.line(&label, line),
-            StandardStream::Error => self.stderr.line(&label, line),
+        let line = match to.terminal {
+            true => Cow::Owned(harmless(line).into_owned().into_bytes()),
+            false => Cow::Borrowed(line),
+        };
+        match (self.guest_lines, connection) {
+            (GuestLines::Json, _) => to.put(&[&record(connection, stream, &line), b"\n"]),
+            (GuestLines::Labelled, Some(id)) => to.put_labelled(&format!("{id} "), &line),
+            _ => to.put(&[&line, b"\n"]),
         }
     }
+}
+
+/// A guest's line for programs. Bytes that are not text are replaced.
+fn record(connection: Option<u64>, stream: StandardStream, line: &[u8]) -> Vec<u8> {
+    let (level, name) = match stream {
+        StandardStream::Out => ("info", "stdout"),
+        StandardStream::Error => ("error", "stderr"),
+    };
+    let connection = connection.map(|id| format!("{{\"id\":{id}}}"));
+    let mut record = Record::begin(level, connection.as_deref());
+    record.field("message", String::from_utf8_lossy(line));
+    record.field("kind", "guest");
+    record.field("stream", name);
+    record.end()
 }
 
 impl Stream {
@@ -119,16 +156,8 @@ impl Stream {
         Ok(Stream { shared, terminal })
     }
 
-    /// A guest's line: as it is, or harmless if it goes to a terminal. A label
-    /// goes before each of its parts, should it have newlines in it.
-    fn line(&self, label: &str, line: &[u8]) {
-        let line = match self.terminal {
-            true => Cow::Owned(harmless(line).into_owned().into_bytes()),
-            false => Cow::Borrowed(line),
-        };
-        if label.is_empty() {
-            return self.put(&[&line, b"\n"]);
-        }
+    /// Put a label before each part of a line, should it have newlines in it.
+    fn put_labelled(&self, label: &str, line: &[u8]) {
         let parts = line.split(|byte| *byte == b'\n');
         let parts: Vec<&[u8]> = parts
             .flat_map(|part| [label.as_bytes(), part, b"\n"])
@@ -200,7 +229,7 @@ impl Shared {
 
 /// Text in which nothing moves the cursor, changes colours or rings: control
 /// characters are shown as `\x1b` and the like. Line breaks and tabs stay.
-fn harmless(line: &[u8]) -> Cow<'_, str> {
+pub(crate) fn harmless(line: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(line);
     let wild = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if !text.contains(wild) {
@@ -254,7 +283,8 @@ mod tests {
         let (go, stuck) = mpsc::sync_channel(1);
         let got = Arc::<Mutex<Vec<u8>>>::default();
         let target = Stuck(stuck, Arc::clone(&got));
-        let output = Output::to(target, io::sink(), (false, false), false).expect("threads");
+        let output =
+            Output::to(target, io::sink(), (false, false), GuestLines::Plain).expect("threads");
         let line = vec![b'x'; 1 << 20];
         for _ in 0..20 {
             output.guest_line(None, StandardStream::Out, &line);
@@ -271,11 +301,29 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_gone_is_no_matter() {
-        let output = Output::to(Closed, io::sink(), (false, false), false).expect("threads");
+        let output =
+            Output::to(Closed, io::sink(), (false, false), GuestLines::Plain).expect("threads");
         output.guest_line(None, StandardStream::Out, b"first");
         output.flush(Duration::from_secs(20));
         output.guest_line(None, StandardStream::Out, b"second");
         assert_eq!(output.dropped(), 1);
+    }
+
+    #[test]
+    fn a_record_holds_any_bytes() {
+        let line = record(
+            Some(7),
+            StandardStream::Error,
+            b"\xff\x1b[2J \"quoted\"\nsecond",
+        );
+        assert!(!line.contains(&b'\n'));
+        let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        assert_eq!(value["message"], "\u{fffd}\u{1b}[2J \"quoted\"\nsecond");
+        assert_eq!(value["connection"]["id"], 7);
+        assert_eq!(
+            (&value["level"], &value["stream"]),
+            (&"error".into(), &"stderr".into())
+        );
     }
 
     #[test]
