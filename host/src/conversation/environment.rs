@@ -1,4 +1,4 @@
-//! What all scripts of a call share: the sandbox that guests run in, and what
+//! What all scripts of a run share: the sandbox that guests run in, and what
 //! they and the host print, captured.
 //!
 //! Each script gets a service of its own from it, in [`super::runner`].
@@ -18,14 +18,14 @@ use crate::dev::{Project, ProjectError};
 use crate::limits::{Limits, OnTrap, WhenFull};
 use crate::output::Output;
 
-/// How long the threads that write what guests print may take for it.
-const WRITTEN: Duration = Duration::from_secs(10);
-/// What is kept of each kind of line; a guest that prints more is cut off.
+/// How long the threads that write guests' lines may take to flush.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that are kept of each kind of line; more are dropped.
 const MAX_CAPTURED: usize = 16 << 20;
-/// Instances that one script may need, with those that take over.
+/// Instances that one script may need, with successors.
 const CONNECTIONS: usize = 256;
 
-/// What can be said to all scripts.
+/// What holds for all scripts of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How long a step waits for what it expects, on the script's clock.
@@ -36,7 +36,7 @@ pub struct Settings {
     pub code_cache: CodeCacheDir,
 }
 
-/// Why a conversation cannot begin.
+/// Why no script can be run.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
     #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
@@ -56,7 +56,7 @@ pub enum EnvironmentError {
 pub struct Guest {
     pub(super) compiled: Arc<CompiledGuest>,
     pub(super) name: String,
-    /// That it would listen on.
+    /// The port that it names, if it does.
     pub(super) port: Option<u16>,
 }
 
@@ -69,10 +69,10 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Captures the log of the whole process; there is one environment in it.
+    /// Captures the log of the whole process, so a process has one environment.
     ///
     /// # Errors
-    /// When the machine has no room for the sandbox.
+    /// When the sandbox cannot be created.
     pub fn new(settings: Settings) -> Result<Self, EnvironmentError> {
         let limits = Arc::new(Limits {
             max_connections: CONNECTIONS,
@@ -98,10 +98,10 @@ impl Environment {
         })
     }
 
-    /// Make a guest of a file: a component, or the source of one.
+    /// Load a guest from a file: a component, or a source to build.
     ///
     /// # Errors
-    /// When it cannot be built, or is no guest.
+    /// When it cannot be built, or is not a guest.
     pub fn load(&self, path: &Path) -> Result<Guest, EnvironmentError> {
         let bytes = component(path)?;
         let load = |error| EnvironmentError::Load {
@@ -174,13 +174,13 @@ impl Captured {
     /// Lines that guests have printed to standard output since the last
     /// [`Self::clear`].
     pub fn printed(&self) -> Vec<String> {
-        self.output.flush(WRITTEN);
+        self.output.flush(FLUSH_TIMEOUT);
         self.stdout.lines()
     }
 
     /// The same for standard error.
     pub fn printed_errors(&self) -> Vec<String> {
-        self.output.flush(WRITTEN);
+        self.output.flush(FLUSH_TIMEOUT);
         self.stderr.lines()
     }
 
@@ -190,7 +190,7 @@ impl Captured {
     }
 
     pub fn clear(&self) {
-        self.output.flush(WRITTEN);
+        self.output.flush(FLUSH_TIMEOUT);
         for buffer in [&self.stdout, &self.stderr, &self.log] {
             buffer.0.lock().clear();
         }

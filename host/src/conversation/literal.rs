@@ -1,5 +1,5 @@
 //! Bytes as a script writes them, and as a report shows them: the same
-//! notation, so that what is shown can be copied into a script.
+//! notation, so that what a report shows can be copied into a script.
 //!
 //! Owns the escapes of a quoted string. What a line may consist of is
 //! [`super::script`]'s business.
@@ -101,8 +101,8 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
-        let error = |text| unquote(text).expect_err("a mistake");
+    fn errors_say_what_is_wrong() {
+        let error = |text| unquote(text).expect_err("an error");
         assert!(error("open").contains("a \" is missing"));
         assert!(error("\\").contains("after a \\"));
         assert!(error("\\q\"").contains("xNN"));
