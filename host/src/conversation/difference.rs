@@ -44,11 +44,11 @@ pub fn lines(expected: &[u8], received: &[u8]) -> Vec<String> {
     };
     if received.is_empty() {
         let expected = shown("expected  ", expected);
-        return vec![expected, "came      nothing".to_owned()];
+        return vec![expected, "received  nothing".to_owned()];
     }
     vec![
         shown("expected  ", expected),
-        shown("came      ", received),
+        shown("received  ", received),
         format!(
             "          {mark}^ byte {}",
             first_difference(expected, received) + 1
@@ -80,7 +80,7 @@ mod tests {
             shown,
             [
                 "expected  3: three\\n",
-                "came      3: thre\\n",
+                "received  3: thre\\n",
                 "                 ^ byte 8"
             ]
         );
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(
             shown[1],
             format!(
-                "came      …{}b{}… and 460 bytes more",
+                "received  …{}b{}… and 460 bytes more",
                 "a".repeat(24),
                 "a".repeat(39)
             )
@@ -107,6 +107,6 @@ mod tests {
     #[test]
     fn what_ends_early_differs_at_its_end() {
         assert_eq!(lines(b"abc", b"ab")[2], "            ^ byte 3");
-        assert_eq!(lines(b"abc", b"")[1..], ["came      nothing"]);
+        assert_eq!(lines(b"abc", b"")[1..], ["received  nothing"]);
     }
 }

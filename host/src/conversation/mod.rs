@@ -73,11 +73,11 @@ impl Script {
             error,
         };
         if std::fs::metadata(path).map_err(read)?.len() > MAX_SCRIPT {
-            return Err(not_text("it is too large for a script"));
+            return Err(not_text("larger than 4 MiB"));
         }
         let bytes = std::fs::read(path).map_err(read)?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| not_text("it is not UTF-8 text; write other bytes as \\xNN"))?;
+            .map_err(|_| not_text("not UTF-8; write other bytes as \\xNN"))?;
         let steps = script::parse(&text).map_err(|error| ScriptError::Invalid {
             path: owned(),
             error,
@@ -170,11 +170,11 @@ pub fn run(
         }),
         Ok(Err(failure)) => Err(failure),
         Err(mpsc::RecvTimeoutError::Timeout) => failure(format!(
-            "not over after {} (--time-limit)",
+            "timed out after {} (raise --time-limit)",
             crate::duration::show(limit)
         )),
         Err(mpsc::RecvTimeoutError::Disconnected) => {
-            failure("the conversation broke off: this is a mistake of hotsocket".to_owned())
+            failure("internal error: the thread that ran the script has panicked".to_owned())
         }
     }
 }

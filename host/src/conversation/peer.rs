@@ -109,22 +109,22 @@ impl Peer {
                 return Ok(());
             }
             let message = if same < self.received.len() {
-                "other bytes came than were expected".to_owned()
+                "received other bytes than expected".to_owned()
             } else if self.side == Side::Ended {
                 format!(
-                    "the connection ended after {same} of {} bytes",
+                    "the host ended the connection after {same} of {} bytes",
                     expected.len()
                 )
             } else if self.side == Side::Reset {
                 format!(
-                    "the connection was reset after {same} of {} bytes",
+                    "the host reset the connection after {same} of {} bytes",
                     expected.len()
                 )
             } else if timeout_at(deadline, self.wire.changed()).await.is_err() {
                 format!(
-                    "{same} of {} bytes came within {}",
-                    expected.len(),
-                    crate::duration::show(time)
+                    "timed out after {}: received {same} of {} bytes",
+                    crate::duration::show(time),
+                    expected.len()
                 )
             } else {
                 continue;
@@ -148,7 +148,7 @@ impl Peer {
             if !self.received.is_empty() {
                 let received = difference::quote(&self.received);
                 return Err(StepError::new(format!(
-                    "expected {expected}, but bytes came: {received}"
+                    "expected {expected}, received bytes: {received}"
                 )));
             }
             match self.side {
@@ -156,7 +156,7 @@ impl Peer {
                 actual if actual == side => return Ok(()),
                 actual => {
                     return Err(StepError::new(format!(
-                        "expected {expected}, but {} came",
+                        "expected {expected}, received {}",
                         word(actual)
                     )));
                 }
@@ -164,7 +164,7 @@ impl Peer {
             if timeout_at(deadline, self.wire.changed()).await.is_err() {
                 let time = crate::duration::show(time);
                 return Err(StepError::new(format!(
-                    "expected {expected}, but the connection is still open after {time}"
+                    "timed out after {time}: expected {expected}, the connection is still open"
                 )));
             }
         }
@@ -176,15 +176,15 @@ impl Peer {
         self.receive();
         match self.side {
             _ if !self.received.is_empty() => Err(StepError::new(format!(
-                "expected nothing, but bytes came: {}",
+                "expected nothing, received bytes: {}",
                 difference::quote(&self.received)
             ))),
             Side::Open => Ok(()),
             Side::Ended => Err(StepError::new(
-                "expected nothing, but the connection has ended",
+                "expected nothing, but the host ended the connection",
             )),
             Side::Reset => Err(StepError::new(
-                "expected nothing, but the connection was reset",
+                "expected nothing, but the host reset the connection",
             )),
         }
     }

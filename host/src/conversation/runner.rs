@@ -137,7 +137,7 @@ impl<'a> Runner<'a> {
             self.stop().await;
         }
         if self.faults() > self.expected_faults {
-            let message = "the guest failed here, and no step says `fault`";
+            let message = "the guest failed, and no `fault` step expects it";
             return Err(StepError::new(message).at(unexpected.unwrap_or(last)));
         }
         Ok(())
@@ -205,7 +205,7 @@ impl<'a> Runner<'a> {
                 peer: SocketAddr::new(self.local.ip(), port),
             };
             let permit = self.service.admit(self.local.ip()).await;
-            let permit = permit.map_err(|_| StepError::new("no room for one more connection"))?;
+            let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
             let session = session::serve(Arc::clone(&self.service), connection, Box::new(host));
@@ -219,7 +219,7 @@ impl<'a> Runner<'a> {
         }
         self.peers
             .get_mut(name)
-            .ok_or_else(|| StepError::new("this connection is not there"))
+            .ok_or_else(|| StepError::new("internal error: no such connection"))
     }
 
     async fn swap(&mut self, name: Option<&str>) -> Result<(), StepError> {
@@ -228,7 +228,7 @@ impl<'a> Runner<'a> {
             Some(name) => self
                 .others
                 .get(&self.script.relative(name))
-                .ok_or_else(|| StepError::new(format!("{name} was not loaded")))?,
+                .ok_or_else(|| StepError::new(format!("internal error: {name} was not loaded")))?,
         };
         let (compiled, source) = (
             Arc::clone(&guest.compiled),
@@ -244,7 +244,11 @@ impl<'a> Runner<'a> {
         report: Result<Report, SwapError>,
         expected: Outcome,
     ) -> Result<(), StepError> {
-        let report = report.map_err(|error| StepError::new(format!("not swapped: {error}")))?;
+        let what = match expected {
+            Outcome::RolledBack => "rollback",
+            _ => "swap",
+        };
+        let report = report.map_err(|error| StepError::new(format!("{what} failed: {error}")))?;
         let rollout = self.service.rollouts.current();
         self.rollouts.push(Arc::clone(&rollout.stats));
         match report.outcome == expected {
@@ -267,7 +271,7 @@ impl<'a> Runner<'a> {
             if Instant::now() >= deadline {
                 let time = crate::duration::show(self.environment.timeout);
                 return Err(StepError::new(format!(
-                    "expected a fault, but none came within {time}"
+                    "timed out after {time}: expected a fault"
                 )));
             }
             sleep(INSTANT).await;
@@ -276,7 +280,7 @@ impl<'a> Runner<'a> {
         let log = self.environment.captured.logged();
         match part {
             Some(part) if !log.iter().any(|line| line.contains(part)) => Err(StepError::new(
-                format!("the guest failed, but not with {part:?}"),
+                format!("the guest failed, but no line of the log contains {part:?}"),
             )),
             _ => Ok(()),
         }
@@ -302,7 +306,11 @@ impl<'a> Runner<'a> {
             if Instant::now() >= deadline {
                 let last = lines.iter().skip(*printed).rev().take(LOG_LINES).rev();
                 let details = last.map(|line| format!("printed   {line}")).collect();
-                let message = format!("nobody printed {}", difference::quote(line.as_bytes()));
+                let message = format!(
+                    "timed out after {}: no guest printed {}",
+                    crate::duration::show(self.environment.timeout),
+                    difference::quote(line.as_bytes())
+                );
                 return Err(StepError::with_details(message, details));
             }
             sleep(INSTANT).await;
@@ -317,10 +325,10 @@ impl<'a> Runner<'a> {
             if !peer.received.is_empty() {
                 let of = match *name {
                     "" => String::new(),
-                    name => format!(" of {name}"),
+                    name => format!(" on {name}"),
                 };
                 return Err(StepError::new(format!(
-                    "at the end bytes{of} are left that no step expects: {}",
+                    "received bytes{of} that no step expects: {}",
                     difference::quote(&peer.received)
                 )));
             }

@@ -28,14 +28,14 @@ pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
         "expect" if line.has("reset") => Action::ExpectReset,
         "expect" if line.has("nothing") => Action::ExpectNothing,
         "expect" if line.is_empty() => {
-            return Err("`expect` what? \"text\", hex 48 65, end, reset or nothing".to_owned());
+            return Err("`expect` takes \"text\", hex 48 65, end, reset or nothing".to_owned());
         }
         "expect" => Action::Expect(line.payload(word)?),
         "end" => Action::End,
         "abort" => Action::Abort,
         "stall" => Action::Stall,
         "resume" => Action::Resume,
-        "swap" => match line.text("a path")? {
+        "swap" => match line.text("`swap`")? {
             Some(path) => Action::Swap(Some(path)),
             None if line.is_empty() => Action::Swap(None),
             None => Action::Swap(Some(line.word().to_owned())),
@@ -45,7 +45,7 @@ pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
             let time = crate::duration::parse(line.word())?;
             if time > MAX_WAIT {
                 return Err(format!(
-                    "a step waits {} at most",
+                    "`wait` takes {} at most",
                     crate::duration::show(MAX_WAIT)
                 ));
             }
@@ -61,6 +61,6 @@ pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
         }
         "fault" => Action::Fault(line.text("`fault`")?),
         "stop" => Action::Stop,
-        _ => return Err(format!("{word:?} is no step; there are {STEPS}")),
+        _ => return Err(format!("unknown step {word:?}; the steps are {STEPS}")),
     })
 }

@@ -63,7 +63,7 @@ impl<'a> Line<'a> {
         };
         if name.is_empty() || !name.chars().all(is_of_name) {
             return Err(format!(
-                "{name:?} is no name for a connection: use letters, digits and -"
+                "invalid connection name {name:?}; use letters, digits, - and _"
             ));
         }
         Ok((name, self.first_word()?))
@@ -71,7 +71,7 @@ impl<'a> Line<'a> {
 
     fn first_word(&mut self) -> Result<&'a str, String> {
         match self.word() {
-            "" => Err(format!("a step is missing; there are {STEPS}")),
+            "" => Err(format!("missing step; the steps are {STEPS}")),
             word => Ok(word),
         }
     }
@@ -92,9 +92,7 @@ impl<'a> Line<'a> {
         };
         match String::from_utf8(bytes) {
             Ok(text) if !text.contains('\n') => Ok(Some(text)),
-            _ => Err(format!(
-                "{what} is compared with one line of text at a time"
-            )),
+            _ => Err(format!("{what} takes a single line of UTF-8 text")),
         }
     }
 
@@ -115,7 +113,7 @@ impl<'a> Line<'a> {
             if self.has("*") {
                 let times: usize = self.number("`*`")?;
                 if part.len().saturating_mul(times) > MAX_PAYLOAD {
-                    return Err(format!("more than {MAX_PAYLOAD} bytes in one step"));
+                    return Err(format!("too many bytes: a step may have {MAX_PAYLOAD}"));
                 }
                 part = part.repeat(times);
             }
@@ -124,15 +122,15 @@ impl<'a> Line<'a> {
         match payload.len() {
             0 => Err(format!("`{step}` needs at least one byte")),
             1..=MAX_PAYLOAD => Ok(payload),
-            _ => Err(format!("more than {MAX_PAYLOAD} bytes in one step")),
+            _ => Err(format!("too many bytes: a step may have {MAX_PAYLOAD}")),
         }
     }
 
     fn hex(&mut self) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();
         while let Some(word) = self.peek().filter(|word| *word != "*" && *word != "hex") {
-            let more =
-                unhex(word).ok_or_else(|| format!("{word} is not pairs of hexadecimal digits"))?;
+            let more = unhex(word)
+                .ok_or_else(|| format!("`hex` takes pairs of hexadecimal digits, not {word}"))?;
             bytes.extend_from_slice(&more);
             self.skip(word.len());
         }
@@ -144,7 +142,7 @@ impl<'a> Line<'a> {
         let number = self.word().parse().ok();
         number
             .filter(|number| *number > 0)
-            .ok_or_else(|| format!("after {after} comes a number from 1 on"))
+            .ok_or_else(|| format!("{after} takes a number of at least 1"))
     }
 }
 

@@ -92,7 +92,10 @@ pub fn parse(text: &str) -> Result<Vec<Step>, ParseError> {
         let (connection, word) = rest.step().map_err(error)?;
         let action = action::parse(word, &mut rest).map_err(error)?;
         if !rest.is_empty() {
-            return Err(error(format!("too much after `{word}`: {}", rest.as_str())));
+            return Err(error(format!(
+                "unexpected text after `{word}`: {}",
+                rest.as_str()
+            )));
         }
         order.check(connection, word, &action).map_err(error)?;
         let connection = connection.to_owned();
@@ -105,7 +108,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>, ParseError> {
     match steps.is_empty() {
         true => Err(ParseError {
             line: 1,
-            message: "the script has no step".to_owned(),
+            message: "the script has no steps".to_owned(),
         }),
         false => Ok(steps),
     }

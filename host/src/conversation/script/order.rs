@@ -26,10 +26,10 @@ impl Order {
         action: &Action,
     ) -> Result<(), String> {
         if action.is_of_server() && !connection.is_empty() {
-            return Err(format!("`{word}` is about no connection"));
+            return Err(format!("`{word}` takes no connection name"));
         }
         if self.stopped && !may_follow_stop(action) {
-            return Err(format!("`{word}` after `stop`: the server is gone"));
+            return Err(format!("`{word}` after `stop`: the server has shut down"));
         }
         self.stopped |= *action == Action::Stop;
         if action.is_of_server() {
@@ -39,7 +39,7 @@ impl Order {
         state.or_default().check(action)?;
         if self.connections.len() > MAX_CONNECTIONS {
             return Err(format!(
-                "more than {MAX_CONNECTIONS} connections in one script"
+                "too many connections: a script may have {MAX_CONNECTIONS}"
             ));
         }
         Ok(())
@@ -68,14 +68,16 @@ struct Connection {
 impl Connection {
     fn check(&mut self, action: &Action) -> Result<(), String> {
         let error = match action {
-            _ if self.aborted => Some("a step after `abort`: this connection is gone"),
-            Action::Open if self.open => Some("this connection is open already"),
-            Action::Send { .. } if self.ended => Some("`send` after `end`"),
-            Action::End if self.ended => Some("`end` a second time"),
+            _ if self.aborted => Some("step after `abort`: the connection is closed"),
+            Action::Open if self.open => Some("the connection is already open"),
+            Action::Send { .. } if self.ended => {
+                Some("`send` after `end`: the peer has closed its side")
+            }
+            Action::End if self.ended => Some("`end` twice"),
             Action::Expect(_) | Action::ExpectEnd | Action::ExpectReset | Action::ExpectNothing
                 if self.over =>
             {
-                Some("nothing can come any more after the end that was expected before")
+                Some("`expect` after `expect end` or `expect reset`: nothing more can arrive")
             }
             _ => None,
         };
