@@ -76,8 +76,8 @@ fn endless_recursion() {
         scene,
         "y",
         &[
-            "(in `data`)",
-            "deeper than its stack",
+            "guest trapped in `data`",
+            "stack overflow",
             "--max-stack",
             "in function recurse",
         ],
@@ -104,7 +104,7 @@ fn more_timers_than_it_may_have() {
         (global.set $state (i32.add (global.get $state) (i32.const 1)))
         (br $more))";
     let scene = start(many, &[]);
-    costs_one(scene, "y", &["more timers than a connection may have"]);
+    costs_one(scene, "y", &["too many timers"]);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn waiting_too_long() {
     costs_one(
         scene,
         "sleep 100000",
-        &["took longer than 300 ms", "--event-timeout"],
+        &["timed out after 300 ms", "--event-timeout"],
     );
 }
 

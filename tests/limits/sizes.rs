@@ -136,7 +136,7 @@ fn timers_are_counted_over_events() {
     (0..3).for_each(|_| client.ask("t", "set"));
     client.send("t");
     client.expect_rest("");
-    scene.reached("max-timers", 1, "more timers than a connection may have");
+    scene.reached("max-timers", 1, "too many timers");
 }
 
 #[test]

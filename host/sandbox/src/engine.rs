@@ -78,8 +78,8 @@ impl Capacity {
             small: small.min(fitting),
             large: fitting.saturating_sub(small).max(SPARE_INSTANCES + 1),
             warning: Some(format!(
-                "room for {} connections only: the kernel allows a process {maps} memory \
-                 mappings; raise it with `sysctl -w vm.max_map_count={needed}`",
+                "only {} connections are possible: the kernel allows a process {maps} memory \
+                 mappings; raise the limit with `sysctl -w vm.max_map_count={needed}`",
                 fitting - SPARE_INSTANCES
             )),
         }
@@ -103,8 +103,8 @@ pub fn build(
             // No address space for the pool (`ulimit -v`, strict overcommit).
             let engine = Engine::new(&on_demand(limits.max_stack, functions)?)?;
             tracing::warn!(
-                "instances are slower to make: no address space for a pool of {instances} \
-                 ({}); look at `ulimit -v` and vm.overcommit_memory",
+                "allocating instances one by one, which is slower: no address space for a pool \
+                 of {instances} ({}); check `ulimit -v` and vm.overcommit_memory",
                 crate::fault::one_line(&error.root_cause().to_string())
             );
             Ok((engine, usize::MAX))
@@ -247,7 +247,7 @@ mod tests {
     fn too_few_mappings_are_reported_with_what_to_do() {
         let capacity = Capacity::within(100_000, MAPS_DEFAULT);
         let warning = capacity.warning.expect("they don't fit");
-        assert!(warning.contains("room for 10"), "{warning}");
+        assert!(warning.contains("only 10"), "{warning}");
         assert!(warning.contains("vm.max_map_count=605072"), "{warning}");
     }
 }

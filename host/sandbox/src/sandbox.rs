@@ -152,7 +152,7 @@ impl Sandbox {
             Some(place) => Ok((Arc::clone(large), place)),
             None => {
                 self.counters.count(Limit::Room);
-                Err(no_room("the pool of instances is full".to_owned()))
+                Err(no_room("the instance pool is full".to_owned()))
             }
         }
     }
