@@ -1,5 +1,5 @@
-//! Components made from others, byte by byte: with a note that changes their
-//! hash and nothing else, or with more code.
+//! Components made from others: with a custom section that only changes their
+//! hash, or with more code.
 //!
 //! A component is eight bytes and then sections, each with a number, its
 //! length in LEB128, and its content.
@@ -10,7 +10,7 @@ const PREAMBLE: usize = 8;
 const CUSTOM: u8 = 0;
 const CORE_MODULE: u8 = 1;
 
-/// The same component, with a custom section more at its end.
+/// The component with a custom section appended.
 pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
     let mut content = Vec::new();
     leb128(&mut content, 4);
@@ -21,8 +21,8 @@ pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
     changed
 }
 
-/// The same component with a core module more at its end, so many times. It is
-/// compiled, and never used.
+/// The component with copies of a core module appended, which are compiled but
+/// never used.
 pub fn with_modules(component: &[u8], module: &[u8], copies: usize) -> Vec<u8> {
     let mut changed = component.to_vec();
     for _ in 0..copies {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_component_is_none() {
+    fn a_truncated_component_is_an_error() {
         let component = component();
         assert!(core_module(&component[..component.len() - 1]).is_err());
     }

@@ -1,19 +1,19 @@
-//! Measures hotsocket against the fastest thing that one could write instead.
+//! Measures hotsocket against the fastest server that one could write instead.
 //!
 //! `cargo run --release -p hotsocket-bench` runs everything and prints one table.
 //! The servers and the load are processes of their own: this binary starts
 //! itself again as `native` (the server to compare with) and as `load`.
 //!
-//! - [`run`]: the rows, their order, and what is done for each
-//! - [`subject`]: the servers to be measured, started and watched
-//! - [`gauge`]: what a process has used so far
+//! - [`run`]: the rows, their order, and how each is measured
+//! - [`subject`]: the servers under test: start, wait until ready, stop
+//! - [`usage`]: CPU time, memory and mappings of a process
 //! - [`load`]: the clients
 //! - [`native`]: the server to compare with
 //! - [`component`]: components made from others
 //! - [`table`]: ratios and their spread
 //! - [`report`]: writes `docs/benchmarks.md`
-//! - [`place`]: which processor runs what; the machine
-//! - [`undo`]: what must not be left behind
+//! - [`machine`]: processors, temporary directories, the machine's description
+//! - [`cleanup`]: child processes and files are removed however the program ends
 
 #![allow(
     clippy::print_stdout,
@@ -21,22 +21,22 @@
     reason = "a program for the terminal"
 )]
 
+mod cleanup;
 mod component;
-mod gauge;
 mod load;
+mod machine;
 mod native;
-mod place;
 mod report;
 mod run;
 mod subject;
 mod table;
-mod undo;
+mod usage;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What ends a measurement, in one line.
+/// An error that ends the program, in one line.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
 
@@ -45,28 +45,28 @@ type Result<T> = std::result::Result<T, Error>;
 #[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
-    part: Option<Part>,
+    process: Option<Process>,
 
     #[command(flatten)]
     run: run::Args,
 }
 
 #[derive(Subcommand)]
-enum Part {
+enum Process {
     /// Serve echo with tokio and nothing else, until killed
     Native,
-    /// Be the clients of one measurement; told what to do on standard input
+    /// Run the clients of one measurement, with commands on standard input
     Load(load::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.part {
-        Some(Part::Native) => native::serve(),
-        Some(Part::Load(args)) => load::run(args),
+    let result = match cli.process {
+        Some(Process::Native) => native::serve(),
+        Some(Process::Load(args)) => load::run(args),
         None => run::run(cli.run),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

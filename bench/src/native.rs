@@ -1,5 +1,4 @@
-//! The server to compare with: what somebody would write with tokio who wants
-//! echo and nothing else.
+//! The server to compare with: an echo server as one would write it with tokio.
 //!
 //! No limits, no timeouts, no log. A task and a buffer for each connection.
 
@@ -10,23 +9,23 @@ use tokio::net::TcpListener;
 
 use crate::Result;
 
-/// What people take, and the most that hotsocket gives a guest at once.
+/// A usual size, and the most that hotsocket passes to a guest at once.
 const BUFFER: usize = 64 * 1024;
 
 /// Serve on a free port until killed, on as many threads as there are
 /// processors to run on.
 pub fn serve() -> Result<()> {
-    let began = Instant::now();
+    let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(accept(began))
+    runtime.block_on(accept(started))
 }
 
-async fn accept(began: Instant) -> Result<()> {
+async fn accept(started: Instant) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     eprintln!("listening on {}", listener.local_addr()?);
-    eprintln!("ready in {} ms", began.elapsed().as_millis());
+    eprintln!("ready in {} ms", started.elapsed().as_millis());
     loop {
         let (mut socket, _) = listener.accept().await?;
         tokio::spawn(async move {

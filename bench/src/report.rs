@@ -1,4 +1,4 @@
-//! `docs/benchmarks.md`: the last table, with what it means.
+//! Writes `docs/benchmarks.md`: the table, with an introduction and the losses.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,16 +7,16 @@ use crate::Result;
 use crate::run::IN_USER_MODE;
 use crate::table::Line;
 
-/// From here on, a difference is called a loss.
+/// A ratio from here on counts as a loss.
 const LOSS: f64 = 1.05;
 
 const INTRO: &str = include_str!("intro.md");
 
-/// Write the page anew.
-pub fn save(checkout: &Path, sitting: &str, table: &str, lines: &[Line]) -> Result<()> {
+/// Write the page.
+pub fn save(checkout: &Path, conditions: &str, table: &str, lines: &[Line]) -> Result<()> {
     let path = checkout.join("docs/benchmarks.md");
     let page = INTRO
-        .replace("{sitting}", sitting)
+        .replace("{conditions}", conditions)
         .replace("{table}", table.trim_end())
         .replace("{losses}", losses(lines).trim_end());
     std::fs::write(&path, page)
@@ -33,7 +33,7 @@ fn losses(lines: &[Line]) -> String {
             rows.push((loss, &line.work));
         }
     }
-    let mut told = Vec::new();
+    let mut entries = Vec::new();
     for (measured, mut rows) in figures {
         rows.sort_by(|left, right| left.0.total_cmp(&right.0));
         let (Some((least, _)), Some((most, work))) = (rows.first(), rows.last()) else {
@@ -43,12 +43,12 @@ fn losses(lines: &[Line]) -> String {
             1 => format!("{most:.2} times worse"),
             _ => format!("{least:.2} to {most:.2} times worse, worst"),
         };
-        told.push((*most, format!("- {measured}: {ratios} in: {work}")));
+        entries.push((*most, format!("- {measured}: {ratios} in: {work}")));
     }
-    told.sort_by(|left, right| right.0.total_cmp(&left.0));
-    match told.is_empty() {
-        true => "In no row that compares the two, this time.".to_owned(),
-        false => told.into_iter().map(|(_, line)| line + "\n").collect(),
+    entries.sort_by(|left, right| right.0.total_cmp(&left.0));
+    match entries.is_empty() {
+        true => "In no row by 5 % or more.".to_owned(),
+        false => entries.into_iter().map(|(_, line)| line + "\n").collect(),
     }
 }
 
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_told_and_gains_are_not() {
+    fn losses_are_listed_and_gains_are_not() {
         let lines = [
             line("small", "CPU", Unit::Micros, 1.5),
             line("large", "CPU", Unit::Micros, 2.0),

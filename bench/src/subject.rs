@@ -13,13 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::place::Place;
-use crate::undo::Running;
+use crate::cleanup::Running;
+use crate::machine::Cpus;
 
-/// No server takes longer to start.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Lines of a server that are kept.
-const KEPT: usize = 20;
+/// For a server to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Lines of a server's log that are kept, for error messages.
+const KEPT_LINES: usize = 20;
 
 /// A server that can be started, any number of times.
 #[derive(Clone, Debug)]
@@ -53,8 +53,8 @@ impl Subject {
 
     /// Node, if it is installed.
     pub fn node() -> Option<Self> {
-        let told = Command::new("node").arg("--version").output().ok()?;
-        let version = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+        let output = Command::new("node").arg("--version").output().ok()?;
+        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Some(Subject {
             name: format!("Node {version}"),
             kind: Kind::Node,
@@ -74,20 +74,20 @@ impl Subject {
     pub fn binary(&self) -> Result<&Path> {
         match &self.kind {
             Kind::Hotsocket { binary, .. } => Ok(binary),
-            _ => Err(format!("{} is no hotsocket", self.name).into()),
+            _ => Err(format!("{} is not hotsocket", self.name).into()),
         }
     }
 
     /// Whether `hotsocket serve` has that flag.
-    pub fn knows(&self, flag: &str) -> Result<bool> {
-        let told = Command::new(self.binary()?)
+    pub fn has_flag(&self, flag: &str) -> Result<bool> {
+        let help = Command::new(self.binary()?)
             .args(["serve", "--help"])
             .output()?;
-        Ok(String::from_utf8_lossy(&told.stdout).contains(flag))
+        Ok(String::from_utf8_lossy(&help.stdout).contains(flag))
     }
 
     /// Start it, with more flags if it is hotsocket, and wait until it is ready.
-    pub fn start(&self, place: Place, flags: &[String]) -> Result<Server> {
+    pub fn start(&self, cpus: Cpus, flags: &[String]) -> Result<Server> {
         let mut command = match &self.kind {
             Kind::Native => {
                 let mut command = Command::new(std::env::current_exe()?);
@@ -112,7 +112,7 @@ impl Subject {
                 command
             }
         };
-        Server::start(&self.name, place, &mut command)
+        Server::start(&self.name, cpus, &mut command)
     }
 }
 
@@ -142,29 +142,29 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(name: &str, place: Place, command: &mut Command) -> Result<Self> {
+    fn start(name: &str, cpus: Cpus, command: &mut Command) -> Result<Self> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let began = Instant::now();
-        let mut running = Running::start(place, command)
+        let started = Instant::now();
+        let mut running = Running::start(cpus, command)
             .map_err(|error| format!("cannot start {name}: {error}"))?;
         let lines = Lines::default();
-        let (tell, ready) = sync_channel(1);
+        let (send, ready) = sync_channel(1);
         if let Some(errors) = running.child.stderr.take() {
             let lines = Arc::clone(&lines);
             std::thread::spawn(move || {
                 let mut address = None;
                 for line in BufReader::new(errors).lines().map_while(|line| line.ok()) {
-                    if let Some((_, told)) = line.split_once("listening on ") {
-                        address = told.trim().parse().ok();
+                    if let Some((_, listening)) = line.split_once("listening on ") {
+                        address = listening.trim().parse().ok();
                     }
                     if line.contains("ready in ") {
-                        let _ = tell.try_send((Instant::now(), address));
+                        let _ = send.try_send((Instant::now(), address));
                     }
                     let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                    lines.truncate(KEPT - 1);
+                    lines.truncate(KEPT_LINES - 1);
                     lines.push_front(line);
                 }
             });
@@ -176,18 +176,23 @@ impl Server {
             start_time: Duration::ZERO,
             lines,
         };
-        (server.start_time, server.address) = server.wait(&ready, began)?;
+        (server.start_time, server.address) = server.wait(&ready, started)?;
         Ok(server)
     }
 
     fn wait(
         &self,
         ready: &Receiver<(Instant, Option<SocketAddr>)>,
-        began: Instant,
+        started: Instant,
     ) -> Result<(Duration, SocketAddr)> {
-        match ready.recv_timeout(PATIENCE) {
-            Ok((when, Some(address))) => Ok((when - began, address)),
-            _ => Err(format!("{} does not start; it says: {}", self.name, self.said()).into()),
+        match ready.recv_timeout(START_TIMEOUT) {
+            Ok((when, Some(address))) => Ok((when - started, address)),
+            _ => Err(format!(
+                "{} did not start; its last lines: {}",
+                self.name,
+                self.last_lines()
+            )
+            .into()),
         }
     }
 
@@ -195,11 +200,11 @@ impl Server {
         self.running.child.id()
     }
 
-    /// Its last lines.
-    pub fn said(&self) -> String {
+    /// The end of its log, for error messages.
+    pub fn last_lines(&self) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         match lines.is_empty() {
-            true => "nothing".to_owned(),
+            true => "none".to_owned(),
             false => lines.iter().rev().cloned().collect::<Vec<_>>().join(" / "),
         }
     }

@@ -6,8 +6,8 @@
 
 use std::fmt::Write as _;
 
-/// In the units of the table, what is less is nothing, and gives no ratio.
-const NOTHING: f64 = 0.01;
+/// Values below this, in the units of the table, give no ratio.
+const SMALLEST: f64 = 0.01;
 
 /// How a number is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub enum Unit {
     Count,
 }
 
-/// One row: for each subject its values, one for each round. The first subject
-/// is what the others are compared with.
+/// One row: the values of each subject, one for each round. The others are compared
+/// with the first subject.
 pub struct Line {
     pub work: String,
     pub measured: &'static str,
@@ -31,7 +31,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A row that compares nothing: of hotsocket alone.
+    /// A row of hotsocket alone, which compares nothing.
     pub fn alone(work: String, measured: &'static str, unit: Unit, values: Vec<f64>) -> Self {
         Line {
             work,
@@ -64,8 +64,8 @@ impl Line {
         }
     }
 
-    /// As text, while the others are still to come.
-    pub fn told(&self, subjects: usize) -> String {
+    /// The row in Markdown, to print it as soon as it is measured.
+    pub fn row(&self, subjects: usize) -> String {
         self.cells(subjects).join(" | ")
     }
 }
@@ -86,7 +86,7 @@ pub fn markdown(subjects: &[String], lines: &[Line]) -> String {
         .collect();
     let _ = writeln!(text, "| {} |", rule.join(" | "));
     for line in lines {
-        let _ = writeln!(text, "| {} |", line.told(subjects.len()));
+        let _ = writeln!(text, "| {} |", line.row(subjects.len()));
     }
     text
 }
@@ -107,7 +107,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
 fn ratios(base: &[f64], values: &[f64]) -> Vec<f64> {
     base.iter()
         .zip(values)
-        .filter(|(base, _)| **base > NOTHING)
+        .filter(|(base, _)| **base > SMALLEST)
         .map(|(base, value)| value / base)
         .collect()
 }
@@ -140,7 +140,7 @@ impl Unit {
     }
 }
 
-/// Three digits that count.
+/// Three significant digits.
 fn digits(value: f64) -> String {
     match value.abs() {
         0.0..10.0 => format!("{value:.2}"),
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_is_that_of_runs_in_one_round() {
+    fn a_ratio_compares_runs_of_one_round() {
         let line = Line {
             work: "echo".to_owned(),
             measured: "CPU",
@@ -162,7 +162,7 @@ mod tests {
             values: vec![vec![1.0, 2.0, 4.0], vec![1.5, 4.0, 5.0]],
         };
         assert_eq!(
-            line.told(2),
+            line.row(2),
             "echo | CPU | 2.00 µs | 4.00 µs | **1.50** (1.25–2.00)"
         );
     }
@@ -170,6 +170,6 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_a_dash() {
         let line = Line::alone("start".to_owned(), "time", Unit::Millis, vec![30.0, 32.0]);
-        assert_eq!(line.told(2), "start | time | – | 31.0 ms | –");
+        assert_eq!(line.row(2), "start | time | – | 31.0 ms | –");
     }
 }

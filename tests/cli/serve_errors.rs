@@ -42,11 +42,8 @@ fn files_that_are_no_component_are_rejected() {
         &["core WebAssembly module", "wasm32-wasip2"],
     );
     let echo = prebuilt("echo");
-    refused(
-        &serve(&echo[..echo.len() / 2]).fail(),
-        &["ends in the middle"],
-    );
-    refused(&serve(&echo[..6]).fail(), &["ends in the middle"]);
+    refused(&serve(&echo[..echo.len() / 2]).fail(), &["is truncated"]);
+    refused(&serve(&echo[..6]).fail(), &["is truncated"]);
     let mut damaged = echo.clone();
     damaged[200..400].fill(0xee);
     refused(&serve(damaged).fail(), &["guest.wasm is"]);
@@ -132,7 +129,7 @@ fn an_unknown_import_is_named() {
         &serve(other).fail(),
         &[
             "imports example:kv/store@1.0.0",
-            "which this server does not have",
+            "which this server does not provide",
         ],
     );
     let wasi = import(r#"(import "wasi:cli/environment@0.3.0" (instance))"#);

@@ -90,7 +90,7 @@ fn a_refused_swap_exits_with_1_and_changes_nothing() {
     for (content, why) in [
         (b"text".to_vec(), "is text"),
         (Vec::new(), "is empty"),
-        (prebuilt("echo")[..5000].to_vec(), "ends in the middle"),
+        (prebuilt("echo")[..5000].to_vec(), "is truncated"),
         (failing_its_trial(), "failed its trial"),
     ] {
         let told = server.try_swap(content, &[]).failure(1);

@@ -56,7 +56,7 @@ fn a_loop_in_each_event_ends() {
             "cpu-budget",
             times as u64 + 1,
             &format!(
-                "used more than 20 ms of CPU time; --cpu-budget sets how much it may (in `{event}`)"
+                "guest failed in `{event}`: used more than 20 ms of CPU time (raise --cpu-budget)"
             ),
         );
     }
@@ -85,7 +85,7 @@ fn a_loop_in_open_ends() {
     let spinner = guest().body("open", "(call $spin) (call $ok)");
     let server = serve(spinner.build()).args(&BUDGET).start();
     server.connect().expect_rest("");
-    server.stderr.wait("(in `open`)");
+    server.stderr.wait("guest failed in `open`");
     server.settle();
     assert_eq!(server.limit_reached("cpu-budget"), 1);
 }
@@ -111,7 +111,7 @@ fn a_loop_in_save_costs_the_snapshot_and_is_counted() {
     let spinner = obeying(&[]).body("save", "(call $spin) (call $none)");
     let mut scene = Scene::start(&spinner, &BUDGET);
     scene.server.overwrite(obeying(&[('z', "")]).build(), 2);
-    scene.reached("cpu-budget", 1, "no snapshot: guest used more than 20 ms");
+    scene.reached("cpu-budget", 1, "no snapshot: guest failed in `save`: used");
 }
 
 /// What counts is the guest's own time, not that of a machine that is busy

@@ -35,7 +35,7 @@ fn the_limit_of_connections_is_lowered_to_the_files_there_may_be() {
 fn the_soft_limit_is_raised_to_the_hard_one() {
     let server = confined("-S -n 100", &["--max-connections", "200"]);
     assert_eq!(server.status()["connections"]["limit"], 200);
-    assert_eq!(count_lines(&server.stop().stderr, "connections only"), 0);
+    assert_eq!(count_lines(&server.stop().stderr, "lowered from"), 0);
 }
 
 #[test]

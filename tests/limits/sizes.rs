@@ -137,7 +137,7 @@ fn timers_of_all_events_count_towards_the_limit() {
     (0..3).for_each(|_| client.ask("t", "set"));
     client.send("t");
     client.expect_rest("");
-    scene.reached("max-timers", 1, "more timers than a connection may have");
+    scene.reached("max-timers", 1, "too many timers");
 }
 
 #[test]

@@ -8,11 +8,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::payload::{LARGEST, Payload, compare, send};
-use super::{Args, Tally};
+use super::{Args, Stats};
 use crate::Result;
 
 /// After the last byte was sent, all have come back by then.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct Clients {
     payload: Arc<Payload>,
@@ -29,26 +29,26 @@ impl Clients {
         }
     }
 
-    pub async fn run(&mut self, time: Duration) -> Result<Tally> {
+    pub async fn run(&mut self, time: Duration) -> Result<Stats> {
         let mut running = JoinSet::new();
-        let began = Instant::now();
+        let started = Instant::now();
         for _ in 0..self.connections {
             let payload = Arc::clone(&self.payload);
             let address = self.address;
             running.spawn(async move {
                 let socket = TcpStream::connect(address).await?;
                 socket.set_nodelay(true)?;
-                tokio::time::timeout(time + PATIENCE, both_ways(socket, &payload, began + time))
+                tokio::time::timeout(time + TIMEOUT, both_ways(socket, &payload, started + time))
                     .await
                     .map_err(|_| "bytes sent have not come back in 30 s")?
             });
         }
-        let mut tally = Tally::new();
+        let mut stats = Stats::new();
         while let Some(done) = running.join_next().await {
-            tally.count(done??, began.elapsed());
+            stats.count(done??, started.elapsed());
         }
-        tally.elapsed = began.elapsed();
-        Ok(tally)
+        stats.elapsed = started.elapsed();
+        Ok(stats)
     }
 }
 

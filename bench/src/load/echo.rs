@@ -7,14 +7,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::payload::{Payload, expect, send};
-use super::{Args, Tally};
+use super::{Args, Stats};
 use crate::Result;
 
 /// Connections being made at the same time: less than what waits in a
 /// listener's queue.
 const CONNECTING: usize = 64;
 /// No reply takes longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct Clients {
     payload: Arc<Payload>,
@@ -69,18 +69,18 @@ impl Clients {
         })
     }
 
-    pub async fn run(&mut self, time: Duration) -> Result<Tally> {
-        let tally = Arc::new(Mutex::new(Tally::new()));
+    pub async fn run(&mut self, time: Duration) -> Result<Stats> {
+        let stats = Arc::new(Mutex::new(Stats::new()));
         let mut running = JoinSet::new();
-        let began = Instant::now();
-        let until = began + time;
+        let started = Instant::now();
+        let until = started + time;
         let share = self
             .pace
             .checked_div(self.active.len() as u32)
             .unwrap_or_default();
         for (number, mut client) in self.active.drain(..).enumerate() {
             let payload = Arc::clone(&self.payload);
-            let tally = Arc::clone(&tally);
+            let stats = Arc::clone(&stats);
             let (size, pace) = (self.size, self.pace);
             running.spawn(async move {
                 if !pace.is_zero() {
@@ -94,7 +94,7 @@ impl Clients {
                     }
                     client.request(&payload, size).await?;
                     let waited = sent.elapsed();
-                    tally
+                    stats
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .count(size, waited);
@@ -110,16 +110,16 @@ impl Clients {
             }
             Result::Ok(())
         };
-        tokio::time::timeout(time + PATIENCE, running)
+        tokio::time::timeout(time + TIMEOUT, running)
             .await
             .map_err(|_| "a reply has not come in 30 s")??;
-        let mut told = Tally::new();
+        let mut total = Stats::new();
         std::mem::swap(
-            &mut told,
-            &mut tally.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut total,
+            &mut stats.lock().unwrap_or_else(PoisonError::into_inner),
         );
-        told.elapsed = began.elapsed();
-        Ok(told)
+        total.elapsed = started.elapsed();
+        Ok(total)
     }
 }
 

@@ -1,22 +1,22 @@
 //! The clients of one measurement, in a process of their own and on one thread.
 //!
-//! They connect, exchange something on each connection, and say `{"ready":…}`.
-//! Then each line `run MILLISECONDS` on standard input is one measurement, and
-//! answered by a line of JSON. Every byte that comes back is compared with what
+//! They connect, send one request on each connection, and print `{"ready":…}`.
+//! Then each line `run MILLISECONDS` on standard input is one measurement, which
+//! prints a line of JSON. Every byte that comes back is compared with what
 //! was sent; the first that differs ends the process with an error.
 //!
-//! - [`echo`]: requests, and each waits for its whole reply
+//! - [`echo`]: requests, each after the whole reply to the one before
 //! - [`storm`]: connect, one request, close
-//! - [`hold`]: one request, then silence
+//! - [`idle`]: one request, then silence
 //! - [`bulk`]: both directions at once
-//! - [`payload`], [`tally`]: what is sent; what is counted
+//! - [`payload`], [`stats`]: what is sent; what is counted
 
 mod bulk;
 mod echo;
-mod hold;
+mod idle;
 mod payload;
+mod stats;
 mod storm;
-mod tally;
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
@@ -26,14 +26,14 @@ use clap::ValueEnum;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{Result, place};
-use tally::Tally;
+use crate::{Result, machine};
+use stats::Stats;
 
 /// What the clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     Echo,
-    Hold,
+    Idle,
     Storm,
     Bulk,
 }
@@ -60,7 +60,7 @@ pub struct Args {
 
 enum Clients {
     Echo(echo::Clients),
-    Hold(hold::Clients),
+    Idle(idle::Clients),
     Storm(storm::Clients),
     Bulk(bulk::Clients),
 }
@@ -69,26 +69,26 @@ impl Clients {
     async fn ready(args: &Args) -> Result<Self> {
         Ok(match args.kind {
             Kind::Echo => Clients::Echo(echo::Clients::connect(args).await?),
-            Kind::Hold => Clients::Hold(hold::Clients::connect(args).await?),
+            Kind::Idle => Clients::Idle(idle::Clients::connect(args).await?),
             Kind::Storm => Clients::Storm(storm::Clients::new(args)),
             Kind::Bulk => Clients::Bulk(bulk::Clients::new(args)),
         })
     }
 
-    async fn run(&mut self, time: Duration) -> Result<Tally> {
+    async fn run(&mut self, time: Duration) -> Result<Stats> {
         match self {
             Clients::Echo(clients) => clients.run(time).await,
-            Clients::Hold(clients) => Ok(clients.nothing()),
+            Clients::Idle(clients) => Ok(clients.nothing()),
             Clients::Storm(clients) => clients.run(time).await,
             Clients::Bulk(clients) => clients.run(time).await,
         }
     }
 }
 
-/// Do as standard input says, until it ends.
+/// Run the commands from standard input, until it ends.
 pub fn run(args: Args) -> Result<()> {
-    place::raise_open_files();
-    let (send, mut orders) = mpsc::channel(1);
+    machine::raise_open_files();
+    let (send, mut commands) = mpsc::channel(1);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(|line| line.ok()) {
             if send.blocking_send(line).is_err() {
@@ -101,20 +101,20 @@ pub fn run(args: Args) -> Result<()> {
         .build()?;
     runtime.block_on(async {
         let mut clients = Clients::ready(&args).await?;
-        say(&json!({ "ready": args.connections }))?;
-        while let Some(order) = orders.recv().await {
-            let time = order
+        print(&json!({ "ready": args.connections }))?;
+        while let Some(command) = commands.recv().await {
+            let time = command
                 .strip_prefix("run ")
                 .and_then(|ms| ms.parse().ok())
-                .ok_or_else(|| format!("not understood: {order:?}"))?;
-            let tally = clients.run(Duration::from_millis(time)).await?;
-            say(&tally.json())?;
+                .ok_or_else(|| format!("unknown command {command:?}"))?;
+            let stats = clients.run(Duration::from_millis(time)).await?;
+            print(&stats.json())?;
         }
         Ok(())
     })
 }
 
-fn say(value: &serde_json::Value) -> Result<()> {
+fn print(value: &serde_json::Value) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{value}")?;
     Ok(out.flush()?)
@@ -127,9 +127,9 @@ mod tests {
 
     use super::*;
 
-    /// Clients of a server that does this with each connection; what they find
-    /// in a fifth of a second.
-    fn clients(kind: Kind, serve: fn(TcpStream)) -> Result<Tally> {
+    /// The result of clients of a server that does this with each connection, in a
+    /// fifth of a second.
+    fn clients(kind: Kind, serve: fn(TcpStream)) -> Result<Stats> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let args = Args {
             kind,
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn told(kind: Kind, serve: fn(TcpStream)) -> String {
+    fn error(kind: Kind, serve: fn(TcpStream)) -> String {
         let found = clients(kind, serve);
         found
             .err()
@@ -178,18 +178,18 @@ mod tests {
     #[test]
     fn an_echo_is_counted() {
         for kind in [Kind::Echo, Kind::Storm, Kind::Bulk] {
-            let tally = clients(kind, |socket| echo(socket, usize::MAX)).expect("an echo");
-            assert!(tally.json()["requests"].as_u64() >= Some(3), "{kind:?}");
-            assert!(tally.json()["bytes"].as_u64() >= Some(192), "{kind:?}");
+            let stats = clients(kind, |socket| echo(socket, usize::MAX)).expect("an echo");
+            assert!(stats.json()["requests"].as_u64() >= Some(3), "{kind:?}");
+            assert!(stats.json()["bytes"].as_u64() >= Some(192), "{kind:?}");
         }
     }
 
     #[test]
     fn one_wrong_bit_is_found() {
         let wrong = "a reply differs from its request";
-        assert_eq!(told(Kind::Echo, |socket| echo(socket, 10_000)), wrong);
-        assert_eq!(told(Kind::Storm, |socket| echo(socket, 63)), wrong);
-        assert_eq!(told(Kind::Bulk, |socket| echo(socket, 100_000)), wrong);
+        assert_eq!(error(Kind::Echo, |socket| echo(socket, 10_000)), wrong);
+        assert_eq!(error(Kind::Storm, |socket| echo(socket, 63)), wrong);
+        assert_eq!(error(Kind::Bulk, |socket| echo(socket, 100_000)), wrong);
     }
 
     #[test]
@@ -198,8 +198,8 @@ mod tests {
         let close = |mut socket: TcpStream| {
             let _ = socket.read(&mut [0; 64]);
         };
-        assert_eq!(told(Kind::Echo, close), missing);
-        assert_eq!(told(Kind::Storm, close), missing);
+        assert_eq!(error(Kind::Echo, close), missing);
+        assert_eq!(error(Kind::Storm, close), missing);
     }
 
     #[test]
@@ -213,6 +213,6 @@ mod tests {
                 socket.write_all(&buffer[..now]).expect("a reader");
             }
         };
-        assert!(told(Kind::Bulk, less).ends_with("bytes were sent and 100000 came back"));
+        assert!(error(Kind::Bulk, less).ends_with("bytes were sent and 100000 came back"));
     }
 }

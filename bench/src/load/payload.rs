@@ -1,8 +1,8 @@
 //! The bytes that are sent, and the check of those that come back.
 //!
-//! One pattern for all connections: a request is a piece of it, and the next
-//! request begins one byte later, so that an old reply, another connection's,
-//! or a shifted one is not taken for the right one.
+//! All connections use one pattern: a request is a piece of it, and the next
+//! request begins one byte later, so that an old reply, one of another connection,
+//! or a shifted one is detected.
 
 use std::cell::RefCell;
 use std::io;
@@ -11,12 +11,12 @@ use tokio::net::TcpStream;
 
 use crate::Result;
 
-/// A prime, so that the pattern and the sizes of requests don't keep step.
+/// A prime, so that it has no common divisor with the sizes of requests.
 const PERIOD: usize = 65_521;
 /// The largest piece.
 pub const LARGEST: usize = 64 * 1024;
 
-/// The pattern: bytes that look like chance, the same in each run.
+/// The pattern: pseudo-random bytes, the same in each run.
 pub struct Payload(Vec<u8>);
 
 impl Payload {

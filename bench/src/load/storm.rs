@@ -1,4 +1,4 @@
-//! Connections that are made, used once and closed, as many as come through.
+//! Short connections, as many as possible: connect, one request, close.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::payload::{Payload, expect, send};
-use super::{Args, Tally};
+use super::{Args, Stats};
 use crate::Result;
 
-/// One connection takes no longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Of one connection.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct Clients {
     payload: Arc<Payload>,
@@ -31,14 +31,14 @@ impl Clients {
         }
     }
 
-    pub async fn run(&mut self, time: Duration) -> Result<Tally> {
-        let tally = Arc::new(Mutex::new(Tally::new()));
+    pub async fn run(&mut self, time: Duration) -> Result<Stats> {
+        let stats = Arc::new(Mutex::new(Stats::new()));
         let mut running = JoinSet::new();
-        let began = Instant::now();
-        let until = began + time;
+        let started = Instant::now();
+        let until = started + time;
         for number in 0..self.at_once {
             let payload = Arc::clone(&self.payload);
-            let tally = Arc::clone(&tally);
+            let stats = Arc::clone(&stats);
             let (address, size) = (self.address, self.size);
             running.spawn(async move {
                 let mut at = number * 101;
@@ -49,10 +49,10 @@ impl Clients {
                     }
                     let bytes = payload.piece(at, size);
                     at += 1;
-                    tokio::time::timeout(PATIENCE, once(address, bytes))
+                    tokio::time::timeout(TIMEOUT, once(address, bytes))
                         .await
                         .map_err(|_| "a connection has had no reply in 30 s")??;
-                    tally
+                    stats
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .count(size, connecting.elapsed());
@@ -62,13 +62,13 @@ impl Clients {
         while let Some(done) = running.join_next().await {
             done??;
         }
-        let mut told = Tally::new();
+        let mut total = Stats::new();
         std::mem::swap(
-            &mut told,
-            &mut tally.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut total,
+            &mut stats.lock().unwrap_or_else(PoisonError::into_inner),
         );
-        told.elapsed = began.elapsed();
-        Ok(told)
+        total.elapsed = started.elapsed();
+        Ok(total)
     }
 }
 

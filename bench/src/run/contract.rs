@@ -1,5 +1,5 @@
-//! Of the contract in `wit/`, what [`raw`](super::raw) needs: names, and types
-//! whose layout wasmtime checks against the component.
+//! The names and types of the contract (`wit/`) that [`raw`](super::raw) needs.
+//! wasmtime checks the types against the component.
 
 use wasmtime::component::{ComponentType, Lower};
 
@@ -14,7 +14,7 @@ pub struct Succession {
     peer_ended: bool,
 }
 
-/// Why an instance begins; here always the first.
+/// Why an instance begins; here always `accepted`.
 #[derive(Clone, ComponentType, Lower)]
 #[component(variant)]
 pub enum Origin {
@@ -28,7 +28,7 @@ pub enum Origin {
     _Restarted(Succession),
 }
 
-/// Why `write` takes nothing; here it takes all.
+/// Why `write` failed; here it never does.
 #[derive(ComponentType, Lower)]
 #[component(variant)]
 pub enum WriteError {

@@ -1,4 +1,4 @@
-//! The load's process, as the runner sees it: orders go in, results come out.
+//! Starts the process of the clients, sends it commands and reads its results.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, Stdio};
@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::gauge::CpuTime;
-use crate::place::Place;
+use crate::cleanup::Running;
+use crate::machine::Cpus;
 use crate::subject::Server;
-use crate::undo::Running;
+use crate::usage::CpuTime;
 use crate::{Error, Result};
 
-/// Beyond the time of the measurement, an answer takes no longer: 15,000
-/// connections have to be made in it.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// For a result, beyond the time of the measurement: 15,000 connections are opened
+/// in it.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Lines of the load that wait to be read.
-const LINES: usize = 16;
+/// Lines of the clients' output that may be queued.
+const QUEUED_LINES: usize = 16;
 
 /// What the clients of one measurement do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +43,7 @@ impl Load {
     }
 }
 
-/// What one measurement found.
+/// The result of one measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
     pub requests: f64,
@@ -64,15 +64,15 @@ pub struct Sample {
 
 /// Connected clients, ended when dropped.
 pub struct Clients {
-    orders: Option<ChildStdin>,
+    commands: Option<ChildStdin>,
     running: Running,
-    place: Place,
-    answers: Receiver<String>,
+    cpus: Cpus,
+    results: Receiver<String>,
 }
 
 impl Clients {
-    /// Start them, and wait until they are connected.
-    pub fn connect(load: &Load, place: Place, server: &Server) -> Result<Self> {
+    /// Start the process, and wait until all clients are connected.
+    pub fn connect(load: &Load, cpus: Cpus, server: &Server) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("load")
@@ -85,46 +85,46 @@ impl Clients {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut running = Running::start(place, &mut command)?;
-        let (tell, answers) = sync_channel(LINES);
+        let mut running = Running::start(cpus, &mut command)?;
+        let (send, results) = sync_channel(QUEUED_LINES);
         if let Some(out) = running.child.stdout.take() {
-            let tell = tell.clone();
+            let send = send.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
-                    let _ = tell.send(line);
+                    let _ = send.send(line);
                 }
             });
         }
         if let Some(errors) = running.child.stderr.take() {
             std::thread::spawn(move || {
                 for line in BufReader::new(errors).lines().map_while(|line| line.ok()) {
-                    let _ = tell.send(line);
+                    let _ = send.send(line);
                 }
             });
         }
         let clients = Clients {
-            orders: running.child.stdin.take(),
+            commands: running.child.stdin.take(),
             running,
-            place,
-            answers,
+            cpus,
+            results,
         };
-        clients.answer(Duration::ZERO, server)?;
+        clients.receive(Duration::ZERO, server)?;
         Ok(clients)
     }
 
-    /// Tell them to begin.
-    pub fn begin(&mut self, time: Duration) -> Result<()> {
-        if let Some(orders) = &mut self.orders {
-            writeln!(orders, "run {}", time.as_millis())?;
-            orders.flush()?;
+    /// Start a measurement.
+    pub fn start(&mut self, time: Duration) -> Result<()> {
+        if let Some(commands) = &mut self.commands {
+            writeln!(commands, "run {}", time.as_millis())?;
+            commands.flush()?;
         }
         Ok(())
     }
 
-    /// What they found, after [`Self::begin`] with the same time.
+    /// The result of the measurement that [`Self::start`] has started with this time.
     pub fn result(&self, time: Duration, server: &Server) -> Result<Sample> {
-        let answer = self.answer(time, server)?;
-        let number = |name: &str| answer.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+        let result = self.receive(time, server)?;
+        let number = |name: &str| result.get(name).and_then(Value::as_f64).unwrap_or(0.0);
         Ok(Sample {
             requests: number("requests"),
             bytes: number("bytes"),
@@ -142,33 +142,33 @@ impl Clients {
     pub fn measure(&mut self, time: Duration, server: &Server) -> Result<Sample> {
         let before = CpuTime::of(server.pid())?;
         let before_load = CpuTime::of(self.running.child.id())?;
-        self.begin(time)?;
+        self.start(time)?;
         let mut sample = self.result(time, server)?;
-        crate::gauge::wait_for_rest(server.pid())?;
+        crate::usage::wait_until_idle(server.pid())?;
         let after = CpuTime::of(server.pid())?;
         let load = CpuTime::of(self.running.child.id())?.since(&before_load);
         sample.cpu = after.since(&before).as_secs_f64();
         sample.user = after.user_since(&before).as_secs_f64();
-        if self.place != Place::Anywhere {
+        if self.cpus != Cpus::All {
             sample.seconds = sample.cpu + load.as_secs_f64();
         }
         match sample.requests > 0.0 {
             true => Ok(sample),
-            false => Err("not one request was answered; try a longer --duration".into()),
+            false => Err("no request was answered; try a longer --duration".into()),
         }
     }
 
-    fn answer(&self, time: Duration, server: &Server) -> Result<Value> {
+    fn receive(&self, time: Duration, server: &Server) -> Result<Value> {
         let failed = |what: &str| -> Error {
             format!(
-                "the load failed: {what}; the server says: {}",
-                server.said()
+                "the clients failed: {what}; last lines of the server: {}",
+                server.last_lines()
             )
             .into()
         };
-        match self.answers.recv_timeout(time + PATIENCE) {
+        match self.results.recv_timeout(time + TIMEOUT) {
             Ok(line) => serde_json::from_str(&line).map_err(|_| failed(&line)),
-            Err(_) => Err(failed("it says nothing")),
+            Err(_) => Err(failed("timed out")),
         }
     }
 }

@@ -1,27 +1,27 @@
-//! What a silent connection holds: memory and mappings.
+//! Memory and mappings of an idle connection.
 //!
-//! Each connection has had one request. What the server had before the first
-//! of them is subtracted.
+//! Each connection has had one request. The server's own, from before the first
+//! connection, are subtracted.
 
 use std::time::{Duration, Instant};
 
 use super::driver::{Clients, Load};
-use super::{Plan, Row, counted, crowd};
+use super::{Plan, Row, counted, open_connections};
 use crate::Result;
-use crate::gauge::{mappings, pss, wait_for_rest};
 use crate::subject::Subject;
 use crate::table::{Line, Unit};
+use crate::usage::{mappings, pss, wait_until_idle};
 
 /// Memory hardly differs from run to run.
 const ROUNDS: u32 = 3;
-/// A connection that is quiet this long shall sleep.
+/// `--hibernate-after` of the rows with hibernation.
 const QUIET: Duration = Duration::from_secs(1);
-/// All sleep by then.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For all connections to hibernate.
+const HIBERNATE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    for connections in [1000, crowd::MOST] {
+    for connections in [1000, open_connections::MOST] {
         rows.push(Row {
             name: format!("idle-c{connections}"),
             quick: connections == 1000,
@@ -36,73 +36,88 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
-/// What a server had before the first connection, and for each one of them.
+/// What a server uses before the first connection, and for each connection.
 #[derive(Clone, Copy)]
-struct Held {
+struct Usage {
     before: (u64, u64),
     bytes: f64,
     mappings: f64,
 }
 
 fn awake(plan: &Plan, connections: usize) -> Result<Vec<Line>> {
-    let _room = match crowd::room(connections)? {
-        Some(room) => room,
+    let _limits = match open_connections::raise_limits(connections)? {
+        Some(limits) => limits,
         None => return Ok(Vec::new()),
     };
-    let mut held = vec![Vec::new(); plan.subjects.len()];
+    let mut all = vec![Vec::new(); plan.subjects.len()];
     for _ in 0..plan.rounds.min(ROUNDS) {
-        for (subject, held) in plan.subjects.iter().zip(&mut held) {
-            let flags = crowd::flags(connections);
-            held.push(hold(plan, subject, connections, &flags, wait_for_rest)?);
+        for (subject, samples) in plan.subjects.iter().zip(&mut all) {
+            let flags = open_connections::flags(connections);
+            samples.push(measure(
+                plan,
+                subject,
+                connections,
+                &flags,
+                wait_until_idle,
+            )?);
         }
     }
-    Ok(lines("idle", connections, &held))
+    Ok(lines("idle", connections, &all))
 }
 
-/// The guest is `counter`: `echo` has no state, so there is nothing to wake it
-/// from.
+/// The guest is `counter`, because `echo` saves no state to hibernate with.
 fn hibernated(plan: &Plan, connections: usize) -> Result<Vec<Line>> {
     let counter = plan.hotsocket()?.serving(plan.guest("counter.wasm"));
-    if !counter.knows("--hibernate-after")? {
-        eprintln!("hibernated-c{connections}: left out, this hotsocket does not hibernate");
+    if !counter.has_flag("--hibernate-after")? {
+        eprintln!("hibernated-c{connections}: skipped, this hotsocket does not hibernate");
         return Ok(Vec::new());
     }
-    let _room = match crowd::room(connections)? {
-        Some(room) => room,
+    let _limits = match open_connections::raise_limits(connections)? {
+        Some(limits) => limits,
         None => return Ok(Vec::new()),
     };
-    let mut held = Vec::new();
+    let mut samples = Vec::new();
     for _ in 0..plan.rounds.min(ROUNDS) {
-        let mut flags = crowd::flags(connections);
+        let mut flags = open_connections::flags(connections);
         flags.extend([
             "--hibernate-after".to_owned(),
             hotsocket::duration::show(QUIET),
         ]);
-        held.push(hold(plan, &counter, connections, &flags, wait_for_sleep)?);
+        samples.push(measure(
+            plan,
+            &counter,
+            connections,
+            &flags,
+            wait_until_hibernated,
+        )?);
     }
-    Ok(lines("idle, hibernated", connections, &[Vec::new(), held]))
+    Ok(lines(
+        "idle, hibernated",
+        connections,
+        &[Vec::new(), samples],
+    ))
 }
 
-fn hold(
+fn measure(
     plan: &Plan,
     subject: &Subject,
     connections: usize,
     flags: &[String],
-    settle: fn(u32) -> Result<()>,
-) -> Result<Held> {
+    wait: fn(u32) -> Result<()>,
+) -> Result<Usage> {
     let measured = || {
-        let server = subject.start(plan.place, flags)?;
+        let server = subject.start(plan.cpus, flags)?;
         let pid = server.pid();
-        wait_for_rest(pid)?;
+        wait_until_idle(pid)?;
         let before = (pss(pid)?, mappings(pid)?);
         let load = Load {
-            kind: "hold",
+            kind: "idle",
             ..Load::echo(64, connections)
         };
-        let _clients = Clients::connect(&load, plan.place, &server)?;
-        settle(pid)?;
+        let _clients = Clients::connect(&load, plan.cpus, &server)?;
+        wait(pid)?;
         let each = |now: u64, before: u64| now.saturating_sub(before) as f64 / connections as f64;
-        Result::Ok(Held {
+        Result::Ok(Usage {
             before,
             bytes: each(pss(pid)?, before.0),
             mappings: each(mappings(pid)?, before.1),
@@ -111,12 +126,12 @@ fn hold(
     measured().map_err(|error| format!("{}: {error}", subject.name).into())
 }
 
-/// Wait until the memory does not shrink any more.
-fn wait_for_sleep(pid: u32) -> Result<()> {
-    let began = Instant::now();
+/// Wait until the server's memory shrinks no more.
+fn wait_until_hibernated(pid: u32) -> Result<()> {
+    let started = Instant::now();
     let mut least = pss(pid)?;
     let mut since = Instant::now();
-    while since.elapsed() < QUIET * 3 && began.elapsed() < PATIENCE {
+    while since.elapsed() < QUIET * 3 && started.elapsed() < HIBERNATE_TIMEOUT {
         std::thread::sleep(QUIET / 4);
         let now = pss(pid)?;
         if now < least - least / 100 {
@@ -126,11 +141,12 @@ fn wait_for_sleep(pid: u32) -> Result<()> {
     Ok(())
 }
 
-fn lines(what: &str, connections: usize, held: &[Vec<Held>]) -> Vec<Line> {
+fn lines(what: &str, connections: usize, samples: &[Vec<Usage>]) -> Vec<Line> {
     let work = format!("{what}, {}", counted(connections));
-    let values = |value: fn(&Held) -> f64| -> Vec<Vec<f64>> {
-        held.iter()
-            .map(|held| held.iter().map(value).collect())
+    let values = |value: fn(&Usage) -> f64| -> Vec<Vec<f64>> {
+        samples
+            .iter()
+            .map(|samples| samples.iter().map(value).collect())
             .collect()
     };
     let line = |measured, unit, value| Line {
@@ -140,15 +156,17 @@ fn lines(what: &str, connections: usize, held: &[Vec<Held>]) -> Vec<Line> {
         values: values(value),
     };
     vec![
-        line("memory (PSS) per connection", Unit::Bytes, |held| {
-            held.bytes
+        line("memory (PSS) per connection", Unit::Bytes, |usage| {
+            usage.bytes
         }),
-        line("mappings per connection", Unit::Count, |held| held.mappings),
-        line("memory (PSS) of the server before", Unit::Bytes, |held| {
-            held.before.0 as f64
+        line("mappings per connection", Unit::Count, |usage| {
+            usage.mappings
         }),
-        line("mappings of the server before", Unit::Count, |held| {
-            held.before.1 as f64
+        line("memory (PSS) of the server before", Unit::Bytes, |usage| {
+            usage.before.0 as f64
+        }),
+        line("mappings of the server before", Unit::Count, |usage| {
+            usage.before.1 as f64
         }),
     ]
 }

@@ -1,22 +1,22 @@
-//! The rows, in their order, and what is done for each.
+//! The rows, in their order, and how each is measured.
 //!
-//! - [`traffic`]: servers at work
-//! - [`crowd`]: many connections, few of them at work
+//! - [`traffic`]: servers with traffic
+//! - [`open_connections`]: many open connections, few of them with traffic
 //! - [`idle`]: memory of silent connections
-//! - [`pause`]: what clients notice of a swap
-//! - [`begin`]: starting and compiling
+//! - [`swap`]: what clients notice of a swap
+//! - [`start`]: starting and compiling
 //! - [`raw`], [`contract`]: the sandbox without a server
-//! - [`prepare`]: which servers, and that they are built
-//! - [`driver`]: the process of the clients
+//! - [`prepare`]: which servers are measured; builds hotsocket
+//! - [`driver`]: starts and commands the process of the clients
 
-mod begin;
 mod contract;
-mod crowd;
 mod driver;
 mod idle;
-mod pause;
+mod open_connections;
 mod prepare;
 mod raw;
+mod start;
+mod swap;
 mod traffic;
 
 pub use traffic::IN_USER_MODE;
@@ -24,18 +24,18 @@ pub use traffic::IN_USER_MODE;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::place::{self, Place};
+use crate::machine::{self, Cpus};
 use crate::subject::Subject;
 use crate::table::{self, Line};
-use crate::{Result, report, undo};
+use crate::{Result, cleanup, report};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only rows with this name, or with this in their name; --list shows them
+    /// Rows with this name, or with this in their name [default: all]
     #[arg(value_name = "ROW")]
     only: Vec<String>,
 
-    /// Show the names of the rows, and measure nothing
+    /// List the names of the rows and exit
     #[arg(long)]
     list: bool,
 
@@ -55,23 +55,23 @@ pub struct Args {
     #[arg(long, conflicts_with = "core")]
     both_cores: bool,
 
-    /// The one processor that servers and load run on [default: the last]
+    /// The processor that servers and load run on [default: the last]
     #[arg(long, value_name = "N")]
     core: Option<usize>,
 
-    /// Measure this binary, instead of building it
+    /// Measure this binary instead of building one
     #[arg(long, value_name = "PATH")]
     hotsocket: Option<PathBuf>,
 
-    /// Measure another hotsocket as well, say the one before a change
+    /// Also measure this hotsocket, such as one from before a change
     #[arg(long, value_name = "NAME=PATH", value_parser = named)]
     also: Vec<(String, PathBuf)>,
 
-    /// Measure other servers as well, if installed: Node
+    /// Also measure other servers, if installed: Node
     #[arg(long)]
     peers: bool,
 
-    /// Write docs/benchmarks.md as well
+    /// Also write docs/benchmarks.md
     #[arg(long)]
     save: bool,
 }
@@ -79,17 +79,17 @@ pub struct Args {
 fn named(text: &str) -> std::result::Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, path)) if Path::new(path).is_file() => Ok((name.to_owned(), path.into())),
-        Some((_, path)) => Err(format!("there is no file {path}")),
-        None => Err("not NAME=PATH".to_owned()),
+        Some((_, path)) => Err(format!("no such file: {path}")),
+        None => Err("expected NAME=PATH".to_owned()),
     }
 }
 
-/// What holds for every row.
+/// The settings of a run, for every row.
 #[derive(Clone)]
 pub struct Plan {
     checkout: PathBuf,
     pub subjects: Vec<Subject>,
-    pub place: Place,
+    pub cpus: Cpus,
     pub duration: Duration,
     pub rounds: u32,
 }
@@ -101,10 +101,10 @@ impl Plan {
             .subjects
             .iter()
             .find(|subject| subject.binary().is_ok());
-        found.ok_or_else(|| "there is no hotsocket to measure".into())
+        found.ok_or_else(|| "no hotsocket to measure".into())
     }
 
-    /// A guest that comes with the project.
+    /// One of the project's prebuilt guests.
     pub fn guest(&self, file: &str) -> PathBuf {
         self.checkout.join("guest/prebuilt").join(file)
     }
@@ -115,17 +115,17 @@ type Measure = Box<dyn Fn(&Plan) -> Result<Vec<Line>>>;
 /// A row, or some that are measured together.
 struct Row {
     name: String,
-    /// Whether `--quick` has it.
+    /// Whether `--quick` includes it.
     quick: bool,
     measure: Measure,
 }
 
 fn rows() -> Vec<Row> {
     let mut rows = traffic::rows();
-    rows.extend(crowd::rows());
+    rows.extend(open_connections::rows());
     rows.extend(idle::rows());
-    rows.extend(pause::rows());
-    rows.extend(begin::rows());
+    rows.extend(swap::rows());
+    rows.extend(start::rows());
     rows.extend(raw::rows());
     rows
 }
@@ -146,7 +146,7 @@ fn counted(connections: usize) -> String {
 pub fn run(args: Args) -> Result<()> {
     let quick = args.quick && args.only.is_empty();
     let all = rows();
-    // A whole name means that row alone, not those that begin like it.
+    // A complete name selects only that row, not those that contain it.
     let names: Vec<String> = all.iter().map(|row| row.name.clone()).collect();
     let named = |row: &Row, word: &String| match names.contains(word) {
         true => row.name == *word,
@@ -162,20 +162,20 @@ pub fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     if rows.is_empty() {
-        return Err("no row has such a name; --list shows them".into());
+        return Err("no row has this in its name; --list shows them".into());
     }
-    place::raise_open_files();
-    undo::at_signals()?;
+    machine::raise_open_files();
+    cleanup::on_signals()?;
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
         .canonicalize()?;
     let plan = Plan {
         subjects: prepare::subjects(&args, &checkout)?,
         checkout,
-        place: match (args.core, args.both_cores) {
-            (Some(core), _) => Place::Core(core),
-            (None, true) => Place::Anywhere,
-            (None, false) => Place::last()?,
+        cpus: match (args.core, args.both_cores) {
+            (Some(core), _) => Cpus::One(core),
+            (None, true) => Cpus::All,
+            (None, false) => Cpus::last()?,
         },
         duration: if args.quick {
             args.duration.min(Duration::from_secs(1))
@@ -197,24 +197,24 @@ pub fn run(args: Args) -> Result<()> {
     for row in &rows {
         let measured = (row.measure)(&plan).map_err(|error| format!("{}: {error}", row.name))?;
         for line in measured {
-            eprintln!("{}", line.told(names.len()));
+            eprintln!("{}", line.row(names.len()));
             lines.push(line);
         }
     }
-    let place = match plan.place {
-        Place::Core(core) => format!("servers and load on processor {core}"),
-        Place::Anywhere => "servers and load on all processors".to_owned(),
+    let cpus = match plan.cpus {
+        Cpus::One(core) => format!("servers and load on processor {core}"),
+        Cpus::All => "servers and load on all processors".to_owned(),
     };
-    let sitting = format!(
-        "{}; {place}; {} runs of {} each",
-        place::machine(&plan.checkout),
+    let conditions = format!(
+        "{}; {cpus}; {} runs of {} each",
+        machine::describe(&plan.checkout),
         plan.rounds,
         hotsocket::duration::show(plan.duration),
     );
     let table = table::markdown(&names, &lines);
-    println!("{sitting}\n\n{table}");
+    println!("{conditions}\n\n{table}");
     if args.save {
-        report::save(&plan.checkout, &sitting, &table, &lines)?;
+        report::save(&plan.checkout, &conditions, &table, &lines)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Which servers are measured, and that hotsocket is built.
+//! Chooses the servers that are measured, and builds hotsocket.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +26,7 @@ pub fn subjects(args: &Args, checkout: &Path) -> Result<Vec<Subject>> {
     if args.peers {
         match Subject::node() {
             Some(node) => subjects.push(node),
-            None => eprintln!("Node is not installed: left out"),
+            None => eprintln!("Node is not installed: skipped"),
         }
     }
     Ok(subjects)
@@ -34,7 +34,7 @@ pub fn subjects(args: &Args, checkout: &Path) -> Result<Vec<Subject>> {
 
 /// The release binary of this checkout.
 fn build(checkout: &Path) -> Result<PathBuf> {
-    // This program lies beside it, wherever the target directory is.
+    // It is in the same directory as this program.
     let binary = std::env::current_exe()?.with_file_name("hotsocket");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -53,9 +53,9 @@ fn build(checkout: &Path) -> Result<PathBuf> {
     }
     let built = command
         .status()
-        .map_err(|error| format!("cannot run cargo: {error}; --hotsocket names a built binary"))?;
+        .map_err(|error| format!("cannot run cargo: {error}; use --hotsocket to name a binary"))?;
     match built.success() && binary.is_file() {
         true => Ok(binary),
-        false => Err("hotsocket cannot be built; --hotsocket names a built binary".into()),
+        false => Err("building hotsocket failed; use --hotsocket to name a binary".into()),
     }
 }

@@ -1,7 +1,7 @@
-//! The sandbox without a server: the same component, called in a loop.
+//! wasmtime without a server: the same component, called in a loop.
 //!
-//! What this costs, no server around it can take away. The engine is set up as
-//! in `hotsocket`; the limits it puts on an event are left out.
+//! A lower bound for any server around it. The engine is configured as in
+//! `hotsocket`, without the limits of an event.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::{Plan, Row};
 use crate::Result;
 use crate::table::{Line, Unit};
 
-/// Calls between two looks at the clock.
+/// Calls between two readings of the clock.
 const BATCH: u32 = 256;
 
 /// What the guest has written in the last event.
@@ -33,13 +33,13 @@ pub fn rows() -> Vec<Row> {
             // A thread of its own, as it is pinned.
             std::thread::spawn(move || measure(&plan, &echo))
                 .join()
-                .map_err(|_| "the measuring thread has ended early")?
+                .map_err(|_| "the measuring thread has panicked")?
         }),
     }]
 }
 
 fn measure(plan: &Plan, echo: &Path) -> Result<Vec<Line>> {
-    plan.place.stay()?;
+    plan.cpus.pin_thread()?;
     let engine = Engine::new(&config())?;
     let guest = link(&engine, &Component::from_file(&engine, echo)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -49,8 +49,8 @@ fn measure(plan: &Plan, echo: &Path) -> Result<Vec<Line>> {
         let mut sync = Vec::new();
         let mut fiber = Vec::new();
         for _ in 0..plan.rounds {
-            let mut direct = Called::new(&engine, &guest, &payload, &runtime)?;
-            let mut waiting = Called::new(&engine, &guest, &payload, &runtime)?;
+            let mut direct = Instance::new(&engine, &guest, &payload, &runtime)?;
+            let mut waiting = Instance::new(&engine, &guest, &payload, &runtime)?;
             sync.push(timed(plan.duration / 4, || direct.call())?);
             fiber.push(runtime.block_on(waiting.time(plan.duration / 4))?);
             direct.check()?;
@@ -73,7 +73,7 @@ fn measure(plan: &Plan, echo: &Path) -> Result<Vec<Line>> {
     let mut made = Vec::new();
     for _ in 0..plan.rounds {
         made.push(timed(plan.duration / 4, || {
-            Called::new(&engine, &guest, &[], &runtime).map(drop)
+            Instance::new(&engine, &guest, &[], &runtime).map(drop)
         })?);
     }
     lines.push(Line::alone(
@@ -85,7 +85,7 @@ fn measure(plan: &Plan, echo: &Path) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// As in hotsocket's `runtime::engine`.
+/// As in `hotsocket-sandbox`'s `engine.rs`.
 fn config() -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(16)
@@ -123,14 +123,14 @@ fn link(engine: &Engine, component: &Component) -> Result<InstancePre<Written>> 
     Ok(linker.instantiate_pre(component)?)
 }
 
-/// One instance, opened, that is given the same bytes again and again.
-struct Called<'a> {
+/// An opened instance whose `data` is called with the same bytes each time.
+struct Instance<'a> {
     store: Store<Written>,
     data: TypedFunc<(&'a [u8],), ()>,
     payload: &'a [u8],
 }
 
-impl<'a> Called<'a> {
+impl<'a> Instance<'a> {
     fn new(
         engine: &Engine,
         guest: &InstancePre<Written>,
@@ -153,7 +153,7 @@ impl<'a> Called<'a> {
             .get_export_index(&mut store, Some(&handler), "data")
             .ok_or("echo.wasm exports no `data`")?;
         let data = instance.get_typed_func(&mut store, data)?;
-        Ok(Called {
+        Ok(Instance {
             store,
             data,
             payload,
@@ -166,9 +166,9 @@ impl<'a> Called<'a> {
 
     /// The same on a fiber.
     async fn time(&mut self, time: Duration) -> Result<f64> {
-        let began = now();
+        let started = now();
         let mut calls = 0;
-        while now() - began < time {
+        while now() - started < time {
             for _ in 0..BATCH {
                 self.data
                     .call_async(&mut self.store, (self.payload,))
@@ -176,29 +176,29 @@ impl<'a> Called<'a> {
             }
             calls += BATCH;
         }
-        Ok((now() - began).as_nanos() as f64 / f64::from(calls))
+        Ok((now() - started).as_nanos() as f64 / f64::from(calls))
     }
 
-    /// Did it echo?
+    /// Whether the guest has echoed the bytes.
     fn check(&self) -> Result<()> {
         match self.store.data() == self.payload {
             true => Ok(()),
-            false => Err("echo.wasm has written something else than it was given".into()),
+            false => Err("echo.wasm wrote other bytes than it received".into()),
         }
     }
 }
 
 /// Nanoseconds of CPU time for each call.
 fn timed(time: Duration, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
-    let began = now();
+    let started = now();
     let mut calls = 0;
-    while now() - began < time {
+    while now() - started < time {
         for _ in 0..BATCH {
             call()?;
         }
         calls += BATCH;
     }
-    Ok((now() - began).as_nanos() as f64 / f64::from(calls))
+    Ok((now() - started).as_nanos() as f64 / f64::from(calls))
 }
 
 /// CPU time of this thread.

@@ -1,23 +1,24 @@
-//! Servers at work: requests, connections made and closed, bulk.
+//! Servers with traffic: requests, short connections, bulk.
 //!
-//! In each round every server is started anew, warmed up, measured and ended,
-//! one after the other, so that what the machine does meanwhile hits all alike.
+//! In each round every server is started, warmed up, measured and stopped, one
+//! after the other, so that other load on the machine affects all alike.
 
 use std::time::Duration;
 
 use super::driver::{Clients, Load, Sample};
 use super::{Plan, Row, counted};
 use crate::Result;
-use crate::place::Place;
+use crate::machine::Cpus;
 use crate::subject::Subject;
 use crate::table::{Line, Unit};
 
-/// Not measured: caches fill, and a server may learn what its guest is like.
+/// Before the measurement: caches fill, and hotsocket finds out that the guest's
+/// events are short.
 const WARM_UP: Duration = Duration::from_millis(300);
-/// Connections made at the same time in a storm.
+/// Connections opened at the same time in a storm.
 const STORM: usize = 64;
 
-/// What is told of samples: its name, its unit, and how it is found.
+/// A figure computed from a sample: its name, its unit, and the computation.
 pub type Measure = (&'static str, Unit, fn(&Sample) -> f64);
 
 /// A part of the line before it.
@@ -110,7 +111,7 @@ impl Row {
         Row {
             measure: Box::new(move |plan| {
                 measure(&Plan {
-                    place: Place::Anywhere,
+                    cpus: Cpus::All,
                     ..plan.clone()
                 })
             }),
@@ -132,8 +133,8 @@ pub fn interleaved(plan: &Plan, load: &Load, flags: &[String]) -> Result<Vec<Vec
 
 fn once(plan: &Plan, subject: &Subject, load: &Load, flags: &[String]) -> Result<Sample> {
     let measured = || {
-        let server = subject.start(plan.place, flags)?;
-        let mut clients = Clients::connect(load, plan.place, &server)?;
+        let server = subject.start(plan.cpus, flags)?;
+        let mut clients = Clients::connect(load, plan.cpus, &server)?;
         clients.measure(WARM_UP, &server)?;
         clients.measure(plan.duration, &server)
     };

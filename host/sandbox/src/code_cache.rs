@@ -1,10 +1,10 @@
 //! Compiled code on disk, so that a guest that was compiled before is not
 //! compiled again.
 //!
-//! What lies there is machine code that the server will run, and nothing
-//! checks it again. So the directory and all above it must be such that only
-//! their owner (or root) can write to them; else the cache is not used, and
-//! that is said.
+//! The files hold machine code that the server will run without checking it
+//! again. So the directory and all above it must be such that only
+//! their owner (or root) can write to them. Otherwise the cache is not used, and a
+//! warning is logged.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
@@ -19,7 +19,7 @@ use wasmtime::component::Component;
 use crate::hash::Hash;
 use crate::write_whole::write_whole;
 
-/// Entries kept; what was not used for longest goes first.
+/// Entries kept; the least recently used are removed first.
 const MAX_ENTRIES: usize = 1024;
 /// Bytes kept. A small guest takes 0.3 MB, one with an interpreter some 50.
 const MAX_KEPT: u64 = 1 << 30;
@@ -38,8 +38,8 @@ pub enum CodeCacheDir {
     None,
 }
 
-/// The directory of compiled code; one that can't be used is said and done
-/// without.
+/// The directory of compiled code. `None` with a warning in the log if it cannot be
+/// used.
 pub fn open(wanted: &CodeCacheDir) -> Option<PathBuf> {
     let dir = match wanted {
         CodeCacheDir::None => None,
@@ -50,7 +50,7 @@ pub fn open(wanted: &CodeCacheDir) -> Option<PathBuf> {
         Ok(dir) => Some(dir),
         Err(error) => {
             tracing::warn!(
-                "compiled code is not cached: {}: {error}; --code-cache names another directory, or none",
+                "compiled code is not cached: {}: {error}; use --code-cache to name another directory, or none",
                 dir.display()
             );
             None
@@ -61,7 +61,7 @@ pub fn open(wanted: &CodeCacheDir) -> Option<PathBuf> {
 /// A directory of compiled code, or none.
 pub struct CodeCache {
     dir: Option<PathBuf>,
-    /// Tells apart what differently built or configured engines compile.
+    /// Identifies the engine, as code runs only in one with the same configuration.
     engine: u64,
 }
 
@@ -111,7 +111,7 @@ impl CodeCache {
         }
     }
 
-    /// Keep what was compiled. Failing to costs only time, later.
+    /// Store compiled code. A failure only costs time, later.
     pub fn store(&self, component: &Component, hash: Hash) {
         let Some(path) = self.path(hash) else { return };
         let stored = component
@@ -137,8 +137,8 @@ fn default_dir() -> Option<PathBuf> {
     Some(cache.join("hotsocket").join("code"))
 }
 
-/// Make the directory if need be, and see that only its owner can write to it
-/// or put another in its place.
+/// Create the directory if need be, and check that only its owner can write to it
+/// or replace it.
 fn private(dir: &Path) -> io::Result<PathBuf> {
     DirBuilder::new().mode(0o700).recursive(true).create(dir)?;
     let dir = dir.canonicalize()?;
@@ -157,7 +157,7 @@ fn private(dir: &Path) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-/// It was used now, so it is not the next to go.
+/// Mark an entry as used just now.
 pub(crate) fn touch(path: &Path) {
     let touched = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     if let Err(error) = touched {
@@ -177,9 +177,9 @@ fn evict(dir: &Path) -> io::Result<()> {
     let mut kept: u64 = 0;
     for (number, (_, size, path)) in entries.iter().rev().enumerate() {
         kept = kept.saturating_add(*size);
-        // What was used last stays, whatever its size.
+        // The most recently used stays, whatever its size.
         if number > 0 && (number >= MAX_ENTRIES || kept > MAX_KEPT) {
-            // A server that has the file mapped keeps what it has.
+            // A server that has mapped the file keeps its pages.
             fs::remove_file(path)?;
         }
     }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_entries_go() {
+    fn the_oldest_entries_are_removed() {
         let dir = tempfile::tempdir().expect("a directory");
         for entry in 0..MAX_ENTRIES + 3 {
             let file = File::create(dir.path().join(entry.to_string())).expect("ours");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn large_entries_go_where_they_are_too_many() {
+    fn entries_are_removed_when_too_large_in_total() {
         let dir = tempfile::tempdir().expect("a directory");
         for (entry, age) in [("oldest", 30), ("old", 20), ("small", 10)] {
             let file = File::create(dir.path().join(entry)).expect("ours");

@@ -1,5 +1,5 @@
-//! What a file is before anything is compiled: a guest, something else, or
-//! half of one, described so that its author knows what to do.
+//! Reads and checks component bytes before anything is compiled: whether they are
+//! a guest, something else, or truncated. Errors tell the author what to do.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 use crate::contract;
 pub use crate::contract::is_handler;
 
-/// Why bytes cannot be served. Each message reads on after a file's name.
+/// Why bytes cannot be served. Each message follows the file's name.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LoadError {
     #[error("is empty")]
@@ -26,9 +26,9 @@ pub enum LoadError {
          (`hotsocket build` does)"
     )]
     CoreModule,
-    #[error("ends in the middle: it is damaged, or still being written")]
+    #[error("is truncated: it is damaged, or still being written")]
     Truncated,
-    #[error("is too large: at most {max} bytes are taken (--max-component)")]
+    #[error("is too large: at most {max} bytes are accepted (raise --max-component)")]
     TooLarge { max: usize },
     #[error("is not a valid component: {0}")]
     Invalid(String),
@@ -38,7 +38,7 @@ pub enum LoadError {
     )]
     NoHandler { found: String },
     #[error(
-        "speaks {found}, and this server {}; build it against this server's SDK",
+        "exports {found}, but this server supports {}; build it with this server's SDK",
         contract::handlers()
     )]
     OtherVersion { found: String },
@@ -50,17 +50,17 @@ pub enum LoadError {
     )]
     WrongType { name: &'static str, detail: String },
     #[error(
-        "imports {name}, which this server does not have (it has {} and wasi@0.2)",
+        "imports {name}, which this server does not provide (it provides {} and wasi@0.2)",
         contract::packages()
     )]
     UnknownImport { name: String },
-    #[error("imports something that this server has with another type: {0}")]
+    #[error("has an import that does not match this server: {0}")]
     WrongImport(String),
-    #[error("cannot be run: the WebAssembly engine does not start: {0}")]
+    #[error("cannot be loaded: the WebAssembly engine cannot start: {0}")]
     NoEngine(String),
     #[error("cannot be compiled: {0}")]
     Compile(String),
-    #[error("failed its trial: {0}")]
+    #[error("failed its trial instantiation: {0}")]
     Trial(String),
 }
 
@@ -72,15 +72,15 @@ pub struct Interface {
     pub functions: Vec<String>,
 }
 
-/// What a component says of itself.
+/// The imports and exports of a component.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     pub imports: Vec<Interface>,
     pub exports: Vec<Interface>,
 }
 
-/// Read a component's file, at most a byte more than may be taken: whatever lies
-/// there, it must not fill the memory.
+/// Read a component's file, at most one byte more than is accepted, so that a huge
+/// file does not fill the memory.
 ///
 /// # Errors
 /// As reading any file.
@@ -94,12 +94,12 @@ pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
 /// Read and validate a component, without compiling it.
 ///
 /// # Errors
-/// When the bytes are not a component, with the likely reason.
+/// When the bytes are not a component; the error names the likely reason.
 pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
     sniff(bytes)?;
     let mut validator = Validator::new_with_features(WasmFeatures::default());
     let types = validator.validate_all(bytes).map_err(|error| {
-        // The parser knows exactly when it merely ran out of bytes.
+        // The parser has no error kind for running out of bytes.
         if error.message().contains("unexpected end") {
             LoadError::Truncated
         } else {
@@ -140,7 +140,7 @@ pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
     Ok(description)
 }
 
-/// Whether a component imports anything of WASI, as far as it can be read.
+/// Whether a component imports an interface of WASI; false if it cannot be parsed.
 pub fn imports_wasi(bytes: &[u8]) -> bool {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -164,7 +164,7 @@ fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Invalid(crate::fault::one_line(&error.to_string()))
 }
 
-/// Tell what is not a component at all by its first bytes.
+/// Reject what is not a component at all, by its first bytes.
 fn sniff(bytes: &[u8]) -> Result<(), LoadError> {
     let magic = b"\0asm";
     if bytes.is_empty() {

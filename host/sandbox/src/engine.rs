@@ -44,7 +44,7 @@ pub struct Capacity {
     pub small: u32,
     /// Of the pool that is made when it is needed.
     pub large: u32,
-    /// A sentence for the log when there is less room than was asked for.
+    /// For the log, when fewer instances are possible than were asked for.
     pub warning: Option<String>,
 }
 
@@ -78,8 +78,8 @@ impl Capacity {
             small: small.min(fitting),
             large: fitting.saturating_sub(small).max(SPARE_INSTANCES + 1),
             warning: Some(format!(
-                "room for {} connections only: the kernel allows a process {maps} memory \
-                 mappings; raise it with `sysctl -w vm.max_map_count={needed}`",
+                "only {} connections are possible: the kernel allows a process {maps} memory \
+                 mappings; raise the limit with `sysctl -w vm.max_map_count={needed}`",
                 fitting - SPARE_INSTANCES
             )),
         }
@@ -103,8 +103,8 @@ pub fn build(
             // No address space for the pool (`ulimit -v`, strict overcommit).
             let engine = Engine::new(&on_demand(limits.max_stack, functions)?)?;
             tracing::warn!(
-                "instances are slower to make: no address space for a pool of {instances} \
-                 ({}); look at `ulimit -v` and vm.overcommit_memory",
+                "allocating instances one by one, which is slower: no address space for a pool \
+                 of {instances} ({}); check `ulimit -v` and vm.overcommit_memory",
                 crate::fault::one_line(&error.root_cause().to_string())
             );
             Ok((engine, usize::MAX))
@@ -112,19 +112,19 @@ pub fn build(
     }
 }
 
-/// How much less of a busy processor a compilation gets than what serves.
+/// The nice value of compilations: on a busy processor they get less time than
+/// serving threads.
 const NICENESS: i32 = 5;
 
 /// Lower the priority of the calling thread to that of compilations.
 pub fn lower_priority() {
     let thread = rustix::thread::gettid();
-    // Without it the compilation only competes harder.
+    // A failure only lets the compilation compete with serving threads.
     let _ = rustix::process::setpriority_process(Some(thread), NICENESS);
 }
 
-/// Give the calling thread what it needs to call guests: a stack for signals.
-/// Otherwise it is made at the thread's first call, and where there is no memory
-/// for it then, that call's connection is lost.
+/// Prepare the calling thread for calls of guests: allocate its signal stack now.
+/// At the first call an allocation that fails would cost that call's connection.
 pub fn prepare_thread() {
     Engine::tls_eager_initialize();
 }
@@ -234,7 +234,7 @@ mod tests {
                 let live = wanted.min(u64::from(small) + u64::from(large));
                 let stacks = (u64::from(small) + u64::from(large)) * MAPS_PER_STACK;
                 let used = live * MAPS_PER_INSTANCE + stacks;
-                // Below some 3,000 nothing fits; then as little as possible is asked for.
+                // Below some 3,000 nothing fits, and the pools are as small as possible.
                 assert!(
                     used <= maps || maps <= 10_000,
                     "{connections} {maps}: {used}"
@@ -247,7 +247,7 @@ mod tests {
     fn too_few_mappings_are_reported_with_what_to_do() {
         let capacity = Capacity::within(100_000, MAPS_DEFAULT);
         let warning = capacity.warning.expect("they don't fit");
-        assert!(warning.contains("room for 10"), "{warning}");
+        assert!(warning.contains("only 10"), "{warning}");
         assert!(warning.contains("vm.max_map_count=605072"), "{warning}");
     }
 }

@@ -221,7 +221,7 @@ fn no_engine(error: wasmtime::Error) -> LoadError {
 /// instance may have.
 fn name_table_flag(error: String) -> String {
     if error.contains("table index") && error.contains("exceeds the limit") {
-        return format!("{error}; --max-table raises it");
+        return format!("{error} (raise --max-table)");
     }
     error
 }

@@ -38,7 +38,7 @@ pub struct Fairness {
 }
 
 impl Fairness {
-    /// For events of at most this long on the clock.
+    /// `timeout` is the wall-clock limit of each event.
     pub fn new(turns: Turns, timeout: Duration) -> Self {
         Fairness { turns, timeout }
     }
@@ -112,8 +112,8 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, F> {
                 Next::Wake
             };
         }
-        // The next in line may have it; this one stands at the end again, and
-        // is polled for that by the wake-up that its yielding has caused.
+        // Release the turn to the next in line. This event queues up for another
+        // when it is polled again; its yield has already woken the task.
         drop(turn);
         if this.alarm.is_none() {
             this.alarm

@@ -1,6 +1,6 @@
-//! How an instance ends before its connection does, described for the log.
+//! Why an instance failed before its connection was over, for the log.
 //!
-//! A *fault* is the host's account of it. What a guest may know of an error is
+//! A *fault* is what the host knows of it. What a guest may know of an error is
 //! in the contract's own result types, and the two never mix.
 
 use std::fmt;
@@ -54,7 +54,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// The instance is of no more use.
+/// An event failed; see [`Fault::is_fatal`] for whether the instance can go on.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", .cause.describe(*.event))]
 pub struct Fault {
@@ -62,10 +62,10 @@ pub struct Fault {
     pub cause: Cause,
 }
 
-/// Why an event did not come to its end.
+/// Why an event failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Cause {
-    /// The guest said why before it trapped.
+    /// The guest passed a message to `panic` before it trapped.
     #[error("{message}{}", in_function(.function.as_ref()))]
     Panic {
         message: String,
@@ -76,15 +76,15 @@ pub enum Cause {
         what: String,
         function: Option<String>,
     },
-    #[error("went deeper than its stack; --max-stack sets how deep it may{}", in_function(.function.as_ref()))]
+    #[error("stack overflow (raise --max-stack){}", in_function(.function.as_ref()))]
     StackOverflow { function: Option<String> },
-    #[error("used more than {} of CPU time; --cpu-budget sets how much it may", human(*.0))]
+    #[error("used more than {} of CPU time (raise --cpu-budget)", human(*.0))]
     CpuBudget(Duration),
-    #[error("took longer than {}; --event-timeout sets how long it may", human(*.0))]
+    #[error("timed out after {} (raise --event-timeout)", human(*.0))]
     EventTimeout(Duration),
-    #[error("set more timers than a connection may have")]
+    #[error("set too many timers (raise --max-timers)")]
     TooManyTimers,
-    #[error("wanted more than the {MAX_HANDLES} WASI handles that an instance may have")]
+    #[error("opened more than {MAX_HANDLES} WASI handles")]
     TooManyHandles,
     /// `open` returned an error.
     #[error("{0}")]
@@ -92,13 +92,14 @@ pub enum Cause {
     /// The guest called WASI's `exit`.
     #[error("exited with code {0}")]
     Exit(i32),
-    /// `save` gave more than a snapshot may hold.
-    #[error("gave a snapshot of {size} bytes; --max-snapshot allows {max}")]
+    /// `save` returned more than a snapshot may hold.
+    #[error("returned a snapshot of {size} bytes; --max-snapshot allows {max}")]
     SnapshotTooLarge { size: usize, max: usize },
-    /// The session has none: a mistake of this program.
-    #[error("internal error: there is no instance to call")]
+    /// The session has no instance: a bug of this program.
+    #[error("internal error: no instance to call")]
     NoInstance,
-    /// No instance could be made: the pool or the machine has no room.
+    /// No instance could be created: the pool is full, or the machine is out of
+    /// memory.
     #[error("no room for another instance: {0}")]
     NoRoom(String),
 }
@@ -139,10 +140,12 @@ impl Cause {
     fn describe(&self, event: Event) -> String {
         match self {
             Cause::Panic { .. } => format!("guest panicked in {event}: {self}"),
-            Cause::Trap { .. } => format!("guest trapped in {event}: {self}"),
+            Cause::Trap { .. } | Cause::StackOverflow { .. } => {
+                format!("guest trapped in {event}: {self}")
+            }
             Cause::Refused(reason) => format!("guest refused the connection: {reason}"),
             Cause::NoRoom(_) | Cause::NoInstance => self.to_string(),
-            _ => format!("guest {self} (in {event})"),
+            _ => format!("guest failed in {event}: {self}"),
         }
     }
 }
@@ -188,10 +191,7 @@ impl Fault {
                 None => one_line(&format!("{:#}", error.root_cause())),
             };
             if let Some(limit) = rejected {
-                what.push_str(&format!(
-                    ", after it asked for more than --{} allows",
-                    limit.name()
-                ));
+                what.push_str(&format!(" after exceeding --{}", limit.name()));
             }
             Cause::Trap {
                 what,
@@ -206,7 +206,7 @@ impl Fault {
     }
 }
 
-/// Whether the system has refused memory for an instance.
+/// Whether the system has no memory left for an instance.
 fn is_out_of_memory(error: &wasmtime::Error) -> bool {
     let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::OutOfMemory;
     let mut chain = error.chain().filter_map(|cause| cause.downcast_ref());
@@ -220,7 +220,7 @@ fn is_out_of_memory(error: &wasmtime::Error) -> bool {
 /// The most of a guest's text that one line of the log holds, in bytes.
 const MAX_LINE: usize = 4096;
 
-/// Text of a guest as one line of the log, so that it can't fake a second one.
+/// A guest's text as one line of the log, so that it cannot fake a second line.
 pub fn one_line(text: &str) -> String {
     String::from_utf8_lossy(crate::guest_output::truncate(text.as_bytes(), MAX_LINE))
         .trim_end()
@@ -239,12 +239,12 @@ fn faulting_function(error: &wasmtime::Error) -> Option<String> {
         .iter()
         .filter_map(|frame| frame.func_name())
         .map(|name| format!("{:#}", rustc_demangle::demangle(name)))
-        // An export's own name would repeat the event.
+        // The export's own name would only repeat the event.
         .filter(|name| !name.contains('#'))
         .find(|name| !PANIC_CODE.iter().any(|prefix| name.starts_with(prefix)))
 }
 
-/// What Rust and the C guests' header run between a failure and its trap.
+/// Functions that Rust and the C guests' header run between a panic and its trap.
 const PANIC_CODE: [&str; 10] = [
     "core::",
     "std::",

@@ -3,12 +3,12 @@
 //! A guest in Python carries an interpreter; two versions of it differ in
 //! their data and in next to no code. So the functions of the large component
 //! that was compiled last are kept on disk, and the next one compiles only
-//! those that are not among them. What lies there is machine code, so it lies in
-//! the directory of [`crate::code_cache`], which only its owner can write to, or
-//! nowhere.
+//! those that are not among them. The file holds machine code, so it is kept only
+//! in the directory of [`crate::code_cache`], which nobody but its owner can write
+//! to.
 //!
-//! This module never decides whether a function is the same: its key, which the
-//! compiler makes, tells that.
+//! Whether two functions are the same is the compiler's decision: they have the
+//! same key.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,13 +21,14 @@ use wasmtime::CacheStore;
 
 use crate::write_whole::write_whole;
 
-/// Smaller components compile fast enough, and would only push out the
-/// functions of a large one.
+/// Smaller components compile fast enough, and would only evict the functions of a
+/// large one.
 const LARGE: usize = 4 << 20;
 /// The most that is kept, in bytes.
 const MAX_KEPT: usize = 256 << 20;
 
-/// See the module's documentation.
+/// The cache. Call [`Self::keep_in`] once, then [`Self::begin`] for each
+/// compilation.
 #[derive(Debug, Default)]
 pub struct FunctionCache {
     path: OnceLock<PathBuf>,
@@ -37,8 +38,8 @@ pub struct FunctionCache {
 
 #[derive(Debug, Default)]
 struct Open {
-    /// By the compiler's key. What the compilations under way have not asked
-    /// for is from an older version.
+    /// By the compiler's key. Those that no compilation under way has asked for
+    /// are of an older version.
     functions: HashMap<Vec<u8>, Function>,
     compilations: usize,
     size: usize,
@@ -48,10 +49,10 @@ struct Open {
 #[derive(Debug)]
 struct Function {
     code: Arc<[u8]>,
-    wanted: bool,
+    used: bool,
 }
 
-/// While this lives, a large component is being compiled.
+/// A compilation in progress. When the last one is dropped, the file is written.
 pub struct Compilation<'a>(Option<&'a FunctionCache>);
 
 impl FunctionCache {
@@ -109,7 +110,7 @@ impl CacheStore for FunctionCache {
         let code = {
             let mut open = self.open.lock();
             let function = open.as_mut()?.functions.get_mut(key)?;
-            function.wanted = true;
+            function.used = true;
             Arc::clone(&function.code)
         };
         Some(Cow::Owned(code.to_vec()))
@@ -127,7 +128,7 @@ impl CacheStore for FunctionCache {
         open.added = true;
         let function = Function {
             code: code.into(),
-            wanted: true,
+            used: true,
         };
         open.functions.insert(key.to_vec(), function);
         true
@@ -143,7 +144,7 @@ fn write(open: &Open) -> Vec<u8> {
         let (Ok(key_length), Ok(code_length)) = lengths else {
             continue;
         };
-        if function.wanted && out.len() + key.len() + code.len() <= MAX_KEPT {
+        if function.used && out.len() + key.len() + code.len() <= MAX_KEPT {
             out.extend_from_slice(&key_length.to_le_bytes());
             out.extend_from_slice(&code_length.to_le_bytes());
             out.extend_from_slice(key);
@@ -153,7 +154,7 @@ fn write(open: &Open) -> Vec<u8> {
     out
 }
 
-/// The inverse, as far as the bytes make sense.
+/// The inverse of [`write`]. Stops at the first function that is damaged.
 fn read(mut kept: &[u8]) -> HashMap<Vec<u8>, Function> {
     fn part<'a>(kept: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
         let (part, rest) = kept.split_at_checked(length)?;
@@ -172,7 +173,7 @@ fn read(mut kept: &[u8]) -> HashMap<Vec<u8>, Function> {
     while let Some((key, code)) = next() {
         let function = Function {
             code: code.into(),
-            wanted: false,
+            used: false,
         };
         functions.insert(key.to_vec(), function);
     }
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_compilation_finds_what_the_last_one_wanted() {
+    fn the_next_compilation_finds_what_the_last_one_used() {
         let dir = tempfile::tempdir().expect("a directory");
         let first = cache(&dir);
         let compilation = first.begin(LARGE);
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn small_components_leave_it_alone() {
+    fn small_components_are_not_cached() {
         let dir = tempfile::tempdir().expect("a directory");
         let cache = cache(&dir);
         let _small = cache.begin(LARGE - 1);
@@ -223,7 +224,7 @@ mod tests {
         let mut open = Open::default();
         let function = || Function {
             code: [7; 9][..].into(),
-            wanted: true,
+            used: true,
         };
         open.functions.insert(b"a".to_vec(), function());
         open.functions.insert(b"b".to_vec(), function());

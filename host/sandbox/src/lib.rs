@@ -14,14 +14,14 @@
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
 //!   import, in one table; [`imports`], [`bindings`]: what it refers to
-//! - [`component`], [`typecheck`]: what a file is, and whether its types are right
+//! - [`component`], [`typecheck`]: check a file and the types of its exports
 //! - [`compiled`], [`code_cache`], [`function_cache`]: compiled code
 //! - [`instance`]: one instance and its events
 //! - [`call_mode`]: on a fiber or directly; [`fairness`], [`cpu_budget`],
 //!   [`epoch_ticker`]: how an event gives way, what it may cost, what interrupts it
 //! - [`store_data`], [`effects`], [`memory_limit`], [`guest_output`], [`wasi`]:
 //!   what a store holds
-//! - [`fault`]: how an instance ends
+//! - [`fault`]: why an event failed
 //! - [`limit_counters`]: which limits were reached, how often
 //! - [`log`]: how the log names a connection
 

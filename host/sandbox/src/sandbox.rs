@@ -94,9 +94,8 @@ impl Sandbox {
         Ok(Arc::new(CompiledGuest::new(hash, loaded, may_wait)))
     }
 
-    /// Make one instance that serves nothing, under the limits that hold for
-    /// every instance, to learn whether others can be made. No event is sent
-    /// to it and nothing it prints is shown.
+    /// Instantiate the guest once as a trial, under the limits of every instance.
+    /// The instance gets no event, and its output is dropped.
     ///
     /// # Errors
     /// When it cannot be made, or an export has a wrong type.
@@ -159,7 +158,7 @@ impl Sandbox {
             Some(place) => Ok((Arc::clone(large), place)),
             None => {
                 self.counters.count(Limit::Room);
-                Err(no_room("the pool of instances is full".to_owned()))
+                Err(no_room("the instance pool is full".to_owned()))
             }
         }
     }

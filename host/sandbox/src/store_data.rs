@@ -32,7 +32,7 @@ pub struct StoreData {
     pub(crate) memory: MemoryLimit,
     pub(crate) max_timers: usize,
     pub(crate) warnings: Arc<ConnectionWarnings>,
-    /// What the guest said about the trap to come.
+    /// The message that the guest passed to `panic` during this event.
     pub(crate) panic_message: Option<String>,
     /// Output is muted for the rest of the event, because of that message.
     muted_by_panic: bool,
@@ -66,8 +66,8 @@ impl StoreData {
         }
     }
 
-    /// The guest says why it is about to trap. What the runtime of its language
-    /// prints on the way there would only repeat it, so output is muted.
+    /// The guest is about to trap. The runtime of its language would print the same
+    /// message, so output is muted.
     pub(crate) fn set_panic_message(&mut self, message: String) {
         self.panic_message = Some(message);
         self.muted_by_panic |= !self.output.muted.swap(true, Ordering::Relaxed);
@@ -98,7 +98,7 @@ impl StoreData {
 }
 
 impl WasiView for StoreData {
-    /// Made at the first use: most guests never ask.
+    /// Created at the first use: most guests never use it.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let (ctx, table) = &mut **self.wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();

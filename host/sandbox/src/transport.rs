@@ -10,8 +10,8 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A byte stream whose two directions end one by one: a TCP or Unix socket in
-/// the server, something in memory where no network is wanted.
+/// A byte stream whose two directions are closed independently: a TCP or Unix
+/// socket in the server, a buffer in memory in `hotsocket test`.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
     /// Write what fits now, without waiting. At most one system call.
     ///

@@ -1,5 +1,5 @@
-//! Which export of a component has a wrong type. wasmtime's own error says what
-//! is wrong, but not with which export.
+//! Finds the export that has a wrong type: wasmtime's own error describes the
+//! types, but does not name the export.
 
 use wasmtime::Store;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower};
@@ -7,7 +7,7 @@ use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, Li
 use crate::fault::one_line;
 use crate::store_data::StoreData;
 
-/// Says what is wrong with the type of an exported function, if anything is.
+/// Describes what is wrong with the type of an exported function, if anything is.
 pub type TypeCheck = fn(&Instance, &mut Store<StoreData>, &ComponentExportIndex) -> Option<String>;
 
 /// Compare an exported function with the parameters and results that it must

@@ -13,7 +13,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use crate::guest_output::{GuestOutput, StandardStream};
 
-/// Bytes that a guest may ask for in one call for random ones.
+/// Random bytes that a guest may ask for in one call.
 const MAX_RANDOM: u64 = 1 << 20;
 /// WASI handles (streams, files, clocks' alarms) that one instance may have.
 /// The host keeps them, so they count against no memory of the guest's.
@@ -30,8 +30,8 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// That a directory is one is checked when the flags are read;
-    /// one that vanished later is not there for the guest.
+    /// Directories were checked when the flags were parsed; one that has vanished
+    /// since is missing for the guest.
     pub(crate) fn context(&self, output: &GuestOutput) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(LineStream::new(output, StandardStream::Out));

@@ -22,7 +22,7 @@ const MAX_ATTEMPTS: u32 = 8;
 /// # Errors
 /// As creating and writing a file; then `path` is as it was.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let (temporary, mut file) = create_beside(path)?;
+    let (temporary, mut file) = create_temporary(path)?;
     let written = file
         .write_all(content)
         .and_then(|()| file.sync_data())
@@ -37,7 +37,7 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 /// A new file with a random name in the directory of `path`. `create_new`
 /// (O_EXCL) opens no file, and follows no symlink, that another process has put
 /// there.
-fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
     let mut attempt = 0;
     loop {
         attempt += 1;

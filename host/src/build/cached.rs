@@ -1,5 +1,5 @@
 //! Guests that are served from their source: built into the user's cache, and
-//! again only when something that they are made of has changed.
+//! built again only when a source has changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use super::sources::{self, Hashed};
 use super::{Error, Request, build, c, javascript, python};
 use hotsocket_sandbox::write_whole;
 
-/// The component of a source, built if there is none yet or if what it was
-/// built of has changed since. Says on standard error when it builds, as that
-/// takes seconds.
+/// The component of a source, built if there is none yet or if a source has
+/// changed since. Prints a line to standard error when it builds, as that takes
+/// seconds.
 pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     let path = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
     let mut key = Hashed::default();
@@ -26,15 +26,16 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     if component.exists() && fs::read_to_string(&list).is_ok_and(|list| is_fresh(&list)) {
         return Ok(component);
     }
-    super::say(&format!("building {} …", source.display()));
+    super::print_progress(&format!("building {} …", source.display()));
     fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
-    let (begun, before) = (SystemTime::now(), sources::of_input(source).ok());
+    let (started, before) = (SystemTime::now(), sources::of_input(source).ok());
     let built = build(&Request {
         source: source.to_owned(),
         output: Some(component.clone()),
     })?;
-    // What is saved during a build may be in it or not: the next start finds out.
-    let changed = |input: &PathBuf| changed_since(input, begun);
+    // A file saved during the build may be in the component or not: build again at
+    // the next start.
+    let changed = |input: &PathBuf| changed_since(input, started);
     if built.inputs.iter().any(changed) || sources::of_input(source).ok() != before {
         let _ = fs::remove_file(&list);
         return Ok(component);
@@ -54,8 +55,8 @@ fn changed_since(input: &Path, time: SystemTime) -> bool {
     modified.is_ok_and(|modified| modified >= time)
 }
 
-/// What a component depends on besides its sources: what this binary builds
-/// with.
+/// The hash of what a component depends on besides its sources: the files in this
+/// binary that it is built with.
 fn tools() -> String {
     let mut tools = Hashed::default();
     tools.add("version", env!("CARGO_PKG_VERSION").as_bytes());
@@ -92,7 +93,7 @@ mod tests {
         let list = format!("{}\n{hash} {}\n", tools(), path.display());
         assert!(is_fresh(&list));
         assert!(!is_fresh(&list.replacen(&tools(), "other tools", 1)));
-        assert!(!is_fresh(&format!("{}\n", tools())), "made of nothing");
+        assert!(!is_fresh(&format!("{}\n", tools())), "no sources");
         fs::write(&path, "2").expect("writable");
         assert!(!is_fresh(&list));
         fs::remove_dir_all(&dir).expect("removable");

@@ -1,4 +1,4 @@
-//! Runs cargo and reads which file it made.
+//! Runs cargo, and reads in its messages which file it has made.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::toolchain::{TARGET, Toolchain, remap};
 use super::{Error, encode};
 
-/// Beginnings of variables that would change what a lone file becomes. It has
-/// no settings of its own, so they were meant for something else.
-const FOREIGN: [&str; 4] = [
+/// Prefixes of environment variables that would change how a single file is
+/// compiled. It has no settings of its own, so they are meant for other packages.
+const CLEARED_ENV: [&str; 4] = [
     "CARGO_BUILD_",
     "CARGO_PROFILE_",
     "CARGO_UNSTABLE_",
@@ -31,13 +31,12 @@ pub(super) struct Cargo<'a> {
     pub(super) toolchain: &'a Toolchain,
     /// Where the manifest is, and where cargo runs.
     pub(super) dir: &'a Path,
-    /// What the user named, for the messages.
+    /// The path that the user named, for error messages.
     pub(super) source: &'a Path,
-    /// Flags for every crate, besides the toolchain's. They take the place of
-    /// `RUSTFLAGS`.
+    /// Flags for every crate, besides the toolchain's. They replace `RUSTFLAGS`.
     pub(super) rustflags: Vec<String>,
-    /// Whether the environment may have its say in profiles and the like.
-    pub(super) heed_env: bool,
+    /// Whether cargo's own variables, such as those of profiles, are inherited.
+    pub(super) inherit_env: bool,
 }
 
 impl Cargo<'_> {
@@ -47,13 +46,13 @@ impl Cargo<'_> {
             .current_dir(self.dir)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit());
-        if !self.heed_env {
-            let foreign = |name: &OsString| {
-                FOREIGN
+        if !self.inherit_env {
+            let is_cleared = |name: &OsString| {
+                CLEARED_ENV
                     .iter()
                     .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
             };
-            for (name, _) in env::vars_os().filter(|(name, _)| foreign(name)) {
+            for (name, _) in env::vars_os().filter(|(name, _)| is_cleared(name)) {
                 command.env_remove(name);
             }
         }
@@ -68,13 +67,13 @@ impl Cargo<'_> {
         if let Some(home) = cargo_home() {
             flags.push(remap(&home, "cargo"));
         }
-        // Messages go on naming the real paths, for the reader to click on.
+        // The compiler's messages keep the real paths, which editors can open.
         flags.push("--remap-path-scope=macro,debuginfo,object".to_owned());
         command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
         command
     }
 
-    /// What cargo knows of the package and what it depends on.
+    /// The output of `cargo metadata`: the package and its dependencies.
     pub(super) fn metadata(&self) -> Result<Value, Error> {
         let output = self
             .command()
@@ -95,8 +94,8 @@ impl Cargo<'_> {
         })
     }
 
-    /// Compile the package, and make a component of the module that its library has
-    /// become. `last` are flags for the compiler of the package's own crate alone.
+    /// Compile the package's library, and encode the module as a component. `last`
+    /// are flags for the package's own crate only.
     pub(super) fn compile(
         &self,
         args: &[OsString],
@@ -148,8 +147,8 @@ impl Cargo<'_> {
     }
 }
 
-/// The module in one line of cargo's messages, if the line tells of one made
-/// from this manifest.
+/// The module that one line of cargo's messages reports for this manifest, if it
+/// does.
 fn module_in(line: &str, manifest: &Path) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message.get("reason")? != "compiler-artifact"

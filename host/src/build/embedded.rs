@@ -1,6 +1,6 @@
-//! What a single-file guest is built with, carried in this binary: the SDK and
-//! the contract, which keep their relative places, and a lock file, so that the
-//! same source makes the same component everywhere.
+//! The files that a single-file guest is built with, compiled in: the SDK and the
+//! contract, at their relative paths, and a lock file, so that the same source
+//! makes the same component everywhere.
 
 /// Path in the generated package, and content.
 pub(super) const FILES: &[(&str, &str)] = &[

@@ -1,9 +1,9 @@
-//! From the core module that a linker made to a component.
+//! Encodes a core module from a linker as a component.
 //!
-//! The module says in custom sections what it imports and exports; bindings made
-//! by wit-bindgen put them there. `wit-component` reads them and writes the
-//! component around the module. That is what `wasm-component-ld` does as well, but
-//! without a choice of how imports are joined to the module that calls them.
+//! Custom sections of the module, from wit-bindgen's bindings, name its imports and
+//! exports. `wit-component` reads them and writes the component around the module.
+//! `wasm-component-ld` does the same, but without the option that chooses how the
+//! module calls its imports.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(super) fn component(module: &[u8], source: &Path) -> Result<Vec<u8>, Error> 
         .shim_return_call_ref(true);
     encoder
         .module(module)
-        // wasi-libc calls WASI 0.1 in places. Left out where nothing does.
+        // For the WASI 0.1 calls of wasi-libc; left out of modules without any.
         .and_then(|encoder| {
             encoder.adapter(
                 WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,

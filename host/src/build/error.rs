@@ -15,11 +15,11 @@ pub enum Error {
     NotSource { path: PathBuf },
     #[error("{} has no Cargo.toml: name a cargo package's directory, or a single .rs file", path.display())]
     NoPackage { path: PathBuf },
-    #[error("the package in {} makes no component: write `crate-type = [\"cdylib\"]` under `[lib]` in its Cargo.toml", path.display())]
+    #[error("the package in {} is not a cdylib: write `crate-type = [\"cdylib\"]` under `[lib]` in its Cargo.toml", path.display())]
     NoCdylib { path: PathBuf },
     #[error("the path {} is not UTF-8, which cargo cannot handle: rename it", path.display())]
     NotUtf8 { path: PathBuf },
-    #[error("there is nowhere to build in: set HOME or XDG_CACHE_HOME")]
+    #[error("no directory to build in: set HOME or XDG_CACHE_HOME")]
     NoCache,
     #[error(
         "no compiler for wasm32-wasip2: install one with `rustup target add wasm32-wasip2`, or on Debian 12 with `apt-get install {}`",
@@ -28,13 +28,13 @@ pub enum Error {
     NoToolchain,
     #[error("cannot run {}: {error}; is it installed?", path.display())]
     Run { path: PathBuf, error: io::Error },
-    #[error("cargo could not read the package in {}: see its message above", path.display())]
+    #[error("`cargo metadata` failed in {}: see its message above", path.display())]
     Metadata { path: PathBuf },
     #[error("{} does not compile: see the messages above", path.display())]
     Compile { path: PathBuf },
-    #[error("{} compiled, but cargo named no WebAssembly module", path.display())]
+    #[error("{} compiled, but cargo reported no WebAssembly module", path.display())]
     NoArtifact { path: PathBuf },
-    #[error("{} compiled, but no component can be made of it: {reason}", path.display())]
+    #[error("{} compiled, but cannot be encoded as a component: {reason}", path.display())]
     Encode { path: PathBuf, reason: String },
     #[error("building {} needs {program}: install Node 18 or newer with npm (on Debian with `apt-get install nodejs npm`)", path.display())]
     NoNode {
@@ -43,7 +43,7 @@ pub enum Error {
     },
     #[error("cannot install what {} is built with: npm reports: {message}; the first build needs the network, later ones do not", path.display())]
     Packages { path: PathBuf, message: String },
-    #[error("{program} timed out after {} and was stopped", crate::duration::show(*limit))]
+    #[error("{program} timed out after {} and was killed", crate::duration::show(*limit))]
     Timeout {
         program: &'static str,
         limit: Duration,
@@ -53,7 +53,7 @@ pub enum Error {
     Script { message: String },
     #[error("cannot build {}: {message}", path.display())]
     Builder { path: PathBuf, message: String },
-    #[error("{} compiled, but is no guest: does it call `hotsocket_guest::export!(…)` with its handler?", path.display())]
+    #[error("{} compiled, but exports no handler; in Rust, call `hotsocket_guest::export!(…)` with it", path.display())]
     NotAGuest { path: PathBuf },
     #[error(transparent)]
     Python(#[from] super::python::PythonError),

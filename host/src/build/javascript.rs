@@ -22,7 +22,7 @@ use super::{Compiled, Error, Section};
 
 mod embedded;
 
-/// What such a source ends with.
+/// The extensions of such sources.
 pub(super) const EXTENSIONS: [&str; 5] = ["js", "mjs", "cjs", "ts", "mts"];
 
 /// Time for npm to fetch some 15 packages, 20 MB in all.
@@ -125,7 +125,7 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
     if dir.join(INSTALLED).exists() {
         return Ok(());
     }
-    super::say("installing componentize-qjs and esbuild with npm, once …");
+    super::print_progress("installing componentize-qjs and esbuild with npm, once …");
     let mut npm = Command::new("npm");
     // No script of a package is run. Without a network, fail within a minute.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])

@@ -1,15 +1,15 @@
-//! `hotsocket build`: from source to a guest component, with whatever this
-//! machine has.
+//! `hotsocket build`: compiles a source to a guest component, with the compilers
+//! that are installed.
 //!
 //! This module owns the path from a [`Request`] to a file: `toolchain` finds a
-//! compiler, `single` makes a package around a lone file (`embedded` holds the
-//! SDK and the contract for it), `package` looks at a package that is already
-//! one, `cargo` runs the compiler, `javascript`, `python` and `c` make guests of
-//! files in these languages, the latter each in a `stage` of its own, `encode`
-//! makes a component of the module that a compiler of Rust or C has made, `strip`
-//! takes out what says nothing to their authors, `cached` builds for `serve`
-//! only what has changed, `section` says in the component what it is, and
-//! `sources` hashes what it was made of. It uses nothing of the host.
+//! Rust compiler, `single` generates a package for a single file (`embedded` holds
+//! the SDK and the contract for it), `package` reads a package of the user's, `cargo`
+//! runs the compiler; `javascript`, `python` and `c` build guests in these languages,
+//! the latter two in a temporary `stage`; `encode` encodes the module of a Rust or C
+//! compiler as a component, `strip` removes the function names of a language's
+//! runtime, `section` adds the metadata, `sources` hashes the sources, and `cached`
+//! builds again for `serve` only what has changed. It depends on no other module of
+//! the host but small ones (durations, writing a file).
 
 mod c;
 mod cached;
@@ -50,27 +50,27 @@ pub struct Request {
     /// A cargo package's directory, that of a script with its `package.json`,
     /// or a single file.
     pub source: PathBuf,
-    /// Where the component goes; by default beside the source, as
-    /// `DIR/NAME.wasm` or `FILE.wasm`.
+    /// The component's path; by default next to the source, as `DIR/NAME.wasm` or
+    /// `FILE.wasm`.
     pub output: Option<PathBuf>,
 }
 
 /// A component that was built.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// Where it is.
+    /// Its path.
     pub output: PathBuf,
-    /// How large it is.
+    /// Its size in bytes.
     pub size: u64,
-    /// What it says of itself.
+    /// Its metadata.
     pub section: Section,
-    /// What compiled it, in words.
+    /// The name of the compiler, for people.
     pub toolchain: &'static str,
-    /// What it was made of: files, or a package's directory.
+    /// Its sources: files, or a package's directory.
     pub inputs: Vec<PathBuf>,
 }
 
-/// What a kind of source comes down to.
+/// What each language's module returns: a component without its section yet.
 struct Compiled {
     component: Vec<u8>,
     section: Section,
@@ -79,8 +79,8 @@ struct Compiled {
     toolchain: &'static str,
 }
 
-/// Build a guest and write the component to a file. Takes seconds to minutes;
-/// the compiler's messages go to standard error as they come.
+/// Build a guest and write the component to a file. Takes seconds to minutes; the
+/// compiler prints its messages to standard error meanwhile.
 pub fn build(request: &Request) -> Result<Built, Error> {
     let compiled = compile(&request.source)?;
     let output = request.output.clone().unwrap_or(compiled.output);
@@ -99,7 +99,7 @@ pub fn component(source: &Path) -> Result<Vec<u8>, Error> {
     compile(source).map(|compiled| compiled.component)
 }
 
-/// The component with its section, whatever the source is written in.
+/// Compile a source in any language, and append the section.
 fn compile(source: &Path) -> Result<Compiled, Error> {
     let kind = fs::metadata(source).map_err(|error| Error::read(source, error))?;
     let mut compiled = if kind.is_dir() {
@@ -134,7 +134,7 @@ fn extension(path: &Path) -> &str {
     extension.unwrap_or_default()
 }
 
-/// Whether this is something to build, and not a component.
+/// Whether this path is a source that [`build`] takes, and not a component.
 pub fn is_source(path: &Path) -> bool {
     let extension = extension(path);
     ["rs", "py", "c"].contains(&extension)
@@ -143,9 +143,9 @@ pub fn is_source(path: &Path) -> bool {
         || javascript::entry_of(path).is_some()
 }
 
-/// A line for the person who waits.
-fn say(line: &str) {
-    // Whoever has closed standard error does not want to know.
+/// Print a line about the progress to standard error.
+fn print_progress(line: &str) {
+    // A closed standard error must not fail the build.
     let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
 }
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_source_is_told_before_anything_is_compiled() {
+    fn a_path_that_is_not_a_source_is_rejected_before_compiling() {
         let error = |source: &str| build(&request(source)).expect_err("no source").to_string();
         assert!(error("/nowhere/at.rs").starts_with("cannot read /nowhere/at.rs: "));
         assert!(error("/dev/null").contains("neither a directory nor a source file"));

@@ -10,7 +10,7 @@ use super::cargo::Cargo;
 use super::toolchain::{self, remap};
 use super::{Compiled, Error, Section, single, sources};
 
-/// What suits a guest, for packages that choose no profile themselves.
+/// The release profile of packages that have none of their own.
 const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
     ("CARGO_PROFILE_RELEASE_LTO", "true"),
@@ -32,7 +32,7 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
         dir: &dir,
         source,
         rustflags: Vec::new(),
-        heed_env: true,
+        inherit_env: true,
     };
     let metadata = cargo.metadata()?;
     let packages = metadata
@@ -54,7 +54,7 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
     let path = |key| metadata.get(key).and_then(Value::as_str).map(PathBuf::from);
     let root = path("workspace_root").unwrap_or_default();
     // Crates on this machine outside the workspace are compiled by their full
-    // path; what they say of themselves must not name it.
+    // path, which must not get into the component.
     let outside = packages.iter().filter(|package| !is_below(package, &root));
     cargo.rustflags = outside.filter_map(remap_of).collect();
     let profile = if has_profile(&root) {

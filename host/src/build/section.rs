@@ -1,28 +1,27 @@
-//! The custom section `hotsocket`, in which a component says what it is. A
-//! component without one is as good.
+//! The custom section `hotsocket` with a component's metadata. It is optional: a
+//! component without one is served the same.
 
 use serde_json::{Value, json};
 use wasmparser::{Encoding, Parser, Payload};
 
 const NAME: &str = "hotsocket";
 
-/// What a component says of itself.
+/// The metadata of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
     /// The guest's name.
     pub name: String,
-    /// What it is written in.
+    /// The language that it is written in.
     pub language: String,
     /// The version of the SDK, if it uses one.
     pub sdk: Option<String>,
     /// The SHA-256 of its sources, as hexadecimal digits.
     pub sources: Option<String>,
-    /// The port that it listens on, where none is named.
+    /// The port that `serve` listens on unless `--listen` names one.
     pub port: Option<u16>,
 }
 
-/// What a component says of itself; `None` if it says nothing, or nothing that
-/// can be understood.
+/// The metadata of a component; `None` if it has none, or none that can be parsed.
 pub fn read(component: &[u8]) -> Option<Section> {
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(component) {
@@ -61,7 +60,7 @@ pub(super) fn append(component: &mut Vec<u8>, section: &Section) {
         "sdk": section.sdk,
         "sources": section.sources,
     });
-    // Only where there is one: components without it stay as they were.
+    // Only where there is one, so that other components keep their bytes.
     if let (Some(port), Some(json)) = (section.port, json.as_object_mut()) {
         json.insert("port".to_owned(), port.into());
     }
@@ -123,7 +122,7 @@ mod tests {
     const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
     #[test]
-    fn what_is_appended_is_read() {
+    fn an_appended_section_is_read() {
         let section = Section {
             name: "x".repeat(300),
             language: "rust".to_owned(),
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_nonsense_are_none() {
+    fn a_missing_or_invalid_section_is_none() {
         assert_eq!(read(EMPTY_COMPONENT), None);
         assert_eq!(read(b"text"), None);
         assert_eq!(parse(b"{"), None);
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_guest_exports_no_handler() {
+    fn only_a_guest_exports_the_handler() {
         for bytes in [EMPTY_COMPONENT, EMPTY_MODULE, b"text", b""] {
             assert!(!exports(bytes, super::super::HANDLER));
         }

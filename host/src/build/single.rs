@@ -1,4 +1,4 @@
-//! A guest that is one file: makes a package around it in the user's cache.
+//! A guest that is a single file: generates a package for it in the user's cache.
 //!
 //! All files share one such package, one build at a time under a lock: so the
 //! standard library and the SDK are compiled once, and paths that end up in a
@@ -33,15 +33,15 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         dir: &package,
         source: file,
         rustflags: Vec::new(),
-        heed_env: false,
+        inherit_env: false,
     };
     let target = [
         "--locked".into(),
         "--target-dir".into(),
         cache.join("target").into(),
     ];
-    // Only the guest's own crate is told where its file lies: a flag for all
-    // crates would have all of them compiled again for each directory.
+    // Only the guest's own crate gets the flag with the file's directory: as a flag
+    // for all crates it would compile all of them again for each directory.
     let component = cargo.compile(&target, &[], &[remap(dir, "")])?;
     Ok(Compiled {
         component,
@@ -126,8 +126,8 @@ pub(super) fn lock(cache: &Path, name: &str) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Bring the package up to date. Files that are up to date keep their time of
-/// modification, by which cargo decides what to compile again.
+/// Bring the package up to date. Files that are up to date keep their modification
+/// time, by which cargo decides what to compile again.
 fn unpack(package: &Path, manifest: &str) -> Result<(), Error> {
     let stamp = package.join("embedded");
     let embedded = sources::of_embedded();

@@ -1,5 +1,5 @@
-//! Hashes what a component was made of, so that one can tell when it is older
-//! than its sources. Contents count, time stamps don't.
+//! Hashes the sources of a component, to find out whether it is older than they
+//! are. Contents count, time stamps don't.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! A directory of one build, in the user's cache, removed at its end.
+//! A temporary directory of one build, in the user's cache.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Error, single};
 
-/// See the module's documentation.
+/// The directory; removed when dropped.
 pub(super) struct Stage(PathBuf);
 
 impl Stage {
@@ -43,7 +43,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // Where that fails, a later build of the same number does it.
+        // If that fails, a later build with the same name removes it.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

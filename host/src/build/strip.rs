@@ -1,5 +1,5 @@
-//! Takes the names of functions out of a component: those of a language's own
-//! run-time library, which mean nothing to a guest's author.
+//! Removes the names of functions from a component: those of a language's
+//! interpreter, which are of no use to a guest's author.
 
 use wasmparser::{BinaryReaderError, Parser, Payload};
 

@@ -1,6 +1,6 @@
-//! Finds a compiler for `wasm32-wasip2`: rustup's target where the active
-//! toolchain has it, else Debian 12's packages, which have no compiled standard
-//! library and build it along.
+//! Finds a compiler for `wasm32-wasip2`: rustup's target if the active toolchain
+//! has it, else Debian 12's packages, which have no compiled standard library and
+//! compile it with each guest.
 
 use std::env;
 use std::ffi::{OsStr, OsString};

@@ -65,10 +65,10 @@ pub fn run(args: Args) -> ExitCode {
     if let Err(error) = limits.validate() {
         return wrong_usage(error);
     }
-    print_result(play(args, &scripts))
+    print_result(run_scripts(args, &scripts))
 }
 
-fn play(args: Args, scripts: &[Script]) -> Result<Reply, EnvironmentError> {
+fn run_scripts(args: Args, scripts: &[Script]) -> Result<Reply, EnvironmentError> {
     let environment = Arc::new(Environment::new(Settings {
         timeout: args.timeout,
         on_trap: args.on_trap,
@@ -86,7 +86,7 @@ fn play(args: Args, scripts: &[Script]) -> Result<Reply, EnvironmentError> {
     let mut failures = 0;
     let mut text = String::new();
     for script in scripts {
-        let result = conversation::converse(&environment, script, &guest, &others, args.time_limit);
+        let result = conversation::run(&environment, script, &guest, &others, args.time_limit);
         failures += usize::from(result.is_err());
         text.push_str(&describe(script, result));
     }
@@ -122,7 +122,7 @@ fn describe(script: &Script, result: Result<Success, Failure>) -> String {
             let details: String = details.map(|line| format!("        {line}\n")).collect();
             format!(
                 "failed  {path}:{}: {}\n{details}",
-                failure.line, failure.told
+                failure.line, failure.message
             )
         }
     }

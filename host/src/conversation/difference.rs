@@ -1,4 +1,4 @@
-//! How what came differs from what was expected, in a few short lines.
+//! How received bytes differ from expected ones, in a few short lines.
 
 use super::literal::escape;
 
@@ -6,21 +6,21 @@ use super::literal::escape;
 const BEFORE: usize = 24;
 const AFTER: usize = 40;
 
-/// Where the two begin to differ.
-pub fn place(expected: &[u8], came: &[u8]) -> usize {
-    let pairs = expected.iter().zip(came);
+/// The index of the first byte that differs.
+pub fn first_difference(expected: &[u8], received: &[u8]) -> usize {
+    let pairs = expected.iter().zip(received);
     pairs
-        .take_while(|(expected, came)| expected == came)
+        .take_while(|(expected, received)| expected == received)
         .count()
 }
 
 /// Both, one above the other, with a mark where they begin to differ.
-pub fn lines(expected: &[u8], came: &[u8]) -> Vec<String> {
-    let at = place(expected, came);
+pub fn lines(expected: &[u8], received: &[u8]) -> Vec<String> {
+    let at = first_difference(expected, received);
     // Whole characters are shown, as far as there are any.
     let start = (at.saturating_sub(BEFORE + 3)..=at.saturating_sub(BEFORE))
         .rev()
-        .find(|start| is_start(expected, *start) && is_start(came, *start))
+        .find(|start| is_start(expected, *start) && is_start(received, *start))
         .unwrap_or(at.saturating_sub(BEFORE));
     let lead = match start {
         0 => "",
@@ -28,7 +28,7 @@ pub fn lines(expected: &[u8], came: &[u8]) -> Vec<String> {
     };
     let at = (0..4)
         .map(|back| at.saturating_sub(back))
-        .find(|at| is_start(expected, *at) && is_start(came, *at))
+        .find(|at| is_start(expected, *at) && is_start(received, *at))
         .unwrap_or(at)
         .max(start);
     let common = escape(expected.get(start..at).unwrap_or_default());
@@ -42,19 +42,22 @@ pub fn lines(expected: &[u8], came: &[u8]) -> Vec<String> {
         };
         format!("{label}{lead}{common}{}{tail}", escape(shown))
     };
-    if came.is_empty() {
+    if received.is_empty() {
         let expected = shown("expected  ", expected);
-        return vec![expected, "came      nothing".to_owned()];
+        return vec![expected, "received  nothing".to_owned()];
     }
     vec![
         shown("expected  ", expected),
-        shown("came      ", came),
-        format!("          {mark}^ byte {}", place(expected, came) + 1),
+        shown("received  ", received),
+        format!(
+            "          {mark}^ byte {}",
+            first_difference(expected, received) + 1
+        ),
     ]
 }
 
-/// Bytes in quotes, and not all of many.
-pub fn told(bytes: &[u8]) -> String {
+/// The bytes as a string in quotes, cut after the first few.
+pub fn quote(bytes: &[u8]) -> String {
     let shown = bytes.get(..AFTER).unwrap_or(bytes);
     match bytes.len() - shown.len() {
         0 => format!("\"{}\"", escape(shown)),
@@ -72,38 +75,38 @@ mod tests {
 
     #[test]
     fn the_mark_is_below_the_first_difference() {
-        let told = lines(b"3: three\n", b"3: thre\n");
+        let shown = lines(b"3: three\n", b"3: thre\n");
         assert_eq!(
-            told,
+            shown,
             [
                 "expected  3: three\\n",
-                "came      3: thre\\n",
+                "received  3: thre\\n",
                 "                 ^ byte 8"
             ]
         );
-        let told = lines("Grüße".as_bytes(), "Grüsse".as_bytes());
-        assert_eq!(told[2], "             ^ byte 5");
+        let shown = lines("Grüße".as_bytes(), "Grüsse".as_bytes());
+        assert_eq!(shown[2], "             ^ byte 5");
     }
 
     #[test]
     fn a_long_text_is_shown_around_the_difference() {
-        let mut came = vec![b'a'; 1000];
-        came[500] = b'b';
-        let told = lines(&[b'a'; 1000], &came);
+        let mut received = vec![b'a'; 1000];
+        received[500] = b'b';
+        let shown = lines(&[b'a'; 1000], &received);
         assert_eq!(
-            told[1],
+            shown[1],
             format!(
-                "came      …{}b{}… and 460 bytes more",
+                "received  …{}b{}… and 460 bytes more",
                 "a".repeat(24),
                 "a".repeat(39)
             )
         );
-        assert_eq!(told[2].find('^'), Some(10 + 1 + 24));
+        assert_eq!(shown[2].find('^'), Some(10 + 1 + 24));
     }
 
     #[test]
     fn what_ends_early_differs_at_its_end() {
         assert_eq!(lines(b"abc", b"ab")[2], "            ^ byte 3");
-        assert_eq!(lines(b"abc", b"")[1..], ["came      nothing"]);
+        assert_eq!(lines(b"abc", b"")[1..], ["received  nothing"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What all scripts of a call share: the sandbox that guests run in, and what
+//! What all scripts of a run share: the sandbox that guests run in, and what
 //! they and the host print, captured.
 //!
 //! Each script gets a service of its own from it, in [`super::runner`].
@@ -19,14 +19,14 @@ use crate::limits::{Limits, OnTrap, WhenFull};
 use crate::log::{Clock, Text};
 use crate::output::{GuestLines, Output};
 
-/// How long the threads that write what guests print may take for it.
-const WRITTEN: Duration = Duration::from_secs(10);
-/// What is kept of each kind of line; a guest that prints more is cut off.
+/// How long the threads that write guests' lines may take to flush.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that are kept of each kind of line; more are dropped.
 const MAX_CAPTURED: usize = 16 << 20;
-/// Instances that one script may need, with those that take over.
+/// Instances that one script may need, with successors.
 const CONNECTIONS: usize = 256;
 
-/// What can be said to all scripts.
+/// What holds for all scripts of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How long a step waits for what it expects, on the script's clock.
@@ -37,7 +37,7 @@ pub struct Settings {
     pub code_cache: CodeCacheDir,
 }
 
-/// Why a conversation cannot begin.
+/// Why no script can be run.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
     #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
@@ -57,7 +57,7 @@ pub enum EnvironmentError {
 pub struct Guest {
     pub(super) compiled: Arc<CompiledGuest>,
     pub(super) name: String,
-    /// That it would listen on.
+    /// The port that it names, if it does.
     pub(super) port: Option<u16>,
 }
 
@@ -70,10 +70,10 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Captures the log of the whole process; there is one environment in it.
+    /// Captures the log of the whole process, so a process has one environment.
     ///
     /// # Errors
-    /// When the machine has no room for the sandbox.
+    /// When the sandbox cannot be created.
     pub fn new(settings: Settings) -> Result<Self, EnvironmentError> {
         let limits = Arc::new(Limits {
             max_connections: CONNECTIONS,
@@ -99,10 +99,10 @@ impl Environment {
         })
     }
 
-    /// Make a guest of a file: a component, or the source of one.
+    /// Load a guest from a file: a component, or a source to build.
     ///
     /// # Errors
-    /// When it cannot be built, or is no guest.
+    /// When it cannot be built, or is not a guest.
     pub fn load(&self, path: &Path) -> Result<Guest, EnvironmentError> {
         let bytes = component(path)?;
         let load = |error| EnvironmentError::Load {
@@ -181,13 +181,13 @@ impl Captured {
     /// Lines that guests have printed to standard output since the last
     /// [`Self::clear`].
     pub fn printed(&self) -> Vec<String> {
-        self.output.flush(WRITTEN);
+        self.output.flush(FLUSH_TIMEOUT);
         self.stdout.lines()
     }
 
     /// The same for standard error.
     pub fn printed_errors(&self) -> Vec<String> {
-        self.output.flush(WRITTEN);
+        self.output.flush(FLUSH_TIMEOUT);
         self.stderr.lines()
     }
 
@@ -197,7 +197,7 @@ impl Captured {
     }
 
     pub fn clear(&self) {
-        self.output.flush(WRITTEN);
+        self.output.flush(FLUSH_TIMEOUT);
         for buffer in [&self.stdout, &self.stderr, &self.log] {
             buffer.0.lock().clear();
         }

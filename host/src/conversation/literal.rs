@@ -1,5 +1,5 @@
 //! Bytes as a script writes them, and as a report shows them: the same
-//! notation, so that what is shown can be copied into a script.
+//! notation, so that what a report shows can be copied into a script.
 //!
 //! Owns the escapes of a quoted string. What a line may consist of is
 //! [`super::script`]'s business.
@@ -16,7 +16,7 @@ pub fn unquote(text: &str) -> Result<(Vec<u8>, &str), String> {
     let mut chars = text.chars();
     loop {
         let c = match chars.next() {
-            None => return Err("the quoted text has no end: a \" is missing".to_owned()),
+            None => return Err("unterminated string: the closing \" is missing".to_owned()),
             Some('"') => return Ok((bytes, chars.as_str())),
             Some('\\') => match chars.next() {
                 Some('n') => '\n',
@@ -32,7 +32,10 @@ pub fn unquote(text: &str) -> Result<(Vec<u8>, &str), String> {
                     continue;
                 }
                 _ => {
-                    return Err("after a \\ only n, r, t, \\, \" and xNN have a meaning".to_owned());
+                    return Err(
+                        "unknown escape sequence; use \\n, \\r, \\t, \\\\, \\\" or \\xNN"
+                            .to_owned(),
+                    );
                 }
             },
             Some(c) => c,
@@ -101,10 +104,10 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
-        let error = |text| unquote(text).expect_err("a mistake");
-        assert!(error("open").contains("a \" is missing"));
-        assert!(error("\\").contains("after a \\"));
+    fn errors_say_what_is_wrong() {
+        let error = |text| unquote(text).expect_err("an error");
+        assert!(error("open").contains("closing \" is missing"));
+        assert!(error("\\").contains("unknown escape"));
         assert!(error("\\q\"").contains("xNN"));
         assert!(error("\\x4\"").contains("two hexadecimal digits"));
     }

@@ -1,19 +1,19 @@
-//! `hotsocket test`: a guest has a conversation that is written in a text
-//! file, without a server and without a network.
+//! `hotsocket test`: runs scripted conversations with a guest, without a server
+//! and without a network.
 //!
-//! The guest runs in the production sandbox, its connections are driven by the
-//! production driver, and a swap goes through the production registry. Only
+//! The guest runs in the production sandbox, its connections are production
+//! sessions, and a swap goes through the production registry. Only
 //! the socket is replaced, by a [`wire`] in memory, and the clock: it stands
-//! still while anything has work to do, and leaps to the next timer when
-//! nothing has. So timers cost no time, and what never comes is known at once.
+//! still while any task has work to do, and jumps to the next timer when none
+//! has. So waiting takes no real time, also for what never arrives.
 //!
 //! - [`script`]: the format, which `docs/testing.md` describes
-//! - [`literal`]: bytes as people write them
+//! - [`literal`]: bytes in a script's notation
 //! - [`wire`]: a connection in memory
-//! - [`environment`]: the sandbox that all scripts of a call share
-//! - [`runner`]: the steps of a script, one after the other
-//! - [`peer`]: what a step does with, or awaits from, one connection
-//! - [`difference`]: how what came differs from what was expected
+//! - [`environment`]: the sandbox that all scripts of a run share
+//! - [`runner`]: runs the steps of a script, one after the other
+//! - [`peer`]: what a step does with, or expects of, one connection
+//! - [`difference`]: how received bytes differ from expected ones
 
 mod difference;
 mod environment;
@@ -31,19 +31,19 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 pub use environment::{Environment, EnvironmentError, Guest, Settings};
-pub use script::{Action, Mistake, Step};
+pub use script::{Action, ParseError, Step};
 
 /// Scripts are written by hand: nobody writes more.
 const MAX_SCRIPT: u64 = 4 << 20;
 
-/// A script that makes sense, with where it came from.
+/// A valid script and its file.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub path: PathBuf,
     pub steps: Vec<Step>,
 }
 
-/// Why there is no script.
+/// Why a script cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
     #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
@@ -53,8 +53,8 @@ pub enum ScriptError {
     },
     #[error("cannot read {}: {what}", .path.display())]
     NotText { path: PathBuf, what: &'static str },
-    #[error("{}:{}: {}", .path.display(), .mistake.line, .mistake.told)]
-    Wrong { path: PathBuf, mistake: Mistake },
+    #[error("{}:{}: {}", .path.display(), .error.line, .error.message)]
+    Invalid { path: PathBuf, error: ParseError },
 }
 
 impl Script {
@@ -73,14 +73,14 @@ impl Script {
             error,
         };
         if std::fs::metadata(path).map_err(read)?.len() > MAX_SCRIPT {
-            return Err(not_text("it is too large for a script"));
+            return Err(not_text("larger than 4 MiB"));
         }
         let bytes = std::fs::read(path).map_err(read)?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| not_text("it is not UTF-8 text; write other bytes as \\xNN"))?;
-        let steps = script::parse(&text).map_err(|mistake| ScriptError::Wrong {
+            .map_err(|_| not_text("not UTF-8; write other bytes as \\xNN"))?;
+        let steps = script::parse(&text).map_err(|error| ScriptError::Invalid {
             path: owned(),
-            mistake,
+            error,
         })?;
         Ok(Script {
             path: owned(),
@@ -88,15 +88,16 @@ impl Script {
         })
     }
 
-    /// The files that it swaps to; in a script they are named relative to it.
+    /// The files that it swaps to.
     pub fn guests(&self) -> impl Iterator<Item = PathBuf> {
         self.steps.iter().filter_map(|step| match &step.action {
-            Action::Swap(Some(name)) => Some(self.beside(name)),
+            Action::Swap(Some(name)) => Some(self.relative(name)),
             _ => None,
         })
     }
 
-    fn beside(&self, name: &str) -> PathBuf {
+    /// The path that a script means by this name: relative to its own directory.
+    fn relative(&self, name: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(name)
     }
 
@@ -106,10 +107,10 @@ impl Script {
     }
 }
 
-/// The guests of a call, by the path that names them.
+/// The guests that the scripts of a run swap to, by their paths.
 pub type Guests = BTreeMap<PathBuf, Guest>;
 
-/// A conversation that went as it is written.
+/// Every step of a script did what it should.
 #[derive(Clone, Copy, Debug)]
 pub struct Success {
     pub steps: usize,
@@ -117,43 +118,43 @@ pub struct Success {
     pub took: Duration,
 }
 
-/// A conversation that went otherwise.
+/// A step failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub line: usize,
-    /// What is wrong, in one line.
-    pub told: String,
-    /// What was expected and what came, and what the host has to say.
+    /// What failed, in one line.
+    pub message: String,
+    /// Expected and received bytes, and the last lines of the host's log.
     pub details: Vec<String>,
 }
 
-/// Have the conversation. `limit` bounds it on the real clock, whatever the
-/// guest does.
+/// Run a script on a thread of its own. `limit` bounds it on the real clock,
+/// whatever the guest does.
 ///
 /// # Errors
-/// Tells the first step that went wrong.
-pub fn converse(
+/// Names the first step that failed.
+pub fn run(
     environment: &Arc<Environment>,
     script: &Script,
     guest: &Guest,
     others: &Arc<Guests>,
     limit: Duration,
 ) -> Result<Success, Failure> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let line = Arc::new(AtomicUsize::new(0));
     let (done, result) = mpsc::sync_channel(1);
     let work = {
         let (environment, script, guest) = (Arc::clone(environment), script.clone(), guest.clone());
         let (others, line) = (Arc::clone(others), Arc::clone(&line));
         move || {
-            // Nobody waits any more when the time is over.
+            // Nobody receives any more after a timeout.
             let _ = done.send(runner::run(&environment, &script, &guest, &others, &line));
         }
     };
-    let failure = |told| {
+    let failure = |message| {
         Err(Failure {
             line: line.load(Ordering::Relaxed),
-            told,
+            message,
             details: Vec::new(),
         })
     };
@@ -165,15 +166,15 @@ pub fn converse(
         Ok(Ok(())) => Ok(Success {
             steps: script.steps.len(),
             swaps: script.swaps(),
-            took: begun.elapsed(),
+            took: started.elapsed(),
         }),
         Ok(Err(failure)) => Err(failure),
         Err(mpsc::RecvTimeoutError::Timeout) => failure(format!(
-            "not over after {} (--time-limit)",
+            "timed out after {} (raise --time-limit)",
             crate::duration::show(limit)
         )),
         Err(mpsc::RecvTimeoutError::Disconnected) => {
-            failure("the conversation broke off: this is a mistake of hotsocket".to_owned())
+            failure("internal error: the thread that ran the script has panicked".to_owned())
         }
     }
 }

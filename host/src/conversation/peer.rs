@@ -1,8 +1,8 @@
-//! The peer of one connection, as a script plays it: what a step sends to the
-//! guest, and what it awaits.
+//! The peer of one connection: what a step sends to the guest, and what it
+//! expects of it.
 //!
-//! Owns the bytes that came and no step has taken yet. It never looks at the
-//! server; [`super::runner`] does.
+//! Owns the received bytes that no step has expected yet. It knows nothing of
+//! the service behind the connection; [`super::runner`] does.
 
 use std::time::Duration;
 
@@ -11,30 +11,41 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::wire::{PeerEnd, Side};
 use super::{Failure, difference};
 
-/// The clock's smallest step. After so long everything that could be done
-/// before has been done, as the clock moves only when there is nothing to do.
+/// The clock's smallest step. After it everything that could be done before has
+/// been done, as the clock moves only when no task has work to do.
 pub const INSTANT: Duration = Duration::from_millis(1);
 
 pub struct Peer {
     wire: PeerEnd,
-    /// Come, and not taken by a step.
+    /// Bytes that no step has expected yet.
     pub received: Vec<u8>,
+    /// How the host's side of the connection is.
     pub side: Side,
 }
 
-/// A failure without its line.
-pub type Wrong = (String, Vec<String>);
-
-pub fn wrong(told: impl Into<String>) -> Wrong {
-    (told.into(), Vec::new())
+/// Why a step failed; [`Failure`] adds the step's line.
+pub struct StepError {
+    message: String,
+    details: Vec<String>,
 }
 
-impl From<Wrong> for Failure {
-    fn from((told, details): Wrong) -> Self {
-        Failure {
-            line: 0,
-            told,
+impl StepError {
+    pub fn new(message: impl Into<String>) -> Self {
+        StepError::with_details(message, Vec::new())
+    }
+
+    pub fn with_details(message: impl Into<String>, details: Vec<String>) -> Self {
+        StepError {
+            message: message.into(),
             details,
+        }
+    }
+
+    pub fn at(self, line: usize) -> Failure {
+        Failure {
+            line,
+            message: self.message,
+            details: self.details,
         }
     }
 }
@@ -48,20 +59,20 @@ impl Peer {
         }
     }
 
-    /// Wait until the guest has dealt with everything that was sent to it, if
-    /// it does so without waiting for something else.
-    pub async fn settle(&mut self) {
-        let rests = async {
-            while !self.wire.rests() {
+    /// Wait until the guest has handled everything that was sent to it, unless
+    /// it waits for something else.
+    pub async fn wait_until_idle(&mut self) {
+        let idle = async {
+            while !self.wire.is_idle() {
                 self.wire.changed().await;
             }
         };
-        let _ = timeout(INSTANT, rests).await;
-        self.look();
+        let _ = timeout(INSTANT, idle).await;
+        self.receive();
     }
 
-    /// Take what has come.
-    pub fn look(&mut self) {
+    /// Take what has arrived, without waiting.
+    pub fn receive(&mut self) {
         self.side = self.wire.take(&mut self.received);
     }
 
@@ -69,61 +80,62 @@ impl Peer {
         for piece in bytes.chunks(piece) {
             self.wire.send(piece);
         }
-        self.settle().await;
+        self.wait_until_idle().await;
     }
 
     pub async fn end(&mut self) {
         self.wire.end();
-        self.settle().await;
+        self.wait_until_idle().await;
     }
 
     pub async fn abort(&mut self) {
         self.wire.abort();
-        self.settle().await;
+        self.wait_until_idle().await;
     }
 
     pub async fn stall(&mut self, stalled: bool) {
         self.wire.stall(stalled);
-        self.settle().await;
+        self.wait_until_idle().await;
     }
 
-    /// The next bytes are these.
-    pub async fn expect(&mut self, expected: &[u8], time: Duration) -> Result<(), Wrong> {
+    /// The next bytes are these; fails after `time`.
+    pub async fn expect(&mut self, expected: &[u8], time: Duration) -> Result<(), StepError> {
         let deadline = Instant::now() + time;
         loop {
-            self.look();
-            let same = difference::place(expected, &self.received);
+            self.receive();
+            let same = difference::first_difference(expected, &self.received);
             if same == expected.len() {
                 self.received.drain(..same);
                 return Ok(());
             }
-            let why = if same < self.received.len() {
-                "other bytes came than were expected".to_owned()
+            let message = if same < self.received.len() {
+                "received other bytes than expected".to_owned()
             } else if self.side == Side::Ended {
                 format!(
-                    "the connection ended after {same} of {} bytes",
+                    "the host ended the connection after {same} of {} bytes",
                     expected.len()
                 )
             } else if self.side == Side::Reset {
                 format!(
-                    "the connection was reset after {same} of {} bytes",
+                    "the host reset the connection after {same} of {} bytes",
                     expected.len()
                 )
             } else if timeout_at(deadline, self.wire.changed()).await.is_err() {
                 format!(
-                    "{same} of {} bytes came within {}",
-                    expected.len(),
-                    crate::duration::show(time)
+                    "timed out after {}: received {same} of {} bytes",
+                    crate::duration::show(time),
+                    expected.len()
                 )
             } else {
                 continue;
             };
-            return Err((why, difference::lines(expected, &self.received)));
+            let details = difference::lines(expected, &self.received);
+            return Err(StepError::with_details(message, details));
         }
     }
 
-    /// The host ends its side in this way, and sends nothing more before.
-    pub async fn expect_side(&mut self, side: Side, time: Duration) -> Result<(), Wrong> {
+    /// The host's side ends in this way, and sends nothing more before.
+    pub async fn expect_side(&mut self, side: Side, time: Duration) -> Result<(), StepError> {
         let deadline = Instant::now() + time;
         let word = |side| match side {
             Side::Open => "nothing",
@@ -132,44 +144,48 @@ impl Peer {
         };
         let expected = word(side);
         loop {
-            self.look();
+            self.receive();
             if !self.received.is_empty() {
-                let came = difference::told(&self.received);
-                return Err(wrong(format!(
-                    "expected {expected}, but bytes came: {came}"
+                let received = difference::quote(&self.received);
+                return Err(StepError::new(format!(
+                    "expected {expected}, received bytes: {received}"
                 )));
             }
             match self.side {
                 Side::Open => {}
-                came if came == side => return Ok(()),
-                came => {
-                    return Err(wrong(format!(
-                        "expected {expected}, but {} came",
-                        word(came)
+                actual if actual == side => return Ok(()),
+                actual => {
+                    return Err(StepError::new(format!(
+                        "expected {expected}, received {}",
+                        word(actual)
                     )));
                 }
             }
             if timeout_at(deadline, self.wire.changed()).await.is_err() {
                 let time = crate::duration::show(time);
-                return Err(wrong(format!(
-                    "expected {expected}, but the connection is still open after {time}"
+                return Err(StepError::new(format!(
+                    "timed out after {time}: expected {expected}, the connection is still open"
                 )));
             }
         }
     }
 
-    /// Nothing has come that no step has taken.
-    pub async fn expect_nothing(&mut self) -> Result<(), Wrong> {
+    /// Nothing has arrived that no step has expected.
+    pub async fn expect_nothing(&mut self) -> Result<(), StepError> {
         tokio::time::sleep(INSTANT).await;
-        self.look();
+        self.receive();
         match self.side {
-            _ if !self.received.is_empty() => Err(wrong(format!(
-                "expected nothing, but bytes came: {}",
-                difference::told(&self.received)
+            _ if !self.received.is_empty() => Err(StepError::new(format!(
+                "expected nothing, received bytes: {}",
+                difference::quote(&self.received)
             ))),
             Side::Open => Ok(()),
-            Side::Ended => Err(wrong("expected nothing, but the connection has ended")),
-            Side::Reset => Err(wrong("expected nothing, but the connection was reset")),
+            Side::Ended => Err(StepError::new(
+                "expected nothing, but the host ended the connection",
+            )),
+            Side::Reset => Err(StepError::new(
+                "expected nothing, but the host reset the connection",
+            )),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Runs the steps of one script, one after the other, on a service of its own.
 //!
-//! Owns the order of things: a step that sends is over when the guest has dealt
-//! with it, one that expects when it has come. It also keeps account of what
-//! went wrong inside the host, which no peer can see: a guest that died looks
-//! like one that ended.
+//! Owns when a step is over: one that sends when the guest has handled it, one
+//! that expects when it has arrived. It also counts faults in the guest, which
+//! no peer can see: an instance that trapped looks like one that ended.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,11 +10,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hotsocket_sandbox::ConnectionInfo;
+use hotsocket_sandbox::{ConnectionInfo, Fault};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::environment::{Environment, Guest};
-use super::peer::{INSTANT, Peer, Wrong, wrong};
+use super::peer::{INSTANT, Peer, StepError};
 use super::script::{Action, Step};
 use super::wire::{self, Side};
 use super::{Failure, Guests, Script, difference};
@@ -24,20 +23,20 @@ use crate::rollout::{Policy, RolloutStats, Source};
 use crate::service::{ConnectionIds, Counters, Service};
 use crate::session;
 
-/// What guests are told that the server listens on, unless they say it
-/// themselves; and where peers are.
+/// The port that `listening` names unless the guest's component names one, and
+/// the first peer's port.
 const LOCAL_PORT: u16 = 3000;
 const FIRST_PEER_PORT: u16 = 50_000;
 /// The last lines of the log that a failure shows.
 const LOG_LINES: usize = 8;
-/// A swap is never undone by itself: the script shall see what it does.
+/// A swap is never rolled back by itself: the script must see what it does.
 const RULES: Rules = Rules {
     policy: Policy::Migrate,
     rollback_after: None,
     keep: 5,
 };
 
-/// Have the conversation. `line` is kept at the step in progress.
+/// Run a script. `line` is kept at the step in progress.
 pub fn run(
     environment: &Environment,
     script: &Script,
@@ -49,12 +48,12 @@ pub fn run(
         .enable_all()
         .start_paused(true)
         .build()
-        .map_err(|error| Failure::from(wrong(format!("cannot start: {error}"))))?;
+        .map_err(|error| StepError::new(format!("cannot start: {error}")).at(0))?;
     environment.captured.clear();
     clock.block_on(async {
         let mut runner = Runner::new(environment, script, guest, others);
-        let ran = runner.all(line).await;
-        ran.map_err(|mut failure: Failure| {
+        let result = runner.run(line).await;
+        result.map_err(|mut failure: Failure| {
             let log = environment.captured.logged();
             let last = log.iter().skip(log.len().saturating_sub(LOG_LINES));
             failure
@@ -73,14 +72,15 @@ struct Runner<'a> {
     service: Arc<Service>,
     local: SocketAddr,
     peers: BTreeMap<&'a str, Peer>,
-    /// Where the script's own clock is: it moves with `wait` only.
+    /// Time on the script's clock, which moves with `wait` only.
     now: Instant,
-    /// The swaps so far; a migration may turn out bad after its step.
+    /// The swaps so far; a migration may fail after its step.
     rollouts: Vec<Arc<RolloutStats>>,
     /// Faults that a step has expected.
     expected_faults: usize,
-    /// Printed lines that were passed, on standard output and standard error.
-    passed: [usize; 2],
+    /// Printed lines up to the last that a step expected, on standard output and
+    /// standard error.
+    printed: [usize; 2],
 }
 
 impl<'a> Runner<'a> {
@@ -110,17 +110,12 @@ impl<'a> Runner<'a> {
             now: Instant::now(),
             rollouts: Vec::new(),
             expected_faults: 0,
-            passed: [0; 2],
+            printed: [0; 2],
         }
     }
 
-    async fn all(&mut self, line: &AtomicUsize) -> Result<(), Failure> {
-        let at = |line| {
-            move |wrong: Wrong| Failure {
-                line,
-                ..wrong.into()
-            }
-        };
+    async fn run(&mut self, line: &AtomicUsize) -> Result<(), Failure> {
+        let at = |line| move |error: StepError| error.at(line);
         self.listening().await.map_err(at(1))?;
         let mut unexpected = None;
         for (index, step) in self.script.steps.iter().enumerate() {
@@ -139,33 +134,35 @@ impl<'a> Runner<'a> {
         }
         let last = line.load(Ordering::Relaxed);
         if unexpected.is_none() {
-            self.nothing_is_left().await.map_err(at(last))?;
+            self.expect_no_rest().await.map_err(at(last))?;
             self.stop().await;
         }
         if self.faults() > self.expected_faults {
-            let told = "the guest failed here, and no step says `fault`";
-            return Err(at(unexpected.unwrap_or(last))(wrong(told)));
+            let message = "the guest failed, and no `fault` step expects it";
+            return Err(StepError::new(message).at(unexpected.unwrap_or(last)));
         }
         Ok(())
     }
 
     /// The guest's first event, as when a server starts.
-    async fn listening(&self) -> Result<(), Wrong> {
-        let told = async {
+    async fn listening(&self) -> Result<(), StepError> {
+        let result = async {
             let sandbox = &self.environment.sandbox;
             let mut instance = sandbox.instantiate(&self.guest.compiled, None, 1).await?;
             instance.listening(&[self.local]).await
         };
-        told.await.map_err(|fault| wrong(fault.to_string()))
+        result
+            .await
+            .map_err(|fault: Fault| StepError::new(fault.to_string()))
     }
 
-    async fn step(&mut self, step: &'a Step) -> Result<(), Wrong> {
+    async fn step(&mut self, step: &'a Step) -> Result<(), StepError> {
         let time = self.environment.timeout;
         match &step.action {
             Action::Swap(name) => return self.swap(name.as_deref()).await,
             Action::Rollback => {
                 let report = self.service.registry.roll_back(None).await;
-                return self.swapped(report, Outcome::RolledBack);
+                return self.finish_swap(report, Outcome::RolledBack);
             }
             Action::Wait(time) => {
                 self.now = (self.now + *time).max(Instant::now());
@@ -174,16 +171,16 @@ impl<'a> Runner<'a> {
                 sleep(INSTANT).await;
                 return Ok(());
             }
-            Action::Print(line) => return self.printed(line, 0).await,
-            Action::Error(line) => return self.printed(line, 1).await,
-            Action::Fault(part) => return self.fault(part.as_deref()).await,
+            Action::Print(line) => return self.expect_line(line, 0).await,
+            Action::Error(line) => return self.expect_line(line, 1).await,
+            Action::Fault(part) => return self.expect_fault(part.as_deref()).await,
             Action::Stop => {
                 self.stop().await;
                 return Ok(());
             }
             _ => {}
         }
-        let peer = self.peer(&step.who).await?;
+        let peer = self.peer(&step.connection).await?;
         match &step.action {
             Action::Send { bytes, piece } => peer.send(bytes, *piece).await,
             Action::Expect(bytes) => peer.expect(bytes, time).await?,
@@ -200,8 +197,8 @@ impl<'a> Runner<'a> {
     }
 
     /// The peer of this name; it connects with the first step that names it.
-    async fn peer(&mut self, who: &'a str) -> Result<&mut Peer, Wrong> {
-        if !self.peers.contains_key(who) {
+    async fn peer(&mut self, name: &'a str) -> Result<&mut Peer, StepError> {
+        if !self.peers.contains_key(name) {
             let port = FIRST_PEER_PORT + self.peers.len() as u16;
             let connection = ConnectionInfo {
                 id: self.service.next_id(),
@@ -209,7 +206,7 @@ impl<'a> Runner<'a> {
                 peer: SocketAddr::new(self.local.ip(), port),
             };
             let permit = self.service.admit(self.local.ip()).await;
-            let permit = permit.map_err(|_| wrong("no room for one more connection"))?;
+            let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
             let session = session::serve(Arc::clone(&self.service), connection, Box::new(host));
@@ -218,21 +215,21 @@ impl<'a> Runner<'a> {
                 drop(permit);
             });
             let mut peer = Peer::new(peer);
-            peer.settle().await;
-            self.peers.insert(who, peer);
+            peer.wait_until_idle().await;
+            self.peers.insert(name, peer);
         }
         self.peers
-            .get_mut(who)
-            .ok_or_else(|| wrong("this connection is not there"))
+            .get_mut(name)
+            .ok_or_else(|| StepError::new("internal error: no such connection"))
     }
 
-    async fn swap(&mut self, name: Option<&str>) -> Result<(), Wrong> {
+    async fn swap(&mut self, name: Option<&str>) -> Result<(), StepError> {
         let guest = match name {
             None => self.guest,
             Some(name) => self
                 .others
-                .get(&self.script.beside(name))
-                .ok_or_else(|| wrong(format!("{name} was not loaded")))?,
+                .get(&self.script.relative(name))
+                .ok_or_else(|| StepError::new(format!("internal error: {name} was not loaded")))?,
         };
         let (compiled, source) = (
             Arc::clone(&guest.compiled),
@@ -240,38 +237,42 @@ impl<'a> Runner<'a> {
         );
         let report = self.service.registry.swap_to(compiled, source, None).await;
         self.guest = guest;
-        self.swapped(report, Outcome::Swapped)
+        self.finish_swap(report, Outcome::Swapped)
     }
 
-    fn swapped(
+    fn finish_swap(
         &mut self,
         report: Result<Report, SwapError>,
         expected: Outcome,
-    ) -> Result<(), Wrong> {
-        let report = report.map_err(|error| wrong(format!("not swapped: {error}")))?;
+    ) -> Result<(), StepError> {
+        let what = match expected {
+            Outcome::RolledBack => "rollback",
+            _ => "swap",
+        };
+        let report = report.map_err(|error| StepError::new(format!("{what} failed: {error}")))?;
         let rollout = self.service.rollouts.current();
         self.rollouts.push(Arc::clone(&rollout.stats));
         match report.outcome == expected {
             true => Ok(()),
-            false => Err(wrong(report.describe())),
+            false => Err(StepError::new(report.describe())),
         }
     }
 
-    /// Instances that died, and migrations that came to nothing.
+    /// Instances that trapped, and migrations that failed.
     fn faults(&self) -> usize {
-        let died = Counters::read(&self.service.counters.faults);
-        let stayed = self.rollouts.iter().map(|stats| stats.count().failed);
-        usize::try_from(died).unwrap_or(usize::MAX) + stayed.sum::<usize>()
+        let trapped = Counters::read(&self.service.counters.faults);
+        let failed = self.rollouts.iter().map(|stats| stats.count().failed);
+        usize::try_from(trapped).unwrap_or(usize::MAX) + failed.sum::<usize>()
     }
 
-    /// One more fault, whose line in the log has this in it.
-    async fn fault(&mut self, part: Option<&str>) -> Result<(), Wrong> {
+    /// One more fault, whose line in the log contains `part`.
+    async fn expect_fault(&mut self, part: Option<&str>) -> Result<(), StepError> {
         let deadline = Instant::now() + self.environment.timeout;
         while self.faults() <= self.expected_faults {
             if Instant::now() >= deadline {
                 let time = crate::duration::show(self.environment.timeout);
-                return Err(wrong(format!(
-                    "expected a fault, but none came within {time}"
+                return Err(StepError::new(format!(
+                    "timed out after {time}: expected a fault"
                 )));
             }
             sleep(INSTANT).await;
@@ -279,18 +280,18 @@ impl<'a> Runner<'a> {
         self.expected_faults += 1;
         let log = self.environment.captured.logged();
         match part {
-            Some(part) if !log.iter().any(|line| line.contains(part)) => {
-                Err(wrong(format!("the guest failed, but not with {part:?}")))
-            }
+            Some(part) if !log.iter().any(|line| line.contains(part)) => Err(StepError::new(
+                format!("the guest failed, but no line of the log contains {part:?}"),
+            )),
             _ => Ok(()),
         }
     }
 
     /// A guest prints this line, maybe after others.
-    async fn printed(&mut self, line: &str, stream: usize) -> Result<(), Wrong> {
+    async fn expect_line(&mut self, line: &str, stream: usize) -> Result<(), StepError> {
         let deadline = Instant::now() + self.environment.timeout;
         let captured = &self.environment.captured;
-        let Some(passed) = self.passed.get_mut(stream) else {
+        let Some(printed) = self.printed.get_mut(stream) else {
             return Ok(());
         };
         loop {
@@ -298,34 +299,38 @@ impl<'a> Runner<'a> {
                 0 => captured.printed(),
                 _ => captured.printed_errors(),
             };
-            let mut new = lines.iter().enumerate().skip(*passed);
+            let mut new = lines.iter().enumerate().skip(*printed);
             if let Some((at, _)) = new.find(|(_, new)| *new == line) {
-                *passed = at + 1;
+                *printed = at + 1;
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                let last = lines.iter().skip(*passed).rev().take(LOG_LINES).rev();
+                let last = lines.iter().skip(*printed).rev().take(LOG_LINES).rev();
                 let details = last.map(|line| format!("printed   {line}")).collect();
-                let told = format!("nobody printed {}", difference::told(line.as_bytes()));
-                return Err((told, details));
+                let message = format!(
+                    "timed out after {}: no guest printed {}",
+                    crate::duration::show(self.environment.timeout),
+                    difference::quote(line.as_bytes())
+                );
+                return Err(StepError::with_details(message, details));
             }
             sleep(INSTANT).await;
         }
     }
 
-    /// Every byte that came was expected by a step.
-    async fn nothing_is_left(&mut self) -> Result<(), Wrong> {
+    /// A step has expected every byte that was received.
+    async fn expect_no_rest(&mut self) -> Result<(), StepError> {
         sleep(INSTANT).await;
         for (name, peer) in &mut self.peers {
-            peer.look();
+            peer.receive();
             if !peer.received.is_empty() {
                 let of = match *name {
                     "" => String::new(),
-                    name => format!(" of {name}"),
+                    name => format!(" on {name}"),
                 };
-                return Err(wrong(format!(
-                    "at the end bytes{of} are left that no step expects: {}",
-                    difference::told(&peer.received)
+                return Err(StepError::new(format!(
+                    "received bytes{of} that no step expects: {}",
+                    difference::quote(&peer.received)
                 )));
             }
         }
@@ -339,7 +344,7 @@ impl<'a> Runner<'a> {
         loop {
             let gone = service.roster.gone.notified();
             for peer in self.peers.values_mut() {
-                peer.look();
+                peer.receive();
             }
             tokio::select! {
                 _ = &mut shutting_down => return,

@@ -1,9 +1,10 @@
-//! A connection in memory: the driver has one end as its [`Transport`], the
-//! script plays the peer at the other.
+//! A connection in memory: the session has one end as its [`Transport`], the
+//! script is the peer at the other.
 //!
-//! Owns what a kernel would do between the two: bytes wait here, both sides end
-//! one by one, and a reset destroys. It knows neither scripts nor guests. Both
-//! ends live on one thread; the lock is there because a transport may move.
+//! Owns what a kernel would do between the two: it buffers bytes, closes each
+//! side by itself, and discards the buffers on a reset. It knows neither scripts
+//! nor guests. Both ends live on one thread; the lock is there because a
+//! transport must be `Send`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,17 +19,17 @@ use tokio::sync::Notify;
 
 use crate::limits::READ_SIZE;
 
-/// Bytes of the guest that wait for a peer which does not look at them: about
-/// what two kernels hold.
+/// Bytes of the guest that wait for a peer that does not receive them: about
+/// what two kernels buffer.
 const CAPACITY: usize = 256 << 10;
 
 /// How the host's side of a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Open,
-    /// FIN has come.
+    /// It has sent FIN.
     Ended,
-    /// RST has come.
+    /// It has sent RST.
     Reset,
 }
 
@@ -41,15 +42,15 @@ struct State {
     outbound: Vec<u8>,
     host: Side,
     writer: Option<Waker>,
-    /// The peer takes nothing.
+    /// The peer reads nothing.
     stalled: bool,
-    /// The driver waits for the peer to do something, or is gone.
-    rests: bool,
+    /// The session waits for the peer to do something, or is gone.
+    idle: bool,
 }
 
 struct Wire {
     state: Mutex<State>,
-    /// Told when the driver has done something.
+    /// Notified when the session has done something.
     changed: Notify,
 }
 
@@ -64,14 +65,14 @@ pub fn pair() -> (HostEnd, PeerEnd) {
             host: Side::Open,
             writer: None,
             stalled: false,
-            rests: false,
+            idle: false,
         }),
         changed: Notify::new(),
     });
     (HostEnd(Arc::clone(&wire)), PeerEnd(wire))
 }
 
-/// The driver's end.
+/// The session's end.
 pub struct HostEnd(Arc<Wire>);
 
 /// The script's end.
@@ -92,7 +93,7 @@ impl State {
         }
     }
 
-    /// Take what there is room for; none if there is no room.
+    /// Take what there is room for; `None` if there is no room.
     fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         self.reset_by_peer()?;
         if self.host != Side::Open {
@@ -105,20 +106,20 @@ impl State {
 }
 
 impl Wire {
-    /// Do something as the driver; whoever plays the peer is told.
+    /// Do something as the session, and notify the peer.
     fn by_host<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         let result = work(&mut self.state.lock());
         self.changed.notify_one();
         result
     }
 
-    /// Do something as the peer; the driver is woken.
+    /// Do something as the peer, and wake the session.
     fn by_peer(&self, work: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
         work(&mut state);
         let woken = [state.reader.take(), state.writer.take()];
-        // A driver that is gone rests for ever.
-        state.rests &= woken.iter().all(Option::is_none);
+        // A session that is gone stays idle.
+        state.idle &= woken.iter().all(Option::is_none);
         drop(state);
         woken.into_iter().flatten().for_each(Waker::wake);
     }
@@ -145,7 +146,7 @@ impl AsyncRead for HostEnd {
                 return Poll::Ready(Ok(()));
             }
             state.reader = Some(cx.waker().clone());
-            state.rests = true;
+            state.idle = true;
             Poll::Pending
         })
     }
@@ -193,7 +194,7 @@ impl Transport for HostEnd {
 impl Drop for HostEnd {
     fn drop(&mut self) {
         self.0.by_host(|state| {
-            state.rests = true;
+            state.idle = true;
             (state.reader, state.writer) = (None, None);
             // As a kernel has it: closing a socket with unread bytes resets.
             match state.host {
@@ -231,7 +232,7 @@ impl PeerEnd {
         self.0.by_peer(|state| state.stalled = stalled);
     }
 
-    /// Take what has come into `received`, and tell how the host's side is.
+    /// Append what has arrived to `received`; returns how the host's side is.
     pub fn take(&self, received: &mut Vec<u8>) -> Side {
         let state = self.0.state.lock();
         let (host, waiting) = (state.host, !state.outbound.is_empty());
@@ -245,14 +246,14 @@ impl PeerEnd {
         host
     }
 
-    /// The driver has done something since this was last awaited.
+    /// Returns when the session has done something since this was last awaited.
     pub async fn changed(&self) {
         self.0.changed.notified().await;
     }
 
-    /// Whether the driver waits for the peer, and for nothing else that this
+    /// Whether the session waits for the peer, and for nothing else that this
     /// end could know of.
-    pub fn rests(&self) -> bool {
-        self.0.state.lock().rests
+    pub fn is_idle(&self) -> bool {
+        self.0.state.lock().idle
     }
 }

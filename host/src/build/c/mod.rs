@@ -2,7 +2,7 @@
 //! that this binary carries, and wasm-ld links it with wasi-libc.
 //!
 //! The bindings in `guest/c/bindings` are wit-bindgen's, made once from `wit/`;
-//! a test tells when they are older than the contract.
+//! a test fails when they are older than the contract.
 
 mod tools;
 
@@ -71,7 +71,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         let mut clang = Command::new(&tools.clang);
         clang
             .args(["--target=wasm32-wasip1", "-std=gnu17", "-O2", "-c", "-Wall"])
-            // What `assert` tells of a place is the same on every machine.
+            // The paths in messages of `assert` are the same on every machine.
             .arg(format!("-ffile-prefix-map={}/=", own.display()))
             .arg("-isystem")
             .arg(&tools.headers)
@@ -120,10 +120,10 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     })
 }
 
-/// The file, and the headers beside it, which it may include.
+/// The file, and the headers in its directory, which it may include.
 fn inputs(file: &Path) -> Vec<PathBuf> {
-    let beside = file.parent().and_then(|dir| fs::read_dir(dir).ok());
-    let headers = beside.into_iter().flatten().flatten();
+    let siblings = file.parent().and_then(|dir| fs::read_dir(dir).ok());
+    let headers = siblings.into_iter().flatten().flatten();
     let headers = headers.map(|entry| entry.path());
     let is_header = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "h");
     let mut inputs = vec![file.to_owned()];
@@ -131,7 +131,7 @@ fn inputs(file: &Path) -> Vec<PathBuf> {
     inputs
 }
 
-/// The hash of what a guest is made of, but for headers of its own.
+/// The hash of a guest's sources, except headers of its own.
 pub(super) fn sources(file: &Path) -> std::io::Result<String> {
     let mut hash = Hashed::default();
     for (name, content) in FILES {

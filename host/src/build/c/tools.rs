@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 use super::super::Error;
 use super::super::toolchain::versions_of;
 
-/// What `wasi-libc` brings.
+/// Where `wasi-libc` installs its files.
 const HEADERS: &str = "/usr/include/wasm32-wasi";
 const LIBRARIES: &str = "/usr/lib/wasm32-wasi";
-/// Older ones are not known to work.
+/// Older versions are untested.
 const OLDEST_CLANG: u32 = 14;
 
-/// Why a C guest was not built, where [`Error`] has no words for it.
+/// Errors of C guests only; the others are in [`Error`].
 #[derive(Debug, thiserror::Error)]
 pub enum CError {
     #[error(
@@ -24,7 +24,7 @@ pub enum CError {
     Missing { what: &'static str },
 }
 
-/// Everything needed, found.
+/// The paths of everything that a build needs.
 pub(super) struct Tools {
     pub(super) clang: PathBuf,
     pub(super) builtins: PathBuf,
@@ -58,7 +58,7 @@ impl Tools {
     }
 }
 
-/// Run it, with its words to standard error; whether it succeeded.
+/// Run a program with its output on standard error. Returns whether it succeeded.
 pub(super) fn run(command: &mut Command) -> Result<bool, Error> {
     let status = command.stdin(Stdio::null()).stdout(io::stderr()).status();
     let status = status.map_err(|error| Error::Run {
@@ -73,9 +73,9 @@ fn on_path(name: &str) -> Vec<PathBuf> {
     versions_of(name, env::split_paths(&path), OLDEST_CLANG)
 }
 
-/// The functions that clang's code calls and the processor doesn't have.
+/// clang's runtime library: functions for operations that WebAssembly lacks.
 fn builtins(clang: &Path) -> Option<PathBuf> {
-    let dir = said(Command::new(clang).arg("-print-resource-dir"))?;
+    let dir = stdout_of(Command::new(clang).arg("-print-resource-dir"))?;
     let dir = Path::new(&dir).join("lib");
     let places = [
         "wasi/libclang_rt.builtins-wasm32.a",
@@ -87,7 +87,7 @@ fn builtins(clang: &Path) -> Option<PathBuf> {
     places.find(|place| place.exists())
 }
 
-fn said(command: &mut Command) -> Option<String> {
+fn stdout_of(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim_end().to_owned())

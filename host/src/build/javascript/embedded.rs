@@ -1,4 +1,4 @@
-//! What a script is built with, carried in this binary: the builder, the shim,
+//! The files that a script is built with, compiled in: the builder, the shim,
 //! the lock file of the packages, and the contract.
 
 /// Path in the build's directory, and content.

@@ -1,10 +1,10 @@
-//! A guest that is a Python file: `componentize-py` makes a component of it,
-//! with an interpreter inside.
+//! A guest that is a Python file: `componentize-py` makes a component of it, with
+//! the interpreter inside.
 //!
-//! `tool` installs that program, `sources` finds the files that the guest
-//! imports, and this module brings both and the embedded SDK together in a
-//! directory of their own: the program looks through all that lies beside a
-//! source, and a home directory is too much to look through.
+//! `tool` installs that program, `sources` finds the files that the guest imports,
+//! and this module copies them and the embedded SDK into a directory of their own:
+//! the program reads everything in a source's directory, and that may be a home
+//! directory.
 
 mod sources;
 mod tool;
@@ -46,10 +46,10 @@ const FILES: &[(&str, &str)] = &[
 /// Names the SDK's version.
 const PROJECT: &str = include_str!("../../../../guest/python/pyproject.toml");
 
-/// The module that the program is pointed at.
+/// The module that the program compiles.
 const ENTRY: &str = "hotsocket_guest";
 
-/// Why a Python guest was not built, where [`Error`] has no words for it.
+/// Errors of Python guests only; the others are in [`Error`].
 #[derive(Debug, thiserror::Error)]
 pub enum PythonError {
     #[error(
@@ -91,7 +91,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
 
     if let Some(errors) = tool.run(stage.path(), ENTRY)? {
-        super::say(&sources.with_real_paths(&errors));
+        super::print_progress(&sources.with_real_paths(&errors));
         return Err(Error::Compile {
             path: file.to_owned(),
         });

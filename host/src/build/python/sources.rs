@@ -1,6 +1,6 @@
-//! The files of a Python guest: the one that was named, and what it imports
-//! from beside it or from the active virtual environment. The standard library
-//! comes with the interpreter.
+//! The files of a Python guest: the one that was named, and what it imports from
+//! its directory or from the active virtual environment. The standard library is
+//! part of the interpreter.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::sources::Hashed;
 
-/// A guest that imports more than this has found something it did not mean.
+/// More than any guest needs: such imports are a mistake.
 const MAX_FILES: usize = 10_000;
 
 /// What a guest is made of.

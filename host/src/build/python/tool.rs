@@ -1,6 +1,6 @@
-//! The program that makes components of Python files: `componentize-py`, of one
-//! version and with known hashes, in a virtual environment in the user's cache.
-//! It is fetched from PyPI once; from then on no network is needed.
+//! `componentize-py`, which makes components of Python files: a pinned version with
+//! known hashes, in a virtual environment in the user's cache. It is installed from
+//! PyPI once; later builds need no network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ const REQUIREMENTS: &str = include_str!("requirements.txt");
 const INSTALLED: &str = "complete";
 /// Encloses the SDK's errors for the guest's author in the program's output.
 const MARK: char = '\u{1e}';
-/// Settings of Python that are meant for other programs.
+/// Variables of Python's that are meant for other programs.
 const IGNORED_ENV: [&str; 4] = [
     "PYTHONPATH",
     "PYTHONHOME",
@@ -35,7 +35,7 @@ pub(super) struct Tool {
     python: PathBuf,
 }
 
-/// The program, installed now if it is not there yet.
+/// The program, installed first if it is not there yet.
 pub(super) fn find(cache: &Path) -> Result<Tool, Error> {
     // An environment belongs to the Python that made it: after an upgrade
     // another one is made.
@@ -64,7 +64,7 @@ pub(super) fn find(cache: &Path) -> Result<Tool, Error> {
 
 impl Tool {
     fn install(&self, dir: &Path) -> Result<(), Error> {
-        super::super::say(&format!("installing {NAME}, once\n"));
+        super::super::print_progress(&format!("installing {NAME}, once\n"));
         let made = python("python3")
             .args(["-m", "venv", "--clear"])
             .arg(dir)

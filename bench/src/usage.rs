@@ -1,5 +1,5 @@
-//! What a process has used: CPU time, memory, mappings. Read from /proc, so
-//! that the process measured does nothing for it.
+//! CPU time, memory and mappings of a process, read from /proc, so that the
+//! measured process takes no part in it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,46 +7,46 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// CPU time of each thread of a process, in nanoseconds, and that of all in
-/// user mode.
+/// CPU time of each thread of a process in nanoseconds, and of all of them in user
+/// mode.
 pub struct CpuTime {
     threads: HashMap<String, u64>,
     user: Duration,
 }
 
-/// What /proc/PID/stat counts in, the same on all machines: 1/100 s.
+/// The unit of /proc/PID/stat, 1/100 s on all machines.
 const CLOCK_TICK: Duration = Duration::from_millis(10);
-/// Where user time stands there, counted from the end of the name.
+/// The index of user time there, counted from the field after the name.
 const USER_TIME: usize = 11;
 
 impl CpuTime {
-    /// What the threads of this process have used until now, user and system.
+    /// CPU time of the threads of this process so far, user and system.
     pub fn of(pid: u32) -> Result<Self> {
         let mut threads = HashMap::new();
         for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
             let entry = entry?;
-            // A thread that has just ended has no file any more.
+            // The thread may have just ended.
             let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else {
                 continue;
             };
             let ran = text.split_whitespace().next().unwrap_or_default();
             let ran = ran
                 .parse()
-                .map_err(|_| "the kernel tells no CPU time of threads (schedstat)")?;
+                .map_err(|_| "cannot read the CPU time of threads from schedstat")?;
             threads.insert(entry.file_name().to_string_lossy().into_owned(), ran);
         }
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let user = stat
             .rsplit_once(") ")
             .and_then(|(_, fields)| fields.split(' ').nth(USER_TIME)?.parse().ok())
-            .ok_or("the kernel tells no CPU time of processes")?;
+            .ok_or("cannot read the CPU time of a process from stat")?;
         Ok(CpuTime {
             threads,
             user: CLOCK_TICK * user,
         })
     }
 
-    /// What has been used since an earlier look.
+    /// CPU time since an earlier sample.
     pub fn since(&self, before: &CpuTime) -> Duration {
         let earlier = |thread| before.threads.get(thread).copied().unwrap_or(0);
         let used = self
@@ -57,27 +57,27 @@ impl CpuTime {
         Duration::from_nanos(used)
     }
 
-    /// The part of it in user mode, which the kernel knows by samples only.
+    /// The part of it in user mode, which the kernel only samples.
     pub fn user_since(&self, before: &CpuTime) -> Duration {
         self.user.saturating_sub(before.user)
     }
 }
 
-/// How often a process is looked at while it comes to rest.
-const LOOK: Duration = Duration::from_millis(50);
-/// A process at rest uses less than this share of the time.
-const REST: f64 = 0.05;
-/// It is not waited longer than this.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two samples of a process that becomes idle.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(50);
+/// An idle process uses less than this share of a processor.
+const IDLE_SHARE: f64 = 0.05;
+/// The longest that [`wait_until_idle`] waits.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Wait until a process has done what was left to do.
-pub fn wait_for_rest(pid: u32) -> Result<()> {
-    let began = Instant::now();
+/// Wait until a process uses almost no CPU time any more.
+pub fn wait_until_idle(pid: u32) -> Result<()> {
+    let started = Instant::now();
     let mut before = CpuTime::of(pid)?;
-    while began.elapsed() < PATIENCE {
-        std::thread::sleep(LOOK);
+    while started.elapsed() < IDLE_TIMEOUT {
+        std::thread::sleep(SAMPLE_INTERVAL);
         let now = CpuTime::of(pid)?;
-        if now.since(&before).as_secs_f64() < LOOK.as_secs_f64() * REST {
+        if now.since(&before).as_secs_f64() < SAMPLE_INTERVAL.as_secs_f64() * IDLE_SHARE {
             break;
         }
         before = now;
@@ -85,19 +85,18 @@ pub fn wait_for_rest(pid: u32) -> Result<()> {
     Ok(())
 }
 
-/// Proportional set size: the memory that a process has for itself, and its
-/// share of what it shares. In bytes.
+/// Proportional set size in bytes: private memory, and a share of shared memory.
 pub fn pss(pid: u32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let kib = text
         .lines()
         .find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next())
         .and_then(|number| number.parse::<u64>().ok())
-        .ok_or("the kernel tells no PSS of processes")?;
+        .ok_or("cannot read the PSS of a process from smaps_rollup")?;
     Ok(kib * 1024)
 }
 
-/// Memory mappings of a process; the kernel allows so many (vm.max_map_count).
+/// Memory mappings of a process, which vm.max_map_count limits.
 pub fn mappings(pid: u32) -> Result<u64> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
     Ok(text.iter().filter(|byte| **byte == b'\n').count() as u64)

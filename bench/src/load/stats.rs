@@ -1,8 +1,7 @@
-//! What a measurement has counted: requests, bytes, and how long each waited.
+//! The counts of a measurement: requests, bytes, and a histogram of latencies.
 //!
-//! Waiting times are kept in classes an eighth of a power of two wide at most,
-//! so a quantile is at most 12 percent above the truth, and the memory does
-//! not grow.
+//! The histogram's buckets are at most an eighth of a power of two wide, so a
+//! quantile is at most 12 percent too large, and memory is bounded.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 const PER_POWER: u64 = 8;
 const CLASSES: usize = 64 * PER_POWER as usize;
 
-pub struct Tally {
+pub struct Stats {
     requests: u64,
     bytes: u64,
     pub elapsed: Duration,
@@ -19,9 +18,9 @@ pub struct Tally {
     classes: Vec<u64>,
 }
 
-impl Tally {
+impl Stats {
     pub fn new() -> Self {
-        Tally {
+        Stats {
             requests: 0,
             bytes: 0,
             elapsed: Duration::ZERO,
@@ -91,13 +90,13 @@ mod tests {
 
     #[test]
     fn quantiles_are_near_the_truth() {
-        let mut tally = Tally::new();
+        let mut stats = Stats::new();
         for micros in 1..=1000 {
-            tally.count(1, Duration::from_micros(micros));
+            stats.count(1, Duration::from_micros(micros));
         }
         for (share, truth) in [(0.5, 500.0), (0.99, 990.0), (0.999, 999.0)] {
-            let told = tally.quantile(share).as_secs_f64() * 1e6;
-            assert!((truth..=truth * 1.13).contains(&told), "{share}: {told}");
+            let shown = stats.quantile(share).as_secs_f64() * 1e6;
+            assert!((truth..=truth * 1.13).contains(&shown), "{share}: {shown}");
         }
     }
 

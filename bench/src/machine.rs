@@ -1,7 +1,8 @@
-//! Which processor runs what, and what this machine is.
+//! The machine: which processors the measured processes run on, temporary
+//! directories, and a line that describes it.
 //!
-//! Child processes run where the thread that starts them may run, so a pinned
-//! thread starts pinned children, and nothing is done in the child.
+//! Children inherit the CPU affinity of the thread that spawns them, so a pinned
+//! thread spawns pinned children.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -13,70 +14,70 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Result;
-use crate::undo::{self, Undo};
+use crate::cleanup::{self, Cleanup};
 
-/// Where servers and load run.
+/// The processors that servers and load run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// All on this processor: no wake-up goes to another, the steadiest.
-    Core(usize),
-    /// Wherever the kernel puts them.
-    Anywhere,
+pub enum Cpus {
+    /// This one: no wake-up goes to another, which gives the steadiest figures.
+    One(usize),
+    /// All; the kernel schedules.
+    All,
 }
 
-impl Place {
+impl Cpus {
     /// The last processor that this process may use: the first gets most of
     /// the interrupts.
     pub fn last() -> Result<Self> {
         let set = sched_getaffinity(None)?;
         let last = (0..CpuSet::MAX_CPU).rev().find(|core| set.is_set(*core));
-        Ok(last.map_or(Place::Anywhere, Place::Core))
+        Ok(last.map_or(Cpus::All, Cpus::One))
     }
 
-    /// Let the calling thread run there, and what it starts.
-    pub fn stay(self) -> Result<()> {
-        let Place::Core(core) = self else {
+    /// Pin the calling thread to them, and the processes that it spawns.
+    pub fn pin_thread(self) -> Result<()> {
+        let Cpus::One(core) = self else {
             return Ok(());
         };
         let mut pinned = CpuSet::new();
         pinned.set(core);
         sched_setaffinity(None, &pinned).map_err(|error| {
-            format!("cannot run on processor {core}: {error}; --core names another").into()
+            format!("cannot run on processor {core}: {error}; choose another with --core").into()
         })
     }
 
-    /// Start a child there.
+    /// Spawn a child on them.
     pub fn spawn(self, command: &mut Command) -> Result<Child> {
         let before = sched_getaffinity(None)?;
-        self.stay()?;
+        self.pin_thread()?;
         let child = command.spawn();
         sched_setaffinity(None, &before)?;
         Ok(child?)
     }
 }
 
-/// A directory of one's own, removed when dropped.
-pub struct Scratch {
+/// A temporary directory, removed when dropped.
+pub struct TempDir {
     path: PathBuf,
-    _remove: Undo,
+    _remove: Cleanup,
 }
 
-impl Scratch {
+impl TempDir {
     pub fn new() -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("hotsocket-bench-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        // Nobody else may write there: the code cache insists on it.
+        // The code cache accepts only a directory that nobody else can write to.
         DirBuilder::new()
             .mode(0o700)
             .create(&path)
-            .map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-        let gone = path.clone();
-        let _remove = undo::later(move || {
-            let _ = fs::remove_dir_all(gone);
+            .map_err(|error| format!("cannot create {}: {error}", path.display()))?;
+        let removed = path.clone();
+        let _remove = cleanup::at_exit(move || {
+            let _ = fs::remove_dir_all(removed);
         });
-        Ok(Scratch { path, _remove })
+        Ok(TempDir { path, _remove })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -84,8 +85,8 @@ impl Scratch {
     }
 }
 
-/// Let this process and its children have as many open files as is allowed;
-/// how many that is.
+/// Raise the limit of open files of this process and its children to the hard
+/// limit. Returns the limit.
 pub fn raise_open_files() -> u64 {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -94,7 +95,7 @@ pub fn raise_open_files() -> u64 {
 }
 
 /// One line: processors, kernel, and the commit that was measured.
-pub fn machine(checkout: &Path) -> String {
+pub fn describe(checkout: &Path) -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()

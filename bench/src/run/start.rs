@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Plan, Row};
 use crate::Result;
 use crate::component::{core_module, with_modules};
-use crate::place::{Place, Scratch};
+use crate::machine::{Cpus, TempDir};
 use crate::subject::Subject;
 use crate::table::{Line, Unit, median};
 
@@ -16,7 +16,7 @@ use crate::table::{Line, Unit, median};
 const STARTS: u32 = 10;
 /// Compilations of each component: the large ones take seconds.
 const COMPILATIONS: u32 = 3;
-/// The larger components have echo's core module so many times more.
+/// Copies of echo's core module that the larger components have besides.
 const COPIES: [usize; 2] = [10, 50];
 
 pub fn rows() -> Vec<Row> {
@@ -35,13 +35,13 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn start(plan: &Plan) -> Result<Vec<Line>> {
-    let scratch = Scratch::new()?;
+    let dir = TempDir::new()?;
     let hotsocket = plan.hotsocket()?;
     let (mut cold, mut warm) = (Vec::new(), Vec::new());
     for number in 0..STARTS {
-        let cache = scratch.path(&format!("cache-{number}"));
-        cold.push(started(hotsocket, &cache)?);
-        warm.push(started(hotsocket, &cache)?);
+        let cache = dir.path(&format!("cache-{number}"));
+        cold.push(start_time(hotsocket, &cache)?);
+        warm.push(start_time(hotsocket, &cache)?);
     }
     let line = |measured, values| {
         let work = "start, to the line that says ready".to_owned();
@@ -55,7 +55,7 @@ fn start(plan: &Plan) -> Result<Vec<Line>> {
 
 /// The prebuilt guests, and larger ones made from the first of them.
 fn compile(plan: &Plan) -> Result<Vec<Line>> {
-    let scratch = Scratch::new()?;
+    let dir = TempDir::new()?;
     let mut guests: Vec<(String, PathBuf)> = Vec::new();
     for name in ["echo", "hello"] {
         guests.push((name.to_owned(), plan.guest(&format!("{name}.wasm"))));
@@ -63,7 +63,7 @@ fn compile(plan: &Plan) -> Result<Vec<Line>> {
     let echo = std::fs::read(plan.guest("echo.wasm"))?;
     let module = core_module(&echo)?;
     for copies in COPIES {
-        let large = scratch.path(&format!("{copies}.wasm"));
+        let large = dir.path(&format!("{copies}.wasm"));
         std::fs::write(&large, with_modules(&echo, module, copies))?;
         guests.push((format!("echo with its code {} times", copies + 1), large));
     }
@@ -73,9 +73,12 @@ fn compile(plan: &Plan) -> Result<Vec<Line>> {
         let hotsocket = plan.hotsocket()?.serving(guest);
         let mut values = Vec::new();
         for round in 0..plan.rounds.min(COMPILATIONS) {
-            let cache = scratch.path(&format!("cache-{number}-{round}"));
-            let cold = started(&hotsocket, &cache)?;
-            let warm = [started(&hotsocket, &cache)?, started(&hotsocket, &cache)?];
+            let cache = dir.path(&format!("cache-{number}-{round}"));
+            let cold = start_time(&hotsocket, &cache)?;
+            let warm = [
+                start_time(&hotsocket, &cache)?,
+                start_time(&hotsocket, &cache)?,
+            ];
             values.push(cold - median(&warm).unwrap_or(0.0));
         }
         lines.push(Line::alone(
@@ -88,9 +91,9 @@ fn compile(plan: &Plan) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// Start it once, in milliseconds.
-fn started(hotsocket: &Subject, cache: &Path) -> Result<f64> {
+/// The time of one start, in milliseconds.
+fn start_time(hotsocket: &Subject, cache: &Path) -> Result<f64> {
     let flags = ["--code-cache".to_owned(), cache.display().to_string()];
-    let server = hotsocket.start(Place::Anywhere, &flags)?;
+    let server = hotsocket.start(Cpus::All, &flags)?;
     Ok(server.start_time.as_secs_f64() * 1e3)
 }

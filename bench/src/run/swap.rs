@@ -1,9 +1,9 @@
 //! What clients notice of a swap.
 //!
-//! Many connections ask at a leisurely pace; their waiting times while nothing
-//! happens are compared with those while the server's code is replaced by code
-//! that it has never seen, which is compiled, and every connection migrates.
-//! Server and load have all processors: compiling beside serving is the point.
+//! Many connections send requests at a low rate. Their waiting times without a swap
+//! are compared with those during one, to code that the server must compile, with
+//! every connection migrating. Server and load run on all processors, because the
+//! row is about compiling while serving.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use super::driver::{Clients, Load, Sample};
 use super::{Plan, Row, counted};
 use crate::Result;
 use crate::component::with_note;
-use crate::place::{Place, Scratch};
+use crate::machine::{Cpus, TempDir};
 use crate::table::{Line, Unit};
 
 const CONNECTIONS: usize = 1000;
 /// From one request to the next on a connection.
 const PACE: Duration = Duration::from_millis(100);
-/// Of the time measured, this much is before the swap begins.
+/// Time from the start of the measurement to the swap.
 const BEFORE: Duration = Duration::from_millis(200);
 
 pub fn rows() -> Vec<Row> {
@@ -30,38 +30,38 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn measure(plan: &Plan) -> Result<Vec<Line>> {
-    let scratch = Scratch::new()?;
-    let control = scratch.path("control");
+    let dir = TempDir::new()?;
+    let control = dir.path("control");
     let flags = [
         "--control".to_owned(),
         control.display().to_string(),
         "--code-cache".to_owned(),
         "none".to_owned(),
     ];
-    let server = plan.hotsocket()?.start(Place::Anywhere, &flags)?;
+    let server = plan.hotsocket()?.start(Cpus::All, &flags)?;
     let load = Load {
         pace: PACE,
         ..Load::echo(64, CONNECTIONS)
     };
-    let mut clients = Clients::connect(&load, Place::Anywhere, &server)?;
+    let mut clients = Clients::connect(&load, Cpus::All, &server)?;
     clients.measure(PACE * 3, &server)?;
     let echo = std::fs::read(plan.guest("echo.wasm"))?;
     let (mut quiet, mut swapped, mut took) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..plan.rounds {
         quiet.push(clients.measure(plan.duration, &server)?);
-        let next = scratch.path("next.wasm");
+        let next = dir.path("next.wasm");
         std::fs::write(&next, with_note(&echo, &format!("generation {round}")))?;
-        clients.begin(plan.duration)?;
+        clients.start(plan.duration)?;
         std::thread::sleep(BEFORE);
-        let began = Instant::now();
+        let started = Instant::now();
         let mut swap = Command::new(plan.hotsocket()?.binary()?);
         swap.arg("swap").arg(&next).arg("--control").arg(&control);
-        let told = swap.stdin(Stdio::null()).output()?;
-        if !told.status.success() {
-            let said = String::from_utf8_lossy(&told.stderr).into_owned();
-            return Err(format!("the swap failed: {}", said.trim()).into());
+        let output = swap.stdin(Stdio::null()).output()?;
+        if !output.status.success() {
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(format!("the swap failed: {}", error.trim()).into());
         }
-        took.push(began.elapsed().as_secs_f64() * 1e3);
+        took.push(started.elapsed().as_secs_f64() * 1e3);
         swapped.push(clients.result(plan.duration, &server)?);
     }
     let work = format!("{}, 10 requests a second on each", counted(CONNECTIONS));

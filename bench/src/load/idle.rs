@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::payload::send;
-use super::{Args, Tally};
+use super::{Args, Stats};
 use crate::Result;
 
 /// Connections being made at the same time.
@@ -38,8 +38,8 @@ impl Clients {
     }
 
     /// There is nothing to measure here.
-    pub fn nothing(&self) -> Tally {
-        Tally::new()
+    pub fn nothing(&self) -> Stats {
+        Stats::new()
     }
 }
 

@@ -1,0 +1,66 @@
+//! The parser: one step's action from the words of its line.
+
+use std::time::Duration;
+
+use super::Action;
+use super::line::Line;
+
+/// A step may wait this long on the script's clock.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// The first words of all steps, for messages.
+pub(super) const STEPS: &str = "send, expect, end, abort, open, swap, rollback, wait, print, \
+                                error, fault, stall, resume, stop";
+
+/// Parse the rest of a line that begins with this word.
+pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
+    Ok(match word {
+        "open" => Action::Open,
+        "send" => {
+            let piece = match line.has("split") {
+                true => line.number("`split`")?,
+                false => usize::MAX,
+            };
+            let bytes = line.payload(word)?;
+            Action::Send { bytes, piece }
+        }
+        "expect" if line.has("end") => Action::ExpectEnd,
+        "expect" if line.has("reset") => Action::ExpectReset,
+        "expect" if line.has("nothing") => Action::ExpectNothing,
+        "expect" if line.is_empty() => {
+            return Err("`expect` takes \"text\", hex 48 65, end, reset or nothing".to_owned());
+        }
+        "expect" => Action::Expect(line.payload(word)?),
+        "end" => Action::End,
+        "abort" => Action::Abort,
+        "stall" => Action::Stall,
+        "resume" => Action::Resume,
+        "swap" => match line.text("`swap`")? {
+            Some(path) => Action::Swap(Some(path)),
+            None if line.is_empty() => Action::Swap(None),
+            None => Action::Swap(Some(line.word().to_owned())),
+        },
+        "rollback" => Action::Rollback,
+        "wait" => {
+            let time = crate::duration::parse(line.word())?;
+            if time > MAX_WAIT {
+                return Err(format!(
+                    "`wait` takes {} at most",
+                    crate::duration::show(MAX_WAIT)
+                ));
+            }
+            Action::Wait(time)
+        }
+        "print" | "error" => {
+            let text = line.text(&format!("`{word}`"))?;
+            let text = text.ok_or_else(|| format!("`{word}` takes a \"line\" in quotes"))?;
+            match word {
+                "print" => Action::Print(text),
+                _ => Action::Error(text),
+            }
+        }
+        "fault" => Action::Fault(line.text("`fault`")?),
+        "stop" => Action::Stop,
+        _ => return Err(format!("unknown step {word:?}; the steps are {STEPS}")),
+    })
+}

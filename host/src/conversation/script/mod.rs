@@ -1,0 +1,115 @@
+//! The format of a script: one step per line, as `docs/testing.md` describes it.
+//!
+//! - [`line`]: the lexer: words, strings and numbers of one line
+//! - [`action`]: the parser of what a step does
+//! - [`order`]: which steps may follow each other
+//!
+//! Whatever can be known to be wrong with a script without running it is found
+//! here; nothing is read from disk and nothing is run.
+
+mod action;
+mod line;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use line::Line;
+use order::Order;
+
+/// One line of a script that does something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub line: usize,
+    /// The name of the connection that it is about; empty for the one without
+    /// a name.
+    pub connection: String,
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    Open,
+    /// In pieces of at most so many bytes, each of which is one event.
+    Send {
+        bytes: Vec<u8>,
+        piece: usize,
+    },
+    Expect(Vec<u8>),
+    ExpectEnd,
+    ExpectReset,
+    ExpectNothing,
+    End,
+    Abort,
+    /// The peer stops reading…
+    Stall,
+    /// …until it reads again.
+    Resume,
+    /// To the code of this file, or to the same code once more.
+    Swap(Option<String>),
+    Rollback,
+    Wait(Duration),
+    Print(String),
+    Error(String),
+    Fault(Option<String>),
+    Stop,
+}
+
+impl Action {
+    /// It is about the server, not about one connection.
+    fn is_of_server(&self) -> bool {
+        use Action::*;
+        matches!(
+            self,
+            Swap(_) | Rollback | Wait(_) | Print(_) | Error(_) | Fault(_) | Stop
+        )
+    }
+}
+
+/// A line that is not a step, or a step that is not allowed there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    pub line: usize,
+    pub message: String,
+}
+
+/// Parse a script.
+///
+/// # Errors
+/// Names the first line that is wrong.
+pub fn parse(text: &str) -> Result<Vec<Step>, ParseError> {
+    let mut steps = Vec::new();
+    let mut order = Order::default();
+    for (index, text) in text.lines().enumerate() {
+        let line = index + 1;
+        let error = |message| ParseError { line, message };
+        let mut rest = Line::new(text);
+        if rest.is_empty() {
+            continue;
+        }
+        let (connection, word) = rest.step().map_err(error)?;
+        let action = action::parse(word, &mut rest).map_err(error)?;
+        if !rest.is_empty() {
+            return Err(error(format!(
+                "unexpected text after `{word}`: {}",
+                rest.as_str()
+            )));
+        }
+        order.check(connection, word, &action).map_err(error)?;
+        let connection = connection.to_owned();
+        steps.push(Step {
+            line,
+            connection,
+            action,
+        });
+    }
+    match steps.is_empty() {
+        true => Err(ParseError {
+            line: 1,
+            message: "the script has no steps".to_owned(),
+        }),
+        false => Ok(steps),
+    }
+}

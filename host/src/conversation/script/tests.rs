@@ -1,0 +1,83 @@
+use super::*;
+
+fn actions(text: &str) -> Vec<Action> {
+    let steps = parse(text).unwrap_or_else(|error| panic!("{error:?}"));
+    steps.into_iter().map(|step| step.action).collect()
+}
+
+#[test]
+fn every_step_is_understood() {
+    let text = "# a comment\n\n  send \"a\\n\" hex 0d0A ff \"b\" * 3   # another\nsend split 2 \"abc\"\n\
+                expect \"# no comment\"\nexpect nothing\nstall\nresume\nend\nexpect end\nswap\nswap new.wasm\n\
+                swap \"a b.wasm\"\nrollback\nwait 1.5s\nprint \"\"\nerror \"oh\"\nfault\nfault \"boom\"\nstop\n";
+    let send = |bytes: &[u8], piece| Action::Send {
+        bytes: bytes.to_vec(),
+        piece,
+    };
+    let expected = [
+        send(b"a\n\r\n\xffbbb", usize::MAX),
+        send(b"abc", 2),
+        Action::Expect(b"# no comment".to_vec()),
+        Action::ExpectNothing,
+        Action::Stall,
+        Action::Resume,
+        Action::End,
+        Action::ExpectEnd,
+        Action::Swap(None),
+        Action::Swap(Some("new.wasm".to_owned())),
+        Action::Swap(Some("a b.wasm".to_owned())),
+        Action::Rollback,
+        Action::Wait(Duration::from_millis(1500)),
+        Action::Print(String::new()),
+        Action::Error("oh".to_owned()),
+        Action::Fault(None),
+        Action::Fault(Some("boom".to_owned())),
+        Action::Stop,
+    ];
+    assert_eq!(actions(text), expected);
+}
+
+#[test]
+fn connections_have_names() {
+    let steps = parse("a: open\nb: send \"x\"\na: expect reset\nabort").expect("a script");
+    let names: Vec<_> = steps
+        .iter()
+        .map(|step| (step.line, &*step.connection))
+        .collect();
+    assert_eq!(names, [(1, "a"), (2, "b"), (3, "a"), (4, "")]);
+}
+
+#[test]
+fn errors_name_their_line() {
+    for (text, line, part) in [
+        ("", 1, "no steps"),
+        (
+            "\n\nsned \"x\"",
+            3,
+            "unknown step \"sned\"; the steps are send,",
+        ),
+        ("send", 1, "needs at least one byte"),
+        ("send x", 1, "takes \"text\" in quotes or hex 48 65, not x"),
+        ("send hex 4", 1, "not 4"),
+        ("send \"x", 1, "closing \" is missing"),
+        ("send split 0 \"x\"", 1, "a number of at least 1"),
+        ("send \"x\" * 99999999", 1, "may have 16777216"),
+        ("expect", 1, "`expect` takes \"text\", hex"),
+        ("end of it", 1, "unexpected text after `end`: of it"),
+        ("end\nsend \"x\"", 2, "`send` after `end`"),
+        ("expect end\nexpect \"x\"", 2, "nothing more can arrive"),
+        ("abort\nend", 2, "after `abort`"),
+        ("a: wait 1s", 1, "`wait` takes no connection name"),
+        ("é: end", 1, "invalid connection name"),
+        ("wait 1d", 1, "not a time"),
+        ("wait 25h", 1, "24h at most"),
+        ("print \"a\\nb\"", 1, "a single line of UTF-8 text"),
+        ("print x", 1, "takes a \"line\" in quotes"),
+        ("stop\nsend \"x\"", 2, "the server has shut down"),
+        ("a:", 1, "missing step"),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert_eq!(error.line, line, "{text}");
+        assert!(error.message.contains(part), "{text}: {}", error.message);
+    }
+}
