@@ -77,6 +77,10 @@ impl EnginePool {
         })
     }
 
+    pub(crate) fn caches_code(&self) -> bool {
+        self.cache_dir.is_some()
+    }
+
     pub(crate) fn small(&self) -> &Arc<GuestEngine> {
         &self.small
     }

@@ -59,6 +59,11 @@ impl Sandbox {
         &self.counters
     }
 
+    /// Whether compiled code is kept on disk.
+    pub fn caches_code(&self) -> bool {
+        self.engines.caches_code()
+    }
+
     /// Largest component that is taken, in bytes.
     pub fn max_component(&self) -> usize {
         self.limits.max_component

@@ -81,11 +81,15 @@ pub async fn compile(
     let compiled = match quick {
         Ok(compiled) => compiled,
         Err(_) => {
+            let cached = match sandbox.caches_code() {
+                true => "; the result will be cached",
+                false => "",
+            };
             tracing::info!(
                 kind = "compiling",
                 guest,
                 bytes = size,
-                "compiling {guest} ({:.1} MB); the result will be cached",
+                "compiling {guest} ({:.1} MB){cached}",
                 size as f64 / 1e6
             );
             compiling.await
