@@ -100,7 +100,7 @@ fn a_step_that_is_not_met_fails_at_its_line() {
     fails(
         "send \"ab\"\nend\nexpect \"abc\"",
         3,
-        &["ended after 2 of 3 bytes"],
+        &["ended the connection after 2 of 3 bytes"],
     );
     fails(
         "send \"ab\"\nexpect \"a\"",

@@ -159,7 +159,7 @@ fn a_component_that_is_too_large_is_not_taken() {
     scene.undisturbed();
     // The same over the watched file.
     fs::write(scene.server.path("guest.wasm"), &large).expect("written");
-    scene.reached("max-component", 2, "at most 1048576 bytes are taken");
+    scene.reached("max-component", 2, "at most 1048576 bytes are accepted");
     // One that would fill the memory is not read to its end.
     let huge = fs::File::create(scene.server.path("guest.wasm")).expect("made");
     huge.set_len(2 << 30).expect("a sparse file");

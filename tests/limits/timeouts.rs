@@ -93,7 +93,10 @@ fn a_farewell_that_nobody_takes_is_waited_for_only_so_long() {
 
 #[test]
 fn a_compilation_is_waited_for_only_so_long() {
-    let mut scene = Scene::start(&obeying(&[]), &["--compile-timeout", "1ms"]);
+    let mut scene = Scene::start(
+        &obeying(&[]),
+        &["--compile-timeout", "1ms", "--code-cache", "none"],
+    );
     // Much to compile: many functions with many branches each.
     let function = |number: usize| {
         let steps = "(if (i32.load (local.get 0)) (then (local.set 0 (i32.mul (local.get 0) (local.get 0)))))"

@@ -89,7 +89,7 @@ fn sockets_are_limited_with_a_grant() {
     let mut client = scene.client();
     client.send("h");
     client.expect_rest("");
-    scene.reached("wasi-handles", 1, "more than the 1000 WASI handles");
+    scene.reached("wasi-handles", 1, "opened more than 1000 WASI handles");
     // What it had is given back with it.
     wait_for("descriptors to be closed", || {
         scene.server.open_files() < 100
