@@ -49,6 +49,27 @@ fn a_silent_connection_is_closed_logged_and_counted() {
     assert_eq!(server.limit_reached("idle-timeout"), 1);
 }
 
+/// The peer says nothing, and is sent something.
+#[test]
+fn a_connection_that_is_only_sent_to_is_not_idle() {
+    let pushing = guest()
+        .body(
+            "open",
+            "(call $set-timer (i32.const 1) (i64.const 50)) (call $ok)",
+        )
+        .body(
+            "timer",
+            r#"(call $say "x") (call $set-timer (i32.const 1) (i64.const 50))"#,
+        );
+    let server = serve(pushing.build())
+        .args(&["--idle-timeout", "500ms"])
+        .start();
+    let mut client = server.connect();
+    // More than a second of them.
+    client.expect("x".repeat(30));
+    assert_eq!(server.limit_reached("idle-timeout"), 0);
+}
+
 #[test]
 fn a_peer_that_neither_sends_nor_ends_is_reset() {
     let mut scene = Scene::start(

@@ -143,6 +143,22 @@ fn a_timer_that_kills_the_new_code_goes_to_the_old_code() {
     client.expect("rung7");
 }
 
+/// What only the new code has set is none of the old code's business.
+#[test]
+fn a_timer_of_the_new_code_alone_does_not_ring_in_the_old_code() {
+    let old = counting("A").body("timer", r#"(call $say "rung")"#);
+    let server = serve(old.build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let new =
+        opening("B", "(call $set-timer (i32.const 9) (i64.const 0))").body("timer", "(call $trap)");
+    server.swap(&new, &[]);
+    server.stderr.wait("trapped in `timer`");
+    client.ask("x", "A2");
+    client.end();
+    client.expect_rest("");
+}
+
 #[test]
 fn what_open_wrote_is_sent_with_the_first_event() {
     let server = serve(counting("A").build()).start();

@@ -14,7 +14,8 @@
 //! A guest that imports what may wait (WASI) is always called on fibers. Any
 //! other guest starts on fibers, *earns* direct calls when its first [`PROBE`]
 //! events were all short, and *loses* them for good with the first long one. So
-//! a hostile loop holds a thread for one CPU budget, once for each generation.
+//! hostile loops hold each serving thread for one CPU budget at most, once for each
+//! generation.
 //!
 //! A store keeps the fiber stack that it got for its first event on a fiber
 //! until it is dropped (wasmtime's `StoreOpaque::flush_fiber_stack` is not

@@ -153,7 +153,7 @@ impl Exports {
     pub fn new(pre: InstancePre<StoreData>) -> Option<Self> {
         let component = pre.component();
         let (package, handler) = PACKAGES.iter().find_map(|package| {
-            let handler = component.get_export_index(None, &package.handler_interface())?;
+            let handler = component.get_export_index(None, package.handler_interface())?;
             Some((package, handler))
         })?;
         let functions = package

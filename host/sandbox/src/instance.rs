@@ -125,7 +125,12 @@ impl Instance {
                     _place: place,
                 })
             }
-            Err(error) => Err(Fault::new(Event::Start, &error, store.data_mut())),
+            Err(error) => {
+                let fault = Fault::new(Event::Start, &error, store.data_mut());
+                // Before the place: it is free when the store is gone.
+                drop(store);
+                Err(fault)
+            }
         }
     }
 
@@ -234,6 +239,7 @@ impl Instance {
     /// The guest's state of this connection. What it wrote or printed on the
     /// way is dropped.
     pub async fn save(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        self.store.data_mut().unmute_after_panic();
         let muted = Arc::clone(&self.store.data().output.muted);
         let was_muted = muted.swap(true, Ordering::Relaxed);
         let saved = self.call(Event::Save, ()).await;

@@ -73,12 +73,19 @@ impl StoreData {
         self.muted_by_panic |= !self.output.muted.swap(true, Ordering::Relaxed);
     }
 
-    /// Another event begins. A guest that did not trap may print again.
+    /// Another event begins. What a guest that did not trap said of a trap is
+    /// forgotten.
     pub(crate) fn begin_event(&mut self) {
+        self.panic_message = None;
+        self.unmute_after_panic();
+        self.cpu_budget.begin_event();
+    }
+
+    /// A guest that said why it would trap, and didn't, may print again.
+    pub(crate) fn unmute_after_panic(&mut self) {
         if std::mem::take(&mut self.muted_by_panic) {
             self.output.muted.store(false, Ordering::Relaxed);
         }
-        self.cpu_budget.begin_event();
     }
 
     /// Count a growth that was rejected during this event.

@@ -324,6 +324,15 @@ impl Channel {
         }
     }
 
+    /// The guest has sent bytes, and the kernel has taken them if nothing is
+    /// queued: that is not silence. While something is queued, only what the peer
+    /// takes counts.
+    pub fn note_sent(&mut self, limits: &Limits) {
+        if limits.idle_timeout.is_some() && self.queue.is_empty() {
+            self.progress = Instant::now();
+        }
+    }
+
     /// When the channel times out if nothing moves, and why.
     pub fn deadline(&self, limits: &Limits) -> Option<(Instant, ChannelTimeout)> {
         // Nearly always, and asked twice for each event.

@@ -34,6 +34,7 @@ impl Session {
                 // The guest may have to wait for the peer again. Others have
                 // their turn before it writes on.
                 tokio::task::yield_now().await;
+                self.check_deadlines()?;
                 continue;
             }
             self.end_if_done().await?;

@@ -61,8 +61,12 @@ impl Session {
         let Some(probation) = self.probation.take() else {
             return self.restart(fault).await;
         };
-        self.return_to_predecessor(*probation, &fault, event)
+        let deliver_again = self
+            .return_to_predecessor(*probation, &fault, event)
             .await?;
+        if !deliver_again {
+            return Ok(());
+        }
         match self.call(event).await {
             Err(fault) => self.restart(fault).await,
             Ok(effects) => {
@@ -99,7 +103,7 @@ impl Session {
     pub fn apply(&mut self, effects: Effects) -> Result<(), CloseCause> {
         let Effects {
             written,
-            sent: _,
+            sent,
             failed,
             timers,
             awaits_drained,
@@ -122,8 +126,12 @@ impl Session {
         if hold_open {
             self.channel.hold_open();
         }
+        let moved = sent > 0 || !written.is_empty();
         if !written.is_empty() {
             self.channel.write(written).map_err(CloseCause::PeerGone)?;
+        }
+        if moved {
+            self.channel.note_sent(&self.service.limits);
         }
         if awaits_drained {
             self.channel.await_drained();

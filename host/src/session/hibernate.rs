@@ -163,7 +163,15 @@ impl Session {
             },
             Err(fault) => match self.probation.take() {
                 None => self.restart(fault).await,
-                Some(probation) => self.return_to_predecessor(*probation, &fault, event).await,
+                Some(mut probation) => {
+                    // That the machine is full says nothing about the new code.
+                    if matches!(fault.cause, Cause::NoRoom(_)) {
+                        probation.position = usize::MAX;
+                    }
+                    self.return_to_predecessor(*probation, &fault, event)
+                        .await
+                        .map(|_deliver_again| ())
+                }
             },
         }
     }

@@ -231,12 +231,14 @@ impl Session {
 
     /// The successor died in its first event: return to the old generation with
     /// the snapshot, as if the successor had never been.
+    ///
+    /// Returns whether the event is to be delivered to the predecessor.
     pub async fn return_to_predecessor(
         &mut self,
         probation: Probation,
         fault: &Fault,
         event: Event<'_>,
-    ) -> Result<(), CloseCause> {
+    ) -> Result<bool, CloseCause> {
         let rollout = &probation.rollout;
         let must_undo = rollout.stats.relapsed(probation.position);
         let serving = probation.old.number;
@@ -248,10 +250,12 @@ impl Session {
             fault,
         );
         let mut timers = probation.timers;
-        if let Event::Timer(id) = event {
-            // It rings now, in the event that is delivered again.
-            let _cleared = timers.apply(id, None, 0);
-        }
+        let deliver_again = match event {
+            // One that only the successor has set, or set to another time, is none
+            // of the predecessor's.
+            Event::Timer(id) => timers.take_due(id, Instant::now()),
+            _ => true,
+        };
         let origin = Origin::Migrated(Succession {
             snapshot: probation.snapshot,
             // An `end` that is delivered again has not been called yet.
@@ -259,6 +263,7 @@ impl Session {
         });
         let entered = self.enter(&probation.old, origin, timers).await;
         let effects = entered.map_err(CloseCause::from_open)?;
-        self.apply(effects)
+        self.apply(effects)?;
+        Ok(deliver_again)
     }
 }

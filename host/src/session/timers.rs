@@ -43,6 +43,13 @@ impl Timers {
         self.0.iter().map(|(_, due)| *due).min()
     }
 
+    /// Take this timer if it is set and due.
+    pub fn take_due(&mut self, id: u32, now: Instant) -> bool {
+        let due = |(set, due): &(u32, Instant)| *set == id && *due <= now;
+        let at = self.0.iter().position(due);
+        at.map(|at| self.0.swap_remove(at)).is_some()
+    }
+
     /// Take the timer that has been due the longest, if any is.
     pub fn due(&mut self, now: Instant) -> Option<u32> {
         let (at, due) = self
