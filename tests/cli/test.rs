@@ -130,7 +130,7 @@ fn a_step_that_is_not_met_fails_at_its_line() {
     fails(
         "open\nrollback",
         2,
-        &["rollback failed: there is none kept before it"],
+        &["rollback failed: no earlier generation is kept"],
     );
 }
 

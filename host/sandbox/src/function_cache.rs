@@ -154,7 +154,7 @@ fn write(open: &Open) -> Vec<u8> {
     out
 }
 
-/// The inverse of [`write`]. Stops at the first function that is damaged.
+/// The inverse of [`write()`]. Stops at the first function that is damaged.
 fn read(mut kept: &[u8]) -> HashMap<Vec<u8>, Function> {
     fn part<'a>(kept: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
         let (part, rest) = kept.split_at_checked(length)?;

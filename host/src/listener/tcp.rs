@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{Connected, Handshake, Incoming, Listener};
 
-/// A socket that listens; see [`super::bind`].
+/// A socket that listens; see [`super::bind()`].
 #[derive(Debug)]
 pub struct Tcp {
     socket: TcpListener,

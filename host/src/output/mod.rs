@@ -5,7 +5,7 @@
 //! each stream has a bounded buffer, and lines that do not fit are dropped and
 //! counted. A line is never torn.
 //!
-//! - [`record`]: lines for programs
+//! - [`mod@record`]: lines for programs
 //!
 //! What the host's log says, and how, is [`crate::log`]'s.
 

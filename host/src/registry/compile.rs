@@ -29,11 +29,13 @@ pub enum SwapError {
         guest: String,
         error: std::io::Error,
     },
-    #[error("{guest} is not compiled after {}; --compile-timeout sets how long it may take", crate::duration::show(*.time))]
+    #[error("{guest}: compiling timed out after {} (raise --compile-timeout)", crate::duration::show(*.time))]
     Slow { guest: String, time: Duration },
-    #[error("{guest} must wait: earlier components are still being compiled")]
+    #[error(
+        "{guest} was not compiled: earlier components are still being compiled; try again later"
+    )]
     Busy { guest: String },
-    #[error("there is none kept before it")]
+    #[error("no earlier generation is kept")]
     NoPrevious,
 }
 

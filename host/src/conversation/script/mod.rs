@@ -1,6 +1,6 @@
 //! The format of a script: one step per line, as `docs/testing.md` describes it.
 //!
-//! - [`line`]: the lexer: words, strings and numbers of one line
+//! - [`mod@line`]: the lexer: words, strings and numbers of one line
 //! - [`action`]: the parser of what a step does
 //! - [`order`]: which steps may follow each other
 //!
