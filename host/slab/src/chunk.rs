@@ -69,7 +69,7 @@ const _: () = assert!(
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk {
     /// Unset as long as none of its slots is in use or has memory: then the chunk
-    /// can be cut anew.
+    /// can be cut again.
     slot_size: Option<SlotSize>,
     /// A bit for each slot that is in use.
     used: u64,
@@ -121,7 +121,7 @@ impl Chunk {
     }
 
     /// Give up the memory of all free slots: the caller must discard these pages,
-    /// as offsets in the chunk. A chunk without a slot in use can be cut anew.
+    /// as offsets in the chunk. A chunk without a slot in use can be cut again.
     pub fn discard(&mut self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (size, used) = (self.slot_size, self.used);
         self.dirty = 0;

@@ -121,7 +121,7 @@ impl Slab {
     /// this thread did so with synchronisation, or it would be a data race already;
     /// so what happened before it was allocated has happened before this: that the
     /// range was published, and that the slot's size was stored, which is stored
-    /// anew only when no slot of the chunk is in use. If it doesn't lie in a slot,
+    /// again only when no slot of the chunk is in use. If it doesn't lie in a slot,
     /// it is outside of the range whether or not this thread sees the range yet: the
     /// kernel maps no range over memory that is in use.
     #[inline]

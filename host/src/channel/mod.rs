@@ -122,7 +122,7 @@ impl Channel {
         self.traffic
     }
 
-    /// What an event may write, when so many bytes are held back beside the
+    /// What an event may write, when so many bytes are held back in addition to the
     /// queue.
     pub fn window(&self, held_back: usize, max_queue: usize) -> Window {
         Window {

@@ -3,7 +3,7 @@
 //!
 //! A client is evicted only while the server waits for it. One whose request is
 //! being executed keeps its permit, and so does one whose request has arrived
-//! but has not been read yet. What clients are told is up to
+//! but has not been read yet. What the answers say is up to
 //! [`super::server`].
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ pub enum Policy {
     Migrate,
     /// They finish on their old code, at most this long.
     Drain(Duration),
-    /// They are told `close(swapped)` and closed.
+    /// They get `close(swapped)` and are closed.
     Close,
     /// They stay on their old code for as long as they last.
     NewOnly,
