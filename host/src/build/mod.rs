@@ -38,9 +38,6 @@ pub use sources::of_file as sources_of_file;
 
 use hotsocket_sandbox::write_whole;
 
-/// The interface that makes a component a guest.
-const HANDLER: &str = "hotsocket:socket/handler@0.1.0";
-
 /// The SDK for Rust with the contract and a lock file: path and content.
 pub(crate) const RUST_SDK: &[(&str, &str)] = embedded::FILES;
 
@@ -120,7 +117,7 @@ fn compile(source: &Path) -> Result<Compiled, Error> {
             }
         }
     };
-    if !section::exports(&compiled.component, HANDLER) {
+    if !section::exports_handler(&compiled.component) {
         return Err(Error::NotAGuest {
             path: source.to_owned(),
         });

@@ -1,6 +1,7 @@
 //! The custom section `hotsocket` with a component's metadata. It is optional: a
 //! component without one is served the same.
 
+use hotsocket_sandbox::component::is_handler;
 use serde_json::{Value, json};
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -87,8 +88,9 @@ pub(super) fn push_length(out: &mut Vec<u8>, mut length: usize) {
     }
 }
 
-/// Whether this is a component that exports an instance of this name.
-pub(super) fn exports(component: &[u8], name: &str) -> bool {
+/// Whether this is a component that exports the handler of the contract, in any
+/// version that the host knows.
+pub(super) fn exports_handler(component: &[u8]) -> bool {
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(component) {
         match payload {
@@ -102,7 +104,7 @@ pub(super) fn exports(component: &[u8], name: &str) -> bool {
                 if exports
                     .into_iter()
                     .flatten()
-                    .any(|export| export.name.name == name)
+                    .any(|export| is_handler(export.name.name))
                 {
                     return true;
                 }
@@ -149,7 +151,7 @@ mod tests {
     #[test]
     fn only_a_guest_exports_the_handler() {
         for bytes in [EMPTY_COMPONENT, EMPTY_MODULE, b"text", b""] {
-            assert!(!exports(bytes, super::super::HANDLER));
+            assert!(!exports_handler(bytes));
         }
     }
 }
