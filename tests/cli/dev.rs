@@ -77,7 +77,7 @@ fn dev_swaps_what_is_saved_under_an_open_connection() {
     server.stderr.wait("swapped in ");
     client.ask("x", "2 two");
 
-    // A mistake is told, and what was there goes on.
+    // A mistake is logged, and the code before is still served.
     fs::write(&source, &broken).expect("writable");
     server.stderr.wait("above; still serving generation 2");
     client.ask("x", "3 two");

@@ -1,4 +1,4 @@
-//! Shutdown by Ctrl-C or SIGTERM: connections are told, queues are flushed.
+//! Shutdown by Ctrl-C or SIGTERM: the guest of each connection is called, queues are flushed.
 
 use std::io::Read;
 

@@ -5,7 +5,7 @@
 //! | `server`, `control`, `proc` | a running server; its other commands; what the kernel says of it |
 //! | `scene` | a server that is treated badly, and a neighbour that must not notice |
 //! | `client` | a TCP client with a deadline on everything |
-//! | `command`, `process`, `lines` | programs that run to their end, or beside the test; what they print |
+//! | `command`, `process`, `lines` | programs that run to their end, or next to the test; what they print |
 //! | `wait` | waiting for conditions, never for time |
 //! | `files` | ways to replace a file |
 //! | `build`, `node`, `skip` | compilers and programs that a machine may lack |

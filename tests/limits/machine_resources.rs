@@ -1,5 +1,5 @@
 //! What the machine runs out of: descriptors, address space, pool slots.
-//! The new connection is refused, that is told once, the open ones go on.
+//! The new connection is refused, that is logged once, the open ones continue.
 
 use std::io::{Read, Write};
 use std::ops::RangeInclusive;

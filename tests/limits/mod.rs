@@ -1,5 +1,5 @@
 //! Each limit has a guest or a client that reaches it, which costs that one
-//! connection, is told in the log and counted in `status`.
+//! connection, is logged and is counted in `status`.
 //!
 //! `docs/limits.md` names for each limit the test that holds it.
 

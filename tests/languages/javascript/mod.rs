@@ -40,7 +40,7 @@ fn component_of(name: &str, text: &str) -> Option<Vec<u8>> {
     let dir = kept("javascript");
     fs::create_dir_all(&dir).expect("a directory");
     let script = dir.join(format!("{name}.js"));
-    // Written anew it would be built anew.
+    // Written again it would be built again.
     if fs::read_to_string(&script).is_ok_and(|found| found == text) {
         return component(&script);
     }
