@@ -25,6 +25,7 @@ use crate::fault::one_line;
 use crate::function_cache::FunctionCache;
 use crate::hash::Hash;
 use crate::limits::PoolLimits;
+use crate::reclaim::Reclaimer;
 use crate::store_data::StoreData;
 
 /// Lets guests find WASI in a linker. What they may do with it is up to their
@@ -35,6 +36,7 @@ pub type LinkWasi = fn(&mut Linker<StoreData>) -> wasmtime::Result<()>;
 pub struct EnginePool {
     /// How the long events of all instances share the serving threads.
     pub(crate) turns: Turns,
+    reclaimer: Arc<Reclaimer>,
     small: Arc<GuestEngine>,
     /// `None` until it is needed.
     large: Mutex<Option<Arc<GuestEngine>>>,
@@ -62,12 +64,21 @@ impl EnginePool {
         if let Some(warning) = &capacity.warning {
             tracing::warn!("{warning}");
         }
-        let small = GuestEngine::new(&limits, capacity.small, cache_dir.clone(), None);
+        let reclaimer = Reclaimer::start().map_err(|error| no_engine(error.into()))?;
+        let reclaimer = Arc::new(reclaimer);
+        let small = GuestEngine::new(
+            &limits,
+            capacity.small,
+            cache_dir.clone(),
+            None,
+            Arc::clone(&reclaimer),
+        );
         let small = small.map_err(no_engine)?;
         let threads = tokio::runtime::Handle::try_current()
             .map_or(1, |handle| handle.metrics().num_workers());
         Ok(EnginePool {
             turns: Turns::new(threads),
+            reclaimer,
             small: Arc::new(small),
             large: Mutex::default(),
             large_capacity: capacity.large,
@@ -100,6 +111,7 @@ impl EnginePool {
             self.large_capacity,
             self.cache_dir.clone(),
             Some(self.link_wasi),
+            Arc::clone(&self.reclaimer),
         );
         let made = Arc::new(made.map_err(no_engine)?);
         Ok(Arc::clone(large.insert(made)))
@@ -113,6 +125,7 @@ pub(crate) struct GuestEngine {
     linker: Linker<StoreData>,
     cache: CodeCache,
     functions: Option<Arc<FunctionCache>>,
+    pub reclaimer: Arc<Reclaimer>,
     /// Interrupts the events of its instances.
     pub ticker: Arc<EpochTicker>,
     capacity: usize,
@@ -136,6 +149,7 @@ impl GuestEngine {
         instances: u32,
         cache_dir: Option<PathBuf>,
         link_wasi: Option<LinkWasi>,
+        reclaimer: Arc<Reclaimer>,
     ) -> wasmtime::Result<Self> {
         // Only components that carry an interpreter are large enough for it, and
         // those import WASI.
@@ -153,6 +167,7 @@ impl GuestEngine {
         Ok(GuestEngine {
             cache,
             functions,
+            reclaimer,
             ticker: Arc::new(EpochTicker::start(&engine)?),
             engine,
             linker,

@@ -7,8 +7,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use hotsocket_slab::Slot;
 use wasmtime::Store;
@@ -21,6 +20,7 @@ use crate::effects::{Effects, Window};
 use crate::engine_pool::Place;
 use crate::fault::{Cause, Event, Fault};
 use crate::limit_counters::Limit;
+use crate::reclaim::Remains;
 use crate::store_data::StoreData;
 use crate::transport::Stream;
 
@@ -73,7 +73,8 @@ impl CloseReason {
 }
 
 /// See the module's documentation. Call [`Self::set_window`] before each event,
-/// and [`Self::lend`] if the event may write to the socket itself.
+/// and [`Self::lend`] if the event may write to the socket itself; in the end
+/// [`Self::retire`] it.
 pub struct Instance {
     store: Store<StoreData>,
     instance: component::Instance,
@@ -81,13 +82,8 @@ pub struct Instance {
     /// Looked up at the first of the events that there are most of.
     data: Option<TypedFunc<(&'static [u8],), ()>>,
     /// Dropped last: the place is free when the store is gone.
-    _place: Place,
+    place: Place,
 }
-
-/// Giving back more memory than this takes the kernel longer than a tick.
-const MUCH_MEMORY: usize = 4 << 20;
-/// Instances that wait for that. More are dropped by whoever has them.
-const MAX_WAITING_DROPS: usize = 16;
 
 impl Instance {
     /// Make an instance; a start function runs as an event does. What it
@@ -122,13 +118,16 @@ impl Instance {
                     instance,
                     guest,
                     data: None,
-                    _place: place,
+                    place,
                 })
             }
             Err(error) => {
                 let fault = Fault::new(Event::Start, &error, store.data_mut());
-                // Before the place: it is free when the store is gone.
-                drop(store);
+                let remains = Remains {
+                    store,
+                    _place: place,
+                };
+                guest.engine.reclaimer.reclaim(remains).await;
                 Err(fault)
             }
         }
@@ -140,26 +139,14 @@ impl Instance {
         exports.wrong_type(&self.instance, &mut self.store)
     }
 
-    /// Drop the instance; on a thread of low priority if it has much memory to
-    /// give back, unless too many wait for that thread.
-    pub fn drop_in_background(self) {
-        static WAITING: OnceLock<Option<SyncSender<Instance>>> = OnceLock::new();
-        if self.store.data().memory.memory_used() <= MUCH_MEMORY {
-            return;
-        }
-        let waiting = WAITING.get_or_init(|| {
-            let (waiting, instances) = sync_channel::<Instance>(MAX_WAITING_DROPS);
-            let thread = std::thread::Builder::new().name("drop".to_owned());
-            let drop_all = move || {
-                crate::engine::lower_priority();
-                instances.into_iter().for_each(drop);
-            };
-            thread.spawn(drop_all).ok().map(|_| waiting)
-        });
-        if let Some(waiting) = waiting {
-            // An instance that finds no room is dropped here, with the error.
-            let _ = waiting.try_send(self);
-        }
+    /// Drop the instance. One that has much memory to give back is dropped on
+    /// another thread; the wait is for room there.
+    pub async fn retire(self) {
+        let remains = Remains {
+            store: self.store,
+            _place: self.place,
+        };
+        self.guest.engine.reclaimer.reclaim(remains).await;
     }
 
     /// What the last events asked for since it was last taken.

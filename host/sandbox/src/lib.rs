@@ -16,7 +16,7 @@
 //!   import, in one table; [`imports`], [`bindings`]: what it refers to
 //! - [`component`], [`typecheck`]: check a file and the types of its exports
 //! - [`compiled`], [`code_cache`], [`function_cache`]: compiled code
-//! - [`instance`]: one instance and its events
+//! - [`instance`]: one instance and its events; [`reclaim`]: what is left of it
 //! - [`call_mode`]: on a fiber or directly; [`fairness`], [`cpu_budget`],
 //!   [`epoch_ticker`]: how an event gives way, what it may cost, what interrupts it
 //! - [`store_data`], [`effects`], [`memory_limit`], [`guest_output`], [`wasi`]:
@@ -47,6 +47,7 @@ pub mod limit_counters;
 mod limits;
 mod log;
 mod memory_limit;
+mod reclaim;
 mod sandbox;
 mod store_data;
 mod thread;

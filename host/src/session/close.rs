@@ -127,7 +127,7 @@ impl Session {
             self.close(reason).await;
         }
         if let Body::Awake(instance) = self.body {
-            instance.drop_in_background();
+            instance.retire().await;
         }
         let linger = self.service.limits.linger;
         let (socket, quiet) = match cause {

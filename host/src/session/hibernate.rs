@@ -101,7 +101,7 @@ impl Session {
         }
         let asleep = Body::Asleep(Asleep::new(snapshot, Arc::clone(&self.service)));
         if let Body::Awake(instance) = std::mem::replace(&mut self.body, asleep) {
-            instance.drop_in_background();
+            instance.retire().await;
         }
         self.alarm = None;
         Ok(())

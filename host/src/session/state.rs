@@ -133,9 +133,9 @@ impl Session {
     }
 
     /// Put an instance in place of the current one, or of the snapshot.
-    pub fn install(&mut self, instance: Instance) {
+    pub async fn install(&mut self, instance: Instance) {
         if let Body::Awake(old) = std::mem::replace(&mut self.body, Body::Awake(instance)) {
-            old.drop_in_background();
+            old.retire().await;
         }
     }
 }

@@ -53,8 +53,24 @@ impl Session {
         mut timers: Timers,
     ) -> Result<Effects, Fault> {
         instance.set_window(self.window());
-        instance.open(origin).await?;
-        let mut effects = instance.take_effects();
+        let opened = instance.open(origin).await;
+        let effects = match opened.and_then(|()| self.arm(instance.take_effects(), &mut timers)) {
+            Ok(effects) => effects,
+            Err(fault) => {
+                instance.retire().await;
+                return Err(fault);
+            }
+        };
+        self.timers = timers;
+        self.install(instance).await;
+        if self.generation.generation().number != generation.number {
+            self.generation = GenerationGuard::new(Arc::clone(generation));
+        }
+        Ok(effects)
+    }
+
+    /// Set the timers that a successor asks for in `open`.
+    fn arm(&self, mut effects: Effects, timers: &mut Timers) -> Result<Effects, Fault> {
         let max = self.service.limits.max_timers;
         for (id, after) in std::mem::take(&mut effects.timers) {
             if !timers.apply(id, after, max) {
@@ -64,11 +80,6 @@ impl Session {
                     cause: Cause::TooManyTimers,
                 });
             }
-        }
-        self.timers = timers;
-        self.install(instance);
-        if self.generation.generation().number != generation.number {
-            self.generation = GenerationGuard::new(Arc::clone(generation));
         }
         Ok(effects)
     }

@@ -1,0 +1,68 @@
+//! Gives back the memory of instances that are over.
+//!
+//! To unmap tens of megabytes takes the kernel longer than a tick. So an instance
+//! that has much memory is dropped on a thread of its own, and whoever retires one
+//! waits while too many are there: guests that take much memory and die slow
+//! down their own connections, not those of others.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::time::timeout;
+use wasmtime::Store;
+
+use crate::engine_pool::Place;
+use crate::store_data::StoreData;
+
+/// An instance with less is dropped at once, by whoever has it.
+const MUCH_MEMORY: usize = 1 << 20;
+/// Instances that wait for the thread.
+const MAX_WAITING: usize = 16;
+/// How long an instance waits to become one of them, before it is dropped where it
+/// is. Reached only on a machine that gives the thread no time.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// What is left of an instance. It must not be called again; dropping it ends its
+/// work.
+pub(crate) struct Remains {
+    pub store: Store<StoreData>,
+    /// After the store: the place is free when that is gone.
+    pub _place: Place,
+}
+
+/// Drops what is left of instances. One for a process.
+pub(crate) struct Reclaimer(Sender<Remains>);
+
+impl Reclaimer {
+    /// Start its thread, which ends when this and all that it was given is gone.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn start() -> io::Result<Self> {
+        let (waiting, mut remains) = channel::<Remains>(MAX_WAITING);
+        std::thread::Builder::new()
+            .name("reclaim".to_owned())
+            .spawn(move || {
+                crate::engine::lower_priority();
+                while let Some(remains) = remains.blocking_recv() {
+                    drop(remains);
+                }
+            })?;
+        Ok(Reclaimer(waiting))
+    }
+
+    /// Drop what is left of an instance, here or on the thread. Waits while too
+    /// many wait for that.
+    pub async fn reclaim(&self, remains: Remains) {
+        if remains.store.data().memory.memory_used() < MUCH_MEMORY {
+            return;
+        }
+        if let Err(TrySendError::Full(remains)) = self.0.try_send(remains) {
+            // Dropped here in case of a timeout. Boxed, as it is rare, and every
+            // session would keep the room for it.
+            let _ = Box::pin(timeout(MAX_WAIT, self.0.send(remains))).await;
+        }
+    }
+}
