@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::call_mode::CallHistory;
 use crate::epoch_ticker::{EpochTicker, TickRate};
@@ -36,7 +37,16 @@ fn thread_cpu_time() -> Duration {
     )
 }
 
-/// The CPU time of the event in progress. Call [`Self::begin_event`] first, and
+/// Events in a row that met no tick, after which an instance is proven. Whoever
+/// computes for half a tick at each event meets one in two, and is proven once in
+/// 65,536 events.
+const PROVEN_AFTER: u8 = 16;
+/// Attempts to leave the thread's other tasks to another thread, in one event.
+const MAX_HAND_OVERS: u8 = 3;
+/// How long another thread may need to take them.
+const HAND_OVER: Duration = Duration::from_micros(200);
+
+/// The CPU time of the event in progress, and whether those before it were short. Call [`Self::begin_event`] first, and
 /// [`Self::run_directly`] too if the event runs without a fiber; then
 /// [`Self::tick`] at each epoch tick, and [`Self::record`] when it is over.
 pub struct CpuBudget {
@@ -45,16 +55,32 @@ pub struct CpuBudget {
     spent: Duration,
     /// The event runs without a fiber and cannot yield.
     is_direct: bool,
+    /// Events in a row that met no tick, up to [`PROVEN_AFTER`].
+    short_events: u8,
+    hand_overs: u8,
 }
 
 impl CpuBudget {
-    pub fn new(budget: Duration, ticker: Arc<EpochTicker>) -> Self {
+    /// `is_proven` if the events of other instances have shown that they are short.
+    pub fn new(budget: Duration, ticker: Arc<EpochTicker>, is_proven: bool) -> Self {
         CpuBudget {
             ticker,
             budget,
             spent: Duration::ZERO,
             is_direct: false,
+            short_events: if is_proven { PROVEN_AFTER } else { 0 },
+            hand_overs: 0,
         }
+    }
+
+    /// Whether the last events of this instance were short.
+    pub fn is_proven(&self) -> bool {
+        self.short_events >= PROVEN_AFTER
+    }
+
+    /// Its events are too many, though short: it has to prove itself again.
+    pub fn distrust(&mut self) {
+        self.short_events = 0;
     }
 
     pub fn budget(&self) -> Duration {
@@ -65,6 +91,7 @@ impl CpuBudget {
     pub fn begin_event(&mut self) {
         self.spent = Duration::ZERO;
         self.is_direct = false;
+        self.hand_overs = 0;
     }
 
     /// The event runs without a fiber.
@@ -85,7 +112,11 @@ impl CpuBudget {
     }
 
     /// Record how long the event was.
-    pub fn record(&self, history: &CallHistory) {
+    pub fn record(&mut self, history: &CallHistory) {
+        self.short_events = match self.spent.is_zero() {
+            true => self.short_events.saturating_add(1).min(PROVEN_AFTER),
+            false => 0,
+        };
         if !self.is_long() {
             history.was_short();
         } else if history.was_long() {
@@ -107,7 +138,21 @@ impl CpuBudget {
             .replace(Some(now))
             .map_or(TICK, |since| now.saturating_sub(since));
         self.spent += slice;
+        if self.is_direct && self.is_long() && self.hand_overs < MAX_HAND_OVERS {
+            self.hand_overs += 1;
+            hand_over();
+        }
         self.spent < self.budget
+    }
+}
+
+/// Leave the other tasks of this thread to another one, while the guest computes
+/// on. This must be short itself: the guest's time is what is used.
+fn hand_over() {
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    if let Ok(RuntimeFlavor::MultiThread) = flavor {
+        // What was not taken when it returns stays with this thread.
+        tokio::task::block_in_place(|| std::thread::sleep(HAND_OVER));
     }
 }
 

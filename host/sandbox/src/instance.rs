@@ -96,11 +96,13 @@ impl Instance {
     ) -> Result<Self, Fault> {
         let shared = &guest.shared;
         store.data_mut().cpu_budget.begin_event();
+        let is_proven = store.data().cpu_budget.is_proven();
         let made = match shared.history.mode() {
             CallMode::Fiber => {
+                let ticker = &guest.engine.ticker;
                 let making = guest.exports.pre.instantiate_async(&mut store);
                 let making = slot.fill_async(making);
-                Box::pin(shared.fairness.event(&guest.engine.ticker, making)).await
+                Box::pin(shared.fairness.event(ticker, is_proven, making)).await
             }
             CallMode::Direct => {
                 store.data_mut().cpu_budget.run_directly();
@@ -109,7 +111,7 @@ impl Instance {
         };
         match made {
             Ok(instance) => {
-                store.data().cpu_budget.record(&shared.history);
+                store.data_mut().cpu_budget.record(&shared.history);
                 shared
                     .slot_size
                     .fetch_max(slot.size_needed(), Ordering::Relaxed);
@@ -147,6 +149,12 @@ impl Instance {
             _place: self.place,
         };
         self.guest.engine.reclaimer.reclaim(remains).await;
+    }
+
+    /// The connection takes much time with events that are short: they give way to
+    /// those of others until they have become few.
+    pub fn distrust(&mut self) {
+        self.store.data_mut().cpu_budget.distrust();
     }
 
     /// What the last events asked for since it was last taken.
@@ -282,7 +290,12 @@ impl Instance {
         let shared = &guest.shared;
         store.data_mut().begin_event();
         store.set_epoch_deadline(1);
-        let result = match (function, shared.history.mode()) {
+        let is_proven = store.data().cpu_budget.is_proven();
+        let mode = match is_proven {
+            true => shared.history.mode(),
+            false => CallMode::Fiber,
+        };
+        let result = match (function, mode) {
             (Ok(function), CallMode::Direct) => {
                 store.data_mut().cpu_budget.run_directly();
                 function.call(&mut *store, params)
@@ -291,7 +304,8 @@ impl Instance {
             // room for it.
             (Ok(function), CallMode::Fiber) => {
                 let call = function.call_async(&mut *store, params);
-                Box::pin(shared.fairness.event(&guest.engine.ticker, call)).await
+                let ticker = &guest.engine.ticker;
+                Box::pin(shared.fairness.event(ticker, is_proven, call)).await
             }
             (Err(error), _) => Err(error),
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::call_mode::CallHistory;
+use crate::call_mode::{CallHistory, CallMode};
 use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
 use crate::component::{self, LoadError};
 use crate::cpu_budget::CpuBudget;
@@ -204,7 +204,11 @@ impl Sandbox {
         let data = StoreData::new(
             connection,
             output,
-            CpuBudget::new(self.limits.cpu_budget, Arc::clone(&guest.engine.ticker)),
+            CpuBudget::new(
+                self.limits.cpu_budget,
+                Arc::clone(&guest.engine.ticker),
+                guest.shared.history.mode() == CallMode::Direct,
+            ),
             MemoryLimit::new(self.limits.max_memory, self.limits.max_table),
             self.limits.max_timers,
             Arc::clone(&self.grants),

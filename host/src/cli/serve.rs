@@ -1,11 +1,12 @@
 //! `hotsocket [serve]`.
 
-use std::num::NonZero;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
 
 use super::flags::{Config, Flags};
 use super::signals::Signals;
@@ -20,6 +21,13 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Stack that a worker thread needs besides that of the guests it calls, in
 /// bytes.
 const THREAD_STACK: usize = 2 << 20;
+
+/// Threads for what WASI can only do by blocking, in all guests together.
+const MAX_BLOCKING_THREADS: usize = 16;
+
+/// How long such a thread waits for more. They stay: without any, tokio panics
+/// where the system refuses a new one.
+const KEEP_ALIVE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Serve a guest
 #[derive(Debug, clap::Args)]
@@ -71,19 +79,16 @@ pub(super) fn run_in_runtime(
     let mut options = config.options;
     log::start(&output, config.log_format, config.log_level);
     descriptors::raise_limit(&mut options.limits.max_connections);
-    // Tokio starts its worker threads first; later ones (its blocking pool) call
-    // no guest.
-    let started = AtomicUsize::new(0);
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(THREAD_STACK + options.limits.max_stack)
-        .on_thread_start(move || {
-            if started.fetch_add(1, Ordering::Relaxed) < workers {
-                hotsocket_sandbox::prepare_thread();
-            }
-        })
+        // Also those of the blocking pool: one becomes a worker when a worker is kept
+        // by a guest.
+        .on_thread_start(hotsocket_sandbox::prepare_thread)
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .thread_keep_alive(KEEP_ALIVE)
         .enable_all()
         .build();
+    let runtime = runtime.and_then(start_blocking_thread);
     let code = match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(async {
@@ -107,6 +112,18 @@ pub(super) fn run_in_runtime(
     };
     output.flush(FLUSH_TIMEOUT);
     code
+}
+
+/// Have one blocking thread from the start. Where the system refuses a thread,
+/// tokio queues the work for the threads that it has, and panics if it has none.
+fn start_blocking_thread(runtime: Runtime) -> io::Result<Runtime> {
+    // Tokio would panic here as well.
+    std::thread::Builder::new()
+        .spawn(|| ())?
+        .join()
+        .map_err(|_| io::Error::other("a thread panicked"))?;
+    runtime.spawn_blocking(|| ());
+    Ok(runtime)
 }
 
 /// Shut the server down; one more signal stops it at once.

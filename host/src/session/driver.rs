@@ -27,6 +27,7 @@ impl Session {
         self.note_activity();
         let mut full_reads = 0;
         loop {
+            self.give_way().await;
             self.follow_rollouts().await?;
             self.ring_timers().await?;
             if self.channel.take_drained() {
@@ -92,6 +93,7 @@ impl Session {
             let now = Instant::now();
             while let Some(id) = self.timers.due(now) {
                 self.deliver(Event::Timer(id)).await?;
+                self.give_way().await;
             }
         }
         Ok(())

@@ -37,6 +37,7 @@ impl Session {
     /// kills a successor in probation is delivered to its predecessor's code
     /// instead.
     pub async fn deliver(&mut self, event: Event<'_>) -> Result<(), CloseCause> {
+        self.pace.begin_event();
         if self.is_asleep() {
             Box::pin(self.wake(event)).await?;
         }

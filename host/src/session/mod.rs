@@ -20,7 +20,7 @@
 //! by that road.
 //!
 //! - [`state`]: what a session consists of
-//! - [`driver`]: the loop; [`wait`]: what it waits for
+//! - [`driver`]: the loop; [`wait`]: what it waits for; [`pace`]: when others run
 //! - [`event`]: an event, its effects, and what becomes of one that traps
 //! - [`succession`]: out of an instance, and into one
 //! - [`migrate`]: new code takes the session over, or gives it back
@@ -36,6 +36,7 @@ mod event;
 mod hibernate;
 mod log;
 mod migrate;
+mod pace;
 mod restart;
 mod state;
 mod succession;

@@ -10,6 +10,7 @@ use super::close::REFUSED;
 use super::hibernate::Asleep;
 use super::log::{log_access, log_refused, logged};
 use super::migrate::{Probation, RolloutCursor};
+use super::pace::Pace;
 use super::restart::Recovery;
 use super::timers::Timers;
 use crate::channel::{Channel, Traffic};
@@ -44,6 +45,8 @@ pub(super) struct Session {
     /// Rings at the next deadline, timer or bedtime. Reused, and late to be
     /// reset: see [`super::wait`].
     pub alarm: Option<Pin<Box<Sleep>>>,
+    /// How long the session has held its thread.
+    pub pace: Pace,
     /// When the connection was accepted; present only with `--access-log`.
     pub accepted: Option<Instant>,
     /// How others know of the session and wake it.
@@ -107,6 +110,7 @@ impl Session {
             recovery: restarts.then(|| Box::new(Recovery::new())),
             quiet_since: None,
             alarm: None,
+            pace: Pace::default(),
             accepted,
             entry,
             service,

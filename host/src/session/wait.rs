@@ -75,7 +75,11 @@ impl Session {
             {
                 return Poll::Ready(Woken::Look);
             }
-            self.channel.poll_ready(cx).map(Woken::Channel)
+            let ready = self.channel.poll_ready(cx);
+            if ready.is_pending() {
+                self.pace.rest();
+            }
+            ready.map(Woken::Channel)
         })
         .await
     }
