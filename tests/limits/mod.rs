@@ -11,5 +11,6 @@ mod handshake;
 mod machine_resources;
 mod memory_mappings;
 mod sizes;
+mod text;
 mod timeouts;
 mod wasi_grants;

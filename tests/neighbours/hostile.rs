@@ -1,4 +1,4 @@
-//! Connections that do harm, of six kinds.
+//! Connections that do harm, of nine kinds.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,29 @@ pub struct Kind {
     pub name: &'static str,
     /// What the guest does when it is told to.
     pub body: &'static str,
+    /// What it does when a timer rings.
+    pub timer: &'static str,
     pub args: &'static [&'static str],
-    /// The limit that shows it is at work, if one does.
-    limit: Option<&'static str>,
+    sign: Sign,
+    /// Times that a client sends one byte before it waits for an answer, with a pause of
+    /// 20 µs between them.
+    bytes: usize,
+}
+
+/// What shows that it is at work.
+enum Sign {
+    Limit(&'static str),
+    Faults,
+    /// Nothing but that its clients are connected.
+    Connected,
+}
+
+/// Some 0.7 ms.
+macro_rules! burn {
+    () => {
+        "(local.set $n (i32.const 700000))
+         (loop $burn (br_if $burn (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))"
+    };
 }
 
 /// Between two events of one client: twenty of them cause a thousand a second,
@@ -23,12 +43,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// In this way the server's log is not what is measured.
 const QUIET: &[&str] = &["--linger", "100ms"];
 
-pub const KINDS: [Kind; 6] = [
+pub const KINDS: [Kind; 9] = [
     Kind {
         name: "spin",
         body: "(call $spin)",
         args: QUIET,
-        limit: Some("cpu-budget"),
+        timer: "",
+        sign: Sign::Limit("cpu-budget"),
+        bytes: 1,
     },
     Kind {
         // All it may have, every page touched, then once more.
@@ -41,13 +63,17 @@ pub const KINDS: [Kind; 6] = [
                    (i32.mul (memory.size) (i32.const 65536)))))
                (call $trap)",
         args: QUIET,
-        limit: Some("max-memory"),
+        timer: "",
+        sign: Sign::Limit("max-memory"),
+        bytes: 1,
     },
     Kind {
         name: "trap",
         body: "(call $trap)",
         args: QUIET,
-        limit: None,
+        timer: "",
+        sign: Sign::Faults,
+        bytes: 1,
     },
     Kind {
         // As much as it may write, to a peer that reads as fast as it can.
@@ -55,24 +81,65 @@ pub const KINDS: [Kind; 6] = [
         body: "(loop $more (br_if $more
                  (i32.lt_u (call $send (i32.const 0) (i32.const 65536)) (i32.const 2))))",
         args: QUIET,
-        limit: Some("max-queue"),
+        timer: "",
+        sign: Sign::Limit("max-queue"),
+        bytes: 1,
     },
     Kind {
         name: "recursion",
         body: "(drop (call $recurse (i32.const 0)))",
         args: QUIET,
-        limit: Some("max-stack"),
+        timer: "",
+        sign: Sign::Limit("max-stack"),
+        bytes: 1,
     },
     Kind {
         name: "print",
         body: r#"(loop $more (call $print "the same line again and again and again") (br $more))"#,
         args: QUIET,
-        limit: Some("cpu-budget"),
+        timer: "",
+        sign: Sign::Limit("cpu-budget"),
+        bytes: 1,
+    },
+    Kind {
+        // Timers that are always due, each for less than a tick.
+        name: "timers",
+        body: "(local.set $n (i32.const 64))
+               (loop $more
+                 (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                 (call $set-timer (local.get $n) (i64.const 0))
+                 (br_if $more (local.get $n)))",
+        timer: concat!(
+            "(local $n i32) (call $set-timer (local.get $id) (i64.const 0))",
+            burn!()
+        ),
+        args: QUIET,
+        sign: Sign::Connected,
+        bytes: 1,
+    },
+    Kind {
+        // Bytes that come while the one before is looked at.
+        name: "bytes",
+        body: burn!(),
+        timer: "",
+        args: QUIET,
+        sign: Sign::Connected,
+        bytes: 1000,
+    },
+    Kind {
+        // Text of three bytes a character, as long as its memory.
+        name: "text",
+        body: "(drop (memory.grow (i32.const 900)))
+               (loop $more (call $print (i32.const 65536) (i32.const 58000000)) (br $more))",
+        timer: "",
+        args: QUIET,
+        sign: Sign::Limit("max-line"),
+        bytes: 1,
     },
 ];
 
 /// Do harm until it is over; how often.
-pub fn run(server: &Server, over: &AtomicBool) -> u64 {
+pub fn run(kind: &Kind, server: &Server, over: &AtomicBool) -> u64 {
     // They stand for other machines, which would not take this one's
     // processors from the ones that are timed.
     let thread = rustix::thread::gettid();
@@ -87,7 +154,7 @@ pub fn run(server: &Server, over: &AtomicBool) -> u64 {
         while !over.load(Ordering::Relaxed) {
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
             next = Instant::now() + PAUSE;
-            if stream.write_all(b"!").is_err() {
+            if !provoke(kind, &mut stream) {
                 break;
             }
             events += 1;
@@ -102,6 +169,16 @@ pub fn run(server: &Server, over: &AtomicBool) -> u64 {
     events
 }
 
+/// False if the connection is over.
+fn provoke(kind: &Kind, stream: &mut impl Write) -> bool {
+    (0..kind.bytes).all(|number| {
+        if number > 0 {
+            std::thread::sleep(Duration::from_micros(20));
+        }
+        stream.write_all(b"!").is_ok()
+    })
+}
+
 /// Read until nothing comes for a while, or the connection is over.
 fn drain(stream: &mut impl Read, buffer: &mut [u8], over: &AtomicBool) -> std::io::Result<()> {
     while !over.load(Ordering::Relaxed) {
@@ -113,12 +190,13 @@ fn drain(stream: &mut impl Read, buffer: &mut [u8], over: &AtomicBool) -> std::i
 }
 
 /// Wait until the harm is being done.
-pub fn wait_for_them(kind: &Kind, server: &Server) {
+pub fn wait_for_them(kind: &Kind, server: &Server, connected: u64) {
     wait_for("the hostile ones", || {
         let status = server.status();
-        match kind.limit {
-            Some(limit) => status["limits_reached"][limit].as_u64() > Some(0),
-            None => status["connections"]["faults"].as_u64() > Some(20),
+        match kind.sign {
+            Sign::Limit(limit) => status["limits_reached"][limit].as_u64() > Some(0),
+            Sign::Faults => status["connections"]["faults"].as_u64() > Some(20),
+            Sign::Connected => status["connections"]["open"].as_u64() >= Some(connected),
         }
     });
 }

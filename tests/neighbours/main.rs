@@ -3,7 +3,8 @@
 //!
 //! `cargo build --release && cargo run --release --example neighbours`. It prints a table, and fails
 //! when an answer is wrong, or when the 99th percentile beside a kind exceeds
-//! three times the quiet one and two ticks.
+//! three times the quiet one and two ticks. Thousands of idle connections are
+//! there as well.
 
 #![allow(
     clippy::expect_used,
@@ -30,6 +31,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use rustix::thread::CpuSet;
 
 use guests::guest;
 use harness::{Client, Server, serve};
@@ -49,6 +51,14 @@ struct Args {
     /// Hostile connections of each kind
     #[arg(long, default_value = "20")]
     hostile: usize,
+
+    /// Connections that do nothing
+    #[arg(long, default_value = "2000")]
+    idle: usize,
+
+    /// Processors of the server
+    #[arg(long, default_values_t = [1, 2])]
+    cores: Vec<usize>,
 
     /// How long each kind is measured
     #[arg(long, default_value = "4s", value_parser = hotsocket::duration::parse)]
@@ -70,24 +80,30 @@ fn main() -> ExitCode {
         .filter(|kind| args.kind.as_ref().is_none_or(|name| kind.name == name))
         .collect();
     println!(
-        "{} connections, {} messages a second each, beside {} hostile ones\n",
-        args.connections, args.rate, args.hostile
+        "{} connections, {} messages a second each, beside {} hostile and {} idle ones\n",
+        args.connections, args.rate, args.hostile, args.idle
     );
-    println!("| beside | messages | median | 99 % | 99.9 % | slowest | hostile events |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!("| cores | beside | messages | median | 99 % | 99.9 % | slowest | hostile events |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut complaints = Vec::new();
-    for kind in kinds {
+    let all = args
+        .cores
+        .iter()
+        .flat_map(|cores| kinds.iter().map(|kind| (*cores, *kind)));
+    for (cores, kind) in all {
         // Each kind has its own quiet time, on the same server: the machine
         // may be busier by now.
-        let server = start(kind);
+        let server = start(kind, cores);
+        let _idle: Vec<_> = (0..args.idle).map(|_| silent(&server)).collect();
         let mut good: Vec<_> = (0..args.connections).map(|_| server.connect()).collect();
         let before = measure(&mut good, &args);
         let over = AtomicBool::new(false);
         let (beside, events) = thread::scope(|scope| {
             let bad: Vec<_> = (0..args.hostile)
-                .map(|_| scope.spawn(|| hostile::run(&server, &over)))
+                .map(|_| scope.spawn(|| hostile::run(kind, &server, &over)))
                 .collect();
-            hostile::wait_for_them(kind, &server);
+            let connected = args.idle + args.connections + args.hostile;
+            hostile::wait_for_them(kind, &server, connected as u64);
             let beside = measure(&mut good, &args);
             over.store(true, Ordering::Relaxed);
             let events: u64 = bad
@@ -102,12 +118,12 @@ fn main() -> ExitCode {
         } else {
             after
         };
-        quiet.row("nobody", 0);
-        beside.row(kind.name, events);
+        quiet.row(cores, "nobody", 0);
+        beside.row(cores, kind.name, events);
         let allowed = quiet.at(990) * FACTOR + TICKS;
         if beside.at(990) > allowed {
             complaints.push(format!(
-                "beside {}: the 99th percentile is {:?}, more than {allowed:?}",
+                "{cores} cores, beside {}: the 99th percentile is {:?}, more than {allowed:?}",
                 kind.name,
                 beside.at(990)
             ));
@@ -124,7 +140,7 @@ fn main() -> ExitCode {
 
 /// A guest that answers with the bytes it gets, or does its mischief when they
 /// begin with an exclamation mark.
-fn start(kind: &Kind) -> Server {
+fn start(kind: &Kind, cores: usize) -> Server {
     let body = format!(
         "(local $n i32)
          (if (i32.eq (i32.load8_u (local.get $at)) (i32.const 33))
@@ -132,7 +148,27 @@ fn start(kind: &Kind) -> Server {
            (else (call $say (local.get $at) (local.get $count))))",
         kind.body
     );
-    serve(guest().data(&body).build()).args(kind.args).start()
+    let guest = guest().data(&body).body("timer", kind.timer).build();
+    on_cores(cores, || serve(guest).args(kind.args).start())
+}
+
+/// A connection that has an instance, and does nothing with it.
+fn silent(server: &Server) -> Client {
+    let mut client = server.connect();
+    client.ask("x", "x");
+    client
+}
+
+/// A process that is started in `work` has only so many processors.
+fn on_cores<R>(cores: usize, work: impl FnOnce() -> R) -> R {
+    let all = rustix::thread::sched_getaffinity(None).expect("Linux");
+    let allowed = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
+    let mut few = CpuSet::new();
+    allowed.take(cores).for_each(|cpu| few.set(cpu));
+    rustix::thread::sched_setaffinity(None, &few).expect("some of its own");
+    let result = work();
+    rustix::thread::sched_setaffinity(None, &all).expect("as before");
+    result
 }
 
 /// How long the answers took, in order.
@@ -145,10 +181,10 @@ impl Times {
         self.0[(self.0.len() * thousandth / 1000).min(last)]
     }
 
-    fn row(&self, beside: &str, events: u64) {
+    fn row(&self, cores: usize, beside: &str, events: u64) {
         let told = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
         println!(
-            "| {beside} | {} | {} | {} | {} | {} | {events} |",
+            "| {cores} | {beside} | {} | {} | {} | {} | {} | {events} |",
             self.0.len(),
             told(self.at(500)),
             told(self.at(990)),

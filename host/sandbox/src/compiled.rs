@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub history: CallHistory,
     pub fairness: Arc<Fairness>,
     pub max_snapshot: usize,
+    /// Bytes that one call may pass to the host.
+    pub max_transfer: usize,
     /// Bytes that the host needs for each instance; 0 until there was one.
     pub slot_size: AtomicUsize,
 }

@@ -33,6 +33,13 @@ const SPARE_INSTANCES: u32 = 128;
 /// processors, and the next instance finds its pages there.
 const KEPT_MEMORY: usize = 64 << 10;
 const KEPT_TABLE: usize = 4 << 10;
+/// Core instances that one instance may consist of. What `hotsocket build` makes has
+/// 4 to 20.
+const MAX_CORE_INSTANCES: u32 = 100;
+/// What the host may allocate for each of them, in bytes: globals of 16 bytes and
+/// functions of 32. It is charged to the instance (see `memory_limit`), but only when
+/// it is there.
+const MAX_HOST_DATA: usize = 1 << 20;
 /// Instances of the pool that is made when the server starts. Each stack takes
 /// some 3 µs there.
 const SMALL_POOL: u32 = 1152;
@@ -171,9 +178,9 @@ fn pooled(
         .max_tables_per_component(64)
         .table_elements(limits.max_table)
         .total_core_instances(instances.saturating_mul(64))
-        .max_core_instances_per_component(1000)
-        .max_component_instance_size(16 << 20)
-        .max_core_instance_size(16 << 20)
+        .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_component_instance_size(MAX_HOST_DATA)
+        .max_core_instance_size(MAX_HOST_DATA)
         .max_memory_size(4 << 30);
     if limits.keep_memory {
         // The ioctl finds the pages that were written to. It needs Linux 6.7;

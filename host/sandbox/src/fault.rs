@@ -95,6 +95,12 @@ pub enum Cause {
     /// `save` returned more than a snapshot may hold.
     #[error("returned a snapshot of {size} bytes; --max-snapshot allows {max}")]
     SnapshotTooLarge { size: usize, max: usize },
+    /// What the host must allocate for the instance, in bytes.
+    #[error("its globals and tables need {0} bytes beside its memory (raise --max-memory)")]
+    TooMuchMemory(usize),
+    /// It passed more to the host in one call, or as its result, than it may.
+    #[error("passed too much in one call (raise --max-queue; for `save`, --max-snapshot)")]
+    TooMuchAtOnce,
     /// The session has no instance: a bug of this program.
     #[error("internal error: no instance to call")]
     NoInstance,
@@ -122,6 +128,8 @@ impl Cause {
             Cause::Refused(_) => "refused",
             Cause::Exit(_) => "exit",
             Cause::SnapshotTooLarge { .. } => "snapshot-too-large",
+            Cause::TooMuchMemory(_) => "too-much-memory",
+            Cause::TooMuchAtOnce => "too-much-at-once",
             Cause::NoInstance => "no-instance",
             Cause::NoRoom(_) => "no-room",
         }
@@ -175,6 +183,8 @@ impl Fault {
             Cause::Exit(exit.0)
         } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
             Cause::TooManyHandles
+        } else if is_too_much_at_once(error) {
+            Cause::TooMuchAtOnce
         } else if let Some(message) = message {
             Cause::Panic {
                 message: one_line(&message),
@@ -204,6 +214,13 @@ impl Fault {
         }
         fault
     }
+}
+
+/// Whether a call has passed more than the store's hostcall fuel. wasmtime has no
+/// type for that error.
+fn is_too_much_at_once(error: &wasmtime::Error) -> bool {
+    let root = error.root_cause().to_string();
+    root.contains("fuel allocated for hostcalls has been exhausted")
 }
 
 /// Whether the system has no memory left for an instance.
@@ -276,6 +293,7 @@ impl Fault {
             Cause::TooManyHandles => Some(Limit::Handles),
             Cause::SnapshotTooLarge { .. } => Some(Limit::Snapshot),
             Cause::StackOverflow { .. } => Some(Limit::Stack),
+            Cause::TooMuchAtOnce => Some(Limit::Transfer),
             Cause::NoRoom(_) => Some(Limit::Room),
             _ => None,
         }

@@ -49,15 +49,20 @@ impl GuestOutput {
         let line = match line.len() <= self.max_line {
             true => line,
             false => {
-                self.warnings.warn(
-                    Limit::Line,
-                    "guest prints lines that are too long; they are cut",
-                );
+                self.warn_of_long_line();
                 truncate(line, self.max_line)
             }
         };
         self.sink
             .guest_line(self.warnings.connection(), stream, line);
+    }
+
+    /// The guest prints more in one line than is printed.
+    pub fn warn_of_long_line(&self) {
+        self.warnings.warn(
+            Limit::Line,
+            "guest prints lines that are too long; they are cut",
+        );
     }
 }
 

@@ -6,6 +6,7 @@
 //! the session has lent it. Which function belongs to which version of the
 //! contract is in [`crate::contract`].
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 use wasmtime::{AsContext, StoreContextMut};
 
 use crate::bindings::hotsocket::socket::types::{Address, ConnectionInfo, WriteError};
+use crate::bounded_text::BoundedText;
 use crate::effects::SEND_AT_ONCE;
 use crate::fault::Cause;
 use crate::guest_output::{StandardStream, truncate};
@@ -59,30 +61,20 @@ pub fn link_connection(connection: &mut LinkerInstance<'_, StoreData>) -> wasmti
 pub fn link_output(output: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
     output.func_wrap(
         "print",
-        |store: StoreContextMut<StoreData>, (line,): (WasmStr,)| {
-            let line = line.to_str(&store)?;
-            store
-                .data()
-                .output
-                .print(StandardStream::Out, line.as_bytes());
-            Ok(())
+        |store: StoreContextMut<StoreData>, (line,): (BoundedText<WasmStr>,)| {
+            print(&store, StandardStream::Out, &line)
         },
     )?;
     output.func_wrap(
         "error",
-        |store: StoreContextMut<StoreData>, (line,): (WasmStr,)| {
-            let line = line.to_str(&store)?;
-            store
-                .data()
-                .output
-                .print(StandardStream::Error, line.as_bytes());
-            Ok(())
+        |store: StoreContextMut<StoreData>, (line,): (BoundedText<WasmStr>,)| {
+            print(&store, StandardStream::Error, &line)
         },
     )?;
     output.func_wrap(
         "panic",
-        |mut store: StoreContextMut<StoreData>, (line,): (WasmStr,)| {
-            let message = line.to_str(&store)?;
+        |mut store: StoreContextMut<StoreData>, (message,): (BoundedText<WasmStr>,)| {
+            let message = text(&store, &message)?;
             let message = truncate(message.as_bytes(), MAX_PANIC_MESSAGE);
             let message = String::from_utf8_lossy(message).into_owned();
             store.data_mut().set_panic_message(message);
@@ -90,6 +82,30 @@ pub fn link_output(output: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Resu
         },
     )?;
     Ok(())
+}
+
+fn print(
+    store: &StoreContextMut<StoreData>,
+    stream: StandardStream,
+    line: &BoundedText<WasmStr>,
+) -> wasmtime::Result<()> {
+    let output = &store.data().output;
+    if let BoundedText::TooLong(_) = line {
+        output.warn_of_long_line();
+    }
+    output.print(stream, text(store, line)?.as_bytes());
+    Ok(())
+}
+
+/// Text that is too long is replaced by its length.
+fn text<'a>(
+    store: &'a StoreContextMut<StoreData>,
+    text: &BoundedText<WasmStr>,
+) -> wasmtime::Result<Cow<'a, str>> {
+    match text {
+        BoundedText::Short(text) => text.to_str(store),
+        BoundedText::TooLong(length) => Ok(format!("(a text of {length} characters)").into()),
+    }
 }
 
 fn info(data: &StoreData) -> ConnectionInfo {

@@ -6,14 +6,15 @@
 //! with [`Instance::take_effects`].
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hotsocket_slab::Slot;
 use wasmtime::Store;
 use wasmtime::component::{self, ComponentNamedList, Lift, Lower, TypedFunc};
 
 use crate::bindings::hotsocket::socket::types::{self, Address};
+use crate::bounded_text::BoundedText;
 use crate::call_mode::CallMode;
 use crate::compiled::LoadedGuest;
 use crate::effects::{Effects, Window};
@@ -85,6 +86,9 @@ pub struct Instance {
     place: Place,
 }
 
+/// What `save` may return without a trap where `--max-snapshot` is small, in bytes.
+const LARGE_SNAPSHOT: usize = 1 << 20;
+
 impl Instance {
     /// Make an instance; a start function runs as an event does. What it
     /// allocates goes into the slot.
@@ -109,30 +113,30 @@ impl Instance {
                 slot.fill(|| guest.exports.pre.instantiate(&mut store))
             }
         };
-        match made {
-            Ok(instance) => {
+        let error = match made {
+            Ok(instance) if store.data_mut().memory.charge_host(slot.size_needed()) => {
                 store.data_mut().cpu_budget.record(&shared.history);
                 shared
                     .slot_size
                     .fetch_max(slot.size_needed(), Ordering::Relaxed);
-                Ok(Instance {
+                return Ok(Instance {
                     store,
                     instance,
                     guest,
                     data: None,
                     place,
-                })
+                });
             }
-            Err(error) => {
-                let fault = Fault::new(Event::Start, &error, store.data_mut());
-                let remains = Remains {
-                    store,
-                    _place: place,
-                };
-                guest.engine.reclaimer.reclaim(remains).await;
-                Err(fault)
-            }
-        }
+            Ok(_) => Cause::TooMuchMemory(slot.size_needed()).into_error(),
+            Err(error) => error,
+        };
+        let fault = Fault::new(Event::Start, &error, store.data_mut());
+        let remains = Remains {
+            store,
+            _place: place,
+        };
+        guest.engine.reclaimer.reclaim(remains).await;
+        Err(fault)
     }
 
     /// The function of the handler that has a type other than the contract's.
@@ -190,10 +194,14 @@ impl Instance {
             Origin::Woken(succession) => types::Origin::Woken(succession.into()),
             Origin::Restarted(succession) => types::Origin::Restarted(succession.into()),
         };
-        let (opened,): (Result<(), String>,) = self.call(Event::Open, (&origin,)).await?;
+        type Opened = Result<(), BoundedText<String>>;
+        let (opened,): (Opened,) = self.call(Event::Open, (&origin,)).await?;
         opened.map_err(|reason| Fault {
             event: Event::Open,
-            cause: Cause::Refused(crate::fault::one_line(&reason)),
+            cause: Cause::Refused(match reason {
+                BoundedText::Short(reason) => crate::fault::one_line(&reason),
+                BoundedText::TooLong(length) => format!("(for {length} characters of reasons)"),
+            }),
         })
     }
 
@@ -237,7 +245,12 @@ impl Instance {
         self.store.data_mut().unmute_after_panic();
         let muted = Arc::clone(&self.store.data().output.muted);
         let was_muted = muted.swap(true, Ordering::Relaxed);
+        // A snapshot that is not much too large shall cost only itself.
+        let most = self.guest.shared.max_snapshot.saturating_mul(4);
+        self.store.set_hostcall_fuel(most.max(LARGE_SNAPSHOT));
         let saved = self.call(Event::Save, ()).await;
+        let max_transfer = self.guest.shared.max_transfer;
+        self.store.set_hostcall_fuel(max_transfer);
         self.take_effects();
         muted.store(was_muted, Ordering::Relaxed);
         let (snapshot,): (Option<Vec<u8>>,) = saved?;

@@ -13,7 +13,7 @@
 //! - [`sandbox`]: the entry point, one for each service
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
-//!   import, in one table; [`imports`], [`bindings`]: what it refers to
+//!   import, in one table; [`imports`], [`bindings`], [`bounded_text`]: what it refers to
 //! - [`component`], [`typecheck`]: check a file and the types of its exports
 //! - [`compiled`], [`code_cache`], [`function_cache`]: compiled code
 //! - [`instance`]: one instance and its events; [`reclaim`]: what is left of it
@@ -26,6 +26,7 @@
 //! - [`log`]: how the log names a connection
 
 mod bindings;
+mod bounded_text;
 mod call_mode;
 mod code_cache;
 mod compiled;

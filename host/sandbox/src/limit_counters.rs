@@ -50,6 +50,7 @@ limits! {
     CompileTimeout = "compile-timeout",
     // No flag sets it.
     Handles = "wasi-handles",
+    Transfer = "transfer",
     Connections = "max-connections",
     PerPeer = "max-per-peer",
     IdleTimeout = "idle-timeout",

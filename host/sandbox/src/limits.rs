@@ -31,6 +31,9 @@ pub struct Limits {
     pub event_timeout: Duration,
     /// Size of what `save` may return, in bytes.
     pub max_snapshot: usize,
+    /// Bytes that may be queued for the peer. The session enforces it; the sandbox
+    /// derives from it what one call may pass.
+    pub max_queue: usize,
     /// Timers that one event may set.
     pub max_timers: usize,
     /// Longest guest line in bytes; the rest of a longer one is cut.
@@ -39,4 +42,22 @@ pub struct Limits {
     pub max_lines: u32,
     /// Largest component, in bytes.
     pub max_component: usize,
+}
+
+/// What any guest may pass in one call, in bytes: a write that is much too large is
+/// answered and doesn't trap, and as it isn't copied it costs nothing.
+const MAX_TRANSFER: usize = 64 << 20;
+/// The same for a guest that imports WASI, whose functions copy what they get.
+const MAX_WASI_TRANSFER: usize = 1 << 20;
+
+impl Limits {
+    /// What a guest may pass to the host in one call, in bytes, and in any case twice
+    /// what may be queued.
+    pub fn max_transfer(&self, imports_wasi: bool) -> usize {
+        let queue = self.max_queue.saturating_mul(2);
+        queue.max(match imports_wasi {
+            true => MAX_WASI_TRANSFER,
+            false => MAX_TRANSFER,
+        })
+    }
 }

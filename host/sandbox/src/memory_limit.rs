@@ -1,29 +1,53 @@
 //! The memory and tables that one instance may have, and has.
+//!
+//! One limit holds for the whole of an instance: its linear memories, its tables,
+//! and what the host has allocated for it, such as its globals.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::ResourceLimiter;
 
 use crate::limit_counters::Limit;
 
-/// Asked by wasmtime before each growth of a linear memory or a table.
+/// What every instance may have beside its linear memories without being charged,
+/// in bytes: some 8 KiB are needed by the smallest. The smallest `--max-memory` is as
+/// large.
+const FREE: usize = 64 << 10;
+
+/// Bytes of one element of a table.
+const ELEMENT: usize = size_of::<usize>();
+
+/// The memory that all instances of a sandbox have, in bytes.
+pub type MemoryInUse = Arc<AtomicUsize>;
+
+/// Asked by wasmtime before each growth of a linear memory or a table. Call
+/// [`Self::charge_host`] once the instance is made.
 #[derive(Debug)]
 pub struct MemoryLimit {
     max_memory: usize,
-    memory_used: usize,
+    /// Bytes of all linear memories.
+    linear: usize,
+    /// Bytes of all else.
+    other: usize,
     max_table: usize,
     table_used: usize,
     /// A growth was rejected: the likely cause of the trap that follows.
     rejected: Option<Limit>,
+    in_use: MemoryInUse,
 }
 
 impl MemoryLimit {
-    /// For so many bytes of linear memory and so many table elements.
-    pub fn new(max_memory: usize, max_table: usize) -> Self {
+    /// For so many bytes in all and so many table elements.
+    pub fn new(max_memory: usize, max_table: usize, in_use: MemoryInUse) -> Self {
         MemoryLimit {
             max_memory,
-            memory_used: 0,
+            linear: 0,
+            other: 0,
             max_table,
             table_used: 0,
             rejected: None,
+            in_use,
         }
     }
 
@@ -32,9 +56,37 @@ impl MemoryLimit {
         self.rejected.take()
     }
 
-    /// Bytes of all linear memories.
-    pub fn memory_used(&self) -> usize {
-        self.memory_used
+    /// Bytes of the instance.
+    pub fn used(&self) -> usize {
+        self.linear.saturating_add(self.other)
+    }
+
+    /// Count what the host has allocated for the instance, in bytes. False if that
+    /// is more than it may have.
+    #[must_use]
+    pub fn charge_host(&mut self, bytes: usize) -> bool {
+        self.grow(0, bytes)
+    }
+
+    fn grow(&mut self, linear: usize, other: usize) -> bool {
+        let linear = self.linear.saturating_add(linear);
+        let other = self.other.saturating_add(other);
+        let charged = linear.saturating_add(other.saturating_sub(FREE));
+        if charged > self.max_memory {
+            self.rejected = Some(Limit::Memory);
+            return false;
+        }
+        let before = self.used();
+        (self.linear, self.other) = (linear, other);
+        self.in_use
+            .fetch_add(self.used() - before, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        self.in_use.fetch_sub(self.used(), Ordering::Relaxed);
     }
 }
 
@@ -45,14 +97,7 @@ impl ResourceLimiter for MemoryLimit {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let growth = desired.saturating_sub(current);
-        let used = self.memory_used.saturating_add(growth);
-        if used > self.max_memory {
-            self.rejected = Some(Limit::Memory);
-            return Ok(false);
-        }
-        self.memory_used = used;
-        Ok(true)
+        Ok(self.grow(desired.saturating_sub(current), 0))
     }
 
     fn table_growing(
@@ -65,6 +110,9 @@ impl ResourceLimiter for MemoryLimit {
         let used = self.table_used.saturating_add(growth);
         if used > self.max_table {
             self.rejected = Some(Limit::Table);
+            return Ok(false);
+        }
+        if !self.grow(0, growth.saturating_mul(ELEMENT)) {
             return Ok(false);
         }
         self.table_used = used;

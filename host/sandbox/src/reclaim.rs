@@ -56,7 +56,7 @@ impl Reclaimer {
     /// Drop what is left of an instance, here or on the thread. Waits while too
     /// many wait for that.
     pub async fn reclaim(&self, remains: Remains) {
-        if remains.store.data().memory.memory_used() < MUCH_MEMORY {
+        if remains.store.data().memory.used() < MUCH_MEMORY {
             return;
         }
         if let Err(TrySendError::Full(remains)) = self.0.try_send(remains) {

@@ -1,7 +1,7 @@
 //! The entry point of the crate: compiles guests and makes their instances.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::{Store, UpdateDeadline};
 
@@ -19,7 +19,7 @@ use crate::instance::Instance;
 use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
 use crate::limits::Limits;
 use crate::log::LoggedConnection;
-use crate::memory_limit::MemoryLimit;
+use crate::memory_limit::{MemoryInUse, MemoryLimit};
 use crate::store_data::StoreData;
 use crate::wasi::Grants;
 
@@ -33,6 +33,7 @@ pub struct Sandbox {
     grants: Arc<Grants>,
     output: Arc<dyn LineSink>,
     counters: Arc<LimitCounters>,
+    memory_in_use: MemoryInUse,
 }
 
 impl Sandbox {
@@ -51,12 +52,19 @@ impl Sandbox {
             grants: Arc::new(grants),
             output,
             counters: Arc::default(),
+            memory_in_use: MemoryInUse::default(),
         }
     }
 
     /// Where reached limits are counted.
     pub fn limit_counters(&self) -> &Arc<LimitCounters> {
         &self.counters
+    }
+
+    /// Bytes that all instances have now: memories, tables, and what the host has
+    /// allocated for them.
+    pub fn memory_in_use(&self) -> usize {
+        self.memory_in_use.load(Ordering::Relaxed)
     }
 
     /// Whether compiled code is kept on disk.
@@ -92,6 +100,7 @@ impl Sandbox {
                 history: CallHistory::new(may_wait),
                 fairness: Arc::clone(&self.fairness),
                 max_snapshot: self.limits.max_snapshot,
+                max_transfer: self.limits.max_transfer(may_wait),
                 slot_size: AtomicUsize::new(0),
             }),
             engine,
@@ -209,7 +218,11 @@ impl Sandbox {
                 Arc::clone(&guest.engine.ticker),
                 guest.shared.history.mode() == CallMode::Direct,
             ),
-            MemoryLimit::new(self.limits.max_memory, self.limits.max_table),
+            MemoryLimit::new(
+                self.limits.max_memory,
+                self.limits.max_table,
+                Arc::clone(&self.memory_in_use),
+            ),
             self.limits.max_timers,
             Arc::clone(&self.grants),
         );
@@ -226,6 +239,7 @@ impl Sandbox {
             }
         });
         store.set_epoch_deadline(1);
+        store.set_hostcall_fuel(guest.shared.max_transfer);
         store
     }
 }

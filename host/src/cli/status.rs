@@ -67,6 +67,14 @@ fn show(status: &Status) -> String {
                 connections.restarts
             ),
         ),
+        (
+            "memory",
+            format!(
+                "{:.1} MiB of all instances (limit {} each)",
+                status.memory.instances as f64 / f64::from(1 << 20),
+                crate::size::show(status.memory.limit_each)
+            ),
+        ),
         ("uptime", uptime(status.uptime_s)),
     ];
     if connections.hibernated > 0 {

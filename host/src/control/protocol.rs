@@ -55,6 +55,7 @@ pub struct Status {
     /// The served file, if it is watched.
     pub watching: Option<String>,
     pub connections: Connections,
+    pub memory: MemoryStatus,
     /// The generations kept for rollback and those that still have connections,
     /// oldest first.
     pub generations: Vec<GenerationStatus>,
@@ -81,6 +82,16 @@ pub struct Connections {
     /// Instances that were hibernated, and that were woken, since the start.
     pub hibernated: u64,
     pub woken: u64,
+}
+
+/// The memory of instances, in bytes: linear memories, tables, and what the host
+/// has allocated for them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemoryStatus {
+    /// Of all instances together, now.
+    pub instances: usize,
+    /// What each of them may have.
+    pub limit_each: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

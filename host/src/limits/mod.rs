@@ -235,6 +235,7 @@ impl Limits {
             cpu_budget: self.cpu_budget,
             event_timeout: self.event_timeout,
             max_snapshot: self.max_snapshot,
+            max_queue: self.max_queue,
             max_timers: self.max_timers,
             max_line: self.max_line,
             max_lines: self.max_lines,

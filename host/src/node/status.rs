@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use hotsocket_sandbox::limit_counters::LimitCounters;
 
-use crate::control::protocol::{Connections, GenerationStatus, Status};
+use crate::control::protocol::{Connections, GenerationStatus, MemoryStatus, Status};
 use crate::control::server::AdminApi;
 use crate::output::Output;
 use crate::registry::Registry;
@@ -97,6 +97,10 @@ impl AdminApi for NodeStatus {
                 asleep: Counters::read(&counters.asleep),
                 hibernated: Counters::read(&counters.hibernated),
                 woken: Counters::read(&counters.woken),
+            },
+            memory: MemoryStatus {
+                instances: self.service.sandbox.memory_in_use(),
+                limit_each: self.service.limits.max_memory,
             },
             generations: self.generations(active.number),
             limits_reached: self
