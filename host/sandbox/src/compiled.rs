@@ -38,7 +38,7 @@ pub(crate) struct LoadedGuest {
 
 /// What all instances of a guest share, in whichever engine.
 pub(crate) struct Shared {
-    pub history: CallHistory,
+    pub history: Arc<CallHistory>,
     pub fairness: Arc<Fairness>,
     pub max_snapshot: usize,
     /// Bytes that one call may pass to the host.

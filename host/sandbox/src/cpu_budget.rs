@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::call_mode::CallHistory;
+use crate::call_mode::{CallHistory, CallMode};
 use crate::epoch_ticker::{EpochTicker, TickRate};
 
 /// How often the epoch advances while events may be long (see
@@ -51,6 +51,8 @@ const HAND_OVER: Duration = Duration::from_micros(200);
 /// [`Self::tick`] at each epoch tick, and [`Self::record`] when it is over.
 pub struct CpuBudget {
     ticker: Arc<EpochTicker>,
+    /// Of the guest: whether its events are short.
+    history: Arc<CallHistory>,
     budget: Duration,
     spent: Duration,
     /// The event runs without a fiber and cannot yield.
@@ -61,10 +63,12 @@ pub struct CpuBudget {
 }
 
 impl CpuBudget {
-    /// `is_proven` if the events of other instances have shown that they are short.
-    pub fn new(budget: Duration, ticker: Arc<EpochTicker>, is_proven: bool) -> Self {
+    pub fn new(budget: Duration, ticker: Arc<EpochTicker>, history: Arc<CallHistory>) -> Self {
+        // The events of other instances have shown that they are short.
+        let is_proven = history.mode() == CallMode::Direct;
         CpuBudget {
             ticker,
+            history,
             budget,
             spent: Duration::ZERO,
             is_direct: false,
@@ -112,15 +116,13 @@ impl CpuBudget {
     }
 
     /// Record how long the event was.
-    pub fn record(&mut self, history: &CallHistory) {
+    pub fn record(&mut self) {
         self.short_events = match self.spent.is_zero() {
             true => self.short_events.saturating_add(1).min(PROVEN_AFTER),
             false => 0,
         };
         if !self.is_long() {
-            history.was_short();
-        } else if history.was_long() {
-            tracing::debug!("events are long: the guest is called on fibers from now on");
+            self.history.was_short();
         }
     }
 
@@ -138,9 +140,15 @@ impl CpuBudget {
             .replace(Some(now))
             .map_or(TICK, |since| now.saturating_sub(since));
         self.spent += slice;
-        if self.is_direct && self.is_long() && self.hand_overs < MAX_HAND_OVERS {
-            self.hand_overs += 1;
-            hand_over();
+        if self.is_long() {
+            // At once: the next event of this guest begins when this one gives way.
+            if self.history.was_long() {
+                tracing::debug!("events are long: the guest is called on fibers from now on");
+            }
+            if self.is_direct && self.hand_overs < MAX_HAND_OVERS {
+                self.hand_overs += 1;
+                hand_over();
+            }
         }
         self.spent < self.budget
     }

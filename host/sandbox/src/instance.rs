@@ -115,7 +115,7 @@ impl Instance {
         };
         let error = match made {
             Ok(instance) if store.data_mut().memory.charge_host(slot.size_needed()) => {
-                store.data_mut().cpu_budget.record(&shared.history);
+                store.data_mut().cpu_budget.record();
                 shared
                     .slot_size
                     .fetch_max(slot.size_needed(), Ordering::Relaxed);
@@ -323,7 +323,7 @@ impl Instance {
             (Err(error), _) => Err(error),
         };
         let data = store.data_mut();
-        data.cpu_budget.record(&shared.history);
+        data.cpu_budget.record();
         match result {
             Ok(result) => {
                 data.warn_of_rejected_growth();

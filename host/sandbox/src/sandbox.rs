@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::call_mode::{CallHistory, CallMode};
+use crate::call_mode::CallHistory;
 use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
 use crate::component::{self, LoadError};
 use crate::cpu_budget::CpuBudget;
@@ -97,7 +97,7 @@ impl Sandbox {
         let loaded = LoadedGuest {
             exports: engine.compile(bytes, hash)?,
             shared: Arc::new(Shared {
-                history: CallHistory::new(may_wait),
+                history: Arc::new(CallHistory::new(may_wait)),
                 fairness: Arc::clone(&self.fairness),
                 max_snapshot: self.limits.max_snapshot,
                 max_transfer: self.limits.max_transfer(may_wait),
@@ -216,7 +216,7 @@ impl Sandbox {
             CpuBudget::new(
                 self.limits.cpu_budget,
                 Arc::clone(&guest.engine.ticker),
-                guest.shared.history.mode() == CallMode::Direct,
+                Arc::clone(&guest.shared.history),
             ),
             MemoryLimit::new(
                 self.limits.max_memory,

@@ -69,17 +69,19 @@ impl Session {
             if self.rollout.must_look(&self.service.rollouts) {
                 return Poll::Ready(Woken::Look);
             }
+            // Before the alarm: timers that are always due would keep the session from
+            // what its peer sends.
+            if let Poll::Ready(ready) = self.channel.poll_ready(cx) {
+                return Poll::Ready(Woken::Channel(ready));
+            }
             if awaits_alarm
                 && let Some(alarm) = &mut self.alarm
                 && alarm.as_mut().poll(cx).is_ready()
             {
                 return Poll::Ready(Woken::Look);
             }
-            let ready = self.channel.poll_ready(cx);
-            if ready.is_pending() {
-                self.pace.rest();
-            }
-            ready.map(Woken::Channel)
+            self.pace.rest();
+            Poll::Pending
         })
         .await
     }
