@@ -37,13 +37,13 @@ fn text_in_utf16_is_printed() {
 
 /// Before, the host converted it: 45 MB of its own memory for this text.
 #[test]
-fn text_that_is_too_long_is_not_looked_at() {
+fn of_text_that_is_too_long_only_the_beginning_is_looked_at() {
     for guest in [obeying(&[('p', ALL)]), in_utf16(obeying(&[('p', ALL)]))] {
-        let mut scene = Scene::start(&guest, &[]);
+        let mut scene = Scene::start(&guest, &["--max-line", "1K"]);
         let before = scene.server.peak_resident();
         let mut client = scene.client();
         client.ask("p", "printed");
-        scene.server.stdout.wait("(a text of 15000000 characters)");
+        scene.server.stdout.wait("\0\0\0\0");
         scene.reached("max-line", 1, "(--max-line)");
         // The guest has not touched its memory, and the host neither.
         let grown = scene.server.peak_resident().saturating_sub(before);
@@ -64,7 +64,7 @@ fn a_reason_to_refuse_that_is_too_long_is_not_copied() {
     let server = serve(refusing).start();
     let before = server.peak_resident();
     server.connect().expect_rest("");
-    server.stderr.wait("(for 30000000 characters of reasons)");
+    server.stderr.wait("refused the connection");
     let grown = server.peak_resident().saturating_sub(before);
     assert!(grown < 8 << 20, "the server grew by {grown} bytes");
 }

@@ -34,7 +34,7 @@ use clap::Parser;
 use rustix::thread::CpuSet;
 
 use guests::guest;
-use harness::{Client, Server, serve};
+use harness::{Client, Server, serve, wait_for};
 use hostile::{KINDS, Kind};
 
 /// Ticks of the host's clock that a neighbour may cost, on top of a factor.
@@ -111,6 +111,10 @@ fn main() -> ExitCode {
                 .map(|one| one.join().expect("it ends"))
                 .sum();
             (beside, events)
+        });
+        let left = args.idle + args.connections;
+        wait_for("the hostile ones to be gone", || {
+            server.connections("open") <= left as u64
         });
         let after = measure(&mut good, &args);
         let quiet = if before.at(990) > after.at(990) {

@@ -1,15 +1,16 @@
-//! Text of a guest that is looked at only if it is not too long.
+//! The beginning of a guest's text.
 //!
 //! A guest may pass all of its memory as one string. To check 60 MB of UTF-8
 //! takes the host 40 ms, to convert as much UTF-16 100 ms and 90 MB; all of it within
-//! one call, which no tick interrupts. [`wasmtime::component::WasmStr`] doesn't say how long it is. So
-//! this type looks at the length before it hands over to wasmtime's own.
+//! one call, which no tick interrupts. [`WasmStr`] doesn't say how long it is. So
+//! this type shortens a string before it hands it to wasmtime's own type.
 
-use wasmtime::Result;
-use wasmtime::ValRaw;
 use wasmtime::component::__internal::wasmtime_environ::component::StringEncoding;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext};
-use wasmtime::component::{ComponentType, Lift};
+use wasmtime::component::{ComponentType, Lift, WasmStr};
+use wasmtime::{Result, ValRaw};
+
+use crate::guest_output::truncate;
 
 /// The longest text in UTF-8 that is looked at, in bytes: as much as `--max-line` may
 /// be. It takes a millisecond.
@@ -18,23 +19,14 @@ const MAX_UTF8: usize = 2 << 20;
 const MAX_UTF16: usize = 256 << 10;
 /// Marks text in UTF-16 in the length of a string that may be Latin-1 as well.
 /// <https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#loading>
-const UTF16_TAG: usize = 1 << 31;
+const UTF16_TAG: u32 = 1 << 31;
 
 /// Text, as a `T` that wasmtime knows as a `string`.
 #[derive(Debug)]
-pub enum BoundedText<T> {
-    Short(T),
-    /// So many code units of the guest's encoding.
-    TooLong(usize),
-}
-
-impl<T> BoundedText<T> {
-    fn is_short(cx: &LiftContext<'_>, length: usize) -> bool {
-        match cx.options().string_encoding {
-            StringEncoding::Utf8 => length <= MAX_UTF8,
-            StringEncoding::Utf16 | StringEncoding::CompactUtf16 => length <= MAX_UTF16,
-        }
-    }
+pub struct BoundedText<T> {
+    pub text: T,
+    /// It was longer.
+    pub is_cut: bool,
 }
 
 // SAFETY: everything is that of `T`.
@@ -48,20 +40,23 @@ unsafe impl<T: ComponentType> ComponentType for BoundedText<T> {
     }
 }
 
-// SAFETY: the length is read from where a string has it, which is what the bound
-// on `Lower` says and `T` has checked; everything else is left to `T`.
+// SAFETY: `T` lifts a string, of the guest's or of a part of it.
 unsafe impl<T: Lift<Lower = [ValRaw; 2]>> Lift for BoundedText<T> {
     fn linear_lift_from_flat(
         cx: &mut LiftContext<'_>,
         ty: InterfaceType,
         src: &Self::Lower,
     ) -> Result<Self> {
-        let [_, length] = src;
-        let length = length.get_u32() as usize & !UTF16_TAG;
-        match Self::is_short(cx, length) {
-            true => T::linear_lift_from_flat(cx, ty, src).map(BoundedText::Short),
-            false => Ok(BoundedText::TooLong(length)),
-        }
+        // A string that isn't within the memory is an error, however long it is.
+        WasmStr::linear_lift_from_flat(cx, ty, src)?;
+        let [start, length] = src;
+        let whole = length.get_u32();
+        let part = shorten(cx, start.get_u32(), whole);
+        let src = [*start, ValRaw::u32(part)];
+        Ok(BoundedText {
+            text: T::linear_lift_from_flat(cx, ty, &src)?,
+            is_cut: part != whole,
+        })
     }
 
     fn linear_lift_from_memory(
@@ -69,11 +64,40 @@ unsafe impl<T: Lift<Lower = [ValRaw; 2]>> Lift for BoundedText<T> {
         ty: InterfaceType,
         bytes: &[u8],
     ) -> Result<Self> {
-        let length = bytes.get(4..8).and_then(|length| length.try_into().ok());
-        let length = length.map_or(0, u32::from_le_bytes) as usize & !UTF16_TAG;
-        match Self::is_short(cx, length) {
-            true => T::linear_lift_from_memory(cx, ty, bytes).map(BoundedText::Short),
-            false => Ok(BoundedText::TooLong(length)),
-        }
+        let half = |at| {
+            let half = bytes.get(at..).and_then(<[u8]>::first_chunk);
+            ValRaw::u32(half.map_or(0, |half| u32::from_le_bytes(*half)))
+        };
+        let src = [half(0), half(4)];
+        Self::linear_lift_from_flat(cx, ty, &src)
     }
+}
+
+/// The length of what is looked at of a string, in units of its encoding and with
+/// its tag.
+fn shorten(cx: &LiftContext<'_>, start: u32, length: u32) -> u32 {
+    let (tag, units) = match cx.options().string_encoding {
+        StringEncoding::Utf8 => {
+            let bytes = cx.memory().get(start as usize..).unwrap_or_default();
+            let bytes = bytes.get(..length as usize).unwrap_or(bytes);
+            return match bytes.len() <= MAX_UTF8 {
+                true => length,
+                false => truncate(bytes, MAX_UTF8).len() as u32,
+            };
+        }
+        StringEncoding::CompactUtf16 if length & UTF16_TAG == 0 => {
+            return length.min(MAX_UTF16 as u32);
+        }
+        StringEncoding::CompactUtf16 => (UTF16_TAG, length & !UTF16_TAG),
+        StringEncoding::Utf16 => (0, length),
+    };
+    let most = MAX_UTF16 as u32;
+    if units <= most {
+        return length;
+    }
+    // Not between the two halves of a surrogate pair.
+    let last = start as usize + 2 * (MAX_UTF16 - 1);
+    let last = cx.memory().get(last..).and_then(<[u8]>::first_chunk);
+    let is_high = last.is_some_and(|unit| u16::from_le_bytes(*unit) & 0xFC00 == 0xD800);
+    tag | (most - u32::from(is_high))
 }

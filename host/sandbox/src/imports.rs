@@ -6,7 +6,6 @@
 //! the session has lent it. Which function belongs to which version of the
 //! contract is in [`crate::contract`].
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -74,7 +73,7 @@ pub fn link_output(output: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Resu
     output.func_wrap(
         "panic",
         |mut store: StoreContextMut<StoreData>, (message,): (BoundedText<WasmStr>,)| {
-            let message = text(&store, &message)?;
+            let message = message.text.to_str(&store)?;
             let message = truncate(message.as_bytes(), MAX_PANIC_MESSAGE);
             let message = String::from_utf8_lossy(message).into_owned();
             store.data_mut().set_panic_message(message);
@@ -90,22 +89,12 @@ fn print(
     line: &BoundedText<WasmStr>,
 ) -> wasmtime::Result<()> {
     let output = &store.data().output;
-    if let BoundedText::TooLong(_) = line {
+    let text = line.text.to_str(store)?;
+    if line.is_cut && text.len() <= output.max_line {
         output.warn_of_long_line();
     }
-    output.print(stream, text(store, line)?.as_bytes());
+    output.print(stream, text.as_bytes());
     Ok(())
-}
-
-/// Text that is too long is replaced by its length.
-fn text<'a>(
-    store: &'a StoreContextMut<StoreData>,
-    text: &BoundedText<WasmStr>,
-) -> wasmtime::Result<Cow<'a, str>> {
-    match text {
-        BoundedText::Short(text) => text.to_str(store),
-        BoundedText::TooLong(length) => Ok(format!("(a text of {length} characters)").into()),
-    }
 }
 
 fn info(data: &StoreData) -> ConnectionInfo {

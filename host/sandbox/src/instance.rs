@@ -198,10 +198,7 @@ impl Instance {
         let (opened,): (Opened,) = self.call(Event::Open, (&origin,)).await?;
         opened.map_err(|reason| Fault {
             event: Event::Open,
-            cause: Cause::Refused(match reason {
-                BoundedText::Short(reason) => crate::fault::one_line(&reason),
-                BoundedText::TooLong(length) => format!("(for {length} characters of reasons)"),
-            }),
+            cause: Cause::Refused(crate::fault::one_line(&reason.text)),
         })
     }
 
