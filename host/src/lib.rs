@@ -20,6 +20,7 @@
 //!   `dev` and `test`
 //! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
+//! - [`guest_file`]: reads the file of a guest, whatever stands in its place
 //! - [`watch`]: notices changes of files
 //! - [`duration`], [`size`], [`descriptors`], [`os_error`]: one small thing each
 //!
@@ -34,6 +35,7 @@ pub mod conversation;
 mod descriptors;
 pub mod dev;
 pub mod duration;
+mod guest_file;
 pub mod limits;
 pub mod listener;
 pub mod log;

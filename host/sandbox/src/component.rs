@@ -1,9 +1,5 @@
-//! Reads and checks component bytes before anything is compiled: whether they are
+//! Checks component bytes before anything is compiled: whether they are
 //! a guest, something else, or truncated. Errors tell the author what to do.
-
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::TypesRef;
@@ -77,18 +73,6 @@ pub struct Interface {
 pub struct Description {
     pub imports: Vec<Interface>,
     pub exports: Vec<Interface>,
-}
-
-/// Read a component's file, at most one byte more than is accepted, so that a huge
-/// file does not fill the memory.
-///
-/// # Errors
-/// As reading any file.
-pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let at_most = (max as u64).saturating_add(1);
-    File::open(path)?.take(at_most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Read and validate a component, without compiling it.

@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::build;
 use crate::dev::{Project, ProjectError};
+use crate::guest_file;
 use crate::limits::{Limits, OnTrap, WhenFull};
 use crate::log::{Clock, Text};
 use crate::output::{GuestLines, Output};
@@ -128,7 +129,8 @@ impl Environment {
 /// The component in a file, or the one that is built from it.
 fn component(path: &Path) -> Result<Vec<u8>, EnvironmentError> {
     let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| EnvironmentError::Read {
+        let max = Limits::default().max_component;
+        guest_file::read(path, max).map_err(|error| EnvironmentError::Read {
             path: path.to_owned(),
             error,
         })

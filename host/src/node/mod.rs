@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hotsocket_sandbox::{CompiledGuest, EnginePool, Fault, Sandbox, component};
+use hotsocket_sandbox::{CompiledGuest, EnginePool, Fault, Sandbox};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,6 +25,7 @@ pub use options::{Control, Options, StartError};
 
 use crate::control::server::ControlSocket;
 use crate::control::socket_path;
+use crate::guest_file;
 use crate::listener::{self, Listener, Tcp};
 use crate::output::Output;
 use crate::registry::{self, Registry};
@@ -75,7 +76,7 @@ impl Node {
         began: Instant,
         wrap: impl Fn(Tcp) -> L,
     ) -> Result<Self, StartError> {
-        let guest = read_guest(options.guest.as_deref(), options.limits.max_component)?;
+        let guest = read_guest(options.guest.as_deref(), options.limits.max_component).await?;
         Self::start_on(guest, options, output, began, wrap).await
     }
 
@@ -214,11 +215,11 @@ impl Node {
     }
 }
 
-fn read_guest(path: Option<&Path>, max: usize) -> Result<(Vec<u8>, Source), StartError> {
+async fn read_guest(path: Option<&Path>, max: usize) -> Result<(Vec<u8>, Source), StartError> {
     let Some(path) = path else {
         return Ok((BUILT_IN.to_vec(), Source::BuiltIn("hello")));
     };
-    match component::read(path, max) {
+    match guest_file::read_in_time(path, max).await {
         Ok(bytes) => Ok((bytes, Source::File(path.to_owned()))),
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound

@@ -11,9 +11,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hotsocket_sandbox::{Hash, LoadError, component, run_on_thread};
+use hotsocket_sandbox::{Hash, LoadError, run_on_thread};
 
 use super::{Outcome, Registry, SwapError};
+use crate::guest_file;
 use crate::rollout::Source;
 use crate::watch::{ChangeSignal, Stamp, directories_of, settle};
 
@@ -68,7 +69,7 @@ impl ServedFile {
             return;
         }
         let (path, max) = (self.path.clone(), registry.sandbox.max_component());
-        let read = run_on_thread("read", None, move || component::read(&path, max)).await;
+        let read = run_on_thread("read", None, move || guest_file::read(&path, max)).await;
         let bytes = match read.flatten() {
             // It changed while it was being read: try again.
             _ if self.stamp() != now => return,
