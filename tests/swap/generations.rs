@@ -91,6 +91,35 @@ fn history_tells_what_became_of_each() {
     assert_eq!(hashes.len(), 4);
 }
 
+/// What was rolled back is dropped before what is on the way back.
+#[test]
+fn swaps_that_are_rolled_back_leave_a_way_back() {
+    let server = serve(counting("A").build()).start();
+    server.swap(&counting("B"), &[]);
+    for round in 0..7 {
+        server.swap(&counting(&format!("bad {round} ")), &[]);
+        let answer = server.roll_back(&[]);
+        assert_eq!(answer["generation"], 2, "round {round}");
+    }
+    assert_eq!(server.roll_back(&[])["generation"], 1);
+}
+
+#[test]
+fn one_generation_to_go_back_to_is_enough_for_a_way_back() {
+    let server = serve(counting("A").build()).args(&["--keep", "1"]).start();
+    for name in ["B", "C", "D"] {
+        server.swap(&counting(name), &[]);
+    }
+    server.connect().ask("x", "D1");
+    assert_eq!(server.roll_back(&[])["generation"], 3);
+    server.connect().ask("x", "C1");
+    server.ask(&["rollback"]).failure(1);
+    assert_eq!(
+        server.status()["generations"].as_array().map(Vec::len),
+        Some(2)
+    );
+}
+
 #[test]
 fn the_same_code_is_no_swap() {
     let server = serve(counting("A").build()).start();

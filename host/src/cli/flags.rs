@@ -45,7 +45,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "N/M", default_value_t = After(Rules::default().rollback_after), value_parser = parse::rollback_after, help_heading = SWAPPING)]
     rollback_after: After,
 
-    /// Generations kept compiled for rollback
+    /// Generations kept compiled besides the active one, to roll back to
     #[arg(long, value_name = "N", default_value_t = Rules::default().keep, help_heading = SWAPPING)]
     keep: usize,
 

@@ -249,10 +249,7 @@ fn parse_policy(policy: Option<String>) -> Result<Option<Policy>, String> {
 /// Log why a swap failed, and return the same message for the client.
 fn report_failure(registry: &Registry, error: &SwapError) -> String {
     let active = registry.active().number;
-    let what = match error {
-        SwapError::NoPrevious => "not rolled back",
-        _ => "not swapped",
-    };
+    let what = error.what();
     let message = format!("{what}: {error}; still serving generation {active}");
     tracing::warn!(
         kind = "swap",

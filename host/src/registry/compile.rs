@@ -19,7 +19,7 @@ const QUIET: Duration = Duration::from_secs(1);
 /// the validator; this holds what it allows.
 const COMPILE_STACK: usize = 16 << 20;
 
-/// Why a swap did not happen. Then nothing has changed.
+/// Why a swap or a way back did not happen. Then nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
     #[error("{guest} {error}")]
@@ -37,6 +37,19 @@ pub enum SwapError {
     Busy { guest: String },
     #[error("no earlier generation is kept")]
     NoPrevious,
+    #[error("{failed} connections failed on generation {generation}, and no earlier one is kept")]
+    NotUndone { generation: u64, failed: usize },
+}
+
+impl SwapError {
+    /// What did not happen, for the line that tells why.
+    pub fn what(&self) -> &'static str {
+        match self {
+            SwapError::NoPrevious => "not rolled back",
+            SwapError::NotUndone { .. } => "not undone",
+            _ => "not swapped",
+        }
+    }
 }
 
 impl Registry {

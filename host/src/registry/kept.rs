@@ -27,7 +27,7 @@ impl Kept {
     }
 
     /// Number a new generation, make it the active one, and drop those that are
-    /// more than `keep` and have no connection.
+    /// more than `keep` besides it.
     pub fn add(
         &mut self,
         guest: Arc<CompiledGuest>,
@@ -38,17 +38,42 @@ impl Kept {
         let generation = Arc::new(Generation::new(self.last_number, guest, source));
         self.generations.push_back(Arc::clone(&generation));
         self.activated.push(Arc::clone(&generation));
-        let mut surplus = self.generations.len().saturating_sub(keep.max(1));
-        let active = generation.number;
-        self.generations.retain(|kept| {
-            let goes = surplus > 0 && kept.number != active && kept.connections() == 0;
-            surplus -= usize::from(goes);
-            !goes
-        });
-        let kept = &self.generations;
-        self.activated
-            .retain(|activated| kept.iter().any(|kept| kept.number == activated.number));
+        self.evict(keep);
         generation
+    }
+
+    /// Drop generations until so many are kept besides the active one: first those
+    /// that were rolled back, then the oldest. The active one and the one that a
+    /// rollback goes to stay, and so does one that something else still refers to:
+    /// a connection, also one that may yet return to it.
+    fn evict(&mut self, keep: usize) {
+        let Kept {
+            generations,
+            activated,
+            ..
+        } = self;
+        let on_the_way_back = |kept: &Arc<Generation>| {
+            let mut latest_first = activated.iter().rev();
+            latest_first.position(|activated| activated.number == kept.number)
+        };
+        let is_unused = |kept: &Arc<Generation>| {
+            let ours = 1 + usize::from(on_the_way_back(kept).is_some());
+            Arc::strong_count(kept) == ours
+        };
+        let mut surplus = generations.len().saturating_sub(keep.saturating_add(1));
+        let mut evict = |may_go: fn(Option<usize>) -> bool| {
+            generations.retain(|kept| {
+                let goes = surplus > 0 && may_go(on_the_way_back(kept)) && is_unused(kept);
+                surplus -= usize::from(goes);
+                !goes
+            });
+        };
+        evict(|way_back| way_back.is_none());
+        evict(|way_back| way_back.is_some_and(|steps| steps > 1));
+        activated.retain(|activated| {
+            let mut kept = generations.iter();
+            kept.any(|kept| kept.number == activated.number)
+        });
     }
 
     /// The generation before the active one.

@@ -48,7 +48,7 @@ pub struct Rules {
     pub policy: Policy,
     /// `None`: never.
     pub rollback_after: Option<RollbackAfter>,
-    /// Generations kept compiled.
+    /// Generations kept compiled besides the active one, to go back to.
     pub keep: usize,
 }
 

@@ -102,9 +102,15 @@ impl Report {
             Outcome::Undone => {
                 let failed = connections(failed);
                 let previous = self.previous;
-                return format!(
-                    "undone: {failed} failed on generation {previous}; {generation} again"
-                );
+                let mut text =
+                    format!("undone: {failed} failed on generation {previous}; {generation} again");
+                if self.remaining > 0 {
+                    text.push_str(&format!(
+                        "; {} still on other generations",
+                        connections(self.remaining)
+                    ));
+                }
+                return text;
             }
         };
         if migrated > 0 {

@@ -122,12 +122,26 @@ impl Registry {
 
     /// Undo swaps that turn out bad after they were answered. Runs until dropped.
     pub async fn undo_bad_swaps(&self) {
+        // The last rollout that could not be undone: each further failure on it
+        // asks for that again.
+        let mut not_undone = 0;
         loop {
             self.rollouts.must_undo.notified().await;
             let _swapping = self.swapping.lock().await;
             let rollout = self.rollouts.current();
-            if rollout.stats.must_undo() {
-                let _ = self.undo(&rollout).await;
+            if rollout.number == not_undone || !rollout.stats.must_undo() {
+                continue;
+            }
+            if let Err(error) = self.undo(&rollout).await {
+                not_undone = rollout.number;
+                let active = self.active().number;
+                let what = error.what();
+                tracing::warn!(
+                    kind = "swap",
+                    outcome = "failed",
+                    generation = active,
+                    "{what}: {error}; still serving generation {active}"
+                );
             }
         }
     }
@@ -135,9 +149,11 @@ impl Registry {
     /// Take back a swap on which too many connections have failed.
     async fn undo(&self, rollout: &Rollout) -> Result<Report, SwapError> {
         let failed = rollout.stats.count().failed;
-        let mut report = self
-            .go_back(Policy::Migrate, Outcome::Undone, "undone".to_owned())
-            .await?;
+        let back = self.go_back(Policy::Migrate, Outcome::Undone, "undone".to_owned());
+        let mut report = back.await.map_err(|_no_previous| SwapError::NotUndone {
+            generation: rollout.generation.number,
+            failed,
+        })?;
         report.count.failed += failed;
         report.log();
         Ok(report)

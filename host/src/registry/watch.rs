@@ -122,7 +122,10 @@ impl ServedFile {
         let active = registry.active().number;
         self.warn(
             active,
-            format!("not swapped: {error}; still serving generation {active}{hint}"),
+            format!(
+                "{}: {error}; still serving generation {active}{hint}",
+                error.what()
+            ),
         );
     }
 
