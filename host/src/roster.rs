@@ -61,6 +61,8 @@ impl SessionHandle {
 pub struct Roster {
     shards: [Mutex<HashMap<u64, Arc<SessionHandle>>>; SHARDS],
     open: AtomicUsize,
+    /// Of those open, the ones whose instance hibernates now.
+    asleep: AtomicUsize,
     /// Connections of each peer address; kept only where they are limited.
     peers: Mutex<HashMap<IpAddr, usize>>,
     /// Notified when a connection has gone.
@@ -104,6 +106,26 @@ impl Roster {
 
     pub fn len(&self) -> usize {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// Connections whose instance hibernates now.
+    pub fn asleep(&self) -> usize {
+        self.asleep.load(Ordering::Relaxed)
+    }
+
+    /// Connections that hold an instance.
+    pub fn awake(&self) -> usize {
+        self.len().saturating_sub(self.asleep())
+    }
+
+    /// The instance of a connection hibernates, until [`Self::woke_up`].
+    pub fn fell_asleep(&self) {
+        self.asleep.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It needs an instance again, or has gone.
+    pub fn woke_up(&self) {
+        self.asleep.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub fn is_empty(&self) -> bool {

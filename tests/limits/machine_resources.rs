@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use crate::guests::{obeying, with_spare_memories};
-use crate::harness::{Client, Server, assert_logged_once, count_lines, serve, wait_for};
+use crate::harness::{Client, Serve, Server, assert_logged_once, count_lines, serve, wait_for};
 
 /// A server under a limit of the shell's.
 fn confined(limit: &str, args: &[&str]) -> Server {
@@ -113,5 +113,38 @@ fn without_pool_slots_new_connections_are_refused() {
     let server = serve(many.build())
         .args(&["--max-connections", "200"])
         .start();
-    refuses_some(server, 11..=99);
+    let line = server.stderr.wait("there is room for ");
+    assert!(line.contains("room for 32 connections"), "{line}");
+    refuses_some(server, 32..=32);
+}
+
+/// What a guest needs of the pool is known before anything changes.
+#[test]
+fn a_guest_for_which_there_is_no_room_is_not_swapped_in() {
+    let many = with_spare_memories(obeying(&[]), "(memory 1)");
+    let server = Serve::prebuilt("echo")
+        .args(&["--max-connections", "200"])
+        .start();
+    let mut clients: Vec<_> = (0..33).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "x"));
+    let refused = server.try_swap(many.build(), &[]).failure(1);
+    let why = "there is room for 32 connections, and 33 are open";
+    assert!(refused.contains(why), "{refused}");
+    clients.iter_mut().for_each(|client| client.ask("y", "y"));
+
+    drop(clients.pop());
+    server.wait_open(32);
+    let report = server.swap(&many, &[]);
+    assert_eq!(report["migrated"], 32, "{report}");
+    assert_eq!(report["remaining"], 0, "{report}");
+    assert_eq!(report["room"], 32, "{report}");
+    clients.iter_mut().for_each(|client| client.ask("z", "z"));
+    assert!(admitted(&server).is_none());
+    // Trials and successors find room all the same.
+    let report = server.swap(&many_more(), &[]);
+    assert_eq!(report["migrated"], 32, "{report}");
+}
+
+fn many_more() -> crate::guests::Guest {
+    with_spare_memories(obeying(&[]).says_bye(), "(memory 1)")
 }

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub max_snapshot: usize,
     /// Bytes that one call may pass to the host.
     pub max_transfer: usize,
+    /// Places of an engine that each instance takes.
+    pub places: usize,
     /// Bytes that the host needs for each instance; 0 until there was one.
     pub slot_size: AtomicUsize,
 }
@@ -70,6 +72,14 @@ impl CompiledGuest {
             large,
             prefetched: AtomicBool::new(false),
         }
+    }
+
+    /// Connections that the engines have room for, if this guest serves them all.
+    /// `None` if an instance takes one place, as the pool is made for.
+    pub(crate) fn room(&self, engines: &EnginePool) -> Option<usize> {
+        let loaded = self.small.as_ref().or_else(|| self.large.get())?;
+        let places = loaded.shared.places;
+        (places > 1).then(|| engines.room(places, self.small.is_none()))
     }
 
     pub(crate) fn small(&self) -> Option<&Arc<LoadedGuest>> {

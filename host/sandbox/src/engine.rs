@@ -8,6 +8,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::function_cache::FunctionCache;
@@ -27,7 +28,7 @@ const MAPS_RESERVED: u64 = 2000;
 const MAPS_DEFAULT: u64 = 65_530;
 /// Instances beyond one per connection: trials, and successors made before
 /// their predecessors are dropped.
-const SPARE_INSTANCES: u32 = 128;
+pub const SPARE_INSTANCES: u32 = 128;
 /// Memory that a free slot of the pool keeps, if it keeps any: what small guests
 /// use. It is reset by copying instead of `madvise`, which interrupts the other
 /// processors, and the next instance finds its pages there.
@@ -43,6 +44,29 @@ const MAX_HOST_DATA: usize = 1 << 20;
 /// Instances of the pool that is made when the server starts. Each stack takes
 /// some 3 µs there.
 const SMALL_POOL: u32 = 1152;
+
+/// Linear memories that the pool has for each of its places…
+const MEMORIES_PER_PLACE: u32 = 1;
+/// …and tables.
+const TABLES_PER_PLACE: u32 = 4;
+/// What one component may have of each; checked when it is compiled.
+const MAX_MEMORIES: u32 = 16;
+const MAX_TABLES: u32 = 64;
+
+/// How many places of a pool an instance of this component takes: so many that
+/// all places together never take more memories and tables than there are.
+pub fn places(component: &Component) -> usize {
+    // `None` if it imports modules, which no guest may.
+    let (memories, tables) = component
+        .resources_required()
+        .map_or((MAX_MEMORIES, MAX_TABLES), |needed| {
+            (needed.num_memories, needed.num_tables)
+        });
+    let places = memories
+        .div_ceil(MEMORIES_PER_PLACE)
+        .max(tables.div_ceil(TABLES_PER_PLACE));
+    places.max(1) as usize
+}
 
 /// How many instances each pool has room for, each with a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,12 +196,13 @@ fn pooled(
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)
-        .total_memories(instances)
-        .max_memories_per_component(16)
-        .total_tables(instances.saturating_mul(4))
-        .max_tables_per_component(64)
+        .total_memories(instances.saturating_mul(MEMORIES_PER_PLACE))
+        .max_memories_per_component(MAX_MEMORIES)
+        .total_tables(instances.saturating_mul(TABLES_PER_PLACE))
+        .max_tables_per_component(MAX_TABLES)
         .table_elements(limits.max_table)
-        .total_core_instances(instances.saturating_mul(64))
+        // Only counted: they are not allocated from the pool.
+        .total_core_instances(instances.saturating_mul(MAX_CORE_INSTANCES))
         .max_core_instances_per_component(MAX_CORE_INSTANCES)
         .max_component_instance_size(MAX_HOST_DATA)
         .max_core_instance_size(MAX_HOST_DATA)

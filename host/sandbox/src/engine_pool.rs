@@ -96,6 +96,22 @@ impl EnginePool {
         &self.small
     }
 
+    /// Connections that there is room for, if an instance takes so many places and
+    /// only the large engine serves it, or both do.
+    pub(crate) fn room(&self, places: usize, only_large: bool) -> usize {
+        let large = match &*self.large.lock() {
+            Some(large) => large.capacity,
+            None => self.large_capacity as usize,
+        };
+        // As many successors can be made before their predecessors are dropped.
+        let spare = engine::SPARE_INSTANCES as usize;
+        let small = match only_large {
+            true => 0,
+            false => self.small.capacity / places,
+        };
+        small.saturating_add(large.saturating_sub(spare) / places)
+    }
+
     /// The large engine. Making it takes some 30 ms: never call this on a
     /// serving thread.
     ///
@@ -135,11 +151,15 @@ pub(crate) struct GuestEngine {
 
 /// The right to one instance of an engine, and to a fiber stack for it. Drop it
 /// after the instance.
-pub(crate) struct Place(Arc<GuestEngine>);
+pub(crate) struct Place {
+    engine: Arc<GuestEngine>,
+    /// An instance with several memories or many tables takes the place of several.
+    count: usize,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        self.engine.taken.fetch_sub(self.count, Ordering::AcqRel);
     }
 }
 
@@ -176,13 +196,20 @@ impl GuestEngine {
         })
     }
 
-    /// Take a place. `None` if all are taken.
-    pub fn place(self: &Arc<Self>) -> Option<Place> {
-        let more = |taken: usize| (taken < self.capacity).then_some(taken + 1);
+    /// Take the place of an instance that needs `count` of them, see
+    /// [`engine::places`]. `None` if so many are not free.
+    pub fn place(self: &Arc<Self>, count: usize) -> Option<Place> {
+        let more = |taken: usize| {
+            let more = taken.saturating_add(count);
+            (more <= self.capacity).then_some(more)
+        };
         let taken = self
             .taken
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        taken.is_ok().then(|| Place(Arc::clone(self)))
+        taken.is_ok().then(|| Place {
+            engine: Arc::clone(self),
+            count,
+        })
     }
 
     /// Whether most places are taken.

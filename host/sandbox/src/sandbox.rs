@@ -10,6 +10,7 @@ use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
 use crate::component::{self, LoadError};
 use crate::cpu_budget::CpuBudget;
 use crate::effects::ConnectionInfo;
+use crate::engine;
 use crate::engine_pool::{EnginePool, Place};
 use crate::fairness::Fairness;
 use crate::fault::{Cause, Event, Fault};
@@ -94,15 +95,17 @@ impl Sandbox {
             false => Arc::clone(self.engines.small()),
             true => self.engines.large()?,
         };
+        let exports = engine.compile(bytes, hash)?;
         let loaded = LoadedGuest {
-            exports: engine.compile(bytes, hash)?,
             shared: Arc::new(Shared {
                 history: Arc::new(CallHistory::new(may_wait)),
+                places: engine::places(exports.pre.component()),
                 fairness: Arc::clone(&self.fairness),
                 max_snapshot: self.limits.max_snapshot,
                 max_transfer: self.limits.max_transfer(may_wait),
                 slot_size: AtomicUsize::new(0),
             }),
+            exports,
             engine,
         };
         Ok(Arc::new(CompiledGuest::new(hash, loaded, may_wait)))
@@ -120,6 +123,32 @@ impl Sandbox {
             Ok(Some((name, detail))) => Err(LoadError::WrongType { name, detail }),
             Err(fault) => Err(LoadError::Trial(fault.to_string())),
         }
+    }
+
+    /// How many connections there is room for, if all are served by this guest.
+    /// `None`: as many as the pool is made for, as with most guests.
+    pub fn room_for(&self, guest: &CompiledGuest) -> Option<usize> {
+        guest.room(&self.engines)
+    }
+
+    /// Make the first instance of a connection, one of so many that have or get an
+    /// instance. Those for which the pool is made leave room for trials and
+    /// successors; of guests that take several places, only so many are admitted
+    /// that they do, too.
+    ///
+    /// # Errors
+    /// As [`Self::instantiate`].
+    pub async fn admit(
+        &self,
+        guest: &Arc<CompiledGuest>,
+        connection: ConnectionInfo,
+        generation: u64,
+        connections: usize,
+    ) -> Result<Instance, Fault> {
+        if self.room_for(guest).is_some_and(|room| connections > room) {
+            return Err(self.pool_is_full());
+        }
+        self.instantiate(guest, Some(connection), generation).await
     }
 
     /// Make an instance for a connection, or for none. The log names the guest
@@ -147,7 +176,7 @@ impl Sandbox {
             if small.engine.is_nearly_full() {
                 guest.prefetch_large(&self.engines);
             }
-            if let Some(place) = small.engine.place() {
+            if let Some(place) = small.engine.place(small.shared.places) {
                 return self
                     .make_in(small, place, connection, generation, muted)
                     .await;
@@ -162,19 +191,17 @@ impl Sandbox {
         &self,
         guest: &Arc<CompiledGuest>,
     ) -> Result<(Arc<LoadedGuest>, Place), Fault> {
-        let no_room = |reason: String| Fault {
-            event: Event::Start,
-            cause: Cause::NoRoom(reason),
-        };
         let large = guest.large(&self.engines).await;
         let large = large.map_err(|error| no_room(error.to_string()))?;
-        match large.engine.place() {
+        match large.engine.place(large.shared.places) {
             Some(place) => Ok((Arc::clone(large), place)),
-            None => {
-                self.counters.count(Limit::Room);
-                Err(no_room("the instance pool is full".to_owned()))
-            }
+            None => Err(self.pool_is_full()),
         }
+    }
+
+    fn pool_is_full(&self) -> Fault {
+        self.counters.count(Limit::Room);
+        no_room("the instance pool is full".to_owned())
     }
 
     async fn make_in(
@@ -241,5 +268,12 @@ impl Sandbox {
         store.set_epoch_deadline(1);
         store.set_hostcall_fuel(guest.shared.max_transfer);
         store
+    }
+}
+
+fn no_room(reason: String) -> Fault {
+    Fault {
+        event: Event::Start,
+        cause: Cause::NoRoom(reason),
     }
 }

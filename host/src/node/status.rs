@@ -94,7 +94,7 @@ impl AdminApi for NodeStatus {
                 refused: Counters::read(&counters.refused),
                 faults: Counters::read(&counters.faults),
                 restarts: Counters::read(&counters.restarts),
-                asleep: Counters::read(&counters.asleep),
+                asleep: self.service.roster.asleep() as u64,
                 hibernated: Counters::read(&counters.hibernated),
                 woken: Counters::read(&counters.woken),
             },

@@ -35,6 +35,15 @@ pub enum SwapError {
         "{guest} was not compiled: earlier components are still being compiled; try again later"
     )]
     Busy { guest: String },
+    #[error(
+        "{guest} has several memories or many tables: there is room for {room} connections, \
+         and {open} are open (raise --max-connections)"
+    )]
+    NoRoom {
+        guest: String,
+        room: usize,
+        open: usize,
+    },
     #[error("no earlier generation is kept")]
     NoPrevious,
     #[error("{failed} connections failed on generation {generation}, and no earlier one is kept")]

@@ -95,6 +95,8 @@ pub struct Registry {
     rollouts: Arc<Rollouts>,
     roster: Arc<Roster>,
     rules: Rules,
+    /// Connections that may be open.
+    max_connections: usize,
     /// How long a compilation is waited for.
     compile_timeout: Duration,
     /// No event takes longer, so no session is later to apply a rollout.
@@ -117,6 +119,13 @@ impl Registry {
         rules: Rules,
         limits: &Limits,
     ) -> Self {
+        let max = limits.max_connections;
+        if let Some(room) = sandbox.room_for(&first).filter(|room| *room < max) {
+            tracing::warn!(
+                "{source} has several memories or many tables: there is room for {room} \
+                 connections, fewer than --max-connections {max}"
+            );
+        }
         let first = Arc::new(Generation::new(1, first, source));
         let mut history = History::default();
         history.activate(&first, None);
@@ -125,6 +134,7 @@ impl Registry {
             rollouts: Arc::new(Rollouts::new(Arc::clone(&first))),
             roster,
             rules,
+            max_connections: limits.max_connections,
             compile_timeout: limits.compile_timeout,
             event_timeout: limits.event_timeout,
             swapping: tokio::sync::Mutex::new(()),

@@ -34,6 +34,10 @@ pub struct Report {
     pub count: Count,
     /// Connections on other generations when the answer was given.
     pub remaining: usize,
+    /// Connections that there is room for, if fewer than `--max-connections`: the
+    /// guest has several memories or many tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<usize>,
     /// Compiling, in milliseconds; 0 if the code was known.
     pub compile_ms: u64,
     /// From the request to the last migration, in milliseconds.
@@ -70,6 +74,7 @@ impl Report {
                     closed = self.count.closed,
                     without_snapshot = self.count.without_snapshot,
                     remaining = self.remaining,
+                    room = self.room,
                     compile_ms = self.compile_ms,
                     elapsed_ms = self.elapsed_ms,
                     "{}",
@@ -138,6 +143,9 @@ impl Report {
                 "; {} on other generations",
                 connections(self.remaining)
             ));
+        }
+        if let Some(room) = self.room {
+            text.push_str(&format!("; room for {}", connections(room)));
         }
         text.push_str(&format!("; {} ms", self.elapsed_ms));
         text

@@ -60,6 +60,7 @@ impl Registry {
         let compiling = Instant::now();
         let guest = self.compile(bytes, &source).await?;
         step.compiling = compiling.elapsed();
+        self.check_room(&guest, &source, policy)?;
         self.activate(step, guest, source, policy).await
     }
 
@@ -84,6 +85,26 @@ impl Registry {
             compiling: Duration::ZERO,
         };
         self.activate(step, guest, source, policy).await
+    }
+
+    /// Whether the pool of instances has room for the open connections, if they
+    /// are to migrate to this guest.
+    fn check_room(
+        &self,
+        guest: &CompiledGuest,
+        source: &Source,
+        policy: Policy,
+    ) -> Result<(), SwapError> {
+        let open = self.roster.awake();
+        let room = self.sandbox.room_for(guest);
+        match room.filter(|room| *room < open) {
+            Some(room) if policy == Policy::Migrate => Err(SwapError::NoRoom {
+                guest: source.to_string(),
+                room,
+                open,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Publish a new generation, and conduct its rollout.
@@ -116,6 +137,10 @@ impl Registry {
     pub async fn roll_back(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
         let _swapping = self.swapping.lock().await;
         let policy = policy.unwrap_or(self.rules.policy);
+        let target = self.kept.lock().previous();
+        if let Some(target) = target {
+            self.check_room(&target.guest, &target.source, policy)?;
+        }
         self.go_back(policy, Outcome::RolledBack, "rolled back".to_owned())
             .await
     }
@@ -266,6 +291,10 @@ impl Registry {
             policy: rollout.policy.to_string(),
             count: rollout.stats.count(),
             remaining,
+            room: self
+                .sandbox
+                .room_for(&active.guest)
+                .filter(|room| *room < self.max_connections),
             compile_ms: ms(step.compiling),
             elapsed_ms: ms(step.begun.elapsed()),
         }

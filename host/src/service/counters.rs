@@ -11,8 +11,6 @@ pub struct Counters {
     pub restarts: AtomicU64,
     /// Connections refused by the guest, or for lack of room.
     pub refused: AtomicU64,
-    /// Connections whose instance hibernates now.
-    pub asleep: AtomicU64,
     /// Instances saved and dropped because their connection was quiet…
     pub hibernated: AtomicU64,
     /// …and made again for its next event.

@@ -11,7 +11,6 @@
 //! probation, and a connection that nothing could wake any more.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hotsocket_sandbox::{Cause, Effects, Fault, Instance, Origin, Succession};
@@ -38,7 +37,7 @@ pub(super) struct Asleep {
 
 impl Asleep {
     fn new(snapshot: Vec<u8>, service: Arc<Service>) -> Self {
-        service.counters.asleep.fetch_add(1, Ordering::Relaxed);
+        service.roster.fell_asleep();
         Counters::count(&service.counters.hibernated);
         Asleep {
             snapshot,
@@ -50,8 +49,7 @@ impl Asleep {
 
 impl Drop for Asleep {
     fn drop(&mut self) {
-        let asleep = &self.service.counters.asleep;
-        asleep.fetch_sub(1, Ordering::Relaxed);
+        self.service.roster.woke_up();
     }
 }
 

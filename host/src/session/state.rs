@@ -81,7 +81,8 @@ impl Session {
             &generation.generation().guest,
             generation.generation().number,
         );
-        let made = service.sandbox.instantiate(guest, Some(connection), number);
+        let awake = service.roster.awake();
+        let made = service.sandbox.admit(guest, connection, number, awake);
         let instance = match made.await {
             Ok(instance) => instance,
             Err(fault) => {
