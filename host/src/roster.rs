@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
@@ -18,11 +18,25 @@ use hotsocket_sandbox::ConnectionInfo;
 /// don't contend for one.
 const SHARDS: usize = 16;
 
+/// What a session waits for that is still open when the server has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum WaitsFor {
+    /// An event of the guest: for its end, or for its turn.
+    Guest,
+    /// The peer, to take what is queued for it.
+    Flush,
+    /// The peer, to end its side.
+    PeerEnd,
+}
+
 /// What others may know of a session, and how they wake it.
 pub struct SessionHandle {
     pub connection: ConnectionInfo,
     /// The last rollout that the session has applied or need not apply.
     applied: AtomicU64,
+    /// A [`WaitsFor`], for a session that is to close.
+    waits_for: AtomicU8,
     waker: AtomicWaker,
 }
 
@@ -32,6 +46,7 @@ impl SessionHandle {
         SessionHandle {
             connection,
             applied: AtomicU64::new(applied),
+            waits_for: AtomicU8::new(WaitsFor::Guest as u8),
             waker: AtomicWaker::new(),
         }
     }
@@ -49,6 +64,19 @@ impl SessionHandle {
     /// The last rollout that the session has applied.
     pub fn applied(&self) -> u64 {
         self.applied.load(Ordering::Acquire)
+    }
+
+    pub fn waits_for(&self) -> WaitsFor {
+        let waits_for = self.waits_for.load(Ordering::Relaxed);
+        [WaitsFor::Flush, WaitsFor::PeerEnd]
+            .into_iter()
+            .find(|which| *which as u8 == waits_for)
+            .unwrap_or(WaitsFor::Guest)
+    }
+
+    /// A session begins with [`WaitsFor::Guest`].
+    pub fn set_waits_for(&self, waits_for: WaitsFor) {
+        self.waits_for.store(waits_for as u8, Ordering::Relaxed);
     }
 
     pub fn set_applied(&self, rollout: u64) {

@@ -316,3 +316,14 @@ fn instances_hibernate_on_the_clock_of_the_script() {
     let ran = desk.test("lines.wasm", script, &["--hibernate-after", "1m"]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
 }
+
+/// What the peer sends does not put off the end of its patience that we write to.
+#[test]
+fn a_peer_that_sends_and_reads_nothing_is_reset_in_time() {
+    let desk = Desk::new();
+    desk.put("echo.wasm", prebuilt("echo")).succeeds(
+        "echo.wasm",
+        "send \"a\"\nexpect \"a\"\nstall\nsend \"b\"\nwait 20s\nsend \"c\"\nwait 9s\n\
+         send \"d\"\nexpect reset\n",
+    );
+}

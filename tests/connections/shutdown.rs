@@ -118,3 +118,28 @@ fn a_client_that_never_ends_its_side_does_not_hold_it_up() {
     assert_eq!(server.end().code, 0);
     drop(client);
 }
+
+/// Whose fault it was that a connection was cut off is told.
+#[test]
+fn a_close_that_never_ends_is_not_blamed_on_the_peer() {
+    let spinning = guest()
+        .data(r#"(call $say "x")"#)
+        .body("close", "(call $spin)");
+    let args = [
+        "--cpu-budget",
+        "1h",
+        "--event-timeout",
+        "1h",
+        "--grace",
+        "200ms",
+        "--linger",
+        "100ms",
+    ];
+    let mut server = serve(spinning.build()).args(&args).start();
+    let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "x"));
+    server.signal(Signal::TERM);
+    let log = server.end().stderr;
+    let told = "stopped with 5 connections cut off: 5 in an event of the guest";
+    assert!(log.contains(told), "{log}");
+}

@@ -1,7 +1,11 @@
 //! Timeouts: of events, of peers that do nothing, of closing, of compiling.
 
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
 use crate::guests::{FLOOD, guest, obeying, wayward};
-use crate::harness::{Scene, serve};
+use crate::harness::{Scene, Serve, serve, wait_for};
 
 #[test]
 fn waiting_in_wasi_is_counted() {
@@ -47,6 +51,27 @@ fn a_silent_connection_is_closed_logged_and_counted() {
     server.stderr.wait("--idle-timeout");
     server.settle();
     assert_eq!(server.limit_reached("idle-timeout"), 1);
+}
+
+/// What has arrived while the machine was paused counts before the clock.
+#[test]
+fn after_a_pause_what_has_arrived_is_answered() {
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    let server = Serve::prebuilt("echo")
+        .args(&["--idle-timeout", "2s"])
+        .start();
+    let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "x"));
+    server.signal(Signal::STOP);
+    clients
+        .iter_mut()
+        .for_each(|client| client.send("still here"));
+    let paused = Instant::now();
+    wait_for("the end of the timeout", || paused.elapsed() > TIMEOUT);
+    server.signal(Signal::CONT);
+    clients
+        .iter_mut()
+        .for_each(|client| client.expect("still here"));
 }
 
 /// The peer says nothing, and is sent something.

@@ -170,6 +170,10 @@ impl Transport for Faulty {
         Ok(bytes.len())
     }
 
+    fn is_ready_now(&self, to_read: bool, to_write: bool) -> bool {
+        self.socket.is_ready_now(to_read, to_write)
+    }
+
     fn reset(self: Box<Self>) {
         self.socket.reset();
     }

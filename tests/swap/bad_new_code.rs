@@ -66,6 +66,36 @@ fn too_many_timers_in_open_leave_the_old_code() {
 }
 
 #[test]
+fn too_many_timers_in_the_first_event_go_back_to_the_old_code() {
+    let timers = |from: u32| -> String {
+        (from..from + 40)
+            .map(|id| format!("(call $set-timer (i32.const {id}) (i64.const 3600000))"))
+            .collect()
+    };
+    let old = counting("A").body("open", &format!("{} {RESTORE} (call $ok)", timers(0)));
+    let server = serve(old.build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.swap(&counting("B").data(&timers(100)), &[]);
+    client.ask("x", "A2");
+    server.stderr.wait("back on generation 1");
+}
+
+/// What it did in `open` holds for its first event.
+#[test]
+fn new_code_that_has_ended_cannot_write_any_more() {
+    let server = serve(counting("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let ended = opening("B", "(call $end)")
+        .data(r#"(call $print-digit "wrote " (call $send (i32.const 0) (i32.const 1)))"#);
+    server.swap(&ended, &[]);
+    client.send("x");
+    client.expect_rest("");
+    server.stdout.wait("wrote 2");
+}
+
+#[test]
 fn data_that_kills_the_new_code_goes_to_the_old_code() {
     let server = serve(counting("A").build()).start();
     let mut client = server.connect();

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::guests::{COUNT, Guest, counting, guest, saying};
+use crate::guests::{COUNT, Guest, counting, guest, opening, saying};
 use crate::harness::{Server, serve};
 
 /// A guest that counts, and says farewell.
@@ -167,4 +167,45 @@ fn a_change_of_the_served_file_follows_the_servers_policy() {
         }
         server.connect().ask("x", "new");
     }
+}
+
+/// The guest has ended its side, and the peer goes on.
+#[test]
+fn a_half_closed_connection_is_closed_and_drained_like_any_other() {
+    let ending = || guest().data(r#"(call $say "bye") (call $end)"#);
+    for policy in ["close", "drain=50ms"] {
+        let server = serve(ending().build())
+            .args(&["--half-close-timeout", "1h", "--linger", "100ms"])
+            .start();
+        let mut client = server.connect();
+        client.send("x");
+        client.expect_rest("bye");
+        let answer = server.swap(&polite("B"), &["--policy", policy]);
+        let closed = usize::from(policy == "close");
+        assert_eq!(answer["closed"], closed, "{answer}");
+        server.wait_open(0);
+    }
+}
+
+#[test]
+fn a_migration_that_fails_does_not_end_draining() {
+    let server = serve(polite("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.swap(&polite("B"), &["--policy", "drain=1s"]);
+    server.swap(&opening("C", "(call $trap)"), &["--policy", "migrate"]);
+    client.expect_rest("bye 6");
+}
+
+/// Neither does one that fails in its first event.
+#[test]
+fn a_way_back_to_the_old_code_does_not_end_draining() {
+    let server = serve(polite("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.swap(&polite("B"), &["--policy", "drain=2s"]);
+    let bad = polite("C").data("(call $trap)");
+    server.swap(&bad, &["--policy", "migrate"]);
+    client.send("x");
+    client.expect_rest("A2bye 6");
 }

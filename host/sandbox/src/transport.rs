@@ -19,6 +19,12 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
     /// `WouldBlock` when nothing fits; any other error ends the connection.
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Whether bytes can be read, or written, right now, also where `poll_read` and
+    /// `poll_write` have not heard of it yet. False where they always have.
+    fn is_ready_now(&self, _to_read: bool, _to_write: bool) -> bool {
+        false
+    }
+
     /// Whether dropping the stream ends our side as a shutdown does, so that no
     /// shutdown is needed right before. True for sockets whose peer has ended and
     /// from which everything has been read; false where ending takes bytes of its

@@ -13,6 +13,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Channel, ReadBuffer, Traffic};
 
+/// A timer that rings so late has not run while the machine was paused. Then the
+/// peer gets as long once more.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// A closing channel. [`Self::finish`] it.
 pub struct Closing(Channel);
 
@@ -43,9 +47,17 @@ impl Channel {
 impl Closing {
     /// Send what is queued until `flush_by`, then FIN; then read and discard
     /// until the peer ends, is quiet for `quiet`, or `linger` is over. Closes
-    /// the socket.
-    pub async fn finish(mut self, flush_by: Instant, linger: Duration, quiet: Duration) -> Closed {
-        let late = self.flush_and_linger(flush_by, linger, quiet).await;
+    /// the socket. Calls `flushed` in between.
+    pub async fn finish(
+        mut self,
+        flush_by: Instant,
+        linger: Duration,
+        quiet: Duration,
+        flushed: impl FnOnce(),
+    ) -> Closed {
+        let late = self
+            .flush_and_linger(flush_by, linger, quiet, flushed)
+            .await;
         Closed {
             traffic: self.0.traffic(),
             late,
@@ -57,13 +69,20 @@ impl Closing {
         flush_by: Instant,
         linger: Duration,
         quiet: Duration,
+        flushed: impl FnOnce(),
     ) -> Option<Late> {
-        match timeout_at(flush_by, self.flush()).await {
+        let mut flush = timeout_at(flush_by, self.flush()).await;
+        if flush.is_err() && flush_by.elapsed() > PAUSE {
+            let end = Instant::now() + PAUSE;
+            flush = timeout_at(end, self.flush()).await;
+        }
+        match flush {
             Err(_) => return Some(Late::Flush),
             Ok(Err(_)) => return None,
             Ok(Ok(())) if self.0.peer_ended() => return None,
             Ok(Ok(())) => {}
         }
+        flushed();
         let end = Instant::now() + linger;
         let mut buffer = ReadBuffer::take();
         while Instant::now() < end {

@@ -19,11 +19,12 @@ mod write_queue;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use hotsocket_sandbox::{SLICE, Stream, Window, recycle, write_slice};
 use tokio::io::ReadBuf;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 pub use closing::{Closed, Closing, Late};
@@ -49,7 +50,10 @@ pub struct Channel {
     /// has taken enough, and then `drained` is due.
     is_full: bool,
     /// When bytes last moved; kept up only as far as a timeout needs it.
-    progress: Instant,
+    moved: Instant,
+    /// When the peer last took some of what is queued, or the queue began. What the
+    /// peer sends does not count.
+    taken: Instant,
     /// Counted here, as this is the one place that reads and writes.
     traffic: Traffic,
 }
@@ -104,6 +108,13 @@ pub enum ChannelTimeout {
     Idle,
 }
 
+/// What is tried once more when a deadline is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Directions {
+    pub read: bool,
+    pub write: bool,
+}
+
 impl Channel {
     pub fn new(stream: Stream) -> Self {
         Channel {
@@ -113,7 +124,8 @@ impl Channel {
             write: WriteSide::Open,
             held_open: false,
             is_full: false,
-            progress: Instant::now(),
+            moved: Instant::now(),
+            taken: Instant::now(),
             traffic: Traffic::default(),
         }
     }
@@ -216,7 +228,8 @@ impl Channel {
                 recycle(bytes);
                 return Ok(());
             }
-            self.progress = Instant::now();
+            self.taken = Instant::now();
+            self.moved = self.taken;
         }
         match bytes.get(sent..) {
             // What waits, perhaps for long, takes no more memory than it must.
@@ -251,7 +264,7 @@ impl Channel {
                 return Ok(true);
             }
             self.send_fin().await?;
-            self.progress = Instant::now();
+            self.moved = Instant::now();
         }
         Ok(self.peer_ended() && self.fin_sent())
     }
@@ -278,6 +291,36 @@ impl Channel {
         }
     }
 
+    /// A deadline is over. After a pause of the machine the peer may have done long
+    /// ago what it was waited for, and nobody has looked yet: so try once more what
+    /// the deadline is about. `None`: really nothing moves.
+    pub fn poll_overdue(
+        &mut self,
+        cx: &mut Context<'_>,
+        directions: Directions,
+    ) -> Poll<Option<Ready>> {
+        let to_write = directions.write && !self.queue.is_empty();
+        let to_read = directions.read && !self.is_full && !self.peer_ended();
+        // A task that has used up its share would be told that nothing is there.
+        let tried = poll_fn(|cx| {
+            if to_write && let Poll::Ready(written) = self.poll_flush(cx) {
+                return Poll::Ready(written.map_or_else(Ready::Failed, |()| Ready::Wrote));
+            }
+            match to_read {
+                true => self.poll_read(cx),
+                false => Poll::Pending,
+            }
+        });
+        if let Poll::Ready(ready) = pin!(unconstrained(tried)).poll(cx) {
+            return Poll::Ready(Some(ready));
+        }
+        let stream = self.stream.as_ref();
+        match stream.is_some_and(|stream| stream.is_ready_now(to_read, to_write)) {
+            true => Poll::Pending,
+            false => Poll::Ready(None),
+        }
+    }
+
     /// Write some of what is queued.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(stream) = &mut self.stream else {
@@ -286,6 +329,7 @@ impl Channel {
         let written = Pin::new(&mut **stream).poll_write(cx, self.queue.slice());
         written.map_ok(|count| {
             self.queue.advance(count);
+            self.taken = Instant::now();
             self.traffic.bytes_out += count as u64;
         })
     }
@@ -319,8 +363,8 @@ impl Channel {
 
     /// Bytes have moved; only timeouts that are on need to know when.
     pub fn note_progress(&mut self, limits: &Limits) {
-        if limits.idle_timeout.is_some() || self.fin_sent() || !self.queue.is_empty() {
-            self.progress = Instant::now();
+        if limits.idle_timeout.is_some() || self.fin_sent() {
+            self.moved = Instant::now();
         }
     }
 
@@ -329,7 +373,7 @@ impl Channel {
     /// takes counts.
     pub fn note_sent(&mut self, limits: &Limits) {
         if limits.idle_timeout.is_some() && self.queue.is_empty() {
-            self.progress = Instant::now();
+            self.moved = Instant::now();
         }
     }
 
@@ -340,14 +384,14 @@ impl Channel {
             return None;
         }
         let write = (!self.queue.is_empty())
-            .then(|| (self.progress + limits.write_timeout, ChannelTimeout::Write));
+            .then(|| (self.taken + limits.write_timeout, ChannelTimeout::Write));
         let half_close = self.fin_sent().then(|| {
-            let due = self.progress + limits.half_close_timeout;
+            let due = self.moved + limits.half_close_timeout;
             (due, ChannelTimeout::HalfClose)
         });
         let idle = limits
             .idle_timeout
-            .map(|time| (self.progress + time, ChannelTimeout::Idle));
+            .map(|time| (self.moved + time, ChannelTimeout::Idle));
         [write, half_close, idle]
             .into_iter()
             .flatten()

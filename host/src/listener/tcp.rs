@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hotsocket_sandbox::{Stream, Transport};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -87,6 +88,16 @@ pub struct TcpTransport(pub TcpStream);
 impl Transport for TcpTransport {
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
+    }
+
+    /// Asks the kernel: tokio knows only of what it has been woken for.
+    fn is_ready_now(&self, to_read: bool, to_write: bool) -> bool {
+        let mut wanted = PollFlags::empty();
+        wanted.set(PollFlags::IN, to_read);
+        wanted.set(PollFlags::OUT, to_write);
+        let mut sockets = [PollFd::new(&self.0, wanted)];
+        let now = Timespec::default();
+        poll(&mut sockets, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
     fn ends_when_dropped(&self) -> bool {

@@ -204,12 +204,15 @@ impl Node {
         for acceptor in self.acceptors {
             let _ = acceptor.await;
         }
-        match self.service.shut_down().await {
+        let cut_off = self.service.shut_down().await;
+        match cut_off.total() {
             0 => tracing::info!(kind = "stopped", cut_off = 0, "stopped"),
-            cut_off => tracing::warn!(
+            total => tracing::warn!(
                 kind = "stopped",
-                cut_off,
-                "stopped with {cut_off} connections cut off: they did not close in time"
+                cut_off = total,
+                by_guest = cut_off.guest,
+                by_peer = cut_off.flush + cut_off.peer_end,
+                "stopped with {total} connections cut off: {cut_off}"
             ),
         }
     }

@@ -24,6 +24,9 @@ const BATCH_INTERVAL: Duration = Duration::from_millis(2);
 /// event's own limits. It migrates all the same, only the answer to the swap
 /// does not count it.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// While sessions apply a rollout one after the other it is conducted at most this
+/// long: the next swap, or the way back, waits for that.
+const MAX_CONDUCT: Duration = Duration::from_secs(60);
 
 /// A swap in progress.
 struct Step {
@@ -237,12 +240,19 @@ impl Registry {
     /// Wait until every open session has applied the rollout, or it must be
     /// undone.
     async fn conduct(&self, rollout: &Rollout) {
-        let deadline = Instant::now() + self.event_timeout + PATIENCE;
+        let patience = self.event_timeout + PATIENCE;
+        let end = Instant::now() + MAX_CONDUCT.max(patience);
+        let mut deadline = Instant::now() + patience;
         let mut waiting = self.roster.all();
+        let mut fewest = waiting.len();
         let mut next = 0;
         loop {
             let progress = self.rollouts.progress.notified();
             waiting.retain(|handle: &Arc<SessionHandle>| handle.applied() < rollout.number);
+            if waiting.len() < fewest {
+                fewest = waiting.len();
+                deadline = end.min(Instant::now() + patience);
+            }
             if waiting.is_empty() || rollout.stats.must_undo() || Instant::now() > deadline {
                 break;
             }

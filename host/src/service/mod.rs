@@ -13,6 +13,7 @@
 mod admission;
 mod counters;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub use counters::Counters;
 use crate::limits::Limits;
 use crate::registry::{Registry, Rules};
 use crate::rollout::{Rollouts, Source};
-use crate::roster::Roster;
+use crate::roster::{Roster, WaitsFor};
 
 /// Beyond the grace and linger times, what a shutdown waits for sessions that
 /// have had theirs.
@@ -42,6 +43,60 @@ pub struct ConnectionIds(Arc<AtomicU64>);
 impl ConnectionIds {
     pub fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Connections that a shutdown has cut off, by what they waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CutOff {
+    /// An event of the guest, often `close`, to begin or to end.
+    pub guest: usize,
+    /// The peer, to take the last bytes.
+    pub flush: usize,
+    /// The peer, to end its side.
+    pub peer_end: usize,
+}
+
+impl CutOff {
+    fn of(roster: &Roster) -> Self {
+        let mut cut_off = CutOff::default();
+        for handle in roster.all() {
+            *match handle.waits_for() {
+                WaitsFor::Guest => &mut cut_off.guest,
+                WaitsFor::Flush => &mut cut_off.flush,
+                WaitsFor::PeerEnd => &mut cut_off.peer_end,
+            } += 1;
+        }
+        cut_off
+    }
+
+    pub fn total(self) -> usize {
+        self.guest + self.flush + self.peer_end
+    }
+}
+
+impl fmt::Display for CutOff {
+    /// Why, with numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let causes = [
+            (
+                self.guest,
+                "in an event of the guest that did not end in time",
+            ),
+            (
+                self.flush,
+                "with a peer that did not take the last bytes in time",
+            ),
+            (
+                self.peer_end,
+                "with a peer that did not end its side in time",
+            ),
+        ];
+        let causes = causes.iter().filter(|(count, _)| *count > 0);
+        let causes: Vec<_> = causes
+            .map(|(count, cause)| format!("{count} {cause}"))
+            .collect();
+        f.write_str(&causes.join(", "))
     }
 }
 
@@ -113,9 +168,9 @@ impl Service {
     }
 
     /// Close every connection, and wait for that at most the grace and linger
-    /// times. Returns how many are still open then. Listeners are to be stopped
-    /// before.
-    pub async fn shut_down(&self) -> usize {
+    /// times. Returns what those that are still open then wait for. Listeners are
+    /// to be stopped before.
+    pub async fn shut_down(&self) -> CutOff {
         let wait = self.limits.grace + self.limits.linger + SHUTDOWN_MARGIN;
         let deadline = Instant::now() + wait;
         self.rollouts.stop();
@@ -123,7 +178,7 @@ impl Service {
         loop {
             let gone = self.roster.gone.notified();
             if self.roster.is_empty() || timeout_at(deadline, gone).await.is_err() {
-                return self.roster.len();
+                return CutOff::of(&self.roster);
             }
         }
     }

@@ -13,6 +13,7 @@ use super::event::Event;
 use super::log::{FaultOutcome, log_access};
 use super::state::{Body, Session};
 use crate::channel::Late;
+use crate::roster::WaitsFor;
 use crate::service::Counters;
 
 /// While the server shuts down, a peer that is quiet this long after our FIN
@@ -140,8 +141,11 @@ impl Session {
         };
         let closed = match socket {
             Socket::Flush => {
+                let handle = self.entry.handle();
+                handle.set_waits_for(WaitsFor::Flush);
+                let flushed = || handle.set_waits_for(WaitsFor::PeerEnd);
                 let closing = self.channel.into_closing();
-                closing.finish(flush_by, linger, quiet).await
+                closing.finish(flush_by, linger, quiet, flushed).await
             }
             Socket::Drop => self.channel.close(),
             Socket::Reset => self.channel.reset(),

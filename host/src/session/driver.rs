@@ -35,13 +35,17 @@ impl Session {
                 // The guest may have to wait for the peer again. Others have
                 // their turn before it writes on.
                 tokio::task::yield_now().await;
-                self.check_deadlines()?;
-                continue;
+                self.note_late_event();
+                match self.is_drained() {
+                    true => return Err(CloseCause::Host(CloseReason::Swapped)),
+                    false => continue,
+                }
             }
             self.end_if_done().await?;
             self.hibernate_if_due().await?;
             match self.wait().await {
                 Woken::Channel(Ready::Read(buffer, count)) => {
+                    self.note_late_event();
                     self.channel.note_progress(&self.service.limits);
                     self.deliver(Event::Data(buffer.filled(count))).await?;
                     // Given back before others read: while this session waits for
@@ -67,6 +71,7 @@ impl Session {
                     }
                 }
                 Woken::Channel(Ready::Failed(error)) => return Err(CloseCause::PeerGone(error)),
+                Woken::Expired(cause) => return Err(cause),
                 Woken::Look => {}
             }
         }
@@ -102,9 +107,9 @@ impl Session {
     /// Send FIN when this side is done, and see whether both are.
     async fn end_if_done(&mut self) -> Result<(), CloseCause> {
         let ended = self.channel.end_if_done().await;
-        if ended.map_err(CloseCause::PeerGone)? {
-            return Err(CloseCause::Ended);
+        match ended.map_err(CloseCause::PeerGone)? {
+            true => Err(CloseCause::Ended),
+            false => Ok(()),
         }
-        self.check_deadlines()
     }
 }

@@ -1,7 +1,8 @@
 //! One event: call the guest, then apply what it asked for, or deal with its
 //! trap.
 
-use hotsocket_sandbox::{Effects, Fault, Origin};
+use hotsocket_sandbox::limit_counters::Limit;
+use hotsocket_sandbox::{self as sandbox, Cause, Effects, Fault, Origin};
 
 use super::close::CloseCause;
 use super::state::{Body, Session};
@@ -41,7 +42,8 @@ impl Session {
         if self.is_asleep() {
             Box::pin(self.wake(event)).await?;
         }
-        match self.call(event).await {
+        let called = self.call(event).await;
+        match called.and_then(|effects| self.check_probation(event, effects)) {
             Ok(effects) => {
                 match self.probation.take() {
                     None => self.apply(effects)?,
@@ -55,6 +57,26 @@ impl Session {
         }
         self.note_activity();
         Ok(())
+    }
+
+    /// A successor's first event may not ask for more timers than there may be: that
+    /// counts as a fault of the new code, so that its predecessor continues.
+    fn check_probation(&self, event: Event<'_>, effects: Effects) -> Result<Effects, Fault> {
+        let max = self.service.limits.max_timers;
+        if self.probation.is_none() || self.timers.admit(&effects.timers, max) {
+            return Ok(effects);
+        }
+        self.service.limit_counters.count(Limit::Timers);
+        Err(Fault {
+            event: match event {
+                Event::Data(_) => sandbox::Event::Data,
+                Event::Drained => sandbox::Event::Drained,
+                Event::End => sandbox::Event::End,
+                Event::Timer(_) => sandbox::Event::Timer,
+                Event::Close => sandbox::Event::Close,
+            },
+            cause: Cause::TooManyTimers,
+        })
     }
 
     /// The event has killed the instance: get another one, if there may be.

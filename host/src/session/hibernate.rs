@@ -113,9 +113,10 @@ impl Session {
         };
         let position = rollout.stats.begin_migration();
         rollout.stats.migrated();
-        let old = match self.probation.take() {
-            Some(probation) => probation.old,
-            None => Arc::clone(self.generation.generation()),
+        let drain = self.rollout.drain.take();
+        let (old, drain) = match self.probation.take() {
+            Some(probation) => (probation.old, drain.or(probation.drain)),
+            None => (Arc::clone(self.generation.generation()), drain),
         };
         // Back on the code that it fell asleep with, it is no successor any more.
         asleep.migrated = old.number != rollout.generation.number;
@@ -124,6 +125,7 @@ impl Session {
                 old,
                 snapshot: Some(asleep.snapshot.clone()),
                 timers: self.timers.clone(),
+                drain,
                 rollout: Arc::clone(rollout),
                 position,
                 held_back: Effects::default(),

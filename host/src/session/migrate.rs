@@ -32,6 +32,8 @@ pub(super) struct Probation {
     pub rollout: Arc<Rollout>,
     /// …and the session's position among those that it migrated.
     pub position: usize,
+    /// How long the session might go on with the generation to return to.
+    pub drain: Option<Drain>,
     /// What the successor has asked for in `open`, not applied yet.
     pub held_back: Effects,
 }
@@ -44,8 +46,16 @@ pub(super) struct RolloutCursor {
     pub deferred: u64,
     /// The last rollout that was applied or need not be.
     pub applied: u64,
-    /// The session may finish on its old generation until then.
-    pub drain_until: Option<Instant>,
+    /// The session may finish on its old generation for some time.
+    pub drain: Option<Drain>,
+}
+
+/// How long a session may go on with its old generation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drain {
+    pub until: Instant,
+    /// Events since then.
+    pub late_events: usize,
 }
 
 impl RolloutCursor {
@@ -56,7 +66,7 @@ impl RolloutCursor {
             seen: seen.unwrap_or(0),
             deferred: 0,
             applied: rollout,
-            drain_until: None,
+            drain: None,
         }
     }
 
@@ -79,24 +89,25 @@ impl Session {
         let is_there = rollout.generation.number == self.generation.generation().number;
         match rollout.policy {
             // Already where it should be, and no longer in a hurry.
-            _ if is_there => self.rollout.drain_until = None,
+            _ if is_there => self.rollout.drain = None,
             // A connection that is closing keeps the code it has.
-            _ if self.channel.fin_sent() => {}
+            Policy::Migrate if self.channel.fin_sent() => {}
             Policy::Migrate => {
                 if !self.is_asleep() && !self.service.rollouts.may_migrate() {
                     return Ok(false);
                 }
-                self.rollout.drain_until = None;
                 if !self.migrate_asleep(&rollout) {
                     self.migrate(&rollout).await?;
                 }
             }
             Policy::NewOnly => {}
             Policy::Drain(time) => {
-                let until = Instant::now() + time;
+                let drain = self.rollout.drain.get_or_insert(Drain {
+                    until: Instant::now() + time,
+                    late_events: 0,
+                });
                 // One drain after another doesn't make the first one longer.
-                let set = self.rollout.drain_until;
-                self.rollout.drain_until = Some(set.map_or(until, |set| set.min(until)));
+                drain.until = drain.until.min(Instant::now() + time);
             }
             Policy::Close => {
                 rollout.stats.closed();
@@ -150,10 +161,12 @@ impl Session {
         match entered {
             Ok(held_back) => {
                 rollout.stats.migrated();
+                let drain = probation.and_then(|probation| probation.drain);
                 self.probation = Some(Box::new(Probation {
                     old,
                     snapshot,
                     timers,
+                    drain: self.rollout.drain.take().or(drain),
                     rollout: Arc::clone(rollout),
                     position,
                     held_back,
@@ -261,6 +274,7 @@ impl Session {
             // An `end` that is delivered again has not been called yet.
             peer_ended: self.channel.peer_ended() && !matches!(event, Event::End),
         });
+        self.rollout.drain = probation.drain;
         let entered = self.enter(&probation.old, origin, timers).await;
         let effects = entered.map_err(CloseCause::from_open)?;
         self.apply(effects)?;

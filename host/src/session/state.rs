@@ -128,9 +128,11 @@ impl Session {
         let held_back = self
             .probation
             .as_ref()
-            .map_or(0, |probation| probation.held_back.written.len());
-        self.channel
-            .window(held_back, self.service.limits.max_queue)
+            .map(|probation| &probation.held_back);
+        let written = held_back.map_or(0, |effects| effects.written.len());
+        let mut window = self.channel.window(written, self.service.limits.max_queue);
+        window.writable &= held_back.is_none_or(|effects| !effects.end);
+        window
     }
 
     pub fn is_asleep(&self) -> bool {

@@ -38,6 +38,13 @@ impl Timers {
         true
     }
 
+    /// Whether all of these may be set and cleared, in this order.
+    pub fn admit(&self, changes: &[(u32, Option<Duration>)], max: usize) -> bool {
+        let mut timers = self.clone();
+        let mut changes = changes.iter();
+        changes.all(|(id, after)| timers.apply(*id, *after, max))
+    }
+
     /// When the next one is due.
     pub fn next(&self) -> Option<Instant> {
         self.0.iter().map(|(_, due)| *due).min()

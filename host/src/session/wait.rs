@@ -3,54 +3,98 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use hotsocket_sandbox::CloseReason;
 use tokio::time::{Instant, sleep_until};
 
 use super::close::CloseCause;
 use super::state::Session;
-use crate::channel::{ChannelTimeout, Ready};
+use crate::channel::{ChannelTimeout, Directions, FULL_READS, Ready};
 
 /// What ended a wait.
 pub(super) enum Woken {
     Channel(Ready),
-    /// Something else may have changed: a rollout, a timer, a deadline.
+    /// A deadline is over, and nothing has moved.
+    Expired(CloseCause),
+    /// Something else may have changed: a rollout, a timer.
     Look,
+}
+
+/// After the end of a drain, events that the peer has caused before it: as many as
+/// the channel reads before it gives way to others.
+const LATE_EVENTS: usize = FULL_READS;
+
+/// Until the I/O driver has heard of what the kernel says is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// What ends the session at a given time.
+#[derive(Clone, Copy, Debug)]
+enum Deadline {
+    /// Nothing has moved until then.
+    Channel(ChannelTimeout),
+    /// A drain is over, whatever moves.
+    Drain,
+}
+
+impl Deadline {
+    fn cause(self) -> CloseCause {
+        match self {
+            Deadline::Channel(ChannelTimeout::Write) => CloseCause::WriteTimeout,
+            Deadline::Channel(ChannelTimeout::HalfClose) => CloseCause::HalfCloseTimeout,
+            Deadline::Channel(ChannelTimeout::Idle) => CloseCause::Host(CloseReason::IdleTimeout),
+            Deadline::Drain => CloseCause::Host(CloseReason::Swapped),
+        }
+    }
+
+    /// What must not move for it to end the session.
+    fn directions(self) -> Directions {
+        Directions {
+            read: !matches!(self, Deadline::Channel(ChannelTimeout::Write)),
+            write: !matches!(self, Deadline::Drain),
+        }
+    }
 }
 
 impl Session {
     /// When the session is over if nothing moves, and why.
-    fn deadline(&self) -> Option<(Instant, CloseCause)> {
+    fn deadline(&self) -> Option<(Instant, Deadline)> {
         let channel = self.channel.deadline(&self.service.limits);
-        let channel = channel.map(|(due, timeout)| {
-            let cause = match timeout {
-                ChannelTimeout::Write => CloseCause::WriteTimeout,
-                ChannelTimeout::HalfClose => CloseCause::HalfCloseTimeout,
-                ChannelTimeout::Idle => CloseCause::Host(CloseReason::IdleTimeout),
-            };
-            (due, cause)
-        });
-        let Some(until) = self.rollout.drain_until else {
-            return channel;
-        };
-        match channel {
-            Some(channel) if channel.0 <= until => Some(channel),
-            _ => Some((until, CloseCause::Host(CloseReason::Swapped))),
+        let channel = channel.map(|(due, timeout)| (due, Deadline::Channel(timeout)));
+        let drain = self
+            .rollout
+            .drain
+            .map(|drain| (drain.until, Deadline::Drain));
+        let deadlines = channel.into_iter().chain(drain);
+        deadlines.min_by_key(|(due, _)| *due)
+    }
+
+    /// Count an event that comes after the end of a drain.
+    pub fn note_late_event(&mut self) {
+        if let Some(drain) = &mut self.rollout.drain
+            && drain.until <= Instant::now()
+        {
+            drain.late_events += 1;
         }
     }
 
-    pub fn check_deadlines(&self) -> Result<(), CloseCause> {
-        match self.deadline() {
-            Some((due, cause)) if due <= Instant::now() => Err(cause),
-            _ => Ok(()),
-        }
+    /// Whether a drain is over, and what came after its end was enough.
+    pub fn is_drained(&self) -> bool {
+        let drain = self.rollout.drain;
+        drain.is_some_and(|drain| drain.late_events >= LATE_EVENTS)
     }
 
     /// Wait for whatever comes first. Holds a read buffer only while it reads.
     pub async fn wait(&mut self) -> Woken {
-        let due = self
-            .deadline()
-            .map(|(due, _)| due)
+        let deadline = self.deadline();
+        let now = Instant::now();
+        let overdue = deadline.filter(|(due, _)| *due <= now);
+        let overdue = overdue.map(|(_, deadline)| deadline);
+        if self.is_drained() {
+            return Woken::Expired(Deadline::Drain.cause());
+        }
+        let due = deadline
+            .map(|(due, _)| due.max(now + LOOK_AGAIN * u32::from(overdue.is_some())))
             .into_iter()
             .chain(self.timers.next())
             .chain(self.hibernate_at())
@@ -69,10 +113,19 @@ impl Session {
             if self.rollout.must_look(&self.service.rollouts) {
                 return Poll::Ready(Woken::Look);
             }
-            // Before the alarm: timers that are always due would keep the session from
-            // what its peer sends.
-            if let Poll::Ready(ready) = self.channel.poll_ready(cx) {
-                return Poll::Ready(Woken::Channel(ready));
+            match overdue {
+                Some(deadline) => match self.channel.poll_overdue(cx, deadline.directions()) {
+                    Poll::Ready(Some(ready)) => return Poll::Ready(Woken::Channel(ready)),
+                    Poll::Ready(None) => return Poll::Ready(Woken::Expired(deadline.cause())),
+                    Poll::Pending => {}
+                },
+                // Before the alarm: timers that are always due would keep the session
+                // from what its peer sends.
+                None => {
+                    if let Poll::Ready(ready) = self.channel.poll_ready(cx) {
+                        return Poll::Ready(Woken::Channel(ready));
+                    }
+                }
             }
             if awaits_alarm
                 && let Some(alarm) = &mut self.alarm
