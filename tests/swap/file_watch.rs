@@ -4,9 +4,12 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use crate::guests::{guest, saying};
+use rustix::fs::{CWD, Mode, mkfifoat};
+
+use crate::guests::{guest, obeying, saying, with_spare_memories};
 use crate::harness::files::{rename_over, save_like_an_editor, turn_link};
 use crate::harness::{Client, Serve, Server, count_lines, prebuilt, prebuilt_path, run, serve};
 
@@ -221,4 +224,63 @@ fn a_change_while_the_server_starts_swaps() {
     server.stdout.wait("starting");
     rename_over(&path, &saying("new"));
     server.wait_swapped(2);
+}
+
+/// Nothing that stands in the file's place ends the watch, and each is told once.
+#[test]
+fn what_is_no_file_is_told_once_and_the_next_file_swaps() {
+    let (server, mut client) = echo();
+    let (path, other) = (server.path("guest.wasm"), server.path("other"));
+    let mut generation = 1;
+    let put = |what: &str| match what {
+        "a FIFO" => {
+            mkfifoat(CWD, &other, Mode::RWXU).expect("a FIFO");
+            fs::rename(&other, &path).expect("renamed");
+        }
+        "a socket" => {
+            UnixListener::bind(&other).expect("a socket");
+            fs::rename(&other, &path).expect("renamed");
+        }
+        "a device" => turn_link(&path, "/dev/zero"),
+        _ => {
+            fs::remove_file(&path).expect("removed");
+            fs::create_dir(&path).expect("a directory");
+        }
+    };
+    for (what, told) in [
+        ("a FIFO", "it is a FIFO, not a regular file"),
+        ("a socket", "it is a socket, not a regular file"),
+        ("a device", "it is a device, not a regular file"),
+        ("a directory", "Is a directory"),
+    ] {
+        put(what);
+        server.stderr.wait(told);
+        let name = format!("{what} then ");
+        if what == "a directory" {
+            fs::remove_dir(&path).expect("removed");
+        }
+        rename_over(&path, &saying(&name));
+        generation += 1;
+        server.wait_swapped(generation);
+        client.ask("x", name);
+    }
+    let log = server.stop().stderr;
+    assert_eq!(count_lines(&log, "not a regular file"), 3, "{log}");
+    assert_eq!(count_lines(&log, "Is a directory"), 1, "{log}");
+}
+
+#[test]
+fn what_was_rejected_for_lack_of_room_swaps_when_there_is_room() {
+    let server = Serve::prebuilt("echo")
+        .args(&["--max-connections", "200"])
+        .start();
+    let mut clients: Vec<_> = (0..33).map(|_| visitor(&server)).collect();
+    let large = with_spare_memories(obeying(&[]), "(memory 1)").build();
+    fs::write(server.path("guest.wasm"), large).expect("written");
+    let line = server.stderr.wait("there is room for 32");
+    assert!(line.ends_with("; trying again"), "{line}");
+    echoes(&server, &mut clients[0]);
+    clients.truncate(10);
+    server.wait_swapped(2);
+    clients.iter_mut().for_each(|client| client.ask("x", "x"));
 }

@@ -58,6 +58,16 @@ pub enum LoadError {
     Compile(String),
     #[error("failed its trial instantiation: {0}")]
     Trial(String),
+    #[error("had no room for its trial instantiation: {0}")]
+    NoRoom(String),
+}
+
+impl LoadError {
+    /// Whether the same bytes may be accepted later: the machine was short of
+    /// something.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, LoadError::NoEngine(_) | LoadError::NoRoom(_))
+    }
 }
 
 /// One import or export of a component, with the functions in it.

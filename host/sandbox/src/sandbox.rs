@@ -121,6 +121,9 @@ impl Sandbox {
         match made.map(|mut instance| instance.wrong_export()) {
             Ok(None) => Ok(()),
             Ok(Some((name, detail))) => Err(LoadError::WrongType { name, detail }),
+            Err(fault) if matches!(fault.cause, Cause::NoRoom(_)) => {
+                Err(LoadError::NoRoom(fault.to_string()))
+            }
             Err(fault) => Err(LoadError::Trial(fault.to_string())),
         }
     }

@@ -1,5 +1,6 @@
 //! Waits for a change of a project's files that is to be built.
 
+use std::future::ready;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ pub struct ProjectWatcher(ChangeSignal);
 
 impl ProjectWatcher {
     pub fn new(project: &Project) -> Self {
-        let mut signal = ChangeSignal::new("the source");
+        let signal = ChangeSignal::new("the source");
         signal.watch_directories(project.directories());
         ProjectWatcher(signal)
     }
@@ -36,7 +37,7 @@ impl ProjectWatcher {
             // They may have changed before they were watched.
             if built.difference(&project.files()).is_some() {
                 let at = first_event.unwrap_or_else(Instant::now);
-                let settled = settle(|| project.files(), Some(MAX_SETTLE_TIME)).await;
+                let settled = settle(|| ready(project.files()), Some(MAX_SETTLE_TIME)).await;
                 // A change that was undone at once is none.
                 if let Some(file) = built
                     .difference(&settled)

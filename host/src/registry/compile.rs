@@ -51,6 +51,19 @@ pub enum SwapError {
 }
 
 impl SwapError {
+    /// Whether the same bytes may be accepted later: the machine, or the instance
+    /// pool, was short of something.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            SwapError::Load { error, .. } => error.may_pass(),
+            SwapError::Thread { .. }
+            | SwapError::Slow { .. }
+            | SwapError::Busy { .. }
+            | SwapError::NoRoom { .. } => true,
+            SwapError::NoPrevious | SwapError::NotUndone { .. } => false,
+        }
+    }
+
     /// What did not happen, for the line that tells why.
     pub fn what(&self) -> &'static str {
         match self {

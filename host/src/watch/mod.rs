@@ -7,17 +7,20 @@
 //!
 //! - [`signal`]: waits until something happens in watched directories
 //! - [`stamp`]: compares two states of a file without reading it
+//! - [`file_thread`]: does what may hang on a file system
 //! - [`mod@settle`]: waits until files stop changing
 //! - [`symlinks`]: which directories to watch for one file
 //!
 //! Which files are watched, and what happens when they change, is up to the
 //! users of this module.
 
+mod file_thread;
 mod settle;
 mod signal;
 mod stamp;
 mod symlinks;
 
+pub use file_thread::FileThread;
 pub use settle::settle;
 pub use signal::ChangeSignal;
 pub use stamp::Stamp;

@@ -18,9 +18,15 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// Call [`watch_directories`](Self::watch_directories), look at the files, and
 /// only if they have not changed [`wait`](Self::wait): a change before the
-/// first call causes no event.
+/// first call causes no event. A clone is the same signal, for a thread that may hang
+/// in the directories.
+#[derive(Clone)]
 pub struct ChangeSignal {
     events: Arc<Events>,
+    watching: Arc<Mutex<Watching>>,
+}
+
+struct Watching {
     /// `None` where the kernel refuses a watcher: then polling must do.
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
@@ -51,23 +57,26 @@ impl ChangeSignal {
             .ok();
         ChangeSignal {
             events,
-            watcher,
-            watched: BTreeSet::new(),
+            watching: Arc::new(Mutex::new(Watching {
+                watcher,
+                watched: BTreeSet::new(),
+            })),
         }
     }
 
     /// Watch these directories (not those below them) and no others.
-    pub fn watch_directories(&mut self, directories: BTreeSet<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else {
+    pub fn watch_directories(&self, directories: BTreeSet<PathBuf>) {
+        let Watching { watcher, watched } = &mut *self.watching.lock();
+        let Some(watcher) = watcher else {
             return;
         };
-        for gone in self.watched.difference(&directories) {
+        for gone in watched.difference(&directories) {
             let _ = watcher.unwatch(gone);
         }
         // A directory that was deleted and created again needs a new watch;
         // watching one twice is harmless. One that can't be watched is tried
         // again with the next call.
-        self.watched = directories
+        *watched = directories
             .into_iter()
             .filter(|dir| watcher.watch(dir, RecursiveMode::NonRecursive).is_ok())
             .collect();
@@ -104,7 +113,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("file");
         fs::write(&file, "old").expect("writable");
-        let mut signal = ChangeSignal::new("a test's file");
+        let signal = ChangeSignal::new("a test's file");
         signal.watch_directories(BTreeSet::from([dir.path().to_owned()]));
         fs::read(&file).expect("readable");
         // Events arrive in order, so that of the write is the first one.
