@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 /// How long reading a guest's file may take: a local disk needs less than a
 /// second for the largest component.
-pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Read at most one byte more than `max`, so that a huge file does not fill the
 /// memory; whoever gets more than `max` bytes rejects them.

@@ -54,3 +54,20 @@ fn keepalive_is_on_by_default() {
     assert!(timer == "02" || timer == "01", "{timer}");
     assert!(left <= 6000, "{left} hundredths of a second");
 }
+
+/// After the peer's FIN nothing is read; its RST is noticed all the same.
+#[test]
+fn a_reset_is_noticed_while_the_guest_holds_the_connection_open() {
+    let holding = guest()
+        .data(r#"(call $say "x")"#)
+        .body("end", r#"(call $hold-open) (call $say "go on")"#)
+        .prints_closed();
+    let server = serve(holding.build()).start();
+    let mut client = server.connect();
+    client.ask("x", "x");
+    client.end();
+    client.expect("go on");
+    client.reset();
+    server.settle();
+    server.stdout.wait("closed 1");
+}

@@ -168,3 +168,31 @@ fn a_component_that_is_too_large_is_not_taken() {
     assert!(scene.server.peak_resident() < 1 << 30);
     assert_eq!(scene.server.status()["generation"], 1);
 }
+
+/// `full` says to wait for `drained`, also where less is queued than the high-water
+/// mark.
+#[test]
+fn a_full_queue_is_followed_by_drained_however_small_it_is() {
+    let flood = "(loop $more (br_if $more
+        (i32.lt_u (call $send (i32.const 0) (i32.const 1024)) (i32.const 2))))";
+    let guest = obeying(&[('f', flood)]).body("drained", r#"(call $say "drained")"#);
+    let server = serve(guest.build()).args(&["--max-queue", "32K"]).start();
+    let mut client = server.connect();
+    client.send("f");
+    client.read(32 << 10);
+    client.expect("drained");
+    assert_eq!(server.limit_reached("max-queue"), 1);
+    client.ask("x", "x");
+}
+
+/// What can never fit is not asked for again and again.
+#[test]
+fn nothing_is_drained_when_nothing_was_queued() {
+    let flood = "(drop (call $send (i32.const 0) (i32.const 65536)))";
+    let guest = obeying(&[('f', flood)]).body("drained", r#"(call $say "drained")"#);
+    let server = serve(guest.build()).args(&["--max-queue", "32K"]).start();
+    let mut client = server.connect();
+    client.send("f");
+    server.stderr.wait("--max-queue");
+    client.ask("x", "x");
+}

@@ -43,6 +43,9 @@ pub struct Effects {
     pub timers: Vec<(u32, Option<Duration>)>,
     /// A `write` returned false: the guest waits for `drained`.
     pub awaits_drained: bool,
+    /// A `write` returned `full`: the same, but once nothing is queued. Then the
+    /// bytes fit, or never will.
+    pub awaits_empty: bool,
     pub end: bool,
     pub abort: bool,
     pub hold_open: bool,

@@ -133,6 +133,8 @@ fn write(mut store: StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> Result<
     if !window.admits(written) {
         data.warnings
             .warn(Limit::Queue, "write rejected: the queue is full");
+        let is_empty = window.queued == 0 && written == bytes.len();
+        store.data_mut().effects.awaits_empty |= !is_empty;
         return Err(WriteError::Full);
     }
     let above_high_water = window.is_above_high_water(written);

@@ -19,8 +19,9 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
     /// `WouldBlock` when nothing fits; any other error ends the connection.
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Whether bytes can be read, or written, right now, also where `poll_read` and
-    /// `poll_write` have not heard of it yet. False where they always have.
+    /// Whether bytes can be read, or written, right now, or the connection is broken,
+    /// also where `poll_read` and `poll_write` have not heard of it yet. False where
+    /// they always have.
     fn is_ready_now(&self, _to_read: bool, _to_write: bool) -> bool {
         false
     }

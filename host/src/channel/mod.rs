@@ -49,6 +49,8 @@ pub struct Channel {
     /// The queue was above the high-water mark: nothing is read until the peer
     /// has taken enough, and then `drained` is due.
     is_full: bool,
+    /// Enough means everything.
+    until_empty: bool,
     /// When bytes last moved; kept up only as far as a timeout needs it.
     moved: Instant,
     /// When the peer last took some of what is queued, or the queue began. What the
@@ -124,6 +126,7 @@ impl Channel {
             write: WriteSide::Open,
             held_open: false,
             is_full: false,
+            until_empty: false,
             moved: Instant::now(),
             taken: Instant::now(),
             traffic: Traffic::default(),
@@ -176,6 +179,12 @@ impl Channel {
         self.is_full = true;
     }
 
+    /// A `write` returned `full`: `drained` is due once nothing is queued.
+    pub fn await_empty(&mut self) {
+        self.is_full = true;
+        self.until_empty = true;
+    }
+
     /// Nothing more will be written; FIN follows what is queued.
     pub fn end(&mut self) {
         self.held_open = false;
@@ -189,11 +198,28 @@ impl Channel {
         }
     }
 
+    /// Whether nothing is read or written now, so that a peer that is gone would go
+    /// unnoticed: the guest writes on after the peer's FIN, and has nothing to write.
+    pub fn is_unwatched(&self) -> bool {
+        self.peer_ended() && self.write == WriteSide::Open && self.queue.is_empty()
+    }
+
+    /// Whether the connection is broken, as far as the kernel knows.
+    pub fn is_broken(&self) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|stream| stream.is_ready_now(false, false))
+    }
+
     /// Whether `drained` is due. True once for each time it is.
     pub fn take_drained(&mut self) -> bool {
-        let drained = self.is_full && self.window(0, 0).is_drained();
+        let is_enough = match self.until_empty {
+            true => self.queue.is_empty(),
+            false => self.window(0, 0).is_drained(),
+        };
+        let drained = self.is_full && is_enough;
         if drained {
             self.is_full = false;
+            self.until_empty = false;
         }
         drained
     }

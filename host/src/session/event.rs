@@ -130,6 +130,7 @@ impl Session {
             failed,
             timers,
             awaits_drained,
+            awaits_empty,
             end,
             abort,
             hold_open,
@@ -158,6 +159,9 @@ impl Session {
         }
         if awaits_drained {
             self.channel.await_drained();
+        }
+        if awaits_empty {
+            self.channel.await_empty();
         }
         if end {
             self.channel.end();

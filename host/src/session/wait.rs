@@ -2,6 +2,7 @@
 //! rollout, a timer or a deadline. It never calls the guest.
 
 use std::future::poll_fn;
+use std::io;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const LATE_EVENTS: usize = FULL_READS;
 
 /// Until the I/O driver has heard of what the kernel says is there.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// While a channel is neither read nor written, its socket is looked at so often.
+const UNWATCHED: Duration = Duration::from_secs(5);
 
 /// What ends the session at a given time.
 #[derive(Clone, Copy, Debug)]
@@ -93,11 +97,17 @@ impl Session {
         if self.is_drained() {
             return Woken::Expired(Deadline::Drain.cause());
         }
+        let is_unwatched = self.channel.is_unwatched();
+        if is_unwatched && self.channel.is_broken() {
+            let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+            return Woken::Channel(Ready::Failed(reset));
+        }
         let due = deadline
             .map(|(due, _)| due.max(now + LOOK_AGAIN * u32::from(overdue.is_some())))
             .into_iter()
             .chain(self.timers.next())
             .chain(self.hibernate_at())
+            .chain(is_unwatched.then(|| now + UNWATCHED))
             .min();
         if let Some(due) = due {
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
