@@ -68,7 +68,7 @@ impl FileThread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     #[tokio::test]
     async fn one_that_hangs_is_not_waited_for_and_the_next_ones_run_in_the_end() {
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(ran.as_deref(), Some("files"));
         // From here on the clock jumps to the end of each wait.
         tokio::time::pause();
-        let (answer, hangs) = channel::<()>();
+        let (answer, hangs) = sync_channel::<()>(0);
         let hung = files.run(move || hangs.recv()).await;
         assert_eq!(
             hung.map(drop).map_err(|error| error.kind()),
