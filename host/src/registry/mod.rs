@@ -121,7 +121,7 @@ impl Registry {
     ) -> Self {
         let max = limits.max_connections;
         if let Some(room) = sandbox.room_for(&first).filter(|room| *room < max) {
-            tracing::warn!(
+            tracing::info!(
                 "{source} has several memories or many tables: there is room for {room} \
                  connections, fewer than --max-connections {max}"
             );
