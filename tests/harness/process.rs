@@ -40,20 +40,36 @@ impl Process {
         reader: Reader,
         patience: Duration,
     ) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(name, command, reader, patience)
+    }
+
+    /// The same with a standard output and error that the caller has set, of which
+    /// those are collected that are pipes.
+    pub fn spawn(
+        name: &'static str,
+        command: &mut Command,
+        reader: Reader,
+        patience: Duration,
+    ) -> Self {
         let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let stdout = match reader {
-            Reader::Test => Lines::collect("stdout", child.stdout.take().expect("piped"), patience),
+            Reader::Test => match child.stdout.take() {
+                Some(stdout) => Lines::collect("stdout", stdout, patience),
+                None => Lines::empty("stdout"),
+            },
             Reader::Nobody => Lines::empty("stdout"),
             Reader::Gone => {
                 drop(child.stdout.take());
                 Lines::empty("stdout")
             }
         };
-        let stderr = Lines::collect("stderr", child.stderr.take().expect("piped"), patience);
+        let stderr = match child.stderr.take() {
+            Some(stderr) => Lines::collect("stderr", stderr, patience),
+            None => Lines::empty("stderr"),
+        };
         Process {
             name,
             child,

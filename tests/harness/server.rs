@@ -20,6 +20,8 @@ pub struct Serve {
     dir: TempDir,
     listen: Vec<String>,
     reader: Reader,
+    /// Its standard output and error, where they are not pipes to the test.
+    streams: (Option<Stdio>, Option<Stdio>),
     patience: Duration,
 }
 
@@ -46,6 +48,7 @@ impl Serve {
             dir,
             listen: vec!["127.0.0.1:0".to_owned()],
             reader: Reader::Test,
+            streams: (None, None),
             patience: PATIENCE,
         }
     }
@@ -95,6 +98,19 @@ impl Serve {
         self
     }
 
+    /// Standard output goes there, and the test sees none of it.
+    pub fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.streams.0 = Some(stdout.into());
+        self
+    }
+
+    /// The same for standard error: start it with [`Self::spawn`], as it can't be
+    /// seen to be ready.
+    pub fn stderr_to(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.streams.1 = Some(stderr.into());
+        self
+    }
+
     /// Under a limit of the shell's, given as `ulimit` takes it.
     pub fn ulimit(mut self, limit: &str) -> Self {
         let mut shell = Command::new("sh");
@@ -132,8 +148,14 @@ impl Serve {
     /// Start, and wait for nothing.
     pub fn spawn(mut self) -> Server {
         let (reader, patience) = (self.reader, self.patience);
+        let (stdout, stderr) = std::mem::take(&mut self.streams);
         let command = self.command().stdin(Stdio::null());
-        let process = Process::start_with("the server", command, reader, patience);
+        command
+            .stdout(stdout.unwrap_or_else(Stdio::piped))
+            .stderr(stderr.unwrap_or_else(Stdio::piped));
+        let process = Process::spawn("the server", command, reader, patience);
+        // Or the child's ends of its pipes would stay open here.
+        self.command = Command::new("true");
         Server {
             stdout: process.stdout.clone(),
             stderr: process.stderr.clone(),

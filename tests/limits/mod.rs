@@ -10,6 +10,7 @@ mod guest_output;
 mod handshake;
 mod machine_resources;
 mod memory_mappings;
+mod output_failures;
 mod sizes;
 mod text;
 mod timeouts;

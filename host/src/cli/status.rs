@@ -94,9 +94,15 @@ fn show(status: &Status) -> String {
         rows.push(("limits hit", reached.join(", ")));
     }
     if status.dropped_lines > 0 {
+        let dropped = status.dropped_lines_of.iter();
+        let dropped: Vec<_> = dropped.map(|(of, lines)| format!("{of} {lines}")).collect();
         rows.push((
             "output",
-            format!("{} lines dropped: not read in time", status.dropped_lines),
+            format!(
+                "{} lines dropped, as they could not be written in time: {}",
+                status.dropped_lines,
+                dropped.join(", ")
+            ),
         ));
     }
     let mut text = String::new();

@@ -62,8 +62,12 @@ pub struct Status {
     /// How often each limit was reached since the start, by the name of its flag
     /// or, where no flag sets it, a name of its own. Omits those never reached.
     pub limits_reached: BTreeMap<String, u64>,
-    /// Lines dropped because standard output or error was not read in time.
+    /// Lines dropped because standard output or error was not read in time, or
+    /// could not be written.
     pub dropped_lines: u64,
+    /// The same by whose lines they are: those of guests on `stdout` and `stderr`,
+    /// and those of the host's `log`. Omits those of which none was dropped.
+    pub dropped_lines_of: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

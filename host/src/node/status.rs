@@ -77,6 +77,7 @@ impl AdminApi for NodeStatus {
 
     fn status(&self) -> Status {
         let active = self.service.registry.active();
+        let dropped = self.output.dropped();
         let counters = &self.service.counters;
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -109,7 +110,13 @@ impl AdminApi for NodeStatus {
                 .all()
                 .map(|(name, count)| (name.to_owned(), count))
                 .collect(),
-            dropped_lines: self.output.dropped(),
+            dropped_lines: dropped.total(),
+            dropped_lines_of: dropped
+                .each()
+                .into_iter()
+                .filter(|(_, lines)| *lines > 0)
+                .map(|(of, lines)| (of.to_owned(), lines))
+                .collect(),
         }
     }
 }

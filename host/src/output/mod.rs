@@ -2,29 +2,36 @@
 //!
 //! The lines of guests go to standard output, the host's log to standard
 //! error. A reader that stops reading, or has gone, never stops the server:
-//! each stream has a bounded buffer, and lines that do not fit are dropped and
+//! each stream has a bounded queue, and lines that do not fit are dropped and
 //! counted. A line is never torn.
 //!
+//! - [`queue`]: what waits for one stream
+//! - [`writer`]: its thread, and what it does when writing fails
 //! - [`mod@record`]: lines for programs
+//! - [`escape`]: what others say, made safe for a terminal
 //!
 //! What the host's log says, and how, is [`crate::log`]'s.
 
+pub(crate) mod escape;
+mod queue;
 mod record;
+mod writer;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::{LineSink, StandardStream};
-use parking_lot::{Condvar, Mutex};
 
+pub(crate) use escape::harmless;
+pub use queue::ByKind;
 pub use record::Record;
 
-/// Bytes that may wait for a slow reader of one stream.
-const CAPACITY: usize = 4 << 20;
+use queue::{Kind, Queue};
+use writer::{Descriptor, Name, Plain, STDERR, STDOUT, Target};
 
 /// How a guest's line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,41 +52,41 @@ pub struct Output {
     stderr: Stream,
 }
 
-/// One stream: a buffer that any thread appends to and one thread writes out.
+/// One stream: a queue that any thread appends to and one thread writes out.
 struct Stream {
-    shared: Arc<Shared>,
-    /// A person reads it, whose terminal obeys what it is told.
+    queue: Arc<Queue>,
+    /// A person reads it, whose terminal obeys control characters.
     terminal: bool,
 }
 
-#[derive(Default)]
-struct Shared {
-    buffer: Mutex<Buffer>,
-    /// Told when bytes arrive, and when all have been written.
-    changed: Condvar,
-    dropped: AtomicU64,
-}
-
-#[derive(Default)]
-struct Buffer {
-    waiting: Vec<u8>,
-    /// Taken by the writer and not yet out.
-    writing: bool,
-    /// The reader has gone; nothing more will be written.
-    closed: bool,
-}
-
 impl Output {
-    /// Write to the process' own standard streams.
+    /// Write to the process' own standard streams. Where both are the same file
+    /// (`2>&1`) one thread writes both, or lines would be torn by each other:
+    /// only writes of up to `PIPE_BUF` bytes are atomic (pipe(7)).
     ///
     /// # Errors
     /// When the system refuses a thread.
     pub fn start(guest_lines: GuestLines) -> io::Result<Arc<Self>> {
-        let terminals = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Self::to(io::stdout(), io::stderr(), terminals, guest_lines)
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let terminals = (stdout.is_terminal(), stderr.is_terminal());
+        let same = is_same_file(&stdout, &stderr);
+        let stdout = Stream::start(STDOUT, Descriptor(stdout), terminals.0)?;
+        let stderr = match same {
+            true => Stream {
+                queue: Arc::clone(&stdout.queue),
+                terminal: terminals.1,
+            },
+            false => Stream::start(STDERR, Descriptor(stderr), terminals.1)?,
+        };
+        Ok(Arc::new(Output {
+            guest_lines,
+            stdout,
+            stderr,
+        }))
     }
 
-    /// Write to these instead, of which so many are terminals.
+    /// Write to these instead, which must not buffer, and of which so many are
+    /// terminals.
     ///
     /// # Errors
     /// When the system refuses a thread.
@@ -91,43 +98,50 @@ impl Output {
     ) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Output {
             guest_lines,
-            stdout: Stream::start("stdout", stdout, terminals.0)?,
-            stderr: Stream::start("stderr", stderr, terminals.1)?,
+            stdout: Stream::start(STDOUT, Plain(stdout), terminals.0)?,
+            stderr: Stream::start(STDERR, Plain(stderr), terminals.1)?,
         }))
     }
 
     /// A line of the host's log, with its newline.
     pub fn log(&self, line: &[u8]) {
-        self.stderr.put(&[line]);
+        self.stderr.queue.put(Kind::Log, &[line]);
     }
 
-    /// Lines dropped so far because nobody read them.
-    pub fn dropped(&self) -> u64 {
-        self.stdout.dropped() + self.stderr.dropped()
+    /// Lines dropped so far because they could not be written in time.
+    pub fn dropped(&self) -> ByKind<u64> {
+        let stdout = self.stdout.queue.dropped().stdout;
+        let dropped = self.stderr.queue.dropped();
+        ByKind { stdout, ..dropped }
     }
 
     /// Wait until all has been written, but no longer than this.
     pub fn flush(&self, at_most: Duration) {
         let deadline = Instant::now() + at_most;
-        self.stdout.flush(deadline);
-        self.stderr.flush(deadline);
+        self.stdout.queue.flush(deadline);
+        self.stderr.queue.flush(deadline);
     }
 }
 
 impl LineSink for Output {
     fn guest_line(&self, connection: Option<u64>, stream: StandardStream, line: &[u8]) {
-        let to = match stream {
-            StandardStream::Out => &self.stdout,
-            StandardStream::Error => &self.stderr,
+        let (to, kind) = match stream {
+            StandardStream::Out => (&self.stdout, Kind::Stdout),
+            StandardStream::Error => (&self.stderr, Kind::Stderr),
         };
         let line = match to.terminal {
             true => Cow::Owned(harmless(line).into_owned().into_bytes()),
             false => Cow::Borrowed(line),
         };
+        let queue = &to.queue;
         match (self.guest_lines, connection) {
-            (GuestLines::Json, _) => to.put(&[&record(connection, stream, &line), b"\n"]),
-            (GuestLines::Labelled, Some(id)) => to.put_labelled(&format!("{id} "), &line),
-            _ => to.put(&[&line, b"\n"]),
+            (GuestLines::Json, _) => {
+                queue.put(kind, &[&record(connection, stream, &line), b"\n"]);
+            }
+            (GuestLines::Labelled, Some(id)) => {
+                queue.put(kind, &labelled(format!("{id} ").as_bytes(), &line));
+            }
+            _ => queue.put(kind, &[&line, b"\n"]),
         }
     }
 }
@@ -146,109 +160,35 @@ fn record(connection: Option<u64>, stream: StandardStream, line: &[u8]) -> Vec<u
     record.end()
 }
 
+/// A label before each part of a line, should it have newlines in it.
+fn labelled<'a>(label: &'a [u8], line: &'a [u8]) -> Vec<&'a [u8]> {
+    line.split(|byte| *byte == b'\n')
+        .flat_map(|part| [label, part, b"\n"])
+        .collect()
+}
+
+fn is_same_file(one: impl AsFd, other: impl AsFd) -> bool {
+    match (rustix::fs::fstat(one), rustix::fs::fstat(other)) {
+        (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+        _ => false,
+    }
+}
+
 impl Stream {
-    fn start(name: &str, target: impl Write + Send + 'static, terminal: bool) -> io::Result<Self> {
-        let shared = Arc::<Shared>::default();
-        let writer = Arc::clone(&shared);
+    fn start(name: Name, target: impl Target, terminal: bool) -> io::Result<Self> {
+        let queue = Arc::<Queue>::default();
+        let taken = Arc::clone(&queue);
         thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || writer.write_out(target))?;
-        Ok(Stream { shared, terminal })
+            .name("output".to_owned())
+            .spawn(move || writer::write_out(&taken, target, name))?;
+        Ok(Stream { queue, terminal })
     }
-
-    /// Put a label before each part of a line, should it have newlines in it.
-    fn put_labelled(&self, label: &str, line: &[u8]) {
-        let parts = line.split(|byte| *byte == b'\n');
-        let parts: Vec<&[u8]> = parts
-            .flat_map(|part| [label.as_bytes(), part, b"\n"])
-            .collect();
-        self.put(&parts);
-    }
-
-    fn put(&self, parts: &[&[u8]]) {
-        let length: usize = parts.iter().map(|part| part.len()).sum();
-        let mut buffer = self.shared.buffer.lock();
-        if buffer.closed || buffer.waiting.len() + length > CAPACITY {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        for part in parts {
-            buffer.waiting.extend_from_slice(part);
-        }
-        drop(buffer);
-        self.shared.changed.notify_all();
-    }
-
-    fn dropped(&self) -> u64 {
-        self.shared.dropped.load(Ordering::Relaxed)
-    }
-
-    fn flush(&self, deadline: Instant) {
-        let mut buffer = self.shared.buffer.lock();
-        while (buffer.writing || !buffer.waiting.is_empty()) && !buffer.closed {
-            if self
-                .shared
-                .changed
-                .wait_until(&mut buffer, deadline)
-                .timed_out()
-            {
-                return;
-            }
-        }
-    }
-}
-
-impl Shared {
-    fn write_out(&self, mut target: impl Write) {
-        let mut taken = Vec::new();
-        loop {
-            let mut buffer = self.buffer.lock();
-            buffer.writing = false;
-            while buffer.waiting.is_empty() {
-                self.changed.notify_all();
-                self.changed.wait(&mut buffer);
-            }
-            taken.clear();
-            std::mem::swap(&mut taken, &mut buffer.waiting);
-            buffer.writing = true;
-            drop(buffer);
-            if target
-                .write_all(&taken)
-                .and_then(|()| target.flush())
-                .is_err()
-            {
-                let mut buffer = self.buffer.lock();
-                buffer.closed = true;
-                buffer.waiting = Vec::new();
-                self.changed.notify_all();
-                return;
-            }
-        }
-    }
-}
-
-/// Text in which nothing moves the cursor, changes colours or rings: control
-/// characters are shown as `\x1b` and the like. Line breaks and tabs stay.
-pub(crate) fn harmless(line: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(line);
-    let wild = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if !text.contains(wild) {
-        return text;
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '\r' => {}
-            c if wild(c) => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => shown.push(c),
-        }
-    }
-    Cow::Owned(shown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parking_lot::Mutex;
     use std::sync::mpsc;
 
     /// A reader that lets nothing through until it is told to.
@@ -289,7 +229,8 @@ mod tests {
         for _ in 0..20 {
             output.guest_line(None, StandardStream::Out, &line);
         }
-        assert!(output.dropped() >= 12, "{}", output.dropped());
+        let dropped = output.dropped().stdout;
+        assert!(dropped >= 12, "{dropped}");
         drop(go);
         output.flush(Duration::from_secs(20));
         let got = got.lock();
@@ -306,7 +247,7 @@ mod tests {
         output.guest_line(None, StandardStream::Out, b"first");
         output.flush(Duration::from_secs(20));
         output.guest_line(None, StandardStream::Out, b"second");
-        assert_eq!(output.dropped(), 1);
+        assert_eq!(output.dropped().stdout, 2);
     }
 
     #[test]
@@ -324,18 +265,5 @@ mod tests {
             (&value["level"], &value["stream"]),
             (&"error".into(), &"stderr".into())
         );
-    }
-
-    #[test]
-    fn a_terminal_is_not_steered() {
-        assert_eq!(
-            harmless(b"plain \xe2\x82\xac\ttext\n x"),
-            "plain \u{20ac}\ttext\n x"
-        );
-        assert_eq!(
-            harmless(b"\x1b[2Jgone\x07 \xff\r"),
-            "\\x1b[2Jgone\\x07 \u{fffd}"
-        );
-        assert_eq!(harmless("\u{9b}31m".as_bytes()), "\\x9b31m");
     }
 }
