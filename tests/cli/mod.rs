@@ -2,6 +2,7 @@
 //! they exit. A module for each command; `serve_errors` has what `serve` rejects.
 
 mod build;
+mod control_clients;
 mod dev;
 mod inspect;
 mod new;

@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use rustix::process::Signal;
 
 use crate::guests::obeying;
-use crate::harness::{PATIENCE, Scene, Server};
+use crate::harness::{PATIENCE, Scene, Server, wait_for};
 
 fn connect(server: &Server) -> UnixStream {
     let stream = UnixStream::connect(server.control_socket()).expect("its socket");
@@ -230,5 +230,63 @@ fn a_request_that_waits_to_be_read_keeps_its_place() {
         stream.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("{\"answer\":\"status\""), "{answer}");
     }
+    scene.undisturbed();
+}
+
+/// What hanging clients have sent is held for them, but only so much of it.
+#[test]
+fn the_memory_of_all_requests_together_is_limited() {
+    let mut scene = Scene::start(&obeying(&[]), &["--max-component", "1M"]);
+    let line = swap_request("n", 1 << 20);
+    // Just short of a whole component, each.
+    let part = [line.as_bytes(), &[0; 1_000_000]].concat();
+    let mut hanging: Vec<_> = (0..2)
+        .map(|_| {
+            let mut stream = connect(&scene.server);
+            stream.write_all(&part).expect("taken");
+            stream
+        })
+        .collect();
+    let component = obeying(&[('z', "")]).build();
+    let swap = [
+        swap_request("n", component.len()).as_bytes(),
+        component.as_slice(),
+    ]
+    .concat();
+    // They may not have been read yet.
+    let mut refused = 0;
+    wait_for("a request to be refused", || {
+        let answer = request(&scene.server, &swap);
+        refused = u64::from(answer.contains("other requests hold almost 2097152 bytes already"));
+        refused > 0
+    });
+    assert_eq!(scene.server.limit_reached("request-bytes"), 1);
+    // Those without a component go on, and the others when there is room again.
+    assert!(scene.server.status()["generation"].as_u64() >= Some(1));
+    hanging.pop();
+    wait_for("room", || {
+        request(&scene.server, &swap).contains("\"answer\":\"swap\"")
+    });
+    scene.undisturbed();
+}
+
+/// What is announced and not sent takes no memory.
+#[test]
+fn announced_components_take_no_memory() {
+    let mut scene = Scene::start(&obeying(&[]), &[]);
+    let line = swap_request("n", 256 << 20);
+    let _hanging: Vec<_> = (0..60)
+        .map(|_| {
+            let mut stream = connect(&scene.server);
+            stream
+                .write_all(&[line.as_bytes(), &[0; 1000]].concat())
+                .expect("taken");
+            stream
+        })
+        .collect();
+    let component = obeying(&[('z', "")]).build();
+    let line = swap_request("n", component.len());
+    let answer = request(&scene.server, &[line.as_bytes(), &component].concat());
+    assert!(answer.contains("\"swapped\""), "{answer}");
     scene.undisturbed();
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hotsocket::control::client;
+use hotsocket::control::client::{self, ClientError, Target};
 use hotsocket::control::protocol::Request;
 use hotsocket::limits::Limits;
 use hotsocket::listener::SocketOptions;
@@ -96,14 +96,16 @@ impl TestServer {
     /// Over the control socket, as `hotsocket swap` does.
     fn ask(&self, request: Request, bytes: Vec<u8>) -> Result<Report, String> {
         let control = self.dir.path().join("control");
-        let (answered, answer) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let _ = answered.send(client::send(Some(&control), &request, &bytes));
-        });
-        match answer.recv_timeout(ANSWER_TIME) {
-            Ok(Ok(report)) => Ok(serde_json::from_value(report).expect("a report")),
-            Ok(Err(refusal)) => Err(refusal.to_string()),
-            Err(_) => panic!("the server does not answer:\n{}", self.log.last()),
+        let target = Target {
+            socket: Some(&control),
+            timeout: ANSWER_TIME,
+        };
+        match client::send(target, &request, &bytes) {
+            Ok(report) => Ok(serde_json::from_value(report).expect("a report")),
+            Err(ClientError::Silent { .. }) => {
+                panic!("the server does not answer:\n{}", self.log.last())
+            }
+            Err(refusal) => Err(refusal.to_string()),
         }
     }
 

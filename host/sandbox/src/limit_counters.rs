@@ -48,9 +48,10 @@ limits! {
     Restarts = "max-restarts",
     Component = "max-component",
     CompileTimeout = "compile-timeout",
-    // No flag sets it.
+    // No flag sets them.
     Handles = "wasi-handles",
     Transfer = "transfer",
+    RequestBytes = "request-bytes",
     Connections = "max-connections",
     PerPeer = "max-per-peer",
     IdleTimeout = "idle-timeout",

@@ -10,6 +10,7 @@ use super::status::ServerArgs;
 use super::swap::Error;
 use crate::control::client;
 use crate::control::protocol::Request;
+use crate::output::escape;
 use crate::registry::Record;
 
 /// List the generations of a running server and what became of each
@@ -20,10 +21,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {
-    let answer = client::send(args.server.control.as_deref(), &Request::History, &[])?;
+    let answer = client::send(args.server.target(), &Request::History, &[])?;
     if args.server.json {
-        return Ok(format!("{answer}\n").into());
+        return Ok(format!("{}\n", escape::json(&answer)).into());
     }
+    let answer = escape::one_line_each(answer);
     let generations = answer.get("generations").cloned().unwrap_or(Value::Null);
     let records: Vec<Record> = serde_json::from_value(generations)?;
     Ok(show(&records).into())

@@ -6,21 +6,25 @@ use std::path::PathBuf;
 use hotsocket_sandbox::Hash;
 use hotsocket_sandbox::component::{self, Interface, LoadError};
 
+use crate::limits::Limits;
+use crate::size;
+
 /// Show what a component exports and imports, and which grants it can use
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Component (.wasm)
     file: PathBuf,
+
+    /// Size of the component
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_component), value_parser = size::parse)]
+    max_component: usize,
 }
 
 /// Why a file cannot be inspected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
-    Read {
-        path: PathBuf,
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] super::component::Error),
     #[error("{} {error}", .path.display())]
     Load { path: PathBuf, error: LoadError },
 }
@@ -34,10 +38,7 @@ const GRANTED_BY: [(&str, &str); 4] = [
 ];
 
 pub fn run(args: &Args) -> Result<String, Error> {
-    let bytes = std::fs::read(&args.file).map_err(|error| Error::Read {
-        path: args.file.clone(),
-        error,
-    })?;
+    let bytes = super::component::read(&args.file, args.max_component)?;
     let description = component::describe(&bytes).map_err(|error| Error::Load {
         path: args.file.clone(),
         error,

@@ -3,6 +3,7 @@
 //! are those of a server, and [`parse`] reads their values.
 
 mod build;
+mod component;
 mod dev;
 mod flags;
 mod history;
@@ -20,6 +21,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+
+use crate::output::{escape, harmless};
 
 /// An application server for raw TCP whose connection logic is a WebAssembly
 /// component that can be swapped under open connections.
@@ -99,13 +102,14 @@ impl From<String> for Reply {
 }
 
 /// Print the result, or the error in one line. A closed standard output (as by
-/// `head`) is not a failure.
+/// `head`) is not a failure. What components, servers and compilers say is in it,
+/// so control characters are escaped.
 fn print_result<R: Into<Reply>, E: Display>(result: Result<R, E>) -> ExitCode {
     use std::io::Write;
     match result {
         Ok(reply) => {
             let reply = reply.into();
-            let _ = std::io::stdout().write_all(reply.text.as_bytes());
+            let _ = std::io::stdout().write_all(harmless(reply.text.as_bytes()).as_bytes());
             match reply.failure {
                 true => ExitCode::FAILURE,
                 false => ExitCode::SUCCESS,
@@ -119,7 +123,10 @@ fn print_result<R: Into<Reply>, E: Display>(result: Result<R, E>) -> ExitCode {
 fn print_result_as<E: Display>(json: bool, result: Result<Reply, E>) -> ExitCode {
     print_result(match result {
         Err(error) if json => Ok(Reply {
-            text: format!("{}\n", serde_json::json!({ "error": error.to_string() })),
+            text: format!(
+                "{}\n",
+                escape::json(&serde_json::json!({ "error": error.to_string() }))
+            ),
             failure: true,
         }),
         result => result,
@@ -135,6 +142,7 @@ fn wrong_usage(error: impl Display) -> ExitCode {
 /// Print why a command failed.
 fn failed(error: impl Display) -> ExitCode {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "error: {error}");
+    let error = error.to_string();
+    let _ = writeln!(std::io::stderr(), "error: {}", harmless(error.as_bytes()));
     ExitCode::FAILURE
 }

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::duration;
 use crate::rollout::RollbackAfter;
 use hotsocket_sandbox::CodeCacheDir;
 
 use crate::node::Control;
+
+/// Four times as long as between two signs of life.
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// When a swap is undone; `None`: never.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +42,15 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     numeric.parse().map_err(|_| {
         "not an IP address with a port; try 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned()
     })
+}
+
+/// How long a server may be silent: longer than between two of its signs of life.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    let time = duration::parse(text)?;
+    match time < SHORTEST_TIMEOUT {
+        true => Err(format!("at least {}", duration::show(SHORTEST_TIMEOUT))),
+        false => Ok(time),
+    }
 }
 
 pub(super) fn control(text: &str) -> Result<Control, String> {

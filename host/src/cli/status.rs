@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::Reply;
 use super::swap::Error;
-use crate::control::client;
+use crate::control::client::{self, Target};
 use crate::control::protocol::{Request, Status};
+use crate::output::escape;
 
 /// Show the state of a running server
 #[derive(Debug, clap::Args)]
@@ -23,16 +24,30 @@ pub struct ServerArgs {
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
 
+    /// Give up when the server is silent for this long; while it compiles it is not
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::parse::timeout)]
+    pub timeout: Duration,
+
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-pub fn run(args: &Args) -> Result<Reply, Error> {
-    let answer = client::send(args.server.control.as_deref(), &Request::Status, &[])?;
-    if args.server.json {
-        return Ok(format!("{answer}\n").into());
+impl ServerArgs {
+    pub fn target(&self) -> Target<'_> {
+        Target {
+            socket: self.control.as_deref(),
+            timeout: self.timeout,
+        }
     }
+}
+
+pub fn run(args: &Args) -> Result<Reply, Error> {
+    let answer = client::send(args.server.target(), &Request::Status, &[])?;
+    if args.server.json {
+        return Ok(format!("{}\n", escape::json(&answer)).into());
+    }
+    let answer = escape::one_line_each(answer);
     let status: Status = serde_json::from_value(answer)?;
     Ok(show(&status).into())
 }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use super::Reply;
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::Request;
+use crate::limits::Limits;
+use crate::output::escape;
 use crate::registry::{Outcome, Report};
 use crate::rollout::Policy;
+use crate::size;
 
 /// Swap the guest of a running server, also under its open connections
 #[derive(Debug, clap::Args)]
@@ -18,6 +21,10 @@ pub struct Args {
     #[arg(long)]
     policy: Option<Policy>,
 
+    /// Size of the component. The server has a limit of its own
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_component), value_parser = size::parse)]
+    max_component: usize,
+
     #[command(flatten)]
     pub(super) server: super::status::ServerArgs,
 }
@@ -25,11 +32,8 @@ pub struct Args {
 /// Why a command to a server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
-    Read {
-        path: PathBuf,
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] super::component::Error),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("cannot parse the server's answer; is the server of another version? ({0})")]
@@ -58,10 +62,7 @@ pub fn roll_back(args: &RollbackArgs) -> Result<Reply, Error> {
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {
-    let bytes = std::fs::read(&args.file).map_err(|error| Error::Read {
-        path: args.file.clone(),
-        error,
-    })?;
+    let bytes = super::component::read(&args.file, args.max_component)?;
     let request = Request::Swap {
         name: args.file.display().to_string(),
         length: bytes.len() as u64,
@@ -77,10 +78,11 @@ fn send(
     request: &Request,
     bytes: &[u8],
 ) -> Result<Reply, Error> {
-    let answer = client::send(server.control.as_deref(), request, bytes)?;
-    let report: Report = serde_json::from_value(answer.clone())?;
+    let answer = client::send(server.target(), request, bytes)?;
+    let json = escape::json(&answer);
+    let report: Report = serde_json::from_value(escape::one_line_each(answer))?;
     let text = match server.json {
-        true => answer.to_string(),
+        true => json,
         false => report.describe(),
     };
     Ok(Reply {

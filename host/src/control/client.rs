@@ -1,13 +1,32 @@
 //! The client's end of the control socket.
+//!
+//! Nothing here waits without a limit: a server that works on a request sends a
+//! sign of life each [`SIGN_OF_LIFE`](super::protocol::SIGN_OF_LIFE), and one that
+//! is silent for longer than the client's timeout is given up. What the server
+//! says is limited in size, and is made safe for a terminal by whoever prints it.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::protocol::Request;
+use super::connection::{self, Peer};
+use super::protocol::{MAX_ANSWER, Request};
 use super::socket_path::{self, SocketPathError};
+use crate::duration;
+use crate::output::escape;
+
+/// Which server is meant, and how long it may be silent.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// `None`: that of the only server that runs.
+    pub socket: Option<&'a Path>,
+    /// For connecting, for taking the next bytes of a request, and between two
+    /// signs of life.
+    pub timeout: Duration,
+}
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +35,22 @@ pub enum ClientError {
     SocketPath(#[from] SocketPathError),
     #[error("cannot connect to a server at {}: {}", .path.display(), describe(.error))]
     Connect { path: PathBuf, error: io::Error },
+    #[error(
+        "the process that listens at {} belongs to another user ({uid}); nothing was sent to it",
+        .path.display()
+    )]
+    Untrusted { path: PathBuf, uid: u32 },
+    #[error("{}", silent(.path, *.pid, *.timeout, *.changes))]
+    Silent {
+        path: PathBuf,
+        pid: Option<i32>,
+        timeout: Duration,
+        /// The request, should the server have got it, changes something.
+        changes: bool,
+    },
     #[error("no answer from the server at {}: {error}", .path.display())]
     Exchange { path: PathBuf, error: io::Error },
-    /// The server answered with this error.
+    /// The server answered with this error, in one line.
     #[error("{0}")]
     Server(String),
 }
@@ -30,32 +62,82 @@ fn describe(error: &io::Error) -> String {
             "nothing listens on that socket; is the server running?".to_owned()
         }
         io::ErrorKind::PermissionDenied => "the socket belongs to another user".to_owned(),
-        _ => error.to_string(),
+        _ => crate::os_error::message(error),
     }
+}
+
+fn silent(path: &Path, pid: Option<i32>, timeout: Duration, changes: bool) -> String {
+    let process = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    let advice = match pid {
+        Some(pid) if connection::is_stopped(pid) => {
+            format!("it was stopped by a signal, and `kill -CONT {pid}` lets it continue")
+        }
+        _ => "it hangs or has too much to do; --timeout TIME waits for longer".to_owned(),
+    };
+    let doubt = match changes {
+        true => "; whether it gets the request later is shown by `hotsocket history`",
+        false => "",
+    };
+    format!(
+        "the server at {}{process} has been silent for {}: {advice}{doubt}",
+        path.display(),
+        duration::show(timeout)
+    )
 }
 
 /// Send a request, with a component's bytes if it carries one, and return the
 /// answer's JSON object.
 ///
 /// # Errors
-/// When no server can be found or reached, or it answers with an error.
-pub fn send(socket: Option<&Path>, request: &Request, body: &[u8]) -> Result<Value, ClientError> {
-    let path = match socket {
+/// When no server can be found or reached, or it is not trusted, is silent, or
+/// answers with an error.
+pub fn send(target: Target<'_>, request: &Request, body: &[u8]) -> Result<Value, ClientError> {
+    let timeout = target.timeout;
+    let path = match target.socket {
         Some(path) => path.to_owned(),
-        None => socket_path::find_running()?,
+        None => socket_path::find_running(timeout)?,
     };
-    let stream = UnixStream::connect(&path).map_err(|error| ClientError::Connect {
+    let silent = |pid: Option<i32>| ClientError::Silent {
+        path: path.clone(),
+        pid,
+        timeout,
+        changes: pid.is_some()
+            && matches!(request, Request::Swap { .. } | Request::Rollback { .. }),
+    };
+    let stream = match connection::connect(&path, timeout) {
+        Ok(stream) => stream,
+        Err(error) if is_timeout(&error) => return Err(silent(connection::pid_of(&path))),
+        Err(error) => return Err(ClientError::Connect { path, error }),
+    };
+    let exchange = |error| ClientError::Exchange {
         path: path.clone(),
         error,
-    })?;
-    let answer = exchange(stream, request, body).map_err(|error| ClientError::Exchange {
-        path: path.clone(),
-        error,
-    })?;
+    };
+    let peer = Peer::of(&stream).map_err(exchange)?;
+    if !peer.is_trusted() {
+        return Err(ClientError::Untrusted {
+            path,
+            uid: peer.uid,
+        });
+    }
+    let answer = match self::exchange(stream, request, body) {
+        Ok(answer) => answer,
+        Err(error) if is_timeout(&error) => return Err(silent(Some(peer.pid))),
+        Err(error) => return Err(exchange(error)),
+    };
     match answer.get("error").and_then(Value::as_str) {
-        Some(error) => Err(ClientError::Server(error.to_owned())),
+        Some(error) => Err(ClientError::Server(escape::one_line(error).into_owned())),
         None => Ok(answer),
     }
+}
+
+/// What a step on a socket with a time limit fails with (SO_RCVTIMEO in
+/// socket(7)).
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 fn exchange(mut stream: UnixStream, request: &Request, body: &[u8]) -> io::Result<Value> {
@@ -64,12 +146,19 @@ fn exchange(mut stream: UnixStream, request: &Request, body: &[u8]) -> io::Resul
     let sent = stream
         .write_all(&line)
         .and_then(|()| stream.write_all(body));
+    if let Err(error) = &sent
+        && is_timeout(error)
+    {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
     // A server that rejects the request early closes its end; its answer says why.
-    let mut answer = String::new();
-    let read = BufReader::new(&mut stream).read_line(&mut answer);
+    let mut answer = Vec::new();
+    let read = BufReader::new(&mut stream)
+        .take(MAX_ANSWER)
+        .read_until(b'\n', &mut answer);
     match (read, sent) {
         (Ok(0), Err(error)) | (Err(_), Err(error)) | (Err(error), Ok(())) => Err(error),
-        (Ok(0), Ok(())) => Err(io::ErrorKind::UnexpectedEof.into()),
-        (Ok(_), _) => Ok(serde_json::from_str(&answer)?),
+        (Ok(_), _) if answer.trim_ascii().is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+        (Ok(_), _) => Ok(serde_json::from_slice(&answer)?),
     }
 }

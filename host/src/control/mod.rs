@@ -1,18 +1,24 @@
 //! The control socket: how `hotsocket swap`, `status` and the other commands
 //! reach a running server.
 //!
-//! A Unix socket that only its owner may connect to. Each connection carries
-//! one request and one answer. Requests are bounded in size and time and are
-//! served concurrently; a client that hangs is evicted when another needs its
-//! permit.
+//! A Unix socket that only its owner and root may connect to. Each connection
+//! carries one request and one answer. Requests are bounded in size and time, each
+//! and together, and are served concurrently; a client that hangs is evicted when
+//! another needs its permit. Neither end trusts a process of another user.
 //!
 //! - [`protocol`]: what is sent over it
 //! - [`socket_path`]: where sockets are, and which server is meant
-//! - [`server`], [`client`]: the two ends
+//! - [`connection`]: one connection, and who is at its other end
+//! - [`client`], [`server`]: the two ends
+//! - [`listener`]: the file of the server's end
+//! - [`receive`]: from the bytes of a connection to a request
 //! - [`admission`]: which clients are served, and which one is evicted
 
 mod admission;
 pub mod client;
+mod connection;
+mod listener;
 pub mod protocol;
+mod receive;
 pub mod server;
 pub mod socket_path;

@@ -2,9 +2,11 @@
 //!
 //! The client sends one line of JSON, a [`Request`], and after it exactly
 //! `length` bytes if the request carries a component. The server answers with
-//! one line of JSON, an [`Answer`], and closes.
+//! one line of JSON, an [`Answer`], and closes. While it works on a request it
+//! sends a space now and then, which JSON allows before a value.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,13 @@ use crate::registry::{Record, Report};
 
 /// Length of the longest request line, in bytes.
 pub const MAX_REQUEST: usize = 16 * 1024;
+
+/// Length of the longest answer that a client reads, in bytes. An answer grows with
+/// the generations that are kept, each a few hundred bytes.
+pub const MAX_ANSWER: u64 = 64 << 20;
+
+/// Between two signs of life of a server that works on a request.
+pub const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
 
 /// What a client requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,14 +3,25 @@
 //!
 //! Each server has a socket of its own, named by its process:
 //! `$XDG_RUNTIME_DIR/hotsocket/PID.sock`, or `/tmp/hotsocket-UID/PID.sock`
-//! where there is no runtime directory. Only the owner can write to the
-//! directory.
+//! where there is no runtime directory. In /tmp anybody can create a directory
+//! of that name first. So servers and clients alike use one only if it belongs
+//! to their user and nobody else can enter it; then nobody else can change what
+//! is in it either.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::os::unix::net::UnixStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::connection;
 
 /// Why there is no path for a control socket.
 #[derive(Debug, thiserror::Error)]
@@ -22,50 +33,49 @@ pub enum SocketPathError {
     #[error("several hotsocket servers are running; choose one with --control PATH: {}", .0.join(", "))]
     SeveralServers(Vec<String>),
     #[error("cannot create the control socket in {}: {reason}; choose another path with --control PATH, or --control none", .path.display())]
-    Directory { path: PathBuf, reason: String },
+    Create { path: PathBuf, reason: String },
+    #[error("no server is looked for in {}: {reason}; name its socket with --control PATH", .path.display())]
+    Find { path: PathBuf, reason: String },
 }
 
-fn directory() -> PathBuf {
+/// The directory of this user's sockets.
+fn default_directory() -> PathBuf {
     match std::env::var_os("XDG_RUNTIME_DIR") {
         Some(runtime) if Path::new(&runtime).is_absolute() => Path::new(&runtime).join("hotsocket"),
-        _ => PathBuf::from(format!("/tmp/hotsocket-{}", uid())),
+        _ => PathBuf::from(format!("/tmp/hotsocket-{}", connection::uid())),
     }
-}
-
-pub(super) fn uid() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 /// The default path for this process' socket. Creates the directory.
 ///
 /// # Errors
-/// When the directory can't be created, or others can write to it.
+/// When the directory can't be created, or others can enter it.
 pub fn for_this_process() -> Result<PathBuf, SocketPathError> {
-    let path = directory();
-    let failed = |reason: String| SocketPathError::Directory {
-        path: path.clone(),
-        reason,
-    };
-    fs::DirBuilder::new()
+    let path = default_directory();
+    DirBuilder::new()
         .mode(0o700)
         .recursive(true)
         .create(&path)
-        .map_err(|error| failed(crate::os_error::message(&error)))?;
-    // In /tmp another user could have created it first.
-    let found =
-        fs::symlink_metadata(&path).map_err(|error| failed(crate::os_error::message(&error)))?;
-    if !found.is_dir() || found.uid() != uid() || found.mode() & 0o022 != 0 {
-        return Err(failed("others can write to it".to_owned()));
-    }
+        .map_err(|error| crate::os_error::message(&error))
+        .and_then(|()| open_private(&path).map(drop))
+        .map_err(|reason| SocketPathError::Create {
+            path: path.clone(),
+            reason,
+        })?;
     Ok(path.join(format!("{}.sock", std::process::id())))
 }
 
-/// The socket of the only server that is running.
+/// The socket of the only server that is running. One that doesn't take a
+/// connection in this time runs all the same.
 ///
 /// # Errors
-/// When there is none, or more than one.
-pub fn find_running() -> Result<PathBuf, SocketPathError> {
-    let mut found = live_sockets();
+/// When there is none, or more than one, or others can enter the directory.
+pub fn find_running(timeout: Duration) -> Result<PathBuf, SocketPathError> {
+    let path = default_directory();
+    let mut found = live_sockets(&path, timeout).map_err(|reason| SocketPathError::Find {
+        path: path.clone(),
+        reason,
+    })?;
     match found.len() {
         0 => Err(SocketPathError::NoServer),
         1 => found.pop().ok_or(SocketPathError::NoServer),
@@ -78,29 +88,130 @@ pub fn find_running() -> Result<PathBuf, SocketPathError> {
     }
 }
 
+/// Open a directory that only this user can enter, and not through a symlink.
+///
+/// # Errors
+/// Why it can't be used, for people.
+fn open_private(path: &Path) -> Result<OwnedFd, String> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(describe)?;
+    let found = rustix::fs::fstat(&directory).map_err(describe)?;
+    if found.st_uid != connection::uid() {
+        return Err(format!("it belongs to another user ({})", found.st_uid));
+    }
+    let mode = Mode::from_raw_mode(found.st_mode);
+    match mode.intersects(Mode::RWXG | Mode::RWXO) {
+        true => Err(format!(
+            "others can enter it; `chmod 700 {}` makes it private",
+            path.display()
+        )),
+        false => Ok(directory),
+    }
+}
+
+fn describe(error: Errno) -> String {
+    match error {
+        // What a symlink gives depends on the file system.
+        Errno::NOTDIR | Errno::LOOP => "it is a symlink, or no directory".to_owned(),
+        error => crate::os_error::message(&error.into()),
+    }
+}
+
 /// The sockets that a server listens on. Removes those of servers that were
 /// killed.
-fn live_sockets() -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(directory()) else {
-        return Vec::new();
-    };
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "sock")
-        })
-        .filter(|path| match UnixStream::connect(path) {
-            Ok(_) => true,
+fn live_sockets(path: &Path, timeout: Duration) -> Result<Vec<PathBuf>, String> {
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(Vec::new());
+    }
+    let directory = open_private(path)?;
+    let entries = Dir::read_from(&directory).map_err(describe)?;
+    let mut found = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let shown = Path::new(OsStr::from_bytes(name.to_bytes()));
+        let is_socket = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Socket);
+        if !is_socket || shown.extension() != Some(OsStr::new("sock")) {
+            continue;
+        }
+        let socket = path.join(shown);
+        match connection::connect(&socket, timeout) {
+            Ok(_) => found.push(socket),
+            // The queue of a server that doesn't accept is full.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => found.push(socket),
             Err(error) => {
-                if error.kind() == io::ErrorKind::ConnectionRefused {
-                    let _ = fs::remove_file(path);
+                // One that starts has a socket before it listens.
+                if error.kind() == io::ErrorKind::ConnectionRefused && !is_running(shown) {
+                    let _ = rustix::fs::unlinkat(&directory, name, AtFlags::empty());
                 }
-                false
             }
-        })
-        .collect();
+        }
+    }
     found.sort();
-    found
+    Ok(found)
+}
+
+/// Whether the process runs that a socket is named by.
+fn is_running(socket: &Path) -> bool {
+    connection::pid_of(socket)
+        .and_then(Pid::from_raw)
+        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    fn private(mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("hotsocket");
+        fs::create_dir(&path).expect("ours");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+        (dir, path)
+    }
+
+    #[test]
+    fn a_directory_that_others_can_enter_is_not_used() {
+        for mode in [0o770, 0o701, 0o755, 0o1777] {
+            let (_dir, path) = private(mode);
+            let error = live_sockets(&path, TIMEOUT).expect_err("not private");
+            assert!(error.contains("chmod 700"), "{error}");
+        }
+        let (dir, path) = private(0o700);
+        assert_eq!(live_sockets(&path, TIMEOUT), Ok(Vec::new()));
+        let link = dir.path().join("link");
+        symlink(&path, &link).expect("ours");
+        let error = live_sockets(&link, TIMEOUT).expect_err("a symlink");
+        assert!(error.contains("symlink"), "{error}");
+        assert_eq!(
+            live_sockets(&dir.path().join("none"), TIMEOUT),
+            Ok(Vec::new())
+        );
+    }
+
+    #[test]
+    fn only_sockets_of_servers_that_are_gone_are_removed() {
+        let (dir, path) = private(0o700);
+        let at = |name: &str| path.join(name);
+        let gone = |path: &Path| drop(UnixListener::bind(path).expect("a socket"));
+        // No process has this number (PID_MAX_LIMIT in proc(5)).
+        gone(&at("2000000000.sock"));
+        // It has not begun to listen.
+        gone(&at(&format!("{}.sock", std::process::id())));
+        fs::write(at("file.sock"), "").expect("ours");
+        let elsewhere = dir.path().join("elsewhere.sock");
+        gone(&elsewhere);
+        symlink(&elsewhere, at("1999999999.sock")).expect("ours");
+        let live = UnixListener::bind(at("live.sock")).expect("a socket");
+        assert_eq!(live_sockets(&path, TIMEOUT), Ok(vec![at("live.sock")]));
+        assert!(!at("2000000000.sock").exists());
+        assert!(at(&format!("{}.sock", std::process::id())).exists());
+        assert!(at("file.sock").exists());
+        assert!(elsewhere.exists() && at("1999999999.sock").exists());
+        drop(live);
+    }
 }

@@ -135,7 +135,8 @@ fn component(path: &Path) -> Result<Vec<u8>, EnvironmentError> {
             error,
         })
     };
-    if path.is_file() && path.extension().is_none_or(|extension| extension == "wasm") {
+    let is_file = path.exists() && !path.is_dir();
+    if is_file && path.extension().is_none_or(|extension| extension == "wasm") {
         return read(path);
     }
     read(&build::cached(&Project::find(path)?.source)?)

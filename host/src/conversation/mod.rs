@@ -34,7 +34,7 @@ pub use environment::{Environment, EnvironmentError, Guest, Settings};
 pub use script::{Action, ParseError, Step};
 
 /// Scripts are written by hand: nobody writes more.
-const MAX_SCRIPT: u64 = 4 << 20;
+const MAX_SCRIPT: usize = 4 << 20;
 
 /// A valid script and its file.
 #[derive(Clone, Debug)]
@@ -72,10 +72,10 @@ impl Script {
             path: owned(),
             error,
         };
-        if std::fs::metadata(path).map_err(read)?.len() > MAX_SCRIPT {
+        let bytes = crate::guest_file::read(path, MAX_SCRIPT).map_err(read)?;
+        if bytes.len() > MAX_SCRIPT {
             return Err(not_text("larger than 4 MiB"));
         }
-        let bytes = std::fs::read(path).map_err(read)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| not_text("not UTF-8; write other bytes as \\xNN"))?;
         let steps = script::parse(&text).map_err(|error| ScriptError::Invalid {

@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::output::Record;
+use crate::output::escape::json_text;
 
 /// Writes records. It is both the format of events and the one of a span's
 /// fields.
@@ -43,7 +44,8 @@ where
             .map(|fields| fields.as_str());
         let mut record = Record::begin(level, connection);
         event.record(&mut record);
-        writeln!(line, "{}", String::from_utf8_lossy(&record.end()))
+        let record = record.end();
+        writeln!(line, "{}", json_text(&String::from_utf8_lossy(&record)))
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 pub use options::{Control, Options, StartError};
 
-use crate::control::server::ControlSocket;
+use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path;
 use crate::guest_file;
 use crate::listener::{self, Listener, Tcp};
@@ -153,7 +153,7 @@ impl Node {
                 watched.as_deref(),
             );
             node.tasks
-                .push(tokio::spawn(control.serve(Arc::new(status))));
+                .push(tokio::spawn(server::serve(control, Arc::new(status))));
         }
         for socket in sockets {
             let (service, stop) = (Arc::clone(&node.service), node.stop.subscribe());

@@ -55,9 +55,13 @@ pub fn one_line_each(value: Value) -> Value {
 /// JSON as text. JSON itself escapes only controls below U+0020 (RFC 8259,
 /// section 7); the others, which can only be in its strings, are escaped here.
 pub fn json(value: &Value) -> String {
-    let text = value.to_string();
+    json_text(&value.to_string()).into_owned()
+}
+
+/// The same for JSON that is text already.
+pub fn json_text(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
-        return text;
+        return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -66,7 +70,7 @@ pub fn json(value: &Value) -> String {
             false => shown.push(c),
         }
     }
-    shown
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]

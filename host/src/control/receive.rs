@@ -1,0 +1,158 @@
+//! From the bytes of a connection to a request, with the component that it
+//! carries. Bounds what all requests together hold in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hotsocket_sandbox::limit_counters::Limit;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::unix::ReadHalf;
+
+use super::connection::Peer;
+use super::protocol::{MAX_REQUEST, Request};
+use super::server::AdminApi;
+
+/// The first allocation for a component, in bytes; each one that follows is as large
+/// as all before it. So what a client announces and does not send takes no memory.
+const FIRST_ALLOCATION: usize = 64 << 10;
+
+/// Of the largest component, as much memory as requests may hold together.
+const COMPONENTS: usize = 2;
+
+/// How many bytes requests hold, from their arrival to their answer.
+pub struct RequestBytes {
+    held: AtomicUsize,
+    max: usize,
+}
+
+/// The bytes of one request; dropping it gives them back.
+pub struct HeldBytes {
+    all: Arc<RequestBytes>,
+    bytes: usize,
+}
+
+/// A request that has arrived whole.
+pub struct Received {
+    pub request: Request,
+    pub body: Vec<u8>,
+    /// Kept until the request has been executed.
+    pub held: HeldBytes,
+}
+
+impl RequestBytes {
+    /// For a server that accepts components of this size.
+    pub fn new(max_component: usize) -> Arc<Self> {
+        Arc::new(RequestBytes {
+            held: AtomicUsize::new(0),
+            max: max_component.saturating_mul(COMPONENTS),
+        })
+    }
+
+    fn hold_none(self: &Arc<Self>) -> HeldBytes {
+        HeldBytes {
+            all: Arc::clone(self),
+            bytes: 0,
+        }
+    }
+}
+
+impl HeldBytes {
+    /// Whether so many more may be held.
+    fn grow(&mut self, more: usize) -> bool {
+        let next = |held: usize| held.checked_add(more).filter(|held| *held <= self.all.max);
+        let grown = self
+            .all
+            .held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        if grown.is_ok() {
+            self.bytes += more;
+        }
+        grown.is_ok()
+    }
+}
+
+impl Drop for HeldBytes {
+    fn drop(&mut self) {
+        self.all.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Read a request.
+///
+/// # Errors
+/// What the client did wrong, or which limit it has reached, as the answer to it.
+pub async fn receive(
+    stream: ReadHalf<'_>,
+    api: &impl AdminApi,
+    bytes: &Arc<RequestBytes>,
+) -> Result<Received, String> {
+    // The file's mode keeps other users out already. This also holds where the
+    // socket is in a directory of another user, who can replace it.
+    if !Peer::of(stream.as_ref()).map_err(message)?.is_trusted() {
+        return Err(
+            "permission denied: only the user who runs the server may control it".to_owned(),
+        );
+    }
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    (&mut reader)
+        .take(MAX_REQUEST as u64)
+        .read_until(b'\n', &mut line)
+        .await
+        .map_err(message)?;
+    let request: Request = serde_json::from_slice(&line)
+        .map_err(|error| format!("malformed or unknown request: {error}"))?;
+    let mut held = bytes.hold_none();
+    let body = match &request {
+        Request::Swap { length, .. } => component(reader, *length, api, &mut held).await?,
+        _ => Vec::new(),
+    };
+    Ok(Received {
+        request,
+        body,
+        held,
+    })
+}
+
+async fn component(
+    reader: BufReader<ReadHalf<'_>>,
+    length: u64,
+    api: &impl AdminApi,
+    held: &mut HeldBytes,
+) -> Result<Vec<u8>, String> {
+    let max = api.max_component();
+    let Some(length) = usize::try_from(length).ok().filter(|length| *length <= max) else {
+        api.reached().count(Limit::Component);
+        return Err(format!(
+            "the component is too large: {length} bytes, at most {max} are accepted (--max-component)"
+        ));
+    };
+    let mut reader = reader.take(length as u64);
+    let mut body = Vec::new();
+    while body.len() < length {
+        if body.len() == body.capacity() {
+            let more = body
+                .capacity()
+                .max(FIRST_ALLOCATION)
+                .min(length - body.len());
+            if !held.grow(more) {
+                api.reached().count(Limit::RequestBytes);
+                return Err(format!(
+                    "other requests hold almost {} bytes already, {COMPONENTS} times --max-component; try again later",
+                    held.all.max
+                ));
+            }
+            body.try_reserve_exact(more)
+                .map_err(|_| format!("the server has no memory for {length} bytes"))?;
+        }
+        if reader.read_buf(&mut body).await.map_err(message)? == 0 {
+            return Err(format!("received only {} of {length} bytes", body.len()));
+        }
+    }
+    Ok(body)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn message(error: std::io::Error) -> String {
+    crate::os_error::message(&error)
+}
