@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use hotsocket_sandbox::run_on_thread;
+use hotsocket_sandbox::{ComponentBytes, run_on_thread};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -31,14 +31,16 @@ pub fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same on a thread of its own, waited for at most [`READ_TIMEOUT`]. A thread
+/// The same on a thread of its own, with the hash of what was read, waited for at most [`READ_TIMEOUT`]. A thread
 /// that hangs is left behind, and ends when its file system answers.
 ///
 /// # Errors
 /// As [`read`], and when the time is over.
-pub async fn read_in_time(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+pub async fn read_in_time(path: &Path, max: usize) -> io::Result<ComponentBytes> {
     let path = path.to_owned();
-    let reading = run_on_thread("read", None, move || read(&path, max));
+    let reading = run_on_thread("read", None, move || {
+        read(&path, max).map(ComponentBytes::new)
+    });
     match tokio::time::timeout(READ_TIMEOUT, reading).await {
         Ok(read) => read.flatten(),
         Err(_) => Err(no_answer(READ_TIMEOUT)),

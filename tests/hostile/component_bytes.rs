@@ -9,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use hotsocket::limits::Limits;
 use hotsocket::output::{GuestLines, Output};
-use hotsocket_sandbox::{CodeCacheDir, EnginePool, Grants, LoadError, Sandbox, component};
+use hotsocket_sandbox::{
+    CodeCacheDir, ComponentBytes, EnginePool, Grants, LoadError, Sandbox, component,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -41,7 +43,9 @@ fn sandbox() -> &'static Sandbox {
 }
 
 fn load(bytes: &[u8]) -> Result<(), LoadError> {
-    sandbox().compile(bytes).map(|_| ())
+    sandbox()
+        .compile(&ComponentBytes::new(bytes.to_vec()))
+        .map(|_| ())
 }
 
 /// Whether the compiler has seen it.

@@ -11,7 +11,7 @@ use hotsocket::node::{Control, Node, Options};
 use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::{Outcome, Rules, SwapError};
 use hotsocket::rollout::{Policy, Source};
-use hotsocket_sandbox::CodeCacheDir;
+use hotsocket_sandbox::{CodeCacheDir, ComponentBytes};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -254,7 +254,7 @@ impl Stage {
             }
             Do::Swap(kind) => {
                 let swapping = self.server.registry().swap(
-                    component(kind),
+                    ComponentBytes::new(component(kind)),
                     Source::Sent("it".to_owned()),
                     None,
                 );

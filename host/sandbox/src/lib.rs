@@ -65,7 +65,7 @@ pub use engine::{lower_priority, prepare_thread};
 pub use engine_pool::{EnginePool, LinkWasi};
 pub use fault::{Cause, Event, Fault, one_line};
 pub use guest_output::{LineSink, StandardStream};
-pub use hash::Hash;
+pub use hash::{ComponentBytes, Hash};
 pub use instance::{CloseReason, Instance, Origin, Succession};
 pub use limits::{Limits, PoolLimits};
 pub use log::LoggedConnection;

@@ -15,7 +15,7 @@ use crate::engine_pool::{EnginePool, Place};
 use crate::fairness::Fairness;
 use crate::fault::{Cause, Event, Fault};
 use crate::guest_output::{GuestOutput, LineRate, LineSink};
-use crate::hash::Hash;
+use crate::hash::ComponentBytes;
 use crate::instance::Instance;
 use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
 use crate::limits::Limits;
@@ -83,13 +83,13 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the bytes are not a guest that can be served here.
-    pub fn compile(&self, bytes: &[u8]) -> Result<Arc<CompiledGuest>, LoadError> {
+    pub fn compile(&self, component: &ComponentBytes) -> Result<Arc<CompiledGuest>, LoadError> {
+        let (bytes, hash) = (component.bytes(), component.hash());
         if bytes.len() > self.limits.max_component {
             self.counters.count(Limit::Component);
             let max = self.limits.max_component;
             return Err(LoadError::TooLarge { max });
         }
-        let hash = Hash::of(bytes);
         let may_wait = component::imports_wasi(bytes);
         let engine = match may_wait {
             false => Arc::clone(self.engines.small()),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use hotsocket_sandbox::Hash;
+use hotsocket_sandbox::ComponentBytes;
 use hotsocket_sandbox::component::{self, Interface, LoadError};
 
 use crate::limits::Limits;
@@ -38,8 +38,9 @@ const GRANTED_BY: [(&str, &str); 4] = [
 ];
 
 pub fn run(args: &Args) -> Result<String, Error> {
-    let bytes = super::component::read(&args.file, args.max_component)?;
-    let description = component::describe(&bytes).map_err(|error| Error::Load {
+    let file = ComponentBytes::new(super::component::read(&args.file, args.max_component)?);
+    let bytes = file.bytes();
+    let description = component::describe(bytes).map_err(|error| Error::Load {
         path: args.file.clone(),
         error,
     })?;
@@ -50,8 +51,8 @@ pub fn run(args: &Args) -> Result<String, Error> {
     };
     let _ = writeln!(text, "{} {verdict}", args.file.display());
     let _ = writeln!(text, "size     {} bytes", bytes.len());
-    let _ = writeln!(text, "sha256   {}", Hash::of(&bytes));
-    if let Some(section) = crate::build::section(&bytes) {
+    let _ = writeln!(text, "sha256   {}", file.hash());
+    if let Some(section) = crate::build::section(bytes) {
         let _ = writeln!(text, "name     {}", section.name);
         let sdk = section
             .sdk

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::LimitCounters;
+use hotsocket_sandbox::{ComponentBytes, run_on_thread};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
@@ -137,10 +138,19 @@ async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer
             Ok(policy) => {
                 // It is printed in log lines and on other terminals.
                 let name = name.replace(char::is_control, "?");
-                let swapped = registry.swap(body, Source::Sent(name), policy).await;
-                swapped
-                    .map(Answer::Swap)
-                    .map_err(|error| report_failure(registry, &error))
+                // Hashing a large component takes longer than a tick.
+                match run_on_thread("hash", None, || ComponentBytes::new(body)).await {
+                    Ok(component) => registry
+                        .swap(component, Source::Sent(name), policy)
+                        .await
+                        .map(Answer::Swap)
+                        .map_err(|error| report_failure(registry, &error)),
+                    Err(error) => Err(format!(
+                        "not swapped: no thread to hash the component: {}; still serving generation {}",
+                        crate::os_error::message(&error),
+                        registry.active().number
+                    )),
+                }
             }
             Err(error) => Err(error),
         },

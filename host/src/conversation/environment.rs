@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotsocket_sandbox::{CodeCacheDir, CompiledGuest, EnginePool, Grants, LoadError, Sandbox};
+use hotsocket_sandbox::{
+    CodeCacheDir, CompiledGuest, ComponentBytes, EnginePool, Grants, LoadError, Sandbox,
+};
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -105,12 +107,12 @@ impl Environment {
     /// # Errors
     /// When it cannot be built, or is not a guest.
     pub fn load(&self, path: &Path) -> Result<Guest, EnvironmentError> {
-        let bytes = component(path)?;
+        let component = ComponentBytes::new(component(path)?);
         let load = |error| EnvironmentError::Load {
             path: path.to_owned(),
             error,
         };
-        let compiled = self.sandbox.compile(&bytes).map_err(load)?;
+        let compiled = self.sandbox.compile(&component).map_err(load)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build();
@@ -121,7 +123,7 @@ impl Environment {
         Ok(Guest {
             compiled,
             name: path.display().to_string(),
-            port: build::section(&bytes).and_then(|section| section.port),
+            port: build::section(component.bytes()).and_then(|section| section.port),
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::node::{Node, Options, StartError};
 use crate::output::Output;
 use crate::registry::Outcome;
 use crate::rollout::Source;
-use hotsocket_sandbox::run_on_thread;
+use hotsocket_sandbox::{ComponentBytes, run_on_thread};
 use watch::ProjectWatcher;
 
 /// Build and serve the source, and swap on every save, until dropped. The
@@ -45,7 +45,8 @@ pub async fn serve_source(
         let mut files = project.files();
         let building = Instant::now();
         let source = project.source.clone();
-        let built = run_on_thread("build", None, move || build::component(&source)).await;
+        let build = move || build::component(&source).map(ComponentBytes::new);
+        let built = run_on_thread("build", None, build).await;
         let built = match built {
             Ok(built) => built.map_err(|error| error.to_string()),
             Err(error) => Err(format!("cannot build {}: {error}", project.name.display())),

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hotsocket_sandbox::{CompiledGuest, EnginePool, Fault, Sandbox};
+use hotsocket_sandbox::{CompiledGuest, ComponentBytes, EnginePool, Fault, Sandbox};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -86,7 +86,7 @@ impl Node {
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_on<L: Listener>(
-        (bytes, source): (Vec<u8>, Source),
+        (component, source): (ComponentBytes, Source),
         options: Options,
         output: Arc<Output>,
         began: Instant,
@@ -95,7 +95,7 @@ impl Node {
         options.validate()?;
         let is_built_in = matches!(source, Source::BuiltIn(_));
         let guest = source.to_string();
-        let sockets = bind_all(&options, &bytes)?;
+        let sockets = bind_all(&options, component.bytes())?;
         let control = bind_control(&options.control)?;
         let listeners: Vec<_> = sockets
             .iter()
@@ -110,7 +110,7 @@ impl Node {
             options.grants,
             Arc::clone(&output) as _,
         ));
-        let compiled = registry::compile(&sandbox, bytes, &guest, None).await?;
+        let compiled = registry::compile(&sandbox, component, &guest, None).await?;
         let hash = compiled.hash;
         call_listening(&sandbox, &compiled, &listeners)
             .await
@@ -218,12 +218,18 @@ impl Node {
     }
 }
 
-async fn read_guest(path: Option<&Path>, max: usize) -> Result<(Vec<u8>, Source), StartError> {
+async fn read_guest(
+    path: Option<&Path>,
+    max: usize,
+) -> Result<(ComponentBytes, Source), StartError> {
     let Some(path) = path else {
-        return Ok((BUILT_IN.to_vec(), Source::BuiltIn("hello")));
+        return Ok((
+            ComponentBytes::new(BUILT_IN.to_vec()),
+            Source::BuiltIn("hello"),
+        ));
     };
     match guest_file::read_in_time(path, max).await {
-        Ok(bytes) => Ok((bytes, Source::File(path.to_owned()))),
+        Ok(component) => Ok((component, Source::File(path.to_owned()))),
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound
                 && path.components().count() == 1

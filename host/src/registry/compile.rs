@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{CompiledGuest, Hash, LoadError, Sandbox, lower_priority, run_on_thread};
+use hotsocket_sandbox::{
+    CompiledGuest, ComponentBytes, LoadError, Sandbox, lower_priority, run_on_thread,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Registry;
@@ -79,10 +81,10 @@ impl Registry {
     /// generation's code is not compiled again.
     pub(super) async fn compile(
         &self,
-        bytes: Vec<u8>,
+        component: ComponentBytes,
         source: &Source,
     ) -> Result<Arc<CompiledGuest>, SwapError> {
-        if let Some(compiled) = self.kept.lock().compiled(Hash::of(&bytes)) {
+        if let Some(compiled) = self.kept.lock().compiled(component.hash()) {
             return Ok(compiled);
         }
         let guest = source.to_string();
@@ -90,7 +92,7 @@ impl Registry {
             return Err(SwapError::Busy { guest });
         };
         let time = self.compile_timeout;
-        let compiling = compile(&self.sandbox, bytes, &guest, Some(permit));
+        let compiling = compile(&self.sandbox, component, &guest, Some(permit));
         let Ok(compiled) = tokio::time::timeout(time, compiling).await else {
             self.sandbox.limit_counters().count(Limit::CompileTimeout);
             return Err(SwapError::Slow { guest, time });
@@ -106,13 +108,13 @@ impl Registry {
 /// When the bytes are not a guest that can be served.
 pub async fn compile(
     sandbox: &Arc<Sandbox>,
-    bytes: Vec<u8>,
+    component: ComponentBytes,
     guest: &str,
     permit: Option<OwnedSemaphorePermit>,
 ) -> Result<Arc<CompiledGuest>, SwapError> {
     let begun = Instant::now();
-    let size = bytes.len();
-    let mut compiling = std::pin::pin!(compile_on_thread(Arc::clone(sandbox), bytes, permit));
+    let size = component.bytes().len();
+    let mut compiling = std::pin::pin!(compile_on_thread(Arc::clone(sandbox), component, permit));
     let quick = tokio::time::timeout(QUIET, &mut compiling).await;
     let slow = quick.is_err();
     let compiled = match quick {
@@ -165,7 +167,7 @@ pub async fn compile(
 /// its permit until it ends.
 async fn compile_on_thread(
     sandbox: Arc<Sandbox>,
-    bytes: Vec<u8>,
+    component: ComponentBytes,
     permit: Option<OwnedSemaphorePermit>,
 ) -> std::io::Result<Result<Arc<CompiledGuest>, LoadError>> {
     run_on_thread("compile", Some(COMPILE_STACK), move || {
@@ -173,7 +175,7 @@ async fn compile_on_thread(
         if permit.is_some() {
             lower_priority();
         }
-        let compiled = sandbox.compile(&bytes);
+        let compiled = sandbox.compile(&component);
         drop(permit);
         compiled
     })

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotsocket_sandbox::{CompiledGuest, Hash};
+use hotsocket_sandbox::{CompiledGuest, ComponentBytes};
 
 use super::report::{Outcome, Report};
 use super::{Registry, SwapError};
@@ -43,7 +43,7 @@ impl Registry {
     /// When they are not a guest that can be served.
     pub async fn swap(
         &self,
-        bytes: Vec<u8>,
+        component: ComponentBytes,
         source: Source,
         policy: Option<Policy>,
     ) -> Result<Report, SwapError> {
@@ -57,11 +57,11 @@ impl Registry {
             begun,
             compiling: Duration::ZERO,
         };
-        if Hash::of(&bytes) == previous.guest.hash {
+        if component.hash() == previous.guest.hash {
             return Ok(self.report(&step, &self.rollout(previous, policy, false)));
         }
         let compiling = Instant::now();
-        let guest = self.compile(bytes, &source).await?;
+        let guest = self.compile(component, &source).await?;
         step.compiling = compiling.elapsed();
         self.check_room(&guest, &source, policy)?;
         self.activate(step, guest, source, policy).await

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotsocket_sandbox::{Hash, LoadError};
+use hotsocket_sandbox::{ComponentBytes, Hash, LoadError};
 use tokio::time::Instant;
 
 use super::{Outcome, Registry, SwapError};
@@ -97,7 +97,7 @@ impl Retry {
 struct Reading {
     /// Its state before and after.
     stamps: [Option<Stamp>; 2],
-    content: io::Result<(Vec<u8>, Hash)>,
+    content: io::Result<ComponentBytes>,
 }
 
 impl ServedFile {
@@ -119,7 +119,7 @@ impl ServedFile {
             }
         }
         settle(|| async { self.look(false).await.ok() }, None).await;
-        let (bytes, hash) = match self.read_file(registry).await {
+        let component = match self.read_file(registry).await {
             // It changed while it was being read.
             Ok(Reading { stamps, .. }) if stamps[0] != stamps[1] => return true,
             Ok(Reading {
@@ -140,9 +140,9 @@ impl ServedFile {
                 return false;
             }
         };
-        if self.considered != Some(hash) {
-            self.considered = Some(hash);
-            self.consider(bytes, hash, registry).await;
+        if self.considered != Some(component.hash()) {
+            self.considered = Some(component.hash());
+            self.consider(component, registry).await;
         }
         true
     }
@@ -165,10 +165,7 @@ impl ServedFile {
             let before = Stamp::of(&path);
             let content = guest_file::read(&path, max);
             Reading {
-                content: content.map(|bytes| {
-                    let hash = Hash::of(&bytes);
-                    (bytes, hash)
-                }),
+                content: content.map(ComponentBytes::new),
                 stamps: [before, Stamp::of(&path)],
             }
         };
@@ -176,10 +173,11 @@ impl ServedFile {
     }
 
     /// Swap to this content.
-    async fn consider(&mut self, bytes: Vec<u8>, hash: Hash, registry: &Registry) {
+    async fn consider(&mut self, component: ComponentBytes, registry: &Registry) {
+        let hash = component.hash();
         let last = self.retry.take().filter(|last| last.content == hash);
         let source = Source::File(self.path.clone());
-        match registry.swap(bytes, source, None).await {
+        match registry.swap(component, source, None).await {
             Ok(report) => {
                 if report.outcome == Outcome::Unchanged && self.last_warning.is_some() {
                     report.log();
