@@ -302,6 +302,15 @@ fn only_regular_files_of_limited_size_are_read() {
         let ran = server.ask(&["test", guest.to_str().expect("UTF-8"), path]);
         assert!(ran.failure(2).contains("not a regular file"));
     }
+    for name in ["zero.rs", "zero.py", "zero.c", "zero.js"] {
+        let source = server.path(name);
+        symlink("/dev/zero", &source).expect("ours");
+        for command in ["build", "serve"] {
+            let source = source.to_str().expect("UTF-8");
+            let error = server.ask(&[command, source]).failure(1);
+            assert!(error.contains("neither a regular file nor"), "{error}");
+        }
+    }
     let guest = server.path("guest.wasm");
     for command in ["swap", "inspect"] {
         let ran = server.ask(&[

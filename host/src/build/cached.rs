@@ -14,6 +14,7 @@ use hotsocket_sandbox::write_whole;
 /// changed since. Prints a line to standard error when it builds, as that takes
 /// seconds.
 pub fn cached(source: &Path) -> Result<PathBuf, Error> {
+    super::kind_of(source)?;
     let path = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
     let mut key = Hashed::default();
     key.add("", path.as_os_str().as_encoded_bytes());

@@ -28,7 +28,7 @@ mod strip;
 mod toolchain;
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 pub use cached::cached;
@@ -98,7 +98,7 @@ pub fn component(source: &Path) -> Result<Vec<u8>, Error> {
 
 /// Compile a source in any language, and append the section.
 fn compile(source: &Path) -> Result<Compiled, Error> {
-    let kind = fs::metadata(source).map_err(|error| Error::read(source, error))?;
+    let kind = kind_of(source)?;
     let mut compiled = if kind.is_dir() {
         match javascript::entry_of(source) {
             Some(script) if !source.join("Cargo.toml").exists() => javascript::compile(&script)?,
@@ -124,6 +124,19 @@ fn compile(source: &Path) -> Result<Compiled, Error> {
     }
     section::append(&mut compiled.component, &compiled.section);
     Ok(compiled)
+}
+
+/// Whether a source is a file or a directory. Anything else is not read: a FIFO would
+/// be waited for, and a device may have no end.
+fn kind_of(source: &Path) -> Result<fs::FileType, Error> {
+    let kind = fs::metadata(source).map_err(|error| Error::read(source, error))?;
+    match kind.is_dir() || kind.is_file() || !is_source(source) {
+        true => Ok(kind.file_type()),
+        false => {
+            let error = io::Error::other("it is neither a regular file nor a directory");
+            Err(Error::read(source, error))
+        }
+    }
 }
 
 fn extension(path: &Path) -> &str {

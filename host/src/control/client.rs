@@ -97,23 +97,22 @@ pub fn send(target: Target<'_>, request: &Request, body: &[u8]) -> Result<Value,
         Some(path) => path.to_owned(),
         None => socket_path::find_running(timeout)?,
     };
-    let silent = |pid: Option<i32>| ClientError::Silent {
+    let silent = |pid: Option<i32>, sent: bool| ClientError::Silent {
         path: path.clone(),
         pid,
         timeout,
-        changes: pid.is_some()
-            && matches!(request, Request::Swap { .. } | Request::Rollback { .. }),
+        changes: sent && matches!(request, Request::Swap { .. } | Request::Rollback { .. }),
     };
     let stream = match connection::connect(&path, timeout) {
         Ok(stream) => stream,
-        Err(error) if is_timeout(&error) => return Err(silent(connection::pid_of(&path))),
+        Err(error) if is_timeout(&error) => return Err(silent(connection::pid_of(&path), false)),
         Err(error) => return Err(ClientError::Connect { path, error }),
     };
     let exchange = |error| ClientError::Exchange {
         path: path.clone(),
         error,
     };
-    let peer = Peer::of(&stream).map_err(exchange)?;
+    let peer = Peer::of_blocking(&stream).map_err(exchange)?;
     if !peer.is_trusted() {
         return Err(ClientError::Untrusted {
             path,
@@ -122,7 +121,7 @@ pub fn send(target: Target<'_>, request: &Request, body: &[u8]) -> Result<Value,
     }
     let answer = match self::exchange(stream, request, body) {
         Ok(answer) => answer,
-        Err(error) if is_timeout(&error) => return Err(silent(Some(peer.pid))),
+        Err(error) if is_timeout(&error) => return Err(silent(peer.pid, true)),
         Err(error) => return Err(exchange(error)),
     };
     match answer.get("error").and_then(Value::as_str) {

@@ -4,12 +4,11 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::net::sockopt::socket_peercred;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Connect, and have each step from here on fail with EAGAIN after this time.
@@ -30,19 +29,39 @@ pub fn connect(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
 /// (SO_PEERCRED in unix(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    pub pid: i32,
+    /// `None` for a process that this one can't see (pid_namespaces(7)). Its number
+    /// is 0 then, which rustix' type for it can't hold.
+    pub pid: Option<i32>,
     pub uid: u32,
 }
 
 impl Peer {
     /// # Errors
     /// When the system doesn't say.
-    pub fn of(stream: impl AsFd) -> io::Result<Self> {
-        let found = socket_peercred(stream)?;
+    pub fn of(stream: &tokio::net::UnixStream) -> io::Result<Self> {
+        let found = stream.peer_cred()?;
         Ok(Peer {
-            pid: found.pid.as_raw_pid(),
-            uid: found.uid.as_raw(),
+            pid: found.pid().filter(|pid| *pid > 0),
+            uid: found.uid(),
         })
+    }
+
+    /// The same for a client, which has no runtime: std can't ask yet
+    /// (<https://github.com/rust-lang/rust/issues/42839>).
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn of_blocking(stream: &UnixStream) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let _entered = runtime.enter();
+        // Both descriptors share the flag.
+        let other = stream.try_clone()?;
+        other.set_nonblocking(true)?;
+        let found = tokio::net::UnixStream::from_std(other).and_then(|other| Self::of(&other));
+        stream.set_nonblocking(false)?;
+        found
     }
 
     /// Whether it may control this process, and be sent a component: it is of the

@@ -231,3 +231,78 @@ impl Reports {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::queue::Kind;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Takes three bytes, then fails with this error so many times, and so on.
+    struct Failing {
+        error: io::ErrorKind,
+        failures: usize,
+        failed: usize,
+        calls: Arc<AtomicUsize>,
+        taken: Arc<parking_lot::Mutex<Vec<u8>>>,
+    }
+
+    impl Target for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            if self.failed < self.failures {
+                self.failed += 1;
+                return Err(self.error.into());
+            }
+            self.failed = 0;
+            let count = bytes.len().min(3);
+            self.taken.lock().extend(&bytes[..count]);
+            Ok(count)
+        }
+    }
+
+    /// What is taken of two lines, and with how many calls, at most for so long.
+    fn write(error: io::ErrorKind, failures: usize, at_most: Duration) -> (Vec<u8>, usize) {
+        let queue = Arc::<Queue>::default();
+        let (calls, taken) = (Arc::<AtomicUsize>::default(), Arc::default());
+        let target = Failing {
+            error,
+            failures,
+            failed: 0,
+            calls: Arc::clone(&calls),
+            taken: Arc::clone(&taken),
+        };
+        queue.put(Kind::Log, &[b"{\"a\":1}\n"]);
+        queue.put(Kind::Log, &[b"{\"b\":2}\n"]);
+        let writer = Arc::clone(&queue);
+        thread::spawn(move || write_out(&writer, target, STDERR));
+        queue.flush(Instant::now() + at_most);
+        let taken = taken.lock().clone();
+        (taken, calls.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn a_torn_line_is_completed_whatever_interrupts_it() {
+        for error in [
+            io::ErrorKind::WouldBlock,
+            io::ErrorKind::Interrupted,
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::FileTooLarge,
+            io::ErrorKind::Other,
+        ] {
+            let (taken, _) = write(error, 3, Duration::from_secs(60));
+            assert_eq!(taken, b"{\"a\":1}\n{\"b\":2}\n", "{error}");
+        }
+    }
+
+    /// A second has room for a dozen pauses; a slow machine makes fewer.
+    #[test]
+    fn a_stream_that_stays_full_is_not_tried_in_a_busy_loop() {
+        for error in [io::ErrorKind::WouldBlock, io::ErrorKind::StorageFull] {
+            let (taken, calls) = write(error, usize::MAX, Duration::from_secs(1));
+            assert!(taken.is_empty());
+            assert!((1..50).contains(&calls), "{error}: {calls} calls");
+        }
+    }
+}
