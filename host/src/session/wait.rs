@@ -91,8 +91,7 @@ impl Session {
     /// Wait for whatever comes first. Holds a read buffer only while it reads.
     pub async fn wait(&mut self) -> Woken {
         let deadline = self.deadline();
-        let now = Instant::now();
-        let overdue = deadline.filter(|(due, _)| *due <= now);
+        let overdue = deadline.filter(|(due, _)| *due <= Instant::now());
         let overdue = overdue.map(|(_, deadline)| deadline);
         if self.is_drained() {
             return Woken::Expired(Deadline::Drain.cause());
@@ -103,11 +102,14 @@ impl Session {
             return Woken::Channel(Ready::Failed(reset));
         }
         let due = deadline
-            .map(|(due, _)| due.max(now + LOOK_AGAIN * u32::from(overdue.is_some())))
+            .map(|(due, _)| match overdue {
+                Some(_) => Instant::now() + LOOK_AGAIN,
+                None => due,
+            })
             .into_iter()
             .chain(self.timers.next())
             .chain(self.hibernate_at())
-            .chain(is_unwatched.then(|| now + UNWATCHED))
+            .chain(is_unwatched.then(|| Instant::now() + UNWATCHED))
             .min();
         if let Some(due) = due {
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
