@@ -127,6 +127,7 @@ impl Session {
         if let Some(reason) = cause.reason() {
             self.close(reason).await;
         }
+        let close_took_all = Instant::now() >= flush_by;
         if let Body::Awake(instance) = self.body {
             instance.retire().await;
         }
@@ -151,6 +152,10 @@ impl Session {
             Socket::Reset => self.channel.reset(),
         };
         let late = closed.late.map(|late| match late {
+            Late::Flush if close_took_all => (
+                Limit::Grace,
+                "the guest's `close` left no time to send the last bytes",
+            ),
             Late::Flush => (Limit::Grace, "peer did not read the last bytes in time"),
             Late::Linger => (Limit::Linger, "peer did not end its side in time"),
         });

@@ -20,7 +20,7 @@ use super::close::CloseCause;
 use super::event::Event;
 use super::migrate::Probation;
 use super::state::{Body, Session};
-use crate::rollout::{GenerationGuard, Rollout};
+use crate::rollout::{Generation, GenerationGuard, Rollout};
 use crate::service::{Counters, Service};
 
 /// Between two attempts to wake when there is no room for an instance.
@@ -177,17 +177,17 @@ impl Session {
     }
 
     async fn enter_when_there_is_room(&mut self, origin: Origin) -> Result<Effects, Fault> {
-        let instance = self.wait_for_room().await?;
         let generation = Arc::clone(self.generation.generation());
+        let instance = self.wait_for_room(&generation).await?;
         let timers = self.timers.clone();
         self.enter_with(instance, &generation, origin, timers).await
     }
 
-    /// An instance of the session's generation. More sessions may sleep than
-    /// there is room for instances; then one that wakes waits a little.
-    async fn wait_for_room(&mut self) -> Result<Instance, Fault> {
+    /// An instance of this generation. More sessions may sleep than there is room
+    /// for instances, or migrate at once to a guest whose instances take much of it;
+    /// then one that has none yet waits a little.
+    pub async fn wait_for_room(&mut self, generation: &Arc<Generation>) -> Result<Instance, Fault> {
         let service = Arc::clone(&self.service);
-        let generation = Arc::clone(self.generation.generation());
         let connection = Some(self.connection());
         let end = Instant::now() + service.limits.event_timeout;
         loop {

@@ -155,9 +155,15 @@ impl Session {
             snapshot: snapshot.clone(),
             peer_ended: self.channel.peer_ended(),
         });
-        let entered = self
-            .enter(&rollout.generation, origin, timers.clone())
-            .await;
+        let generation = &rollout.generation;
+        // The places of predecessors are free only a moment after they have gone.
+        let entered = match self.wait_for_room(generation).await {
+            Ok(instance) => {
+                self.enter_with(instance, generation, origin, timers.clone())
+                    .await
+            }
+            Err(fault) => Err(fault),
+        };
         match entered {
             Ok(held_back) => {
                 rollout.stats.migrated();

@@ -91,6 +91,7 @@ impl Session {
     /// Wait for whatever comes first. Holds a read buffer only while it reads.
     pub async fn wait(&mut self) -> Woken {
         let deadline = self.deadline();
+        // Most sessions have none, and need no clock here.
         let overdue = deadline.filter(|(due, _)| *due <= Instant::now());
         let overdue = overdue.map(|(_, deadline)| deadline);
         if self.is_drained() {
@@ -101,11 +102,11 @@ impl Session {
             let reset = io::Error::from(io::ErrorKind::ConnectionReset);
             return Woken::Channel(Ready::Failed(reset));
         }
-        let due = deadline
-            .map(|(due, _)| match overdue {
-                Some(_) => Instant::now() + LOOK_AGAIN,
-                None => due,
-            })
+        let due = match overdue {
+            Some(_) => Some(Instant::now() + LOOK_AGAIN),
+            None => deadline.map(|(due, _)| due),
+        };
+        let due = due
             .into_iter()
             .chain(self.timers.next())
             .chain(self.hibernate_at())
