@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use hotsocket::limits::Limits;
 use hotsocket::output::{GuestLines, Output};
 use hotsocket_sandbox::{
-    CodeCacheDir, ComponentBytes, EnginePool, Grants, LoadError, Sandbox, component,
+    CodeCacheDir, Compiler, ComponentBytes, EnginePool, Grants, LoadError, Sandbox, component,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -32,7 +32,12 @@ fn sandbox() -> &'static Sandbox {
             (false, false),
             GuestLines::Plain,
         );
-        let engines = EnginePool::new(limits.pool(), &CodeCacheDir::None, hotsocket_wasi::link);
+        let engines = EnginePool::new(
+            limits.pool(),
+            &CodeCacheDir::None,
+            Compiler::Inside,
+            hotsocket_wasi::link,
+        );
         Sandbox::new(
             Arc::new(engines.expect("an engine")),
             limits.sandbox(),

@@ -1,14 +1,16 @@
 //! Compiled code on disk, so that a guest that was compiled before is not
 //! compiled again.
 //!
-//! The files hold machine code that the server will run without checking it
-//! again. So the directory and all above it must be such that only
-//! their owner (or root) can write to them. Otherwise the cache is not used, and a
-//! warning is logged.
+//! The files hold machine code that the server will run. So the directory and all
+//! above it must be such that only their owner (or root) can write to them;
+//! otherwise the cache is not used, and a warning is logged. And each file is a
+//! [`CheckedFile`]: one that is not this user's, or damaged, is deleted with a
+//! warning, and the guest compiled again.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -16,8 +18,8 @@ use std::time::SystemTime;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::checked_file::{self, CheckedFile};
 use crate::hash::Hash;
-use crate::write_whole::write_whole;
 
 /// Entries kept; the least recently used are removed first.
 const MAX_ENTRIES: usize = 1024;
@@ -27,6 +29,9 @@ const MAX_KEPT: u64 = 1 << 30;
 const OTHERS_WRITE: u32 = 0o022;
 /// Set on directories like /tmp, where only owners may rename.
 const STICKY: u32 = 0o1000;
+
+/// Changes with the format of files, so that those of another are not found.
+const FORMAT: &str = "checked files 1";
 
 /// Which directory holds compiled code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,48 +66,55 @@ pub fn open(wanted: &CodeCacheDir) -> Option<PathBuf> {
 /// A directory of compiled code, or none.
 pub struct CodeCache {
     dir: Option<PathBuf>,
-    /// Identifies the engine, as code runs only in one with the same configuration.
-    engine: u64,
+    /// See [`engine_name`].
+    engine: String,
+}
+
+/// Names an engine's configuration, as code runs only in one with the same. It
+/// changes with the format of the files, too.
+pub fn engine_name(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    FORMAT.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 impl CodeCache {
     /// The code that an engine can run, in a directory from [`open`].
     pub fn new(dir: Option<PathBuf>, engine: &Engine) -> Self {
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
         CodeCache {
             dir,
-            engine: hasher.finish(),
+            engine: engine_name(engine),
         }
     }
 
     /// Where the functions of large components may be kept.
     pub fn functions(&self) -> Option<PathBuf> {
         let dir = self.dir.as_ref()?;
-        Some(dir.join(format!("functions-{:016x}", self.engine)))
+        Some(dir.join(format!("functions-{}", self.engine)))
     }
 
-    fn path(&self, hash: Hash) -> Option<PathBuf> {
-        let dir = self.dir.as_ref()?;
-        Some(dir.join(format!("{hash}-{:016x}", self.engine)))
+    /// The name of the file with the code of a component, here or anywhere.
+    pub fn name(&self, hash: Hash) -> String {
+        format!("{hash}-{}", self.engine)
     }
 
     /// The code of a component that was compiled before.
     pub fn load(&self, engine: &Engine, hash: Hash) -> Option<Component> {
-        let path = self.path(hash)?;
-        if !path.exists() {
-            return None;
-        }
-        // SAFETY: the file was written whole by `store`, from `serialize`, and
-        // nobody but this user could have changed it since: `private` has
-        // checked the directory. Without this a start takes the time of a
-        // compilation, some 50 ms for a small guest and seconds for a large
-        // one, instead of 1 ms.
-        match unsafe { Component::deserialize_file(engine, &path) } {
+        let path = self.dir.as_ref()?.join(self.name(hash));
+        let checked = match CheckedFile::open(&path, MAX_KEPT) {
+            Ok(checked) => checked?,
+            Err(why) => {
+                tracing::warn!("{}", checked_file::discard(&path, &why));
+                return None;
+            }
+        };
+        match load(engine, &checked) {
             Ok(component) => {
-                touch(&path);
+                checked.touch();
                 Some(component)
             }
+            // Of a machine with another processor, or for a larger pool.
             Err(error) => {
                 tracing::debug!("{}: {error:#}", path.display());
                 let _ = fs::remove_file(&path);
@@ -111,19 +123,53 @@ impl CodeCache {
         }
     }
 
-    /// Store compiled code. A failure only costs time, later.
+    /// Store code that was compiled by this process. A failure only costs time,
+    /// later.
     pub fn store(&self, component: &Component, hash: Hash) {
-        let Some(path) = self.path(hash) else { return };
-        let stored = component
-            .serialize()
-            .map_err(io::Error::other)
-            .and_then(|code| write_whole(&path, &code));
-        if let Err(error) = stored {
+        self.store_with(hash, |path| {
+            let code = component.serialize().map_err(io::Error::other)?;
+            checked_file::write(path, &code)
+        });
+    }
+
+    /// Store code that is in a file of the right name. A failure only costs time,
+    /// later.
+    pub fn copy(&self, code: &CheckedFile, hash: Hash) {
+        self.store_with(hash, |path| code.copy_to(path));
+    }
+
+    fn store_with(&self, hash: Hash, write: impl FnOnce(&Path) -> io::Result<()>) {
+        let Some(dir) = &self.dir else { return };
+        let path = dir.join(self.name(hash));
+        if let Err(error) = write(&path) {
             tracing::debug!("{}: {error}", path.display());
         }
-        if let Some(dir) = &self.dir {
-            let _ = evict(dir);
+        let _ = evict(dir);
+    }
+}
+
+/// Map the code in a file that was checked.
+///
+/// # Errors
+/// When this engine cannot run it.
+pub fn load(engine: &Engine, code: &CheckedFile) -> wasmtime::Result<Component> {
+    // wasmtime opens files by their path only. This one leads to the descriptor
+    // that was checked (proc_pid_fd(5)).
+    let path = format!("/proc/self/fd/{}", code.file().as_raw_fd());
+    // SAFETY: the content was written by `serialize` or `precompile_component`, as
+    // its checksum says, by this user or a process of this server, as its owner and
+    // permissions say, or the seals of a file in memory. Nobody else can change it
+    // from now on, and neither does this program: files are only ever replaced.
+    // Checking the code instead is not possible, and without this a start takes as
+    // long as a compilation: seconds for a large guest instead of milliseconds.
+    match unsafe { Component::deserialize_file(engine, &path) } {
+        Err(_) if !Path::new(&path).exists() => {
+            // No /proc: then it costs memory.
+            let content = code.content()?;
+            // SAFETY: as above.
+            unsafe { Component::deserialize(engine, content) }
         }
+        loaded => loaded,
     }
 }
 
@@ -157,14 +203,6 @@ fn private(dir: &Path) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-/// Mark an entry as used just now.
-pub(crate) fn touch(path: &Path) {
-    let touched = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
-    if let Err(error) = touched {
-        tracing::debug!("{}: {error}", path.display());
-    }
-}
-
 fn evict(dir: &Path) -> io::Result<()> {
     let mut entries: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(dir)?
         .flatten()
@@ -189,6 +227,7 @@ fn evict(dir: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -219,7 +258,8 @@ mod tests {
         evict(dir.path()).expect("ours");
         assert!(!dir.path().join("2").exists());
         assert!(dir.path().join("3").exists());
-        touch(&dir.path().join("3"));
+        let used = File::open(dir.path().join("3")).expect("ours");
+        used.set_modified(SystemTime::now()).expect("ours");
         File::create(dir.path().join("new")).expect("ours");
         evict(dir.path()).expect("ours");
         assert!(dir.path().join("3").exists());

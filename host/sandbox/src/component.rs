@@ -1,12 +1,16 @@
 //! Checks component bytes before anything is compiled: whether they are
 //! a guest, something else, or truncated. Errors tell the author what to do.
 
+use std::time::Duration;
+
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::TypesRef;
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::contract;
 pub use crate::contract::is_handler;
+use crate::fault::human;
+use crate::part_count;
 
 /// Why bytes cannot be served. Each message follows the file's name.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -26,6 +30,15 @@ pub enum LoadError {
     Truncated,
     #[error("is too large: at most {max} bytes are accepted (raise --max-component)")]
     TooLarge { max: usize },
+    #[error("contains more than {max} modules and components")]
+    TooManyParts { max: u64 },
+    #[error("consists of {count} instances of modules and components; at most {max} are accepted")]
+    TooManyInstances { count: u64, max: u64 },
+    #[error(
+        "instantiates a component that it imports or that one of its instances exports, \
+         which is not supported"
+    )]
+    UncountableParts,
     #[error("is not a valid component: {0}")]
     Invalid(String),
     #[error(
@@ -56,6 +69,22 @@ pub enum LoadError {
     NoEngine(String),
     #[error("cannot be compiled: {0}")]
     Compile(String),
+    #[error("was not compiled: that takes longer than {} (raise --compile-timeout)", human(*.time))]
+    CompileTimeout { time: Duration },
+    #[error("was not compiled: that takes more than {} of memory (raise --compile-memory)", size(*.limit))]
+    CompileMemory { limit: u64 },
+    #[error("was not compiled: the compiler ended unexpectedly: {0}")]
+    CompilerEnded(String),
+    #[error(
+        "was not compiled: the compiler's process cannot be started: {0} (with \
+         --compile-inside the server compiles itself, without a limit on memory)"
+    )]
+    NoCompiler(String),
+    #[error("was not compiled: earlier components are still being compiled; try again later")]
+    CompilerBusy,
+    /// What the compiler's process says of it.
+    #[error("{0}")]
+    Rejected(String),
     #[error("failed its trial instantiation: {0}")]
     Trial(String),
     #[error("had no room for its trial instantiation: {0}")]
@@ -66,7 +95,13 @@ impl LoadError {
     /// Whether the same bytes may be accepted later: the machine was short of
     /// something.
     pub fn may_pass(&self) -> bool {
-        matches!(self, LoadError::NoEngine(_) | LoadError::NoRoom(_))
+        matches!(
+            self,
+            LoadError::NoEngine(_)
+                | LoadError::NoRoom(_)
+                | LoadError::NoCompiler(_)
+                | LoadError::CompilerBusy
+        )
     }
 }
 
@@ -91,6 +126,8 @@ pub struct Description {
 /// When the bytes are not a component; the error names the likely reason.
 pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
     sniff(bytes)?;
+    // What validating takes also depends on it.
+    part_count::check(bytes)?;
     let mut validator = Validator::new_with_features(WasmFeatures::default());
     let types = validator.validate_all(bytes).map_err(|error| {
         // The parser has no error kind for running out of bytes.
@@ -158,8 +195,20 @@ fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Invalid(crate::fault::one_line(&error.to_string()))
 }
 
+/// `2G`, `300M`; what is not whole in bytes.
+fn size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes % (1 << 30) == 0 => format!("{}G", bytes >> 30),
+        _ if bytes % (1 << 20) == 0 => format!("{}M", bytes >> 20),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
 /// Reject what is not a component at all, by its first bytes.
-fn sniff(bytes: &[u8]) -> Result<(), LoadError> {
+///
+/// # Errors
+/// Says what it is instead.
+pub fn sniff(bytes: &[u8]) -> Result<(), LoadError> {
     let magic = b"\0asm";
     if bytes.is_empty() {
         return Err(LoadError::Empty);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::compiler::Strategy;
 use crate::function_cache::FunctionCache;
 use crate::limits::PoolLimits;
 
@@ -117,9 +118,16 @@ impl Capacity {
     }
 }
 
-/// Make an engine whose pool has room for so many instances. Returns how many it
-/// has room for: where there is no address space for a pool, instances are made
-/// one by one, without a limit.
+/// An engine that runs guests.
+pub struct Built {
+    pub engine: Engine,
+    /// How many instances it has room for.
+    pub capacity: usize,
+    pub strategy: Strategy,
+}
+
+/// Make an engine whose pool has room for so many instances. Where there is no
+/// address space for a pool, instances are made one by one, without a limit.
 ///
 /// # Errors
 /// When wasmtime cannot run on this machine at all.
@@ -127,9 +135,13 @@ pub fn build(
     limits: &PoolLimits,
     instances: u32,
     functions: Option<&Arc<FunctionCache>>,
-) -> wasmtime::Result<(Engine, usize)> {
+) -> wasmtime::Result<Built> {
     match Engine::new(&pooled(instances, limits, functions)?) {
-        Ok(engine) => Ok((engine, instances as usize)),
+        Ok(engine) => Ok(Built {
+            engine,
+            capacity: instances as usize,
+            strategy: Strategy::Pooled,
+        }),
         Err(error) => {
             // No address space for the pool (`ulimit -v`, strict overcommit).
             let engine = Engine::new(&on_demand(limits.max_stack, functions)?)?;
@@ -138,9 +150,29 @@ pub fn build(
                  of {instances} ({}); check `ulimit -v` and vm.overcommit_memory",
                 crate::fault::one_line(&error.root_cause().to_string())
             );
-            Ok((engine, usize::MAX))
+            Ok(Built {
+                engine,
+                capacity: usize::MAX,
+                strategy: Strategy::OnDemand,
+            })
         }
     }
+}
+
+/// Make an engine that only compiles, for one of the other engines. It has no pool,
+/// as a pool has no influence on the code.
+///
+/// # Errors
+/// When wasmtime cannot run on this machine at all.
+pub fn for_compiling(
+    strategy: Strategy,
+    max_stack: usize,
+    functions: Option<&Arc<FunctionCache>>,
+) -> wasmtime::Result<Engine> {
+    Engine::new(&match strategy {
+        Strategy::Pooled => config(max_stack, functions)?,
+        Strategy::OnDemand => on_demand(max_stack, functions)?,
+    })
 }
 
 /// The nice value of compilations: on a busy processor they get less time than

@@ -16,9 +16,10 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use crate::code_cache::{self, CodeCache, CodeCacheDir};
+use crate::compiler::{self, CompileLimits, Compiler, Strategy};
 use crate::component::{self, LoadError};
 use crate::contract::{self, Exports};
-use crate::engine::{self, Capacity};
+use crate::engine::{self, Built, Capacity};
 use crate::epoch_ticker::EpochTicker;
 use crate::fairness::Turns;
 use crate::fault::one_line;
@@ -45,7 +46,17 @@ pub struct EnginePool {
     limits: PoolLimits,
     /// Where compiled code is kept.
     cache_dir: Option<PathBuf>,
+    /// What all engines compile with.
+    compiler: Arc<SharedCompiler>,
     link_wasi: LinkWasi,
+}
+
+/// The compiler of a process, which compiles one component at a time.
+struct SharedCompiler {
+    compiler: Compiler,
+    /// Held while a child compiles. So all services of a process together take no
+    /// more memory for it than one compilation may.
+    in_use: Mutex<()>,
 }
 
 impl EnginePool {
@@ -57,6 +68,7 @@ impl EnginePool {
     pub fn new(
         limits: PoolLimits,
         cache: &CodeCacheDir,
+        compiler: Compiler,
         link_wasi: LinkWasi,
     ) -> Result<Self, LoadError> {
         let cache_dir = code_cache::open(cache);
@@ -66,10 +78,15 @@ impl EnginePool {
         }
         let reclaimer = Reclaimer::start().map_err(|error| no_engine(error.into()))?;
         let reclaimer = Arc::new(reclaimer);
+        let compiler = Arc::new(SharedCompiler {
+            compiler,
+            in_use: Mutex::default(),
+        });
         let small = GuestEngine::new(
             &limits,
             capacity.small,
             cache_dir.clone(),
+            Arc::clone(&compiler),
             None,
             Arc::clone(&reclaimer),
         );
@@ -84,8 +101,13 @@ impl EnginePool {
             large_capacity: capacity.large,
             limits,
             cache_dir,
+            compiler,
             link_wasi,
         })
+    }
+
+    pub(crate) fn compiles_inside(&self) -> bool {
+        self.compiler.compiler == Compiler::Inside
     }
 
     pub(crate) fn caches_code(&self) -> bool {
@@ -126,6 +148,7 @@ impl EnginePool {
             &self.limits,
             self.large_capacity,
             self.cache_dir.clone(),
+            Arc::clone(&self.compiler),
             Some(self.link_wasi),
             Arc::clone(&self.reclaimer),
         );
@@ -140,6 +163,13 @@ pub(crate) struct GuestEngine {
     engine: Engine,
     linker: Linker<StoreData>,
     cache: CodeCache,
+    compiler: Arc<SharedCompiler>,
+    /// What the code must be compiled for.
+    strategy: Strategy,
+    max_stack: usize,
+    /// Whether large components are compiled for it.
+    keeps_functions: bool,
+    /// For those that are compiled in this process.
     functions: Option<Arc<FunctionCache>>,
     pub reclaimer: Arc<Reclaimer>,
     /// Interrupts the events of its instances.
@@ -168,13 +198,20 @@ impl GuestEngine {
         limits: &PoolLimits,
         instances: u32,
         cache_dir: Option<PathBuf>,
+        compiler: Arc<SharedCompiler>,
         link_wasi: Option<LinkWasi>,
         reclaimer: Arc<Reclaimer>,
     ) -> wasmtime::Result<Self> {
         // Only components that carry an interpreter are large enough for it, and
         // those import WASI.
-        let functions = link_wasi.map(|_| Arc::<FunctionCache>::default());
-        let (engine, capacity) = engine::build(limits, instances, functions.as_ref())?;
+        let keeps_functions = link_wasi.is_some();
+        let inside = compiler.compiler == Compiler::Inside;
+        let functions = (keeps_functions && inside).then(Arc::<FunctionCache>::default);
+        let Built {
+            engine,
+            capacity,
+            strategy,
+        } = engine::build(limits, instances, functions.as_ref())?;
         let cache = CodeCache::new(cache_dir, &engine);
         if let (Some(functions), Some(path)) = (&functions, cache.functions()) {
             functions.keep_in(path);
@@ -186,6 +223,10 @@ impl GuestEngine {
         }
         Ok(GuestEngine {
             cache,
+            compiler,
+            strategy,
+            max_stack: limits.max_stack,
+            keeps_functions,
             functions,
             reclaimer,
             ticker: Arc::new(EpochTicker::start(&engine)?),
@@ -218,21 +259,60 @@ impl GuestEngine {
     }
 
     /// Check, compile and link a component.
-    pub fn compile(&self, bytes: &[u8], hash: Hash) -> Result<Exports, LoadError> {
+    pub fn compile(
+        &self,
+        bytes: &[u8],
+        hash: Hash,
+        limits: CompileLimits,
+    ) -> Result<Exports, LoadError> {
         if let Some(component) = self.cache.load(&self.engine, hash) {
-            // Only what has passed the checks below gets into the cache.
+            // Only what has passed all checks gets into the cache.
             return self.link(&component);
         }
-        component::describe(bytes)?.check_world()?;
+        let component = match &self.compiler.compiler {
+            Compiler::Inside => self.compile_inside(bytes, hash)?,
+            Compiler::Child { .. } => self.compile_in_child(bytes, hash, limits)?,
+        };
+        self.link(&component)
+    }
+
+    fn compile_inside(&self, bytes: &[u8], hash: Hash) -> Result<Component, LoadError> {
+        compiler::validate(bytes)?;
         engine::lower_compiler_priority();
         let functions = self.functions.as_ref();
         let compilation = functions.map(|kept| kept.begin(bytes.len()));
-        let component = Component::from_binary(&self.engine, bytes).map_err(|error| {
-            LoadError::Compile(name_table_flag(one_line(&format!("{error:#}"))))
-        })?;
+        if let Some(damage) = compilation.as_ref().and_then(|begun| begun.damage()) {
+            tracing::warn!("{damage}");
+        }
+        let component = Component::from_binary(&self.engine, bytes).map_err(not_compiled)?;
         drop(compilation);
         self.cache.store(&component, hash);
-        self.link(&component)
+        Ok(component)
+    }
+
+    fn compile_in_child(
+        &self,
+        bytes: &[u8],
+        hash: Hash,
+        limits: CompileLimits,
+    ) -> Result<Component, LoadError> {
+        component::sniff(bytes)?;
+        let in_use = self.compiler.in_use.try_lock_for(limits.time);
+        let _in_use = in_use.ok_or(LoadError::CompilerBusy)?;
+        let process = compiler::Process {
+            compiler: &self.compiler.compiler,
+            limits,
+            strategy: self.strategy,
+            max_stack: self.max_stack,
+            name: &self.cache.name(hash),
+            functions: self.cache.functions().filter(|_| self.keeps_functions),
+        };
+        let code = process.compile(bytes)?;
+        // Fails if it needs more than the pool has.
+        let component = code_cache::load(&self.engine, &code).map_err(not_compiled)?;
+        self.cache.copy(&code, hash);
+        // The kernel can drop pages of a file, but not those of one in memory.
+        Ok(self.cache.load(&self.engine, hash).unwrap_or(component))
     }
 
     /// Load code that another engine of the pool has compiled.
@@ -261,6 +341,11 @@ impl GuestEngine {
 
 fn no_engine(error: wasmtime::Error) -> LoadError {
     LoadError::NoEngine(one_line(&format!("{error:#}")))
+}
+
+/// An error of the compiler, or of the pool that the code is for.
+fn not_compiled(error: wasmtime::Error) -> LoadError {
+    LoadError::Compile(name_table_flag(one_line(&format!("{error:#}"))))
 }
 
 /// Name the flag that makes room for a component that asks for more than an

@@ -159,7 +159,7 @@ impl Cause {
 }
 
 /// `100 ms`, `1.5 s`.
-fn human(duration: Duration) -> String {
+pub(crate) fn human(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{} ms", duration.as_millis())
     } else {

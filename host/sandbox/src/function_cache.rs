@@ -3,23 +3,21 @@
 //! A guest in Python carries an interpreter; two versions of it differ in
 //! their data and in next to no code. So the functions of the large component
 //! that was compiled last are kept on disk, and the next one compiles only
-//! those that are not among them. The file holds machine code, so it is kept only
-//! in the directory of [`crate::code_cache`], which nobody but its owner can write
-//! to.
+//! those that are not among them. The file holds what becomes machine code, so it
+//! is a [`CheckedFile`] in the directory of [`crate::code_cache`].
 //!
 //! Whether two functions are the same is the compiler's decision: they have the
 //! same key.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use wasmtime::CacheStore;
 
-use crate::write_whole::write_whole;
+use crate::checked_file::{self, CheckedFile, Unusable};
 
 /// Smaller components compile fast enough, and would only evict the functions of a
 /// large one.
@@ -53,7 +51,17 @@ struct Function {
 }
 
 /// A compilation in progress. When the last one is dropped, the file is written.
-pub struct Compilation<'a>(Option<&'a FunctionCache>);
+pub struct Compilation<'a> {
+    cache: Option<&'a FunctionCache>,
+    damage: Option<String>,
+}
+
+impl Compilation<'_> {
+    /// A line for the log, if the functions that were kept could not be used.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
+    }
+}
 
 impl FunctionCache {
     /// Keep functions in this file. Without it none are kept.
@@ -65,18 +73,28 @@ impl FunctionCache {
     /// A component of this size is about to be compiled.
     pub fn begin(&self, size: usize) -> Compilation<'_> {
         let Some(path) = self.path.get().filter(|_| size >= LARGE) else {
-            return Compilation(None);
+            return Compilation {
+                cache: None,
+                damage: None,
+            };
         };
+        let mut damage = None;
         let mut open = self.open.lock();
         let open = open.get_or_insert_with(|| {
-            let kept = fs::read(path).inspect(|_| crate::code_cache::touch(path));
+            let kept = load(path).unwrap_or_else(|why| {
+                damage = Some(checked_file::discard(path, &why));
+                Vec::new()
+            });
             Open {
-                functions: kept.map(|kept| read(&kept)).unwrap_or_default(),
+                functions: read(&kept),
                 ..Open::default()
             }
         });
         open.compilations += 1;
-        Compilation(Some(self))
+        Compilation {
+            cache: Some(self),
+            damage,
+        }
     }
 
     fn end(&self) {
@@ -90,7 +108,7 @@ impl FunctionCache {
         drop(slot);
         if let (Some(open), Some(path)) = (closed, self.path.get())
             && open.added
-            && let Err(error) = write_whole(path, &write(&open))
+            && let Err(error) = checked_file::write(path, &write(&open))
         {
             tracing::debug!("{}: {error}", path.display());
         }
@@ -99,7 +117,7 @@ impl FunctionCache {
 
 impl Drop for Compilation<'_> {
     fn drop(&mut self) {
-        if let Some(cache) = self.0 {
+        if let Some(cache) = self.cache {
             cache.end();
         }
     }
@@ -133,6 +151,15 @@ impl CacheStore for FunctionCache {
         open.functions.insert(key.to_vec(), function);
         true
     }
+}
+
+/// What was kept by an earlier compilation; nothing if there was none.
+fn load(path: &Path) -> Result<Vec<u8>, Unusable> {
+    let Some(kept) = CheckedFile::open(path, MAX_KEPT as u64)? else {
+        return Ok(Vec::new());
+    };
+    kept.touch();
+    Ok(kept.content()?)
 }
 
 /// Each function as the lengths of its key and its code, then both.

@@ -13,9 +13,13 @@
 //! - [`sandbox`]: the entry point, one for each service
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
-//!   import, in one table; [`imports`], [`bindings`], [`bounded_text`]: what it refers to
-//! - [`component`], [`typecheck`]: check a file and the types of its exports
-//! - [`compiled`], [`code_cache`], [`function_cache`]: compiled code
+//!   import, in one table; [`imports`], [`bindings`], [`bounded_text`]: what it
+//!   refers to
+//! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
+//!   its exports
+//! - [`compiler`]: compiles in a process of its own
+//! - [`compiled`], [`code_cache`], [`function_cache`], [`checked_file`]: compiled
+//!   code
 //! - [`instance`]: one instance and its events; [`reclaim`]: what is left of it
 //! - [`call_mode`]: on a fiber or directly; [`fairness`], [`cpu_budget`],
 //!   [`epoch_ticker`]: how an event gives way, what it may cost, what interrupts it
@@ -28,8 +32,10 @@
 mod bindings;
 mod bounded_text;
 mod call_mode;
+mod checked_file;
 mod code_cache;
 mod compiled;
+mod compiler;
 pub mod component;
 mod contract;
 mod cpu_budget;
@@ -48,6 +54,7 @@ pub mod limit_counters;
 mod limits;
 mod log;
 mod memory_limit;
+mod part_count;
 mod reclaim;
 mod sandbox;
 mod store_data;
@@ -59,6 +66,7 @@ mod write_whole;
 
 pub use code_cache::CodeCacheDir;
 pub use compiled::CompiledGuest;
+pub use compiler::{COMPILE_CHILD, Compiler, compile_child};
 pub use component::LoadError;
 pub use effects::{ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, Window, recycle};
 pub use engine::{lower_priority, prepare_thread};

@@ -48,6 +48,7 @@ limits! {
     Restarts = "max-restarts",
     Component = "max-component",
     CompileTimeout = "compile-timeout",
+    CompileMemory = "compile-memory",
     // No flag sets them.
     Handles = "wasi-handles",
     Transfer = "transfer",

@@ -42,6 +42,10 @@ pub struct Limits {
     pub max_lines: u32,
     /// Largest component, in bytes.
     pub max_component: usize,
+    /// Address space of a compilation in a process of its own, in bytes.
+    pub compile_memory: usize,
+    /// Wall-clock time of a compilation.
+    pub compile_timeout: Duration,
 }
 
 /// What any guest may pass in one call, in bytes: a write that is much too large is

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::call_mode::CallHistory;
 use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
+use crate::compiler::CompileLimits;
 use crate::component::{self, LoadError};
 use crate::cpu_budget::CpuBudget;
 use crate::effects::ConnectionInfo;
@@ -78,8 +80,19 @@ impl Sandbox {
         self.limits.max_component
     }
 
-    /// Check, compile and link a component. Takes milliseconds to seconds of
-    /// CPU: never call it on a serving thread.
+    /// Whether components are compiled in this process, where a compilation
+    /// can't be stopped.
+    pub fn compiles_inside(&self) -> bool {
+        self.engines.compiles_inside()
+    }
+
+    /// How long a compilation may take.
+    pub fn compile_timeout(&self) -> Duration {
+        self.limits.compile_timeout
+    }
+
+    /// Check, compile and link a component. Blocks for milliseconds to the limit
+    /// of time for compilations: never call it on a serving thread.
     ///
     /// # Errors
     /// When the bytes are not a guest that can be served here.
@@ -95,7 +108,16 @@ impl Sandbox {
             false => Arc::clone(self.engines.small()),
             true => self.engines.large()?,
         };
-        let exports = engine.compile(bytes, hash)?;
+        let limits = CompileLimits {
+            memory: self.limits.compile_memory as u64,
+            time: self.limits.compile_timeout,
+        };
+        let compiled = engine.compile(bytes, hash, limits);
+        let exports = compiled.inspect_err(|error| match error {
+            LoadError::CompileTimeout { .. } => self.counters.count(Limit::CompileTimeout),
+            LoadError::CompileMemory { .. } => self.counters.count(Limit::CompileMemory),
+            _ => {}
+        })?;
         let loaded = LoadedGuest {
             shared: Arc::new(Shared {
                 history: Arc::new(CallHistory::new(may_wait)),

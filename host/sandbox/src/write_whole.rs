@@ -3,11 +3,15 @@
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Names tried for the temporary file. The first is taken only if another
 /// process has drawn the same 64 random bits.
 const MAX_ATTEMPTS: u32 = 8;
+/// Permissions of a file that the user's umask decides about.
+const ANYBODY: u32 = 0o666;
+const OWNER_ONLY: u32 = 0o600;
 
 /// Write a file so that whoever opens or watches it finds the old content or
 /// the new one, never a part of it: also when several processes write it at
@@ -22,9 +26,24 @@ const MAX_ATTEMPTS: u32 = 8;
 /// # Errors
 /// As creating and writing a file; then `path` is as it was.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let (temporary, mut file) = create_temporary(path)?;
-    let written = file
-        .write_all(content)
+    write(path, ANYBODY, |file| file.write_all(content))
+}
+
+/// The same for a file that only its owner has access to. `fill` writes the
+/// content.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_private(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    write(path, OWNER_ONLY, fill)
+}
+
+fn write(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let (temporary, mut file) = create_temporary(path, mode)?;
+    let written = fill(&mut file)
         .and_then(|()| file.sync_data())
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
@@ -37,7 +56,7 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 /// A new file with a random name in the directory of `path`. `create_new`
 /// (O_EXCL) opens no file, and follows no symlink, that another process has put
 /// there.
-fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
+fn create_temporary(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -48,6 +67,7 @@ fn create_temporary(path: &Path) -> io::Result<(PathBuf, File)> {
         match OpenOptions::new()
             .write(true)
             .create_new(true)
+            .mode(mode)
             .open(&temporary)
         {
             Err(error)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hotsocket_sandbox::{CodeCacheDir, Grants};
 use tracing::level_filters::LevelFilter;
 
+use super::compile::CompileFlags;
 use super::parse::{self, After};
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::SocketOptions;
@@ -117,9 +118,8 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_component), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_component: usize,
 
-    /// Time that compiling a component may take
-    #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().compile_timeout), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
-    compile_timeout: Duration,
+    #[command(flatten)]
+    compile: CompileFlags,
 
     /// Time that the handshake of a connection may take, before an instance is made
     #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().handshake_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
@@ -188,7 +188,8 @@ pub(super) struct Flags {
 
 const SWAPPING: &str = "Swapping";
 const TRAPS: &str = "Traps";
-const LIMITS: &str = "Limits (SIZE in bytes, or 512K, 64M, 1G; TIME as 500ms, 30s, 5m, 1h)";
+pub(super) const LIMITS: &str =
+    "Limits (SIZE in bytes, or 512K, 64M, 1G; TIME as 500ms, 30s, 5m, 1h)";
 const CONNECTIONS: &str = "Connections";
 const GRANTS: &str = "Grants to guests (none by default)";
 const OUTPUT: &str = "Output";
@@ -214,7 +215,8 @@ impl Flags {
             max_timers: self.max_timers,
             max_line: self.max_line,
             max_lines: self.max_lines,
-            compile_timeout: self.compile_timeout,
+            compile_timeout: self.compile.compile_timeout,
+            compile_memory: self.compile.compile_memory,
             when_full: self.when_full,
             max_per_peer: self.max_per_peer,
             cpu_budget: self.cpu_budget,
@@ -257,6 +259,7 @@ impl Flags {
                 keep: self.keep,
             },
             code_cache: self.code_cache.unwrap_or_default(),
+            compiler: self.compile.compiler(),
         };
         options.validate()?;
         let guest_lines = match (self.log_format, self.label) {

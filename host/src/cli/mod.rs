@@ -3,6 +3,7 @@
 //! are those of a server, and [`parse`] reads their values.
 
 mod build;
+mod compile;
 mod component;
 mod dev;
 mod flags;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hotsocket_sandbox::CodeCacheDir;
 
+use super::compile::CompileFlags;
 use super::{Reply, print_result, wrong_usage};
 use crate::conversation::{
     self, Environment, EnvironmentError, Failure, Script, Settings, Success,
@@ -49,6 +50,9 @@ pub struct Args {
     /// Directory for compiled code [default: in the user's cache directory]
     #[arg(long, value_name = "DIR|none", value_parser = super::parse::code_cache)]
     code_cache: Option<CodeCacheDir>,
+
+    #[command(flatten)]
+    compile: CompileFlags,
 }
 
 pub fn run(args: Args) -> ExitCode {
@@ -60,19 +64,21 @@ pub fn run(args: Args) -> ExitCode {
     let limits = Limits {
         on_trap: args.on_trap,
         hibernate_after: args.hibernate_after,
+        compile_timeout: args.compile.compile_timeout,
+        compile_memory: args.compile.compile_memory,
         ..Limits::default()
     };
     if let Err(error) = limits.validate() {
         return wrong_usage(error);
     }
-    print_result(run_scripts(args, &scripts))
+    print_result(run_scripts(args, limits, &scripts))
 }
 
-fn run_scripts(args: Args, scripts: &[Script]) -> Result<Reply, EnvironmentError> {
+fn run_scripts(args: Args, limits: Limits, scripts: &[Script]) -> Result<Reply, EnvironmentError> {
     let environment = Arc::new(Environment::new(Settings {
         timeout: args.timeout,
-        on_trap: args.on_trap,
-        hibernate_after: args.hibernate_after,
+        limits,
+        compiler: args.compile.compiler(),
         code_cache: args.code_cache.unwrap_or_default(),
     })?);
     let guest = environment.load(&args.guest)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::{
-    CodeCacheDir, CompiledGuest, ComponentBytes, EnginePool, Grants, LoadError, Sandbox,
+    CodeCacheDir, CompiledGuest, Compiler, ComponentBytes, EnginePool, Grants, LoadError, Sandbox,
 };
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::build;
 use crate::dev::{Project, ProjectError};
 use crate::guest_file;
-use crate::limits::{Limits, OnTrap, WhenFull};
+use crate::limits::{Limits, WhenFull};
 use crate::log::{Clock, Text};
 use crate::output::{GuestLines, Output};
 
@@ -34,9 +34,9 @@ const CONNECTIONS: usize = 256;
 pub struct Settings {
     /// How long a step waits for what it expects, on the script's clock.
     pub timeout: Duration,
-    pub on_trap: OnTrap,
-    /// How long a connection must be quiet before its instance hibernates.
-    pub hibernate_after: Option<Duration>,
+    /// The number of connections is not taken from them.
+    pub limits: Limits,
+    pub compiler: Compiler,
     pub code_cache: CodeCacheDir,
 }
 
@@ -81,13 +81,16 @@ impl Environment {
         let limits = Arc::new(Limits {
             max_connections: CONNECTIONS,
             when_full: WhenFull::Refuse,
-            on_trap: settings.on_trap,
-            hibernate_after: settings.hibernate_after,
-            ..Limits::default()
+            ..settings.limits
         });
         let captured = Captured::start()?;
-        let engines = EnginePool::new(limits.pool(), &settings.code_cache, hotsocket_wasi::link)
-            .map_err(|error| EnvironmentError::Start(error.to_string()))?;
+        let engines = EnginePool::new(
+            limits.pool(),
+            &settings.code_cache,
+            settings.compiler,
+            hotsocket_wasi::link,
+        );
+        let engines = engines.map_err(|error| EnvironmentError::Start(error.to_string()))?;
         let sandbox = Sandbox::new(
             Arc::new(engines),
             limits.sandbox(),

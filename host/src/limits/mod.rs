@@ -58,6 +58,8 @@ pub struct Limits {
     pub max_component: usize,
     /// How long compiling a component may take.
     pub compile_timeout: Duration,
+    /// Address space of the process that compiles a component, in bytes.
+    pub compile_memory: usize,
     /// Open connections.
     pub max_connections: usize,
     /// What happens to connections beyond [`Self::max_connections`].
@@ -131,6 +133,7 @@ impl Default for Limits {
             max_timers: 64,
             max_component: 256 << 20,
             compile_timeout: Duration::from_secs(180),
+            compile_memory: 2 << 30,
             max_connections: 10_000,
             when_full: WhenFull::default(),
             max_per_peer: None,
@@ -189,6 +192,8 @@ impl Limits {
             // Offsets in WebAssembly's binary format have 32 bits.
             Setting::size("max-component", self.max_component, 1..=4 << 30),
             Setting::time("compile-timeout", self.compile_timeout, times.clone()),
+            // The program itself takes a good part of the least.
+            Setting::size("compile-memory", self.compile_memory, 256 << 20..=1 << 40),
             Setting::number(
                 "snapshot-every",
                 self.snapshot_every as usize,
@@ -240,6 +245,8 @@ impl Limits {
             max_line: self.max_line,
             max_lines: self.max_lines,
             max_component: self.max_component,
+            compile_memory: self.compile_memory,
+            compile_timeout: self.compile_timeout,
         }
     }
 }

@@ -102,7 +102,12 @@ impl Node {
             .filter_map(|socket| socket.local_addr().ok())
             .collect();
         let limits = Arc::new(options.limits);
-        let engines = EnginePool::new(limits.pool(), &options.code_cache, hotsocket_wasi::link);
+        let engines = EnginePool::new(
+            limits.pool(),
+            &options.code_cache,
+            options.compiler,
+            hotsocket_wasi::link,
+        );
         let engines = engines.map_err(|error| StartError::Engine(error.to_string()))?;
         let sandbox = Arc::new(Sandbox::new(
             Arc::new(engines),

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use hotsocket_sandbox::{CodeCacheDir, Fault, Grants, LoadError};
+use hotsocket_sandbox::{CodeCacheDir, Compiler, Fault, Grants, LoadError};
 
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
@@ -12,7 +12,7 @@ use crate::listener::{BindError, SocketOptions};
 use crate::registry::{Rules, SwapError};
 
 /// See the module's documentation. [`Default`] is what the command line is
-/// without flags, with no guest's file to watch.
+/// without flags, with no guest's file to watch, and but for [`Self::compiler`].
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The component to serve; the built-in `hello` if none.
@@ -31,6 +31,9 @@ pub struct Options {
     pub access_log: bool,
     /// Where compiled code is kept.
     pub code_cache: CodeCacheDir,
+    /// Where components are compiled. The command line's is a process of its own;
+    /// the default is this one, as not every program can be run again for it.
+    pub compiler: Compiler,
 }
 
 impl Options {

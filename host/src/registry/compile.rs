@@ -17,6 +17,9 @@ use crate::rollout::Source;
 /// standstill.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// More than it takes to end a process that compiles.
+const KILL_TIME: Duration = Duration::from_secs(10);
+
 /// Stack of a compiling thread, in bytes. Nesting in a component is bounded by
 /// the validator; this holds what it allows.
 const COMPILE_STACK: usize = 16 << 20;
@@ -31,12 +34,6 @@ pub enum SwapError {
         guest: String,
         error: std::io::Error,
     },
-    #[error("{guest}: compiling timed out after {} (raise --compile-timeout)", crate::duration::show(*.time))]
-    Slow { guest: String, time: Duration },
-    #[error(
-        "{guest} was not compiled: earlier components are still being compiled; try again later"
-    )]
-    Busy { guest: String },
     #[error(
         "{guest} has several memories or many tables: there is room for {room} connections, \
          and {open} are open (raise --max-connections)"
@@ -58,10 +55,7 @@ impl SwapError {
     pub fn may_pass(&self) -> bool {
         match self {
             SwapError::Load { error, .. } => error.may_pass(),
-            SwapError::Thread { .. }
-            | SwapError::Slow { .. }
-            | SwapError::Busy { .. }
-            | SwapError::NoRoom { .. } => true,
+            SwapError::Thread { .. } | SwapError::NoRoom { .. } => true,
             SwapError::NoPrevious | SwapError::NotUndone { .. } => false,
         }
     }
@@ -89,20 +83,18 @@ impl Registry {
         }
         let guest = source.to_string();
         let Ok(permit) = Arc::clone(&self.compilers).try_acquire_owned() else {
-            return Err(SwapError::Busy { guest });
+            let error = LoadError::CompilerBusy;
+            return Err(SwapError::Load { guest, error });
         };
-        let time = self.compile_timeout;
-        let compiling = compile(&self.sandbox, component, &guest, Some(permit));
-        let Ok(compiled) = tokio::time::timeout(time, compiling).await else {
-            self.sandbox.limit_counters().count(Limit::CompileTimeout);
-            return Err(SwapError::Slow { guest, time });
-        };
-        compiled
+        compile(&self.sandbox, component, &guest, Some(permit)).await
     }
 }
 
 /// Compile and try out a guest, and log it when that takes a while. With a
 /// `permit` the compilation yields to the threads that serve.
+///
+/// It ends in time: a process that compiles is killed at the limit. A thread of
+/// this process can't be stopped; it is not waited for any longer.
 ///
 /// # Errors
 /// When the bytes are not a guest that can be served.
@@ -114,7 +106,7 @@ pub async fn compile(
 ) -> Result<Arc<CompiledGuest>, SwapError> {
     let begun = Instant::now();
     let size = component.bytes().len();
-    let mut compiling = std::pin::pin!(compile_on_thread(Arc::clone(sandbox), component, permit));
+    let mut compiling = std::pin::pin!(compile_in_time(sandbox, component, permit));
     let quick = tokio::time::timeout(QUIET, &mut compiling).await;
     let slow = quick.is_err();
     let compiled = match quick {
@@ -163,7 +155,28 @@ pub async fn compile(
     }
 }
 
-/// A compilation can't be cancelled: one that is not waited for any more holds
+/// Compile, and wait for it only so long.
+async fn compile_in_time(
+    sandbox: &Arc<Sandbox>,
+    component: ComponentBytes,
+    permit: Option<OwnedSemaphorePermit>,
+) -> std::io::Result<Result<Arc<CompiledGuest>, LoadError>> {
+    let compiling = compile_on_thread(Arc::clone(sandbox), component, permit);
+    let time = sandbox.compile_timeout();
+    let patience = match sandbox.compiles_inside() {
+        true => time,
+        // The thread waits for its turn, and then for the process.
+        false => time.saturating_mul(2).saturating_add(KILL_TIME),
+    };
+    tokio::time::timeout(patience, compiling)
+        .await
+        .unwrap_or_else(|_| {
+            sandbox.limit_counters().count(Limit::CompileTimeout);
+            Ok(Err(LoadError::CompileTimeout { time }))
+        })
+}
+
+/// A thread can't be cancelled: one that is not waited for any more holds
 /// its permit until it ends.
 async fn compile_on_thread(
     sandbox: Arc<Sandbox>,

@@ -39,7 +39,8 @@ use crate::roster::Roster;
 use history::History;
 use kept::Kept;
 
-/// Compilations at once; there are more than one only when one takes too long.
+/// Compilations at once; there are more than one only when one that can't be stopped
+/// takes too long.
 const MAX_COMPILERS: usize = 2;
 
 /// How swaps are done when they don't say.
@@ -97,8 +98,6 @@ pub struct Registry {
     rules: Rules,
     /// Connections that may be open.
     max_connections: usize,
-    /// How long a compilation is waited for.
-    compile_timeout: Duration,
     /// No event takes longer, so no session is later to apply a rollout.
     event_timeout: Duration,
     /// One swap at a time; the others wait here in order.
@@ -135,7 +134,6 @@ impl Registry {
             roster,
             rules,
             max_connections: limits.max_connections,
-            compile_timeout: limits.compile_timeout,
             event_timeout: limits.event_timeout,
             swapping: tokio::sync::Mutex::new(()),
             compilers: Arc::new(Semaphore::new(MAX_COMPILERS)),

@@ -1,0 +1,288 @@
+//! The server's side of a compilation: starts the process, gives it the
+//! component, and takes its answer or its end.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::num::NonZero;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags};
+use rustix::process::Signal;
+
+use super::job::{Job, Reason, Strategy};
+use super::{CompileLimits, Compiler};
+use crate::checked_file::CheckedFile;
+use crate::component::LoadError;
+use crate::fault::one_line;
+
+/// Bytes that are kept of what the process prints to standard error, and read of
+/// a reason.
+const MAX_TEXT: usize = 4096;
+/// Lines of it that are logged.
+const MAX_LINES: usize = 4;
+/// How long a killed process may take to end. The kernel may have to write or
+/// free much first; one that hangs in a file system is left alone.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two looks at a process that has closed its standard error.
+const EXIT_POLL: Duration = Duration::from_millis(1);
+/// Fewer arenas in glibc's allocator: each takes 64 MiB of addresses (mallopt(3)).
+const MALLOC_ARENAS: &str = "4";
+/// Begins the message with which Rust's runtime aborts.
+const ALLOCATION_FAILED: &str = "memory allocation of ";
+
+/// A compilation in a process of its own.
+pub struct Process<'a> {
+    pub compiler: &'a Compiler,
+    pub limits: CompileLimits,
+    pub strategy: Strategy,
+    /// Stack of a guest, in bytes.
+    pub max_stack: usize,
+    /// Name of the code's file in the cache.
+    pub name: &'a str,
+    /// Where functions of large components are kept.
+    pub functions: Option<PathBuf>,
+}
+
+impl Process<'_> {
+    /// Compile a component. Returns the code in a file that exists in memory only,
+    /// checked and sealed. Blocks the thread, for no longer than the limit of time
+    /// and some seconds.
+    ///
+    /// # Errors
+    /// What is wrong with the component, or which limit was reached.
+    pub fn compile(&self, bytes: &[u8]) -> Result<CheckedFile, LoadError> {
+        let Compiler::Child { program, args } = self.compiler else {
+            return Err(LoadError::NoCompiler("none is configured".to_owned()));
+        };
+        let no_compiler = |error: io::Error| LoadError::NoCompiler(error.to_string());
+        let answer = memory_file().map_err(no_compiler)?;
+        let stdout = answer.try_clone().map_err(no_compiler)?;
+        let mut command = Command::new(program);
+        command
+            .arg0("hotsocket")
+            .args(args)
+            .args(self.job(bytes.len()).to_args())
+            .env("MALLOC_ARENA_MAX", MALLOC_ARENAS)
+            .env_remove("RUST_BACKTRACE")
+            // Ctrl-C is for the server, which ends it.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(stdout)
+            .stderr(Stdio::piped());
+        let begun = Instant::now();
+        let child = command.spawn().map_err(no_compiler)?;
+        let mut running = Running {
+            child,
+            deadline: begun + self.limits.time,
+            printed: Vec::new(),
+        };
+        let status = running.run(bytes);
+        self.result(status, &std::mem::take(&mut running.printed), answer)
+    }
+
+    fn job(&self, length: usize) -> Job {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let seconds = self.limits.time.as_secs().saturating_add(1);
+        Job {
+            parent: std::process::id(),
+            length: length as u64,
+            memory: self.limits.memory,
+            cpu_seconds: seconds.saturating_mul(processors as u64),
+            strategy: self.strategy,
+            max_stack: self.max_stack,
+            name: self.name.to_owned(),
+            functions: self.functions.clone(),
+        }
+    }
+
+    fn result(
+        &self,
+        status: Result<ExitStatus, NoEnd>,
+        printed: &[u8],
+        answer: File,
+    ) -> Result<CheckedFile, LoadError> {
+        let timeout = LoadError::CompileTimeout {
+            time: self.limits.time,
+        };
+        let memory = LoadError::CompileMemory {
+            limit: self.limits.memory,
+        };
+        let status = match status {
+            Ok(status) => status,
+            Err(NoEnd::Late) => return Err(timeout),
+            Err(NoEnd::Lost(error)) => return Err(LoadError::NoCompiler(error.to_string())),
+        };
+        let printed = String::from_utf8_lossy(printed);
+        if status.success() {
+            for line in printed.lines().take(MAX_LINES) {
+                tracing::warn!("{}", one_line(line));
+            }
+            return self.answer(answer);
+        }
+        match status.signal().and_then(Signal::from_named_raw) {
+            Some(Signal::XCPU) => Err(timeout),
+            Some(Signal::XFSZ) => Err(memory),
+            _ if printed.contains(ALLOCATION_FAILED) => Err(memory),
+            _ => Err(LoadError::CompilerEnded(match printed.trim() {
+                "" => status.to_string(),
+                text => format!("{status}: {}", one_line(text)),
+            })),
+        }
+    }
+
+    /// What a process that has succeeded has written.
+    fn answer(&self, mut answer: File) -> Result<CheckedFile, LoadError> {
+        let ended = |reason: &str| LoadError::CompilerEnded(reason.to_owned());
+        let failed = |error: io::Error| ended(&error.to_string());
+        // Nobody can change it from now on, so what is checked is what is used.
+        let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        rustix::fs::fcntl_add_seals(&answer, seals).map_err(|error| failed(error.into()))?;
+        let mut begin = Vec::new();
+        answer.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let head = (&answer).take(MAX_TEXT as u64).read_to_end(&mut begin);
+        head.map_err(failed)?;
+        let Some((first, text)) = begin.split_first() else {
+            return Err(ended("without an answer"));
+        };
+        let Some(reason) = Reason::from_byte(*first) else {
+            return CheckedFile::check(answer, self.name, self.limits.memory)
+                .map_err(|error| ended(&error.to_string()));
+        };
+        let text = one_line(&String::from_utf8_lossy(text));
+        Err(match reason {
+            Reason::Truncated => LoadError::Truncated,
+            Reason::Compile => LoadError::Compile(text),
+            Reason::Memory => LoadError::CompileMemory {
+                limit: self.limits.memory,
+            },
+            Reason::Other => LoadError::Rejected(text),
+        })
+    }
+}
+
+/// A file without a name, which only exists in memory.
+fn memory_file() -> io::Result<File> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    Ok(rustix::fs::memfd_create("hotsocket code", flags)?.into())
+}
+
+/// Why there is no exit status.
+enum NoEnd {
+    /// It was killed for the time it took.
+    Late,
+    Lost(io::Error),
+}
+
+/// A process that was started. It is killed if it is dropped before its end.
+struct Running {
+    child: Child,
+    deadline: Instant,
+    /// The beginning of what it has printed to standard error.
+    printed: Vec<u8>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail, and do nothing, after its end.
+        let _ = self.child.kill();
+        let _ = self.child.try_wait();
+    }
+}
+
+impl Running {
+    /// Give it the component, and wait for its end or the deadline.
+    fn run(&mut self, bytes: &[u8]) -> Result<ExitStatus, NoEnd> {
+        let (stdin, stderr) = (self.child.stdin.take(), self.child.stderr.take());
+        let talked = match (stdin, stderr) {
+            (Some(stdin), Some(stderr)) => self.talk(stdin, stderr, bytes),
+            _ => Err(io::Error::other("it has no pipes")),
+        };
+        if let Err(error) = talked {
+            self.kill();
+            return Err(NoEnd::Lost(error));
+        }
+        match self.wait_until(self.deadline) {
+            Some(status) => Ok(status),
+            None => {
+                self.kill();
+                Err(NoEnd::Late)
+            }
+        }
+    }
+
+    /// Write the component and read what the process prints, until it closes its
+    /// standard error, as it does when it ends, or until the deadline.
+    fn talk(
+        &mut self,
+        stdin: ChildStdin,
+        mut stderr: ChildStderr,
+        mut bytes: &[u8],
+    ) -> io::Result<()> {
+        rustix::fs::fcntl_setfl(&stdin, OFlags::NONBLOCK)?;
+        rustix::fs::fcntl_setfl(&stderr, OFlags::NONBLOCK)?;
+        let mut stdin = Some(stdin);
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            {
+                let mut watched = vec![PollFd::new(&stderr, PollFlags::IN)];
+                watched.extend(stdin.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
+                let timeout = Timespec::try_from(left).ok();
+                match poll(&mut watched, timeout.as_ref()) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if let Some(pipe) = &mut stdin {
+                match pipe.write(bytes) {
+                    Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                    Err(error) if is_transient(&error) => {}
+                    // It has ended; the status says why.
+                    Err(_) => bytes = &[],
+                }
+                if bytes.is_empty() {
+                    stdin = None;
+                }
+            }
+            let mut buffer = [0; 1024];
+            match stderr.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    let room = MAX_TEXT.saturating_sub(self.printed.len());
+                    let kept = buffer.get(..count.min(room)).unwrap_or_default();
+                    self.printed.extend_from_slice(kept);
+                }
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(EXIT_POLL),
+                _ => return None,
+            }
+        }
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        self.wait_until(Instant::now() + KILL_TIMEOUT);
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
