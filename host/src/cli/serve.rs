@@ -60,7 +60,13 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
     run_in_runtime(config, async |mut options, output, mut signals| {
         options.guest = args.guest;
         options.watch = !args.no_watch;
-        let server = Node::start(options, output, began).await?;
+        let server = tokio::select! {
+            started = Node::start(options, output, began) => started?,
+            code = signals.any() => {
+                tracing::info!(kind = "stopped", cut_off = 0, "stopped before it was ready");
+                return Ok(code);
+            }
+        };
         signals.any().await;
         Ok(stop(server, &mut signals).await)
     })

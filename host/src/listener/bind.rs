@@ -1,4 +1,6 @@
-//! From an address to a listening socket.
+//! From an address to a listening socket, in two steps: an address that is taken
+//! is found at once, and clients are refused until the guest is ready to serve
+//! them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -83,22 +85,57 @@ pub enum BindError {
     Other(SocketAddr, io::Error),
 }
 
-/// Listen on an address. Port 0 takes a free port.
+impl BindError {
+    fn new(address: SocketAddr, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => BindError::InUse(address),
+            io::ErrorKind::PermissionDenied if (1..PRIVILEGED).contains(&address.port()) => {
+                BindError::Privileged(address)
+            }
+            io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress(address),
+            _ => BindError::Other(address, error),
+        }
+    }
+}
+
+/// A socket that has its address but does not listen yet: clients are refused, as
+/// if nobody was there. [`Self::listen`] in the end.
+#[derive(Debug)]
+pub struct Bound {
+    socket: Socket,
+    /// As it was asked for, for messages.
+    asked: SocketAddr,
+    local: SocketAddr,
+}
+
+impl Bound {
+    /// The address with its real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Let clients connect.
+    ///
+    /// # Errors
+    /// When another program listens there by now: two may have the same address
+    /// as long as neither does (socket(7), `SO_REUSEADDR`).
+    pub fn listen(self) -> Result<TcpListener, BindError> {
+        self.socket
+            .listen(BACKLOG)
+            .and_then(|()| TcpListener::from_std(self.socket.into()))
+            .map_err(|error| BindError::new(self.asked, error))
+    }
+}
+
+/// Take an address. Port 0 takes a free port.
 ///
 /// # Errors
 /// When the address is taken, forbidden or not this machine's.
-pub fn bind(address: SocketAddr, options: SocketOptions) -> Result<TcpListener, BindError> {
-    listen(address, options).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse(address),
-        io::ErrorKind::PermissionDenied if (1..PRIVILEGED).contains(&address.port()) => {
-            BindError::Privileged(address)
-        }
-        io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress(address),
-        _ => BindError::Other(address, error),
-    })
+pub fn bind(address: SocketAddr, options: SocketOptions) -> Result<Bound, BindError> {
+    bind_socket(address, options).map_err(|error| BindError::new(address, error))
 }
 
-fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener> {
+fn bind_socket(address: SocketAddr, options: SocketOptions) -> io::Result<Bound> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -113,8 +150,12 @@ fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<TcpListener
     inherited(&socket, options)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    let local = socket.local_addr()?.as_socket();
+    Ok(Bound {
+        socket,
+        asked: address,
+        local: local.unwrap_or(address),
+    })
 }
 
 /// Linux hands these on to each accepted socket.

@@ -23,7 +23,7 @@ use std::pin::Pin;
 use hotsocket_sandbox::Stream;
 
 pub use accept::accept;
-pub use bind::{BindError, SocketOptions, bind};
+pub use bind::{BindError, Bound, SocketOptions, bind};
 pub use tcp::{Tcp, TcpIncoming, TcpTransport};
 
 /// Yields connections.

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hotsocket_sandbox::{CompiledGuest, ComponentBytes, EnginePool, Fault, Sandbox};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -26,7 +25,7 @@ pub use options::{Control, Options, StartError};
 use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path;
 use crate::guest_file;
-use crate::listener::{self, Listener, Tcp};
+use crate::listener::{self, Bound, Listener, Tcp};
 use crate::output::Output;
 use crate::registry::{self, Registry};
 use crate::rollout::Source;
@@ -55,6 +54,9 @@ pub struct Node {
 impl Node {
     /// Start and accept connections. `began` is when the process did, for the
     /// log.
+    ///
+    /// Compiling may take long. If the future is dropped meanwhile, nothing is left
+    /// but a thread, which ends with its compilation.
     ///
     /// # Errors
     /// Reports the first thing that is wrong; then nothing has been accepted.
@@ -95,12 +97,9 @@ impl Node {
         options.validate()?;
         let is_built_in = matches!(source, Source::BuiltIn(_));
         let guest = source.to_string();
-        let sockets = bind_all(&options, component.bytes())?;
+        let bound = bind_all(&options, component.bytes())?;
         let control = bind_control(&options.control)?;
-        let listeners: Vec<_> = sockets
-            .iter()
-            .filter_map(|socket| socket.local_addr().ok())
-            .collect();
+        let listeners: Vec<_> = bound.iter().map(Bound::local_addr).collect();
         let limits = Arc::new(options.limits);
         let engines = EnginePool::new(
             limits.pool(),
@@ -117,6 +116,10 @@ impl Node {
         ));
         let compiled = registry::compile(&sandbox, component, &guest, None).await?;
         let hash = compiled.hash;
+        // Whoever connects as soon as the guest says that it listens must not be
+        // refused.
+        let sockets = bound.into_iter().map(Bound::listen);
+        let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
         call_listening(&sandbox, &compiled, &listeners)
             .await
             .map_err(|fault| StartError::Listening {
@@ -249,7 +252,7 @@ async fn read_guest(
     }
 }
 
-fn bind_all(options: &Options, guest: &[u8]) -> Result<Vec<TcpListener>, StartError> {
+fn bind_all(options: &Options, guest: &[u8]) -> Result<Vec<Bound>, StartError> {
     let addresses = match options.listen.as_slice() {
         [] => {
             let own = crate::build::section(guest).and_then(|section| section.port);

@@ -70,6 +70,8 @@ pub enum StartError {
         path: PathBuf,
         error: std::io::Error,
     },
+    #[error("cannot read the guest: no thread for it: {0}")]
+    Thread(std::io::Error),
     #[error("{guest} {error}")]
     Load { guest: String, error: LoadError },
     #[error(transparent)]
