@@ -98,6 +98,18 @@ impl Serve {
         self
     }
 
+    /// Another program than the one under test: a copy of it.
+    pub fn program(mut self, path: &Path) -> Self {
+        let mut other = Command::new(path);
+        other.args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            other.env(name, value.unwrap_or_default());
+        }
+        other.current_dir(self.dir.path());
+        self.command = other;
+        self
+    }
+
     /// Standard output goes there, and the test sees none of it.
     pub fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Self {
         self.streams.0 = Some(stdout.into());

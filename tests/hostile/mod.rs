@@ -2,6 +2,7 @@
 //! and no other. Where a limit stops them, `limits` has it.
 
 mod bad_clients;
+mod compile_bombs;
 mod component_bytes;
 mod control_requests;
 mod guest_faults;

@@ -136,24 +136,3 @@ fn a_farewell_that_nobody_takes_is_waited_for_only_so_long() {
     server.settle();
     assert_eq!(server.limit_reached("grace"), 1);
 }
-
-#[test]
-fn a_compilation_is_waited_for_only_so_long() {
-    let mut scene = Scene::start(
-        &obeying(&[]),
-        &["--compile-timeout", "1ms", "--code-cache", "none"],
-    );
-    // Much to compile: many functions with many branches each.
-    let function = |number: usize| {
-        let steps = "(if (i32.load (local.get 0)) (then (local.set 0 (i32.mul (local.get 0) (local.get 0)))))"
-            .repeat(60);
-        format!("(func $much{number} (param i32) {steps})")
-    };
-    let many: String = (0..100).map(function).collect();
-    let large = guest()
-        .change("(func $spin", &format!("{many} (func $spin"))
-        .build();
-    let told = scene.server.try_swap(large, &[]).failure(1);
-    assert!(told.contains("--compile-timeout"), "{told}");
-    scene.reached("compile-timeout", 1, "--compile-timeout");
-}

@@ -208,3 +208,140 @@ fn name_of(path: &Path) -> String {
         .to_string_lossy()
         .into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    const MAX: u64 = 1 << 20;
+    const PAGE: usize = 4096;
+
+    fn content() -> Vec<u8> {
+        (0..5 * PAGE + 100)
+            .map(|at| (at * 31 % 251) as u8)
+            .collect()
+    }
+
+    /// Why a file is not used, which is prepared by this.
+    fn refused(prepare: impl FnOnce(&Path)) -> Unusable {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("code");
+        write(&path, &content()).expect("writable");
+        prepare(&path);
+        CheckedFile::open(&path, MAX).expect_err("unusable")
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("code");
+        assert!(CheckedFile::open(&path, MAX).expect("none").is_none());
+        for content in [content(), Vec::new()] {
+            write(&path, &content).expect("writable");
+            let mode = fs::metadata(&path).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o7777, 0o600);
+            let file = CheckedFile::open(&path, MAX)
+                .expect("usable")
+                .expect("there");
+            assert_eq!(file.content().expect("readable"), content);
+            let copy = dir.path().join("copy").join("code");
+            fs::create_dir_all(dir.path().join("copy")).expect("writable");
+            file.copy_to(&copy).expect("writable");
+            let copy = CheckedFile::open(&copy, MAX)
+                .expect("usable")
+                .expect("there");
+            assert_eq!(copy.content().expect("readable"), content);
+        }
+    }
+
+    #[test]
+    fn every_damage_is_found() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("code");
+        write(&path, &content()).expect("writable");
+        let whole = fs::read(&path).expect("readable");
+        let refuse = |what: &str, bytes: &[u8]| {
+            fs::write(&path, bytes).expect("writable");
+            let found = CheckedFile::open(&path, MAX);
+            assert!(matches!(found, Err(Unusable::Damaged(_))), "{what}");
+        };
+        let size = whole.len();
+        for length in (0..size).step_by(97).chain(size - TRAILER - 2..size) {
+            refuse("truncated", &whole[..length]);
+        }
+        refuse("longer", &[&whole[..], b"x"].concat());
+        refuse("empty", b"");
+        for page in (0..size).step_by(PAGE) {
+            let mut zeroed = whole.clone();
+            zeroed[page..size.min(page + PAGE)].fill(0);
+            refuse("a zeroed page", &zeroed);
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[page + 13] ^= 1 << bit;
+                refuse("a flipped bit", &flipped);
+            }
+        }
+        for at in size - TRAILER..size {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            refuse("a flipped bit of the checksum", &flipped);
+        }
+        fs::write(&path, &whole).expect("writable");
+        assert!(CheckedFile::open(&path, MAX).is_ok());
+        // It is a file of that name.
+        let other = dir.path().join("other");
+        fs::rename(&path, &other).expect("renamed");
+        let found = CheckedFile::open(&other, MAX);
+        assert!(matches!(found, Err(Unusable::Damaged(_))));
+    }
+
+    #[test]
+    fn what_is_no_file_of_ours_is_not_read() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let foreign = |prepare: &dyn Fn(&Path)| {
+            let why = refused(prepare);
+            assert!(matches!(why, Unusable::Foreign(_)), "{why:?}");
+        };
+        foreign(&|path| {
+            fs::rename(path, path.with_extension("x")).expect("renamed");
+            symlink("code.x", path).expect("a symlink");
+        });
+        foreign(&|path| {
+            fs::remove_file(path).expect("removed");
+            fs::create_dir(path).expect("a directory");
+        });
+        // Opening it must not wait for a writer.
+        foreign(&|path| {
+            fs::remove_file(path).expect("removed");
+            mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).expect("a FIFO");
+        });
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o660, 0o666] {
+            foreign(&|path| {
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+            });
+        }
+        if rustix::process::geteuid().is_root() {
+            foreign(&|path| std::os::unix::fs::chown(path, Some(12345), None).expect("root"));
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_read() {
+        let why = refused(|path| {
+            let file = File::options().write(true).open(path).expect("ours");
+            file.set_len(MAX + TRAILER as u64 + 1).expect("sparse");
+        });
+        assert!(matches!(why, Unusable::Damaged("it is too large")));
+    }
+
+    #[test]
+    fn a_file_is_deleted_whatever_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("code");
+        symlink("nowhere", &path).expect("a symlink");
+        let line = discard(&path, &Unusable::Foreign("it is a symlink"));
+        assert!(line.contains("it is deleted"), "{line}");
+        assert!(!path.is_symlink());
+    }
+}

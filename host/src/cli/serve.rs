@@ -62,9 +62,9 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
         options.watch = !args.no_watch;
         let server = tokio::select! {
             started = Node::start(options, output, began) => started?,
-            code = signals.any() => {
+            _ = signals.any() => {
                 tracing::info!(kind = "stopped", cut_off = 0, "stopped before it was ready");
-                return Ok(code);
+                return Ok(ExitCode::SUCCESS);
             }
         };
         signals.any().await;

@@ -286,3 +286,131 @@ fn is_transient(error: &io::Error) -> bool {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checked_file;
+
+    /// What becomes of a compilation whose process does this, in the shell.
+    fn compile(
+        script: &str,
+        limits: CompileLimits,
+        bytes: &[u8],
+    ) -> Result<CheckedFile, LoadError> {
+        let process = Process {
+            compiler: &Compiler::Child {
+                program: "/bin/sh".into(),
+                args: vec!["-c".into(), script.into(), "sh".into()],
+            },
+            limits,
+            strategy: Strategy::Pooled,
+            max_stack: 1,
+            name: "name",
+            functions: None,
+        };
+        process.compile(bytes)
+    }
+
+    const LIMITS: CompileLimits = CompileLimits {
+        memory: 1 << 30,
+        time: Duration::from_secs(60),
+    };
+    const SHORT: CompileLimits = CompileLimits {
+        memory: 1 << 30,
+        time: Duration::from_millis(50),
+    };
+
+    fn error(script: &str, limits: CompileLimits) -> LoadError {
+        // More than fits into a pipe.
+        compile(script, limits, &vec![0; 1 << 20]).expect_err("no code")
+    }
+
+    #[test]
+    fn its_answer_is_checked() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("name");
+        checked_file::write(&path, b"\x7fELF of a kind").expect("writable");
+        let whole = format!("cat > /dev/null; cat {}", path.display());
+        let code = compile(&whole, LIMITS, b"bytes").expect("code");
+        assert_eq!(code.content().expect("readable"), b"\x7fELF of a kind");
+        let damaged = format!("cat > /dev/null; head -c 50 {}", path.display());
+        let ended = error(&damaged, LIMITS).to_string();
+        assert!(ended.contains("checksum"), "{ended}");
+        assert!(matches!(error(":", LIMITS), LoadError::CompilerEnded(_)));
+    }
+
+    #[test]
+    fn its_reasons_are_told() {
+        for (answer, reason) in [
+            ("T", LoadError::Truncated),
+            ("Cno", LoadError::Compile("no".to_owned())),
+            (
+                "M",
+                LoadError::CompileMemory {
+                    limit: LIMITS.memory,
+                },
+            ),
+            ("Oa\nb", LoadError::Rejected("a | b".to_owned())),
+        ] {
+            assert_eq!(error(&format!("printf '{answer}'"), LIMITS), reason);
+        }
+    }
+
+    #[test]
+    fn one_that_takes_too_long_is_killed() {
+        let late = LoadError::CompileTimeout { time: SHORT.time };
+        // Reads nothing; reads all; closes what it was given; minds no signal.
+        for script in [
+            "exec sleep 1000",
+            "cat > /dev/null; exec sleep 1000",
+            "exec sleep 1000 < /dev/null > /dev/null 2>&1",
+            "trap '' TERM INT HUP; while :; do :; done",
+            "while :; do echo much >&2; done",
+        ] {
+            assert_eq!(error(script, SHORT), late, "{script}");
+        }
+    }
+
+    #[test]
+    fn one_that_fails_is_described_in_one_line() {
+        let failed = |script: &str| error(script, LIMITS);
+        let memory = LoadError::CompileMemory {
+            limit: LIMITS.memory,
+        };
+        assert_eq!(
+            failed("echo memory allocation of 7 bytes failed >&2; kill -ABRT $$"),
+            memory
+        );
+        assert_eq!(failed("kill -XFSZ $$"), memory);
+        let time = LoadError::CompileTimeout { time: LIMITS.time };
+        assert_eq!(failed("kill -XCPU $$"), time);
+        let told = failed("echo one >&2; echo two >&2; kill -SEGV $$").to_string();
+        assert!(
+            told.contains("signal: 11") && told.contains("one | two"),
+            "{told}"
+        );
+        let told = failed("exec 0<&-; head -c 100000 /dev/zero >&2; exit 3").to_string();
+        assert!(
+            told.contains("exit status: 3") && told.len() < 5000,
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn one_that_cannot_be_started_is_an_error() {
+        let process = Process {
+            compiler: &Compiler::Child {
+                program: "/nowhere/at/all".into(),
+                args: Vec::new(),
+            },
+            limits: LIMITS,
+            strategy: Strategy::Pooled,
+            max_stack: 1,
+            name: "name",
+            functions: None,
+        };
+        let told = process.compile(b"").expect_err("no process").to_string();
+        assert!(told.contains("--compile-inside"), "{told}");
+    }
+}
