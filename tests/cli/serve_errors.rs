@@ -184,6 +184,12 @@ fn addresses_that_cannot_be_listened_on_are_rejected() {
         &Serve::nothing().listen(&[&address]).fail(),
         &[&address, "another program uses that port", "--listen"],
     );
+    // Before anything is compiled, which would fail otherwise.
+    let late = ["--compile-timeout", "1ms", "--code-cache", "none"];
+    refused(
+        &Serve::nothing().args(&late).listen(&[&address]).fail(),
+        &["another program uses that port"],
+    );
     refused(
         &Serve::nothing().listen(&["127.0.0.1:0", &address]).fail(),
         &[&address],

@@ -28,6 +28,11 @@ fn bomb(variables: usize, branches: usize) -> Vec<u8> {
         .build()
 }
 
+/// A guest that takes seconds to compile, and not much memory.
+fn slow() -> Vec<u8> {
+    bomb(500, 20_000)
+}
+
 /// Each component instantiates the one before it twice.
 fn doubling(times: usize) -> Vec<u8> {
     let levels: String = (1..=times)
@@ -153,9 +158,9 @@ fn a_compilation_that_takes_too_long_is_killed() {
 
 #[test]
 fn a_compiler_that_is_killed_costs_a_swap() {
-    let mut scene = confined("8G");
+    let mut scene = confined("2G");
     let path = scene.server.path("bomb.wasm");
-    fs::write(&path, bomb(2000, 20_000)).expect("writable");
+    fs::write(&path, slow()).expect("writable");
     std::thread::scope(|scope| {
         let (server, path) = (&scene.server, &path);
         let swapping = scope.spawn(move || server.try_swap_file(path, &[]));
@@ -174,8 +179,8 @@ fn a_signal_ends_a_server_that_is_compiling_its_first_guest() {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("an address");
         drop(free);
-        let mut server = serve(bomb(2000, 20_000))
-            .args(&["--code-cache", "none", "--compile-memory", "8G"])
+        let mut server = serve(slow())
+            .args(&["--code-cache", "none", "--compile-memory", "2G"])
             .listen(&[&address.to_string()])
             .spawn();
         let found = wait_compiling(&server);
@@ -195,8 +200,8 @@ fn a_signal_ends_a_server_that_is_compiling_its_first_guest() {
 
 #[test]
 fn a_server_that_is_killed_takes_its_compiler_with_it() {
-    let mut server = serve(bomb(2000, 20_000))
-        .args(&["--code-cache", "none", "--compile-memory", "8G"])
+    let mut server = serve(slow())
+        .args(&["--code-cache", "none", "--compile-memory", "2G"])
         .spawn();
     let found = wait_compiling(&server);
     server.signal(Signal::KILL);

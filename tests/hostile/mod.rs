@@ -3,6 +3,7 @@
 
 mod bad_clients;
 mod compile_bombs;
+mod compiled_code;
 mod component_bytes;
 mod control_requests;
 mod guest_faults;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::single::cache_dir;
 use super::sources::{self, Hashed};
-use super::{Error, Request, build, c, javascript, python};
+use super::{Error, Request, build, c, encode, javascript, python};
 use hotsocket_sandbox::write_whole;
 
 /// The component of a source, built if there is none yet or if a source has
@@ -61,6 +61,8 @@ fn changed_since(input: &Path, time: SystemTime) -> bool {
 fn tools() -> String {
     let mut tools = Hashed::default();
     tools.add("version", env!("CARGO_PKG_VERSION").as_bytes());
+    tools.add("encoder", encode::VERSION.as_bytes());
+    tools.add("adapter", encode::ADAPTER);
     tools.add("rust", sources::of_embedded().as_bytes());
     tools.add("javascript", javascript::of_embedded().as_bytes());
     tools.add("c", c::of_embedded().as_bytes());
@@ -86,9 +88,8 @@ mod tests {
 
     #[test]
     fn a_change_of_an_input_is_seen() {
-        let dir = std::env::temp_dir().join(format!("hotsocket-cached-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("temporary directory");
-        let path = dir.join("x y.js");
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("x y.js");
         fs::write(&path, "1").expect("writable");
         let hash = sources::of_input(&path).expect("readable");
         let list = format!("{}\n{hash} {}\n", tools(), path.display());
@@ -97,7 +98,7 @@ mod tests {
         assert!(!is_fresh(&format!("{}\n", tools())), "no sources");
         fs::write(&path, "2").expect("writable");
         assert!(!is_fresh(&list));
-        fs::remove_dir_all(&dir).expect("removable");
+        fs::remove_file(&path).expect("removable");
         assert!(!is_fresh(&list));
     }
 }

@@ -14,6 +14,12 @@ use wit_component::ComponentEncoder;
 
 use super::Error;
 
+/// The version of `wit-component`, of which this binary does not know otherwise. A
+/// component in the cache is built again when it changes.
+pub(super) const VERSION: &str = "0.258.3";
+/// Takes the place of WASI 0.1.
+pub(super) const ADAPTER: &[u8] = WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+
 /// The component of a core module; `source` is what it was compiled from.
 pub(super) fn component(module: &[u8], source: &Path) -> Result<Vec<u8>, Error> {
     let mut encoder = ComponentEncoder::default();
@@ -26,12 +32,7 @@ pub(super) fn component(module: &[u8], source: &Path) -> Result<Vec<u8>, Error> 
     encoder
         .module(module)
         // For the WASI 0.1 calls of wasi-libc; left out of modules without any.
-        .and_then(|encoder| {
-            encoder.adapter(
-                WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME,
-                WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-            )
-        })
+        .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, ADAPTER))
         .and_then(ComponentEncoder::encode)
         .map_err(|error| Error::Encode {
             path: source.to_owned(),
@@ -42,6 +43,14 @@ pub(super) fn component(module: &[u8], source: &Path) -> Result<Vec<u8>, Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_is_the_one_that_is_linked() {
+        let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock");
+        let lock = std::fs::read_to_string(lock).expect("the lock file");
+        let ours = format!("name = \"wit-component\"\nversion = \"{VERSION}\"");
+        assert!(lock.contains(&ours), "{ours}");
+    }
 
     #[test]
     fn what_cannot_be_encoded_is_one_line() {

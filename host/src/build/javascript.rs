@@ -10,7 +10,6 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use serde_json::Value;
 
 use super::single::{cache_dir, lock, write_if_changed};
 use super::sources::{Hashed, of_input};
+use super::stage::Stage;
 use super::{Compiled, Error, Section};
 
 mod embedded;
@@ -39,9 +39,11 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
     prepare(&dir, file)?;
 
-    let output = TemporaryFile::new(&dir);
+    let stage = Stage::new("javascript")?;
+    let output = stage.path().join("guest.wasm");
     let mut node = Command::new("node");
-    node.arg("build.mjs").arg(&source).arg(&output.0);
+    node.arg("build.mjs").arg(&source).arg(&output);
+    node.env("TMPDIR", stage.temporary()?);
     let ran = run(node.current_dir(&dir), "node", BUILD_TIMEOUT, file)?;
     if !ran.success {
         let message = ran.stderr.trim_end();
@@ -62,7 +64,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         .and_then(Value::as_array)
         .map(|paths| paths.iter().filter_map(Value::as_str).map(PathBuf::from))
         .map_or_else(|| vec![source.clone()], Iterator::collect);
-    let component = fs::read(&output.0).map_err(|error| Error::read(&output.0, error))?;
+    let component = fs::read(&output).map_err(|error| Error::read(&output, error))?;
     let mut sources = Hashed::default();
     sources.add("embedded", of_embedded().as_bytes());
     for input in &inputs {
@@ -143,23 +145,6 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
         });
     }
     write_if_changed(dir, INSTALLED, "")
-}
-
-/// A file of one build, removed when dropped.
-struct TemporaryFile(PathBuf);
-
-impl TemporaryFile {
-    fn new(dir: &Path) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        TemporaryFile(dir.join(format!("{}-{number}.wasm", std::process::id())))
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 /// A program that has exited.

@@ -57,6 +57,8 @@ pub struct Request {
 pub struct Built {
     /// Its path.
     pub output: PathBuf,
+    /// Whether that is a file, and not a pipe or a device, such as `/dev/stdout`.
+    pub is_file: bool,
     /// Its size in bytes.
     pub size: u64,
     /// Its metadata.
@@ -81,14 +83,34 @@ struct Compiled {
 pub fn build(request: &Request) -> Result<Built, Error> {
     let compiled = compile(&request.source)?;
     let output = request.output.clone().unwrap_or(compiled.output);
-    write_whole(&output, &compiled.component).map_err(|error| Error::write(&output, error))?;
+    let replaced = is_replaceable(&output);
+    match replaced {
+        true => write_whole(&output, &compiled.component),
+        false => write_into(&output, &compiled.component),
+    }
+    .map_err(|error| Error::write(&output, error))?;
     Ok(Built {
         output,
+        is_file: replaced,
         size: compiled.component.len() as u64,
         section: compiled.section,
         toolchain: compiled.toolchain,
         inputs: compiled.inputs,
     })
+}
+
+/// Whether a path is, or can become, a file of its own. Devices, pipes, and what
+/// stands for an open file are written to; as root they could be replaced.
+fn is_replaceable(path: &Path) -> bool {
+    let special = ["/dev", "/proc"].iter().any(|dir| path.starts_with(dir));
+    !special && fs::metadata(path).map_or(true, |found| found.is_file())
+}
+
+fn write_into(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    fs::OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(content)
 }
 
 /// Build a guest and return the component, without writing a file.
@@ -168,6 +190,22 @@ mod tests {
             source: source.into(),
             output: None,
         }
+    }
+
+    #[test]
+    fn only_files_are_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("x.wasm");
+        assert!(is_replaceable(&path), "a new one");
+        fs::write(&path, "").expect("writable");
+        assert!(is_replaceable(&path));
+        std::os::unix::fs::symlink("/dev/null", dir.path().join("null")).expect("a symlink");
+        for special in ["/dev/stdout", "/dev/null", "/proc/self/fd/1"] {
+            assert!(!is_replaceable(Path::new(special)), "{special}");
+        }
+        assert!(!is_replaceable(&dir.path().join("null")));
+        assert!(!is_replaceable(dir.path()), "a directory");
+        write_into(Path::new("/dev/null"), b"x").expect("writable");
     }
 
     #[test]

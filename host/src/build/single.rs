@@ -5,7 +5,9 @@
 //! component are the same for everyone.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::cargo::Cargo;
@@ -107,6 +109,8 @@ panic = "abort"
 strip = "debuginfo" # the names stay: messages about traps quote them
 "#;
 
+/// The directory that builds share, made if it is not there. What is in it gets
+/// into components, so it must be this user's.
 pub(super) fn cache_dir() -> Result<PathBuf, Error> {
     let xdg = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -114,8 +118,33 @@ pub(super) fn cache_dir() -> Result<PathBuf, Error> {
     let home =
         || Some(PathBuf::from(env::var_os("HOME").filter(|home| !home.is_empty())?).join(".cache"));
     let cache = xdg.or_else(home).ok_or(Error::NoCache)?;
-    Ok(cache.join("hotsocket/build"))
+    let dir = cache.join("hotsocket/build");
+    private(&dir).map_err(|error| Error::write(&dir, error))?;
+    Ok(dir)
 }
+
+/// Make a directory and the one it is in, if need be, and check that they are
+/// this user's and that nobody else can write to them.
+fn private(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let us = rustix::process::geteuid().as_raw();
+    for level in dir.ancestors().take(2) {
+        let found = fs::metadata(level)?;
+        if found.uid() != us {
+            let text = format!("{} belongs to another user", level.display());
+            return Err(io::Error::other(text));
+        }
+        // Made by an earlier version, with the umask's permissions.
+        if found.mode() & OTHERS_WRITE != 0 {
+            let mode = found.mode() & 0o7777 & !OTHERS_WRITE;
+            fs::set_permissions(level, fs::Permissions::from_mode(mode))?;
+        }
+    }
+    Ok(())
+}
+
+/// The permission of group and others to write.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Wait for the lock of this name in a directory that builds share. It is
 /// released when the file is dropped.
@@ -174,7 +203,8 @@ mod tests {
 
     #[test]
     fn unpacking_again_changes_nothing_and_removes_unknown_files() {
-        let dir = env::temp_dir().join(format!("hotsocket-unpack-{}", std::process::id()));
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path().join("package");
         unpack(&dir, "one").expect("writable");
         let world = dir.join("wit/world.wit");
         let time = |path: &Path| {
@@ -194,6 +224,24 @@ mod tests {
         fs::write(dir.join("embedded"), "another version").expect("writable");
         unpack(&dir, "two").expect("writable");
         assert!(!dir.join("wit/old.wit").exists());
-        fs::remove_dir_all(&dir).expect("removable");
+    }
+
+    #[test]
+    fn nobody_else_can_write_to_the_cache() {
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path().join("hotsocket/build");
+        let mode = |dir: &Path| fs::metadata(dir).expect("a directory").mode() & 0o777;
+        private(&dir).expect("ours");
+        assert_eq!(mode(&dir), 0o700);
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(&dir, open).expect("ours");
+        private(&dir).expect("ours");
+        assert_eq!(mode(&dir), 0o755);
+        if rustix::process::geteuid().is_root() {
+            let parent = kept.path().join("hotsocket");
+            std::os::unix::fs::chown(&parent, Some(12345), None).expect("root");
+            let error = private(&dir).expect_err("another user's").to_string();
+            assert!(error.contains("belongs to another user"), "{error}");
+        }
     }
 }

@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn name_and_content_of_a_file_count_and_its_directory_does_not() {
-        let dir = std::env::temp_dir().join(format!("hotsocket-hash-{}", std::process::id()));
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path();
         fs::create_dir_all(dir.join("other")).expect("temporary directory");
         let hash = |name: &str, content: &str| {
             fs::write(dir.join(name), content).expect("writable");
@@ -140,6 +141,5 @@ mod tests {
         assert_eq!(first, hash("other/a.rs", "1"));
         assert_ne!(first, hash("b.rs", "1"));
         assert_ne!(first, hash("a.rs", "2"));
-        fs::remove_dir_all(&dir).expect("removable");
     }
 }

@@ -29,11 +29,15 @@ pub fn run(args: &Args) -> Result<String, build::Error> {
         source: args.source.clone(),
         output: args.output.clone(),
     })?;
-    Ok(format!(
-        "built {} ({:.1} KB) in {:.1} s with {}\n",
-        built.output.display(),
-        built.size as f64 / 1000.0,
-        begun.elapsed().as_secs_f64(),
-        built.toolchain
-    ))
+    // Where the component may have gone to standard output, only it goes there.
+    Ok(match built.is_file {
+        false => String::new(),
+        true => format!(
+            "built {} ({:.1} KB) in {:.1} s with {}\n",
+            built.output.display(),
+            built.size as f64 / 1000.0,
+            begun.elapsed().as_secs_f64(),
+            built.toolchain
+        ),
+    })
 }

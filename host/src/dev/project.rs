@@ -210,16 +210,10 @@ fn stamp(path: &Path) -> Option<Stamp> {
 mod tests {
     use super::*;
 
-    fn dir(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("hotsocket-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).expect("writable");
-        dir
-    }
-
     #[test]
     fn generated_files_are_not_sources() {
-        let dir = dir("project");
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path().to_owned();
         let write = |name: &str| {
             let path = dir.join(name);
             fs::create_dir_all(path.parent().expect("a parent")).expect("writable");
@@ -258,12 +252,12 @@ mod tests {
         let with = project.files();
         fs::remove_file(&new).expect("there");
         assert_eq!(with.difference(&project.files()), Some(new));
-        fs::remove_dir_all(&dir).expect("removable");
     }
 
     #[test]
     fn a_file_is_watched_with_others_of_its_extension() {
-        let dir = dir("lone");
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path().to_owned();
         for name in ["a.rs", "b.rs", "c.txt", "server.js"] {
             fs::write(dir.join(name), name).expect("writable");
         }
@@ -276,6 +270,5 @@ mod tests {
             Project::find(&dir.join("none")),
             Err(ProjectError::Read { .. })
         ));
-        fs::remove_dir_all(&dir).expect("removable");
     }
 }

@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn what_exists_is_left_alone() {
-        let dir = std::env::temp_dir().join(format!("hotsocket-new-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("writable");
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path().to_owned();
         let error = create(&dir, Language::Js).expect_err("it exists");
         assert!(matches!(error, NewError::Exists(_)), "{error}");
         assert_eq!(fs::read_dir(&dir).expect("it is there").count(), 0);
@@ -198,6 +198,5 @@ mod tests {
             let readme = fs::read_to_string(dir.join(name).join("README.md")).expect("text");
             assert!(readme.starts_with(&format!("# {name}\n")), "{readme}");
         }
-        fs::remove_dir_all(&dir).expect("removable");
     }
 }

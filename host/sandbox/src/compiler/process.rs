@@ -127,6 +127,9 @@ impl Process<'_> {
             Some(Signal::XCPU) => Err(timeout),
             Some(Signal::XFSZ) => Err(memory),
             _ if printed.contains(ALLOCATION_FAILED) => Err(memory),
+            Some(Signal::KILL) => Err(LoadError::CompilerEnded(
+                "it was killed, as when the machine has no memory left".to_owned(),
+            )),
             _ => Err(LoadError::CompilerEnded(match printed.trim() {
                 "" => status.to_string(),
                 text => format!("{status}: {}", one_line(text)),

@@ -70,6 +70,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     for (source, object) in objects {
         let mut clang = Command::new(&tools.clang);
         clang
+            .env("TMPDIR", stage.temporary()?)
             .args(["--target=wasm32-wasip1", "-std=gnu17", "-O2", "-c", "-Wall"])
             // The paths in messages of `assert` are the same on every machine.
             .arg(format!("-ffile-prefix-map={}/=", own.display()))
@@ -87,6 +88,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
 
     let made = dir.join("guest.wasm");
     let mut linker = Command::new(&tools.wasm_ld);
+    linker.env("TMPDIR", stage.temporary()?);
     linker.args([
         "--no-entry",
         "--gc-sections",

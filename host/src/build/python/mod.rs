@@ -90,7 +90,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let entry = format!("from hotsocket.glue import export\n\nHandler = export({name})\n");
     stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
 
-    if let Some(errors) = tool.run(stage.path(), ENTRY)? {
+    if let Some(errors) = tool.run(&stage, ENTRY)? {
         super::print_progress(&sources.with_real_paths(&errors));
         return Err(Error::Compile {
             path: file.to_owned(),

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use sha2::{Digest, Sha256};
 
+use super::super::stage::Stage;
 use super::super::{Error, single};
 use super::PythonError;
 
@@ -95,7 +96,9 @@ impl Tool {
 
     /// Make a component of the module in `stage`. Returns the errors in the
     /// guest, if there are any.
-    pub(super) fn run(&self, stage: &Path, module: &str) -> Result<Option<String>, Error> {
+    pub(super) fn run(&self, stage: &Stage, module: &str) -> Result<Option<String>, Error> {
+        let temporary = stage.temporary()?;
+        let stage = stage.path();
         // Given an environment, the program looks through its packages; those
         // that the guest needs are in the stage already.
         let nothing = stage.join("nothing");
@@ -105,6 +108,7 @@ impl Tool {
         let output = python(&self.python)
             .current_dir(stage)
             .env("VIRTUAL_ENV", nothing)
+            .env("TMPDIR", temporary)
             .args(["-c", script, "-q", "-d", "wit", "-w", "guest"])
             .args(["componentize", "-p", "guest", "-o", OUTPUT, module])
             .output()
