@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     // First, as it lowers the limits of the process.
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|first| first == COMPILE_CHILD) {
-        std::process::exit(compile_child(args));
+        return compile_child(args);
     }
     #[cfg(feature = "slab-allocator")]
     ALLOCATOR.reserve_address_space();

@@ -198,8 +198,8 @@ fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {
 /// `2G`, `300M`; what is not whole in bytes.
 fn size(bytes: u64) -> String {
     match bytes {
-        _ if bytes % (1 << 30) == 0 => format!("{}G", bytes >> 30),
-        _ if bytes % (1 << 20) == 0 => format!("{}M", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}G", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}M", bytes >> 20),
         _ => format!("{bytes} bytes"),
     }
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::num::NonZero;
 use std::os::fd::AsFd;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use rustix::process::{
@@ -33,7 +34,7 @@ const STACK: usize = 16 << 20;
 /// (see [`Compiler::Child`](super::Compiler::Child)). Returns the code to exit
 /// with. Call it before anything else in the program: it lowers the limits of the
 /// process.
-pub fn compile_child(args: impl Iterator<Item = OsString>) -> i32 {
+pub fn compile_child(args: impl Iterator<Item = OsString>) -> ExitCode {
     let done = Job::from_args(args)
         .ok_or_else(|| io::Error::other("this command is for hotsocket itself"))
         .and_then(|job| confine(&job).map(|()| job))
@@ -43,10 +44,10 @@ pub fn compile_child(args: impl Iterator<Item = OsString>) -> i32 {
             thread.join().map_err(|_| io::Error::other("a panic"))?
         });
     match done {
-        Ok(()) => 0,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "{error}");
-            1
+            ExitCode::FAILURE
         }
     }
 }

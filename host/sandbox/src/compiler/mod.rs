@@ -61,9 +61,13 @@ impl Compiler {
     /// ```no_run
     /// use hotsocket_sandbox::{COMPILE_CHILD, compile_child};
     ///
-    /// let mut args = std::env::args_os().skip(1);
-    /// if args.next().is_some_and(|first| first == COMPILE_CHILD) {
-    ///     std::process::exit(compile_child(args));
+    /// fn main() -> std::process::ExitCode {
+    ///     let mut args = std::env::args_os().skip(1);
+    ///     if args.next().is_some_and(|first| first == COMPILE_CHILD) {
+    ///         return compile_child(args);
+    ///     }
+    ///     // All else.
+    /// #   std::process::ExitCode::SUCCESS
     /// }
     /// ```
     pub fn this_program() -> Self {
