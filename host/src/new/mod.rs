@@ -174,7 +174,8 @@ mod tests {
     #[test]
     fn what_exists_is_left_alone() {
         let kept = tempfile::tempdir().expect("a directory");
-        let dir = kept.path().to_owned();
+        let dir = kept.path().join("guests");
+        fs::create_dir(&dir).expect("writable");
         let error = create(&dir, Language::Js).expect_err("it exists");
         assert!(matches!(error, NewError::Exists(_)), "{error}");
         assert_eq!(fs::read_dir(&dir).expect("it is there").count(), 0);

@@ -9,11 +9,11 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior,
     set_parent_process_death_signal, setrlimit,
 };
-use wasmtime::Engine;
 
 use super::job::{Job, Reason};
 use crate::checked_file;
@@ -130,11 +130,6 @@ fn is_out_of_memory(text: &str) -> bool {
 
 fn compile(job: &Job, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     validate(bytes)?;
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    // If there can be fewer threads than that, the compiler tries again, and fails.
-    let _ = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.min(MAX_THREADS))
-        .build_global();
     let functions = job.functions.as_ref().map(|path| {
         let functions = Arc::<FunctionCache>::default();
         functions.keep_in(path.clone());
@@ -152,14 +147,24 @@ fn compile(job: &Job, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         // The server logs it.
         let _ = writeln!(io::stderr(), "{damage}");
     }
-    compile_with(&engine, bytes)
+    let code = match threads() {
+        Ok(threads) => threads.install(|| engine.precompile_component(bytes)),
+        Err(error) => return Err(LoadError::NoEngine(error.to_string())),
+    };
+    code.map_err(|error| LoadError::Compile(one_line(&format!("{error:#}"))))
 }
 
-/// The machine code of a component.
-fn compile_with(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    engine
-        .precompile_component(bytes)
-        .map_err(|error| LoadError::Compile(one_line(&format!("{error:#}"))))
+/// The threads to compile on: one for each processor, or this one alone where there
+/// can't be more.
+fn threads() -> Result<ThreadPool, ThreadPoolBuildError> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    ThreadPoolBuilder::new()
+        .num_threads(processors.min(MAX_THREADS))
+        .build()
+        .or_else(|_| {
+            let alone = ThreadPoolBuilder::new().num_threads(1);
+            alone.use_current_thread().build()
+        })
 }
 
 /// Check a component before it is compiled: that it is small enough in the numbers
