@@ -30,7 +30,7 @@ fn text_in_utf16_is_printed() {
          (call $print (i32.const 256) (i32.const 4))
          (call $say \"printed\")",
     )]));
-    let mut scene = Scene::start(&guest, &[]);
+    let scene = Scene::start(&guest, &[]);
     scene.client().ask("p", "printed");
     scene.server.stdout.wait("Hié!");
 }
