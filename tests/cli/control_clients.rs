@@ -118,7 +118,7 @@ fn what_a_server_says_does_not_steer_a_terminal() {
         \"uptime_s\":1,\"listeners\":[\"a\\nb\"],\"guest\":\"\xc2\x9b31m\",\"generation\":1,
         \"sha256\":\"\\u007f\",\"watching\":null,\"connections\":{\"open\":0,\"limit\":1,
         \"accepted\":0,\"refused\":0,\"faults\":0,\"restarts\":0,\"asleep\":0,\"hibernated\":0,
-        \"woken\":0},\"generations\":[],\"limits_reached\":{},\"dropped_lines\":0,
+        \"woken\":0},\"memory\":{\"instances\":0,\"limit_each\":0},\"generations\":[],\"limits_reached\":{},\"dropped_lines\":0,
         \"dropped_lines_of\":{}}\n";
     const REPORT: &[u8] = b"{\"answer\":\"swap\",\"outcome\":\"swapped\",\"generation\":2,
         \"previous\":1,\"guest\":\"\\u001b]0;x\\u0007\",\"sha256\":\"ab\",\"policy\":\"m\",

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
-use tokio::time::{Sleep, timeout};
+use tokio::time::Sleep;
 
 use crate::cpu_budget::{TICK, mark_slice, wants_more};
 use crate::epoch_ticker::{EpochTicker, TickRate};
@@ -59,6 +59,18 @@ struct Start {
     began: Instant,
 }
 
+impl Start {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        let began = Instant::now();
+        Start { permit, began }
+    }
+
+    /// Keep it until everything that is ready has run.
+    async fn end(self) {
+        yield_now().await;
+    }
+}
+
 /// How the events of a sandbox on fibers run.
 pub struct Fairness {
     turns: Turns,
@@ -71,87 +83,94 @@ impl Fairness {
         Fairness { turns, timeout }
     }
 
-    /// Run one event until it is over or times out. The wait for a start may take
-    /// as long as the event itself.
-    pub async fn event<R>(
-        &self,
-        ticker: &EpochTicker,
+    /// Run one event until it is over or times out. Its waits count.
+    pub fn event<'a, R, F>(
+        &'a self,
+        ticker: &'a EpochTicker,
         is_proven: bool,
-        call: impl Future<Output = wasmtime::Result<R>>,
-    ) -> wasmtime::Result<R> {
-        let start = match is_proven {
-            true => None,
-            false => Some(self.start().await?),
-        };
-        let event = FairEvent {
+        call: F,
+    ) -> FairEvent<'a, R, F>
+    where
+        F: Future<Output = wasmtime::Result<R>>,
+    {
+        FairEvent {
             call,
             alarm: None,
-            next: Next::First,
-            start,
+            next: match is_proven {
+                true => Next::Call,
+                false => Next::Begin,
+            },
+            start: None,
             ticker,
             fairness: self,
-        };
-        let (result, start) = event.await;
-        if start.is_some_and(|start| start.began.elapsed() > SHORT) {
-            yield_now().await;
         }
-        result
-    }
-
-    async fn start(&self) -> wasmtime::Result<Start> {
-        let starts = Arc::clone(&self.turns.starts);
-        let permit = match Arc::clone(&starts).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let waited = timeout(self.timeout, starts.acquire_owned()).await;
-                let permit = waited.map_err(|_| self.timed_out())?;
-                // Woken by the one that had it, this would run next.
-                yield_now().await;
-                permit.map_err(wasmtime::Error::from)?
-            }
-        };
-        let began = Instant::now();
-        Ok(Start { permit, began })
-    }
-
-    fn timed_out(&self) -> wasmtime::Error {
-        Cause::EventTimeout(self.timeout).into_error()
     }
 }
 
-/// What must happen before the event is polled again.
-enum Next {
-    /// It has not begun.
-    First,
-    /// It waits for something of its own.
+/// A future in a box of its own, as most events need none.
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What happens when the event is polled again.
+enum Next<R> {
+    /// It needs a start.
+    Begin,
+    /// It waits for one.
+    Start(Boxed<Option<Start>>),
+    /// It begins.
+    Call,
+    /// It has waited for something of its own.
     Wake,
     /// It waits for a turn.
-    Turn(Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>),
+    Turn(Boxed<Option<OwnedSemaphorePermit>>),
+    /// It is over, and others run before this is known.
+    Over(Option<R>, Boxed<()>),
 }
 
 pin_project! {
-    struct FairEvent<'a, F> {
+    /// An event in progress.
+    pub struct FairEvent<'a, R, F> {
         #[pin]
         call: F,
         #[pin]
         alarm: Option<Sleep>,
-        next: Next,
+        next: Next<wasmtime::Result<R>>,
+        // What it has begun with, until it gives that up.
         start: Option<Start>,
         ticker: &'a EpochTicker,
         fairness: &'a Fairness,
     }
 }
 
-impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, F> {
-    /// With the start, if it has not been given up yet.
-    type Output = (wasmtime::Result<R>, Option<Start>);
+impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> {
+    type Output = wasmtime::Result<R>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let resumed = !matches!(this.next, Next::First);
+        let resumed = matches!(this.next, Next::Turn(_) | Next::Wake);
         let mut turn = None;
+        if let Next::Begin = this.next {
+            let starts = Arc::clone(&this.fairness.turns.starts);
+            match Arc::clone(&starts).try_acquire_owned() {
+                Ok(permit) => *this.start = Some(Start::new(permit)),
+                Err(_) => {
+                    *this.next = Next::Start(Box::pin(async move {
+                        let permit = starts.acquire_owned().await.ok()?;
+                        // Woken by the one that had it, this would run next.
+                        yield_now().await;
+                        Some(Start::new(permit))
+                    }));
+                }
+            }
+        }
         let ready = match this.next {
-            Next::First | Next::Wake => true,
+            Next::Begin | Next::Call | Next::Wake => true,
+            Next::Start(wait) => match wait.as_mut().poll(cx) {
+                Poll::Ready(start) => {
+                    *this.start = start;
+                    true
+                }
+                Poll::Pending => false,
+            },
             Next::Turn(wait) => match wait.as_mut().poll(cx) {
                 Poll::Ready(permit) => {
                     turn = permit;
@@ -159,12 +178,30 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, F> {
                 }
                 Poll::Pending => false,
             },
+            Next::Over(result, wait) => {
+                return match (wait.as_mut().poll(cx), result.take()) {
+                    (Poll::Ready(()), Some(result)) => Poll::Ready(result),
+                    (_, waiting) => {
+                        *result = waiting;
+                        Poll::Pending
+                    }
+                };
+            }
         };
         if ready {
             this.ticker.request(TickRate::Fine);
             mark_slice(resumed);
             if let Poll::Ready(result) = this.call.poll(cx) {
-                return Poll::Ready((result, this.start.take()));
+                let start = this.start.take();
+                let Some(start) = start.filter(|start| start.began.elapsed() > SHORT) else {
+                    return Poll::Ready(result);
+                };
+                let mut over: Boxed<()> = Box::pin(start.end());
+                if over.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(result);
+                }
+                *this.next = Next::Over(Some(result), over);
+                return Poll::Pending;
             }
             let start = this.start.take().map(|start| start.permit);
             *this.next = if wants_more() {
@@ -184,7 +221,10 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, F> {
                 .set(Some(tokio::time::sleep(this.fairness.timeout)));
         }
         match this.alarm.as_pin_mut().map(|alarm| alarm.poll(cx)) {
-            Some(Poll::Ready(())) => Poll::Ready((Err(this.fairness.timed_out()), None)),
+            Some(Poll::Ready(())) => {
+                let cause = Cause::EventTimeout(this.fairness.timeout);
+                Poll::Ready(Err(cause.into_error()))
+            }
             _ => Poll::Pending,
         }
     }
