@@ -80,6 +80,27 @@ fn a_loop_without_a_fiber_ends_and_costs_the_direct_calls() {
     }
 }
 
+/// Before, each serving thread was held for the whole budget.
+#[test]
+fn a_loop_without_a_fiber_leaves_its_thread_to_others() {
+    let spinner = obeying(&[('s', "(call $spin)")]).build();
+    // Longer than a test waits for anything.
+    let args = ["--cpu-budget", "1h", "--log-level", "debug"];
+    let server = serve(spinner).args(&args).start();
+    let mut neighbour = server.connect();
+    // It earns direct calls.
+    (0..1200).for_each(|_| neighbour.ask("x", "x"));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut spinning: Vec<_> = (0..2 * threads).map(|_| server.connect()).collect();
+    spinning.iter_mut().for_each(|client| client.ask("x", "x"));
+    spinning.iter_mut().for_each(|client| client.send("s"));
+    server.stderr.wait("events are long");
+    for _ in 0..10 {
+        neighbour.ask("x", "x");
+        server.connect().ask("x", "x");
+    }
+}
+
 #[test]
 fn a_loop_in_open_ends() {
     let spinner = guest().body("open", "(call $spin) (call $ok)");

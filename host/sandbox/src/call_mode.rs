@@ -7,15 +7,14 @@
 //!
 //! A **direct** call costs none of it: 8 % less CPU for an echo of 64 bytes, 5 %
 //! at 4 KiB, 3 % at 64 KiB, 12 % for short connections, 1.4 KiB less for each
-//! connection. It holds its thread until the event is over or has used up
-//! `--cpu-budget`.
+//! connection. It holds its thread until the event is over, or is found to be long.
 //!
 //! # Which one
 //! A guest that imports what may wait (WASI) is always called on fibers. Any
 //! other guest starts on fibers, *earns* direct calls when its first [`PROBE`]
-//! events were all short, and *loses* them for good with the first long one. So
-//! hostile loops hold each serving thread for one CPU budget at most, once for each
-//! generation.
+//! events were all short, and *loses* them for good with the first long one. An
+//! instance that is not proven (see [`crate::cpu_budget`]) is called on a fiber in
+//! any case.
 //!
 //! A store keeps the fiber stack that it got for its first event on a fiber
 //! until it is dropped (wasmtime's `StoreOpaque::flush_fiber_stack` is not
@@ -26,9 +25,10 @@
 //! # Ticks
 //! While all events are direct calls, ticks are coarse (10 ms, see
 //! [`crate::epoch_ticker`]), and what is noticed is an event that meets a tick
-//! and continues for another. An event shorter than a coarse tick may hold its
-//! thread unnoticed, and its budget is exceeded by as much: that is the one
-//! exception to "what one instance does delays its neighbours by a tick".
+//! and continues for another. Then the guest loses direct calls, and the other
+//! tasks of the thread move to another thread, while the event runs to its end. An
+//! event shorter than a coarse tick may hold its thread unnoticed, until one meets a
+//! tick; its instance then has to prove itself on fibers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

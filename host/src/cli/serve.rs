@@ -1,6 +1,7 @@
 //! `hotsocket [serve]`.
 
 use std::io;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -85,16 +86,7 @@ pub(super) fn run_in_runtime(
     let mut options = config.options;
     log::start(&output, config.log_format, config.log_level);
     descriptors::raise_limit(&mut options.limits.max_connections);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_stack_size(THREAD_STACK + options.limits.max_stack)
-        // Also those of the blocking pool: one becomes a worker when a worker is kept
-        // by a guest.
-        .on_thread_start(hotsocket_sandbox::prepare_thread)
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
-        .thread_keep_alive(KEEP_ALIVE)
-        .enable_all()
-        .build();
-    let runtime = runtime.and_then(start_blocking_thread);
+    let runtime = start_runtime(THREAD_STACK + options.limits.max_stack);
     let code = match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(async {
@@ -120,16 +112,43 @@ pub(super) fn run_in_runtime(
     code
 }
 
-/// Have one blocking thread from the start. Where the system refuses a thread,
-/// tokio queues the work for the threads that it has, and panics if it has none.
-fn start_blocking_thread(runtime: Runtime) -> io::Result<Runtime> {
-    // Tokio would panic here as well.
-    std::thread::Builder::new()
-        .spawn(|| ())?
-        .join()
-        .map_err(|_| io::Error::other("a thread panicked"))?;
+/// Threads that serve, and one for blocking work from the start.
+///
+/// # Errors
+/// Where the system refuses a thread. Tokio panics then, so each thread is tried
+/// before; later it queues the work for the blocking threads that it has.
+fn start_runtime(stack: usize) -> io::Result<Runtime> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    check_threads(workers + 1, stack)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_stack_size(stack)
+        // Also those of the blocking pool: one becomes a worker when a worker is kept
+        // by a guest.
+        .on_thread_start(hotsocket_sandbox::prepare_thread)
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .thread_keep_alive(KEEP_ALIVE)
+        .enable_all()
+        .build()?;
     runtime.spawn_blocking(|| ());
     Ok(runtime)
+}
+
+/// Start so many threads at once, and end them again.
+fn check_threads(count: usize, stack: usize) -> io::Result<()> {
+    let start = |_| {
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new().stack_size(stack);
+        let thread = thread.spawn(move || ended.recv())?;
+        Ok((end, thread))
+    };
+    let threads: io::Result<Vec<_>> = (0..count).map(start).collect();
+    for (end, thread) in threads? {
+        drop(end);
+        // It receives nothing and ends.
+        let _ = thread.join();
+    }
+    Ok(())
 }
 
 /// Shut the server down; one more signal stops it at once.
