@@ -13,7 +13,7 @@
 //! A guest that imports what may wait (WASI) is always called on fibers. Any
 //! other guest starts on fibers, *earns* direct calls when its first [`PROBE`]
 //! events were all short, and *loses* them for good with the first long one. An
-//! instance that is not proven (see [`crate::cpu_budget`]) is called on a fiber in
+//! instance that is not proven (see [`crate::proof`]) is called on a fiber in
 //! any case.
 //!
 //! A store keeps the fiber stack that it got for its first event on a fiber

@@ -14,6 +14,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::call_mode::{CallHistory, CallMode};
 use crate::epoch_ticker::{EpochTicker, TickRate};
+use crate::proof::{Proof, Ticks};
 
 /// How often the epoch advances while events may be long (see
 /// [`crate::epoch_ticker`]). A guest on a fiber that computes longer than this
@@ -37,17 +38,13 @@ fn thread_cpu_time() -> Duration {
     )
 }
 
-/// Events in a row that met no tick, after which an instance is proven. Whoever
-/// computes for half a tick at each event meets one in two, and is proven once in
-/// 65,536 events.
-const PROVEN_AFTER: u8 = 16;
 /// Attempts to leave the thread's other tasks to another thread, in one event.
 const MAX_HAND_OVERS: u8 = 3;
 /// How long another thread may need to take them.
 const HAND_OVER: Duration = Duration::from_micros(200);
 
-/// The CPU time of the event in progress, and whether those before it were short. Call [`Self::begin_event`] first, and
-/// [`Self::run_directly`] too if the event runs without a fiber; then
+/// The CPU time of the event in progress, and whether those before it were short.
+/// Call [`Self::begin_event`] first, and [`Self::run_directly`] too if the event runs without a fiber; then
 /// [`Self::tick`] at each epoch tick, and [`Self::record`] when it is over.
 pub struct CpuBudget {
     ticker: Arc<EpochTicker>,
@@ -57,8 +54,7 @@ pub struct CpuBudget {
     spent: Duration,
     /// The event runs without a fiber and cannot yield.
     is_direct: bool,
-    /// Events in a row that met no tick, up to [`PROVEN_AFTER`].
-    short_events: u8,
+    proof: Proof,
     hand_overs: u8,
 }
 
@@ -72,19 +68,14 @@ impl CpuBudget {
             budget,
             spent: Duration::ZERO,
             is_direct: false,
-            short_events: if is_proven { PROVEN_AFTER } else { 0 },
+            proof: Proof::new(is_proven),
             hand_overs: 0,
         }
     }
 
     /// Whether the last events of this instance were short.
-    pub fn is_proven(&self) -> bool {
-        self.short_events >= PROVEN_AFTER
-    }
-
-    /// Its events are too many, though short: it has to prove itself again.
-    pub fn distrust(&mut self) {
-        self.short_events = 0;
+    pub fn proof(&mut self) -> &mut Proof {
+        &mut self.proof
     }
 
     pub fn budget(&self) -> Duration {
@@ -115,12 +106,15 @@ impl CpuBudget {
         self.spent > TICK + TICK / 2
     }
 
-    /// Record how long the event was.
-    pub fn record(&mut self) {
-        self.short_events = match self.spent.is_zero() {
-            true => self.short_events.saturating_add(1).min(PROVEN_AFTER),
-            false => 0,
+    /// Record how long the event was. If the instance is unproven, it was measured to
+    /// have taken so long.
+    pub fn record(&mut self, took: Duration) {
+        let ticks = match self.is_long() {
+            true => Ticks::Many,
+            false if self.spent.is_zero() => Ticks::None,
+            false => Ticks::One,
         };
+        self.proof.record(ticks, took);
         if !self.is_long() {
             self.history.was_short();
         }

@@ -181,9 +181,18 @@ const NICENESS: i32 = 5;
 
 /// Lower the priority of the calling thread to that of compilations.
 pub fn lower_priority() {
+    set_niceness(NICENESS);
+}
+
+/// Let the calling thread run only where no other wants to, or nearly so.
+pub fn lower_priority_to_idle() {
+    set_niceness(19);
+}
+
+fn set_niceness(nice: i32) {
     let thread = rustix::thread::gettid();
-    // A failure only lets the compilation compete with serving threads.
-    let _ = rustix::process::setpriority_process(Some(thread), NICENESS);
+    // A failure only lets the thread compete with those that serve.
+    let _ = rustix::process::setpriority_process(Some(thread), nice);
 }
 
 /// Prepare the calling thread for calls of guests: allocate its signal stack now.

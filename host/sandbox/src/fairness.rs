@@ -7,8 +7,8 @@
 //! event waits for one slice at most.
 //!
 //! First ticks would add up in the same way where many events begin at once. So
-//! an event also needs a *start*, of which there are as few, unless its instance is
-//! proven: unless its last events met no tick (see [`crate::cpu_budget`]).
+//! an event also needs a *start*, of which there is one for each thread, unless its
+//! instance is proven: unless its last events were short (see [`crate::proof`]).
 //!
 //! Who has computed for a while gives up its turn, or its start, only after
 //! everything else that is ready has run and the runtime has looked at its
@@ -30,8 +30,8 @@ use crate::cpu_budget::{TICK, mark_slice, wants_more};
 use crate::epoch_ticker::{EpochTicker, TickRate};
 use crate::fault::Cause;
 
-/// An unproven event that took longer lets everything else run before the next
-/// one begins.
+/// When the events of an unproven instance have taken longer, everything else runs
+/// before the next event begins.
 const SHORT: Duration = Duration::from_micros(250);
 const _: () = assert!(SHORT.as_nanos() * 4 <= TICK.as_nanos());
 
@@ -48,7 +48,7 @@ impl Turns {
         let fewer = threads.saturating_sub(1).max(1);
         Turns {
             turns: Arc::new(Semaphore::new(fewer)),
-            starts: Arc::new(Semaphore::new(fewer)),
+            starts: Arc::new(Semaphore::new(threads.max(1))),
         }
     }
 }
@@ -71,6 +71,49 @@ impl Start {
     }
 }
 
+/// What is known of an instance.
+pub enum Standing<'a> {
+    /// Its last events met no tick.
+    Proven,
+    Unproven(&'a mut Used),
+}
+
+/// The time of an unproven instance's events; up to date when one is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Used {
+    /// Since others ran in between.
+    since: Duration,
+    /// Of the last event, up to where it gave way.
+    pub last: Duration,
+}
+
+impl Standing<'_> {
+    /// The event has taken so long, and is over. Whether others must run before the
+    /// next one.
+    fn is_used_up(&mut self, took: Duration) -> bool {
+        match self {
+            Standing::Proven => false,
+            Standing::Unproven(used) => {
+                used.last = took;
+                used.since = used.since.saturating_add(took);
+                let is_used_up = used.since > SHORT;
+                if is_used_up {
+                    used.since = Duration::ZERO;
+                }
+                is_used_up
+            }
+        }
+    }
+
+    /// The event gives way after so long.
+    fn gave_way(&mut self, took: Duration) {
+        if let Standing::Unproven(used) = self {
+            used.last = took;
+            used.since = Duration::ZERO;
+        }
+    }
+}
+
 /// How the events of a sandbox on fibers run.
 pub struct Fairness {
     turns: Turns,
@@ -87,7 +130,7 @@ impl Fairness {
     pub fn event<'a, R, F>(
         &'a self,
         ticker: &'a EpochTicker,
-        is_proven: bool,
+        standing: Standing<'a>,
         call: F,
     ) -> FairEvent<'a, R, F>
     where
@@ -96,11 +139,12 @@ impl Fairness {
         FairEvent {
             call,
             alarm: None,
-            next: match is_proven {
-                true => Next::Call,
-                false => Next::Begin,
+            next: match standing {
+                Standing::Proven => Next::Call,
+                Standing::Unproven(_) => Next::Begin,
             },
             start: None,
+            standing,
             ticker,
             fairness: self,
         }
@@ -136,6 +180,7 @@ pin_project! {
         next: Next<wasmtime::Result<R>>,
         // What it has begun with, until it gives that up.
         start: Option<Start>,
+        standing: Standing<'a>,
         ticker: &'a EpochTicker,
         fairness: &'a Fairness,
     }
@@ -193,7 +238,9 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             mark_slice(resumed);
             if let Poll::Ready(result) = this.call.poll(cx) {
                 let start = this.start.take();
-                let Some(start) = start.filter(|start| start.began.elapsed() > SHORT) else {
+                let standing = &mut *this.standing;
+                let is_used_up = |start: &Start| standing.is_used_up(start.began.elapsed());
+                let Some(start) = start.filter(is_used_up) else {
                     return Poll::Ready(result);
                 };
                 let mut over: Boxed<()> = Box::pin(start.end());
@@ -203,7 +250,11 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
                 *this.next = Next::Over(Some(result), over);
                 return Poll::Pending;
             }
-            let start = this.start.take().map(|start| start.permit);
+            let start = this.start.take();
+            if let Some(start) = &start {
+                this.standing.gave_way(start.began.elapsed());
+            }
+            let start = start.map(|start| start.permit);
             *this.next = if wants_more() {
                 let turns = Arc::clone(&this.fairness.turns.turns);
                 Next::Turn(Box::pin(async move {

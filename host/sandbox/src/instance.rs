@@ -19,6 +19,7 @@ use crate::call_mode::CallMode;
 use crate::compiled::LoadedGuest;
 use crate::effects::{Effects, Window};
 use crate::engine_pool::Place;
+use crate::fairness::{Standing, Used};
 use crate::fault::{Cause, Event, Fault};
 use crate::limit_counters::Limit;
 use crate::reclaim::Remains;
@@ -82,6 +83,8 @@ pub struct Instance {
     guest: Arc<LoadedGuest>,
     /// Looked up at the first of the events that there are most of.
     data: Option<TypedFunc<(&'static [u8],), ()>>,
+    /// See [`Standing::Unproven`].
+    used: Used,
     /// Dropped last: the place is free when the store is gone.
     place: Place,
 }
@@ -100,13 +103,17 @@ impl Instance {
     ) -> Result<Self, Fault> {
         let shared = &guest.shared;
         store.data_mut().cpu_budget.begin_event();
-        let is_proven = store.data().cpu_budget.is_proven();
+        let mut used = Used::default();
+        let standing = match store.data_mut().cpu_budget.proof().is_proven() {
+            true => Standing::Proven,
+            false => Standing::Unproven(&mut used),
+        };
         let made = match shared.history.mode() {
             CallMode::Fiber => {
                 let ticker = &guest.engine.ticker;
                 let making = guest.exports.pre.instantiate_async(&mut store);
                 let making = slot.fill_async(making);
-                Box::pin(shared.fairness.event(ticker, is_proven, making)).await
+                Box::pin(shared.fairness.event(ticker, standing, making)).await
             }
             CallMode::Direct => {
                 store.data_mut().cpu_budget.run_directly();
@@ -115,7 +122,7 @@ impl Instance {
         };
         let error = match made {
             Ok(instance) if store.data_mut().memory.charge_host(slot.size_needed()) => {
-                store.data_mut().cpu_budget.record();
+                store.data_mut().cpu_budget.record(used.last);
                 shared
                     .slot_size
                     .fetch_max(slot.size_needed(), Ordering::Relaxed);
@@ -124,6 +131,7 @@ impl Instance {
                     instance,
                     guest,
                     data: None,
+                    used: Used::default(),
                     place,
                 });
             }
@@ -157,8 +165,8 @@ impl Instance {
 
     /// The connection takes much time with events that are short: they give way to
     /// those of others until they have become few.
-    pub fn distrust(&mut self) {
-        self.store.data_mut().cpu_budget.distrust();
+    pub fn withdraw_proof(&mut self) {
+        self.store.data_mut().cpu_budget.proof().withdraw();
     }
 
     /// What the last events asked for since it was last taken.
@@ -296,14 +304,15 @@ impl Instance {
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
-        let Instance { store, guest, .. } = self;
+        let Instance {
+            store, guest, used, ..
+        } = self;
         let shared = &guest.shared;
         store.data_mut().begin_event();
         store.set_epoch_deadline(1);
-        let is_proven = store.data().cpu_budget.is_proven();
-        let mode = match is_proven {
-            true => shared.history.mode(),
-            false => CallMode::Fiber,
+        let (mode, standing) = match store.data_mut().cpu_budget.proof().is_proven() {
+            true => (shared.history.mode(), Standing::Proven),
+            false => (CallMode::Fiber, Standing::Unproven(&mut *used)),
         };
         let result = match (function, mode) {
             (Ok(function), CallMode::Direct) => {
@@ -315,12 +324,12 @@ impl Instance {
             (Ok(function), CallMode::Fiber) => {
                 let call = function.call_async(&mut *store, params);
                 let ticker = &guest.engine.ticker;
-                Box::pin(shared.fairness.event(ticker, is_proven, call)).await
+                Box::pin(shared.fairness.event(ticker, standing, call)).await
             }
             (Err(error), _) => Err(error),
         };
         let data = store.data_mut();
-        data.cpu_budget.record();
+        data.cpu_budget.record(used.last);
         match result {
             Ok(result) => {
                 data.warn_of_rejected_growth();

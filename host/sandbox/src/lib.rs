@@ -21,7 +21,7 @@
 //! - [`compiled`], [`code_cache`], [`function_cache`], [`checked_file`]: compiled
 //!   code
 //! - [`instance`]: one instance and its events; [`reclaim`]: what is left of it
-//! - [`call_mode`]: on a fiber or directly; [`fairness`], [`cpu_budget`],
+//! - [`call_mode`]: on a fiber or directly; [`fairness`], [`proof`], [`cpu_budget`],
 //!   [`epoch_ticker`]: how an event gives way, what it may cost, what interrupts it
 //! - [`store_data`], [`effects`], [`memory_limit`], [`guest_output`], [`wasi`]:
 //!   what a store holds
@@ -55,6 +55,7 @@ mod limits;
 mod log;
 mod memory_limit;
 mod part_count;
+mod proof;
 mod reclaim;
 mod sandbox;
 mod store_data;

@@ -137,7 +137,7 @@ fn start_runtime(stack: usize) -> io::Result<Runtime> {
 /// Start so many threads at once, and end them again.
 fn check_threads(count: usize, stack: usize) -> io::Result<()> {
     let start = |_| {
-        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (end, ended) = std::sync::mpsc::sync_channel::<()>(0);
         let thread = std::thread::Builder::new().stack_size(stack);
         let thread = thread.spawn(move || ended.recv())?;
         Ok((end, thread))

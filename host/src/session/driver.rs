@@ -34,7 +34,7 @@ impl Session {
                 self.deliver(Event::Drained).await?;
                 // The guest may have to wait for the peer again. Others have
                 // their turn before it writes on.
-                tokio::task::yield_now().await;
+                self.let_others_run().await;
                 self.note_late_event();
                 match self.is_drained() {
                     true => return Err(CloseCause::Host(CloseReason::Swapped)),
@@ -57,7 +57,7 @@ impl Session {
                     };
                     if full_reads == FULL_READS {
                         full_reads = 0;
-                        tokio::task::yield_now().await;
+                        self.let_others_run().await;
                     }
                 }
                 Woken::Channel(Ready::Eof) => {
@@ -67,7 +67,7 @@ impl Session {
                 Woken::Channel(Ready::Wrote) => {
                     self.channel.note_progress(&self.service.limits);
                     if self.channel.queued() > 0 {
-                        tokio::task::yield_now().await;
+                        self.let_others_run().await;
                     }
                 }
                 Woken::Channel(Ready::Failed(error)) => return Err(CloseCause::PeerGone(error)),

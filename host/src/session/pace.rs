@@ -52,9 +52,37 @@ impl Session {
             return;
         }
         if let Body::Awake(instance) = &mut self.body {
-            instance.distrust();
+            instance.withdraw_proof();
         }
+        self.let_others_run().await;
+    }
+
+    /// Everything else that is ready runs.
+    pub async fn let_others_run(&mut self) {
         tokio::task::yield_now().await;
         self.pace.rest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_event_costs_no_clock_and_many_use_up_the_slice() {
+        let mut pace = Pace::default();
+        pace.begin_event();
+        assert_eq!(pace, Pace::First);
+        assert!(!pace.is_used_up());
+        pace.rest();
+        pace.begin_event();
+        pace.begin_event();
+        let Pace::Since(since) = pace else {
+            panic!("{pace:?}")
+        };
+        pace.begin_event();
+        assert_eq!(pace, Pace::Since(since), "the first two count");
+        let long_ago = since.checked_sub(2 * SLICE).expect("a clock that runs");
+        assert!(Pace::Since(long_ago).is_used_up());
     }
 }
