@@ -35,6 +35,9 @@ pub mod conversation;
 mod descriptors;
 pub mod dev;
 pub mod duration;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest_file;
 pub mod limits;
 pub mod listener;
@@ -44,6 +47,9 @@ pub mod node;
 mod os_error;
 pub mod output;
 pub mod registry;
+#[cfg(test)]
+#[path = "../../fuzz/replay.rs"]
+mod replay;
 pub mod rollout;
 pub mod roster;
 pub mod service;

@@ -31,7 +31,7 @@ use crate::write_whole::write_private;
 /// The last bytes of every such file.
 const MAGIC: &[u8; 8] = b"hotsock1";
 /// The checksum and [`MAGIC`].
-const TRAILER: usize = 32 + MAGIC.len();
+pub const TRAILER: usize = 32 + MAGIC.len();
 /// Read at once for the checksum.
 const CHUNK: usize = 256 << 10;
 /// What group and others may do.

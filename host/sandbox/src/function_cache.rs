@@ -207,6 +207,33 @@ fn read(mut kept: &[u8]) -> HashMap<Vec<u8>, Function> {
     functions
 }
 
+/// Read bytes as if they had been kept, and what is made of them once more.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn read_again(kept: &[u8]) {
+    let functions = |kept: &[u8]| {
+        let mut functions = read(kept);
+        functions
+            .values_mut()
+            .for_each(|function| function.used = true);
+        functions
+    };
+    let open = Open {
+        functions: functions(kept),
+        ..Open::default()
+    };
+    let written = write(&open);
+    assert!(written.len() <= kept.len(), "more than was kept");
+    let again = functions(&written);
+    assert_eq!(again.len(), open.functions.len());
+    for (key, function) in &open.functions {
+        assert!(
+            again
+                .get(key)
+                .is_some_and(|found| found.code == function.code)
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,6 +46,9 @@ mod epoch_ticker;
 mod fairness;
 mod fault;
 mod function_cache;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest_output;
 mod hash;
 mod imports;
@@ -57,6 +60,9 @@ mod memory_limit;
 mod part_count;
 mod proof;
 mod reclaim;
+#[cfg(test)]
+#[path = "../../../fuzz/replay.rs"]
+mod replay;
 mod sandbox;
 mod store_data;
 mod thread;

@@ -19,6 +19,6 @@ pub mod client;
 mod connection;
 mod listener;
 pub mod protocol;
-mod receive;
+pub(crate) mod receive;
 pub mod server;
 pub mod socket_path;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hotsocket_sandbox::limit_counters::Limit;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::ReadHalf;
 
 use super::connection::Peer;
@@ -46,6 +46,12 @@ impl RequestBytes {
             held: AtomicUsize::new(0),
             max: max_component.saturating_mul(COMPONENTS),
         })
+    }
+
+    /// How many are held now.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     fn hold_none(self: &Arc<Self>) -> HeldBytes {
@@ -93,7 +99,20 @@ pub async fn receive(
             "permission denied: only the user who runs the server may control it".to_owned(),
         );
     }
-    let mut reader = BufReader::new(stream);
+    let reader = BufReader::new(stream);
+    read(reader, api.max_component(), api.reached(), bytes).await
+}
+
+/// The same from any reader.
+///
+/// # Errors
+/// As [`receive`].
+pub async fn read(
+    mut reader: impl AsyncBufRead + Unpin,
+    max_component: usize,
+    reached: &LimitCounters,
+    bytes: &Arc<RequestBytes>,
+) -> Result<Received, String> {
     let mut line = Vec::new();
     (&mut reader)
         .take(MAX_REQUEST as u64)
@@ -104,7 +123,9 @@ pub async fn receive(
         .map_err(|error| format!("malformed or unknown request: {error}"))?;
     let mut held = bytes.hold_none();
     let body = match &request {
-        Request::Swap { length, .. } => component(reader, *length, api, &mut held).await?,
+        Request::Swap { length, .. } => {
+            component(reader, *length, max_component, reached, &mut held).await?
+        }
         _ => Vec::new(),
     };
     Ok(Received {
@@ -115,14 +136,14 @@ pub async fn receive(
 }
 
 async fn component(
-    reader: BufReader<ReadHalf<'_>>,
+    reader: impl AsyncBufRead + Unpin,
     length: u64,
-    api: &impl AdminApi,
+    max: usize,
+    reached: &LimitCounters,
     held: &mut HeldBytes,
 ) -> Result<Vec<u8>, String> {
-    let max = api.max_component();
     let Some(length) = usize::try_from(length).ok().filter(|length| *length <= max) else {
-        api.reached().count(Limit::Component);
+        reached.count(Limit::Component);
         return Err(format!(
             "the component is too large: {length} bytes, at most {max} are accepted (--max-component)"
         ));
@@ -136,7 +157,7 @@ async fn component(
                 .max(FIRST_ALLOCATION)
                 .min(length - body.len());
             if !held.grow(more) {
-                api.reached().count(Limit::RequestBytes);
+                reached.count(Limit::RequestBytes);
                 return Err(format!(
                     "other requests hold almost {} bytes already, {COMPONENTS} times --max-component; try again later",
                     held.all.max

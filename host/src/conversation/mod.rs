@@ -17,10 +17,10 @@
 
 mod difference;
 mod environment;
-mod literal;
+pub(crate) mod literal;
 mod peer;
 mod runner;
-mod script;
+pub(crate) mod script;
 mod wire;
 
 use std::collections::BTreeMap;

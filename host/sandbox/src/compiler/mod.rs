@@ -33,6 +33,8 @@ use std::time::Duration;
 pub use child::{compile_child, validate};
 pub use job::Strategy;
 pub use process::Process;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use process::memory_file;
 
 /// The argument with which hotsocket's binary compiles and does nothing else. A
 /// program of your own can do the same: see [`compile_child`].

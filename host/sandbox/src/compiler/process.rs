@@ -138,7 +138,7 @@ impl Process<'_> {
     }
 
     /// What a process that has succeeded has written.
-    fn answer(&self, mut answer: File) -> Result<CheckedFile, LoadError> {
+    pub(crate) fn answer(&self, mut answer: File) -> Result<CheckedFile, LoadError> {
         let ended = |reason: &str| LoadError::CompilerEnded(reason.to_owned());
         let failed = |error: io::Error| ended(&error.to_string());
         // Nobody can change it from now on, so what is checked is what is used.
@@ -168,7 +168,7 @@ impl Process<'_> {
 }
 
 /// A file without a name, which only exists in memory.
-fn memory_file() -> io::Result<File> {
+pub(crate) fn memory_file() -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     Ok(rustix::fs::memfd_create("hotsocket code", flags)?.into())
 }
