@@ -7,10 +7,12 @@
 //! guests that several tests use.
 
 mod bodies;
+mod bombs;
 
 use std::collections::BTreeMap;
 
 pub use bodies::*;
+pub use bombs::*;
 
 const TEMPLATE: &str = include_str!("template.wat");
 /// Where the strings of bodies lie in memory.

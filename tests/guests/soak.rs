@@ -2,12 +2,13 @@
 //! state, which tells the client what it saw as soon as something is amiss. How
 //! it misbehaves when it is swapped in or out stands in [`NATURE`], which the
 //! soak changes in the finished component. The format is told in
-//! `tests/soak/wire.rs`.
+//! `tests/soak/wire.rs`. A connection that begins with a digit is an attacker's, and
+//! orders the guest to do harm.
 
 use std::hint::black_box;
 use std::time::Duration;
 
-use hotsocket_guest::{Connection, Handler, How, Resumed, Snapshot, export};
+use hotsocket_guest::{CloseReason, Connection, Handler, How, Resumed, Snapshot, export};
 
 /// A letter: how it misbehaves; on one connection out of how many; a serial
 /// number that makes another component of it.
@@ -16,6 +17,8 @@ static NATURE: [u8; 24] = *b"soak-nature:g/001/000000";
 const MAGIC: &[u8; 16] = b"SYNC the soak 7f";
 const SYNC: usize = 44;
 const GOODBYE: u32 = 1;
+/// Of the timers that an attacker sets.
+const FIRST_ATTACK: u32 = 100;
 
 #[derive(Default)]
 pub struct Soak {
@@ -43,6 +46,58 @@ fn misbehaves(how: u8, conn: &Connection) -> bool {
 fn spin() -> ! {
     loop {
         black_box(0);
+    }
+}
+
+/// Do harm, in the ways of `KINDS` in `tests/neighbours/hostile.rs`, numbered in their
+/// order from 1.
+fn attack(conn: &Connection, order: u8) {
+    match order {
+        b'1' => spin(),
+        b'2' => {
+            let mut all: Vec<Vec<u8>> = Vec::new();
+            loop {
+                // Every page is touched; what can't be had any more is a trap.
+                all.push(black_box(vec![1; 1 << 20]));
+            }
+        }
+        b'3' => panic!("it is in my orders"),
+        b'4' => {
+            let block = vec![0; 1 << 16];
+            while conn.try_write(&block).is_ok() {}
+        }
+        b'5' => {
+            black_box(recurse(0));
+        }
+        b'6' => loop {
+            hotsocket_guest::println!("the same line again and again and again");
+        },
+        b'7' => {
+            for id in FIRST_ATTACK..FIRST_ATTACK + 64 {
+                conn.set_timer(id, Duration::ZERO);
+            }
+        }
+        b'8' => burn(),
+        _ => {
+            let text = "\u{20ac}".repeat(10_000_000);
+            loop {
+                hotsocket_guest::println!("{text}");
+            }
+        }
+    }
+}
+
+fn recurse(deep: u64) -> u64 {
+    if black_box(deep) == u64::MAX {
+        return deep;
+    }
+    black_box(recurse(deep + 1)) + 1
+}
+
+/// Some 0.7 ms.
+fn burn() {
+    for turn in 0..700_000 {
+        black_box(turn);
     }
 }
 
@@ -160,6 +215,12 @@ impl Handler for Soak {
         if self.broken {
             return;
         }
+        let begins = self.messages == 0 && self.partial.is_empty() && !self.lost;
+        if let Some(order @ b'1'..=b'9') = bytes.first()
+            && begins
+        {
+            return attack(conn, *order);
+        }
         let mut waiting = std::mem::take(&mut self.partial);
         waiting.extend_from_slice(bytes);
         let mut taken = 0;
@@ -185,13 +246,23 @@ impl Handler for Soak {
         }
     }
 
-    fn timer(&mut self, conn: &Connection, _: u32) {
+    fn timer(&mut self, conn: &Connection, id: u32) {
         self.begin(conn);
+        if id >= FIRST_ATTACK {
+            conn.set_timer(id, Duration::ZERO);
+            return burn();
+        }
         self.goodbye(conn);
     }
 
     fn drained(&mut self, conn: &Connection) {
         self.begin(conn);
+    }
+
+    fn close(&mut self, conn: &Connection, _: CloseReason) {
+        if misbehaves(b'c', conn) {
+            panic!("it is in my nature");
+        }
     }
 
     fn save(&self) -> Option<Snapshot> {

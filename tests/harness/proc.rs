@@ -1,5 +1,6 @@
 //! What the kernel says of a running server, in `/proc`: see proc(5).
 
+use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 
@@ -10,15 +11,8 @@ impl Server {
         fs::read_to_string(format!("/proc/{}/{file}", self.pid())).expect("it runs")
     }
 
-    /// Bytes, of a line as `VmRSS:   1234 kB`.
     fn proc_bytes(&self, file: &str, field: &str) -> usize {
-        let text = self.proc(file);
-        let line = text.lines().find_map(|line| line.strip_prefix(field));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        let kilobytes: usize = kilobytes
-            .and_then(|kilobytes| kilobytes.parse().ok())
-            .unwrap_or_else(|| panic!("{field} in {file}"));
-        kilobytes << 10
+        bytes_of(&self.proc(file), field)
     }
 
     /// Bytes of memory that are resident.
@@ -44,6 +38,55 @@ impl Server {
         let dir = format!("/proc/{}/fd", self.pid());
         fs::read_dir(dir).expect("it runs").count()
     }
+}
+
+/// What a process has of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of memory that are resident and not a file's.
+    pub anonymous: usize,
+    pub descriptors: usize,
+    pub mappings: usize,
+    pub threads: usize,
+}
+
+impl Usage {
+    pub fn of(pid: u32) -> Self {
+        let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).expect("it runs");
+        let count = |dir| {
+            let dir = fs::read_dir(format!("/proc/{pid}/{dir}")).expect("it runs");
+            dir.count()
+        };
+        Usage {
+            anonymous: bytes_of(&read("smaps_rollup"), "Anonymous:"),
+            descriptors: count("fd"),
+            mappings: read("maps").lines().count(),
+            threads: count("task"),
+        }
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1} MiB, {} descriptors, {} mappings, {} threads",
+            self.anonymous as f64 / f64::from(1 << 20),
+            self.descriptors,
+            self.mappings,
+            self.threads
+        )
+    }
+}
+
+/// Bytes, of a line as `VmRSS:   1234 kB`.
+fn bytes_of(text: &str, field: &str) -> usize {
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next());
+    let kilobytes: usize = kilobytes
+        .and_then(|kilobytes| kilobytes.parse().ok())
+        .unwrap_or_else(|| panic!("{field} in {text}"));
+    kilobytes << 10
 }
 
 /// A line of the kernel's table of TCP sockets.

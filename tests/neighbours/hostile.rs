@@ -1,8 +1,12 @@
-//! Connections that do harm, of nine kinds.
+//! Connections that do harm, of nine kinds: for the measurement of neighbours, which
+//! has a guest for each kind, and for the soak, whose one guest does all of it.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::harness::{Client, Server, wait_for};
 
@@ -138,8 +142,12 @@ pub const KINDS: [Kind; 9] = [
     },
 ];
 
-/// Do harm until it is over; how often.
-pub fn run(kind: &Kind, server: &Server, over: &AtomicBool) -> u64 {
+/// What a client sends to a guest of one kind to make it do harm.
+pub const ORDER: u8 = b'!';
+
+/// Do harm until it is over, with this byte for an order, and from a new connection
+/// after so many of them; how often.
+pub fn run(kind: &Kind, address: SocketAddr, order: u8, on_each: usize, over: &AtomicBool) -> u64 {
     // They stand for other machines, which would not take this one's
     // processors from the ones that are timed.
     let thread = rustix::thread::gettid();
@@ -148,13 +156,20 @@ pub fn run(kind: &Kind, server: &Server, over: &AtomicBool) -> u64 {
     let mut next = Instant::now();
     let mut buffer = vec![0; 1 << 20];
     while !over.load(Ordering::Relaxed) {
-        let client = Client::connect(server.addresses[0]);
+        let Ok(client) = Client::try_connect(address) else {
+            // Its backlog is full, or the server is over.
+            std::thread::sleep(PAUSE);
+            continue;
+        };
         let mut stream = client.stream;
         let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
-        while !over.load(Ordering::Relaxed) {
+        for _ in 0..on_each {
+            if over.load(Ordering::Relaxed) {
+                break;
+            }
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
             next = Instant::now() + PAUSE;
-            if !provoke(kind, &mut stream) {
+            if !provoke(kind, order, &mut stream) {
                 break;
             }
             events += 1;
@@ -170,12 +185,12 @@ pub fn run(kind: &Kind, server: &Server, over: &AtomicBool) -> u64 {
 }
 
 /// False if the connection is over.
-fn provoke(kind: &Kind, stream: &mut impl Write) -> bool {
+fn provoke(kind: &Kind, order: u8, stream: &mut impl Write) -> bool {
     (0..kind.bytes).all(|number| {
         if number > 0 {
             std::thread::sleep(Duration::from_micros(20));
         }
-        stream.write_all(b"!").is_ok()
+        stream.write_all(&[order]).is_ok()
     })
 }
 
@@ -192,11 +207,17 @@ fn drain(stream: &mut impl Read, buffer: &mut [u8], over: &AtomicBool) -> std::i
 /// Wait until the harm is being done.
 pub fn wait_for_them(kind: &Kind, server: &Server, connected: u64) {
     wait_for("the hostile ones", || {
-        let status = server.status();
-        match kind.sign {
+        kind.is_at_work(&server.status(), connected)
+    });
+}
+
+impl Kind {
+    /// Whether a server's `status` shows that harm is done.
+    pub fn is_at_work(&self, status: &Value, connected: u64) -> bool {
+        match self.sign {
             Sign::Limit(limit) => status["limits_reached"][limit].as_u64() > Some(0),
             Sign::Faults => status["connections"]["faults"].as_u64() > Some(20),
             Sign::Connected => status["connections"]["open"].as_u64() >= Some(connected),
         }
-    });
+    }
 }

@@ -35,7 +35,7 @@ use rustix::thread::CpuSet;
 
 use guests::guest;
 use harness::{Client, Server, serve, wait_for};
-use hostile::{KINDS, Kind};
+use hostile::{KINDS, Kind, ORDER};
 
 /// Ticks of the host's clock that a neighbour may cost, on top of a factor.
 const TICKS: Duration = Duration::from_millis(2);
@@ -97,10 +97,10 @@ fn main() -> ExitCode {
         let _idle: Vec<_> = (0..args.idle).map(|_| silent(&server)).collect();
         let mut good: Vec<_> = (0..args.connections).map(|_| server.connect()).collect();
         let before = measure(&mut good, &args);
-        let over = AtomicBool::new(false);
+        let (over, address) = (AtomicBool::new(false), server.addresses[0]);
         let (beside, events) = thread::scope(|scope| {
             let bad: Vec<_> = (0..args.hostile)
-                .map(|_| scope.spawn(|| hostile::run(kind, &server, &over)))
+                .map(|_| scope.spawn(|| hostile::run(kind, address, ORDER, usize::MAX, &over)))
                 .collect();
             let connected = args.idle + args.connections + args.hostile;
             hostile::wait_for_them(kind, &server, connected as u64);

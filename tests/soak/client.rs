@@ -27,6 +27,8 @@ pub struct Shared {
     pub stall: Duration,
     /// Messages a second on a steady connection.
     pub rate: u32,
+    /// Visits that may end: see [`Manner::Visit`].
+    pub endings: AtomicU64,
     /// How long answers took, by phase.
     pub times: [Histogram; 4],
 }
@@ -66,6 +68,9 @@ pub enum Manner {
     Slow,
     /// A few messages and the FIN at once; then another connection.
     Short,
+    /// As the steady ones, until it may end, with a FIN or a RST; then another
+    /// connection.
+    Visit,
 }
 
 /// Keep up the connection of this number until the soak ends.
@@ -108,6 +113,8 @@ struct Client<'a> {
     /// Messages until this connection ends.
     left: u32,
     fin_sent: bool,
+    /// It ends with a RST, whatever is outstanding.
+    resets: bool,
     next_ask: Instant,
     next_read: Instant,
     moved: Instant,
@@ -133,6 +140,7 @@ impl<'a> Client<'a> {
             held_back: Vec::new(),
             left,
             fin_sent: false,
+            resets: false,
             next_ask: now,
             next_read: now,
             moved: now,
@@ -145,6 +153,9 @@ impl<'a> Client<'a> {
         loop {
             let now = Instant::now();
             self.ask(now);
+            if self.resets {
+                return self.reset();
+            }
             self.end_if_done().await?;
             self.check_stall(now).await?;
             let reads = self.next_read <= now;
@@ -194,6 +205,10 @@ impl<'a> Client<'a> {
             self.next_ask = now + self.pause();
             return;
         }
+        if self.manner == Manner::Visit && self.may_end() {
+            self.left = 0;
+            self.resets = self.random.once_in(4);
+        }
         let stop = self.shared.stop.load(Relaxed);
         let (window, length, want) = match self.manner {
             Manner::Bulk if self.shared.is(Phase::Storm) || self.talk.waiting() == 0 => {
@@ -205,7 +220,7 @@ impl<'a> Client<'a> {
         };
         while self.talk.waiting() < window && self.left > 0 && !stop {
             self.left -= 1;
-            let steady = self.manner == Manner::Steady;
+            let steady = matches!(self.manner, Manner::Steady | Manner::Visit);
             let split = steady && self.random.once_in(4);
             let lingers = self.manner == Manner::Short && self.random.once_in(3);
             let frame = self
@@ -230,7 +245,7 @@ impl<'a> Client<'a> {
             _ if !self.held_back.is_empty() => {
                 Duration::from_millis(u64::from(1 + self.random.below(30)))
             }
-            Manner::Steady => {
+            Manner::Steady | Manner::Visit => {
                 let mean = 1_000_000 / self.shared.rate.max(1);
                 Duration::from_micros(u64::from(mean / 2 + self.random.below(mean)))
             }
@@ -290,6 +305,18 @@ impl<'a> Client<'a> {
             self.end().await?;
         }
         Ok(())
+    }
+
+    fn may_end(&self) -> bool {
+        let endings = &self.shared.endings;
+        let taken = endings.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+        taken.is_ok()
+    }
+
+    fn reset(&self) -> Result<(), Finding> {
+        socket2::SockRef::from(&self.socket)
+            .set_linger(Some(Duration::ZERO))
+            .map_err(|error| self.dropped(&error))
     }
 
     async fn end(&mut self) -> Result<(), Finding> {

@@ -1,5 +1,8 @@
 //! The components that are swapped in: the one guest (`tests/guests/soak.rs`), with
-//! its `NATURE` changed to a good one, or to one with a flaw.
+//! its `NATURE` changed to a good one, or to one with a flaw; and hostile ones, which
+//! must never become active for long.
+
+use crate::guests::{bomb, doubling, guest, with_spare_memories};
 
 const GUEST: &[u8] = include_bytes!("../guests/soak.wasm");
 const MARK: &[u8] = b"soak-nature:";
@@ -15,6 +18,7 @@ pub enum Flaw {
     SaveTraps,
     SaveLoops,
     SaveTooLarge,
+    CloseTraps,
 }
 
 /// A guest without fault; another component for each serial number.
@@ -32,8 +36,27 @@ pub fn bad(flaw: Flaw, every: u32, serial: u32) -> Vec<u8> {
         Flaw::SaveTraps => 's',
         Flaw::SaveLoops => 'v',
         Flaw::SaveTooLarge => 'b',
+        Flaw::CloseTraps => 'c',
     };
     component(letter, every, serial)
+}
+
+/// Components that mean harm. None of them opens a connection, so each is refused, or
+/// undone by itself: were one to stay, the clients would notice at once.
+pub fn hostile() -> [Vec<u8>; 6] {
+    let traps = guest().body("open", "(call $trap) (call $ok)");
+    let spins = guest().body("open", "(call $spin) (call $ok)");
+    let fails = guest().body("open", r#"(call $refuse "no")"#);
+    [
+        doubling(40),
+        doubling(7),
+        // More memory for the compiler than the server allows it.
+        bomb(2000, 20_000),
+        // More of the pool than there is.
+        with_spare_memories(fails, "(memory 1)").build(),
+        traps.build(),
+        spins.build(),
+    ]
 }
 
 fn component(letter: char, every: u32, serial: u32) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! The soak, by hand and as long as one likes:
-//! `cargo run --release --example soak -- --connections 1000 --time 5m`.
-//! It prints one line, and fails when anything is not as it must be.
+//! `cargo build --release && cargo run --release --example soak -- --time 5m`.
+//! With `--attackers 20`, attackers of each kind are beside it; with `--visits 100000
+//! --swaps 1000`, so many connections come and go while so many swaps are made.
+//! It prints what came of it, and fails when anything is not as it must be.
 
 #![allow(
     clippy::expect_used,
@@ -8,9 +10,16 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "what is not as it must be ends it, and is told"
+    clippy::string_slice,
+    dead_code,
+    unused_imports,
+    reason = "what is not as it must be ends it, and is told; it needs only a part of the harness"
 )]
 
+#[path = "../guests/mod.rs"]
+mod guests;
+#[path = "../harness/mod.rs"]
+mod harness;
 #[path = "mod.rs"]
 mod soak;
 
@@ -42,6 +51,18 @@ struct Args {
     /// Messages a second on each connection
     #[arg(long, default_value = "5")]
     rate: u32,
+
+    /// Hostile connections of each kind, and hostile components among the swaps
+    #[arg(long, default_value = "0")]
+    attackers: u32,
+
+    /// So many connections in all, which come and go, instead of everything at once
+    #[arg(long, requires = "swaps")]
+    visits: Option<u64>,
+
+    /// So many swaps of good code, with --visits
+    #[arg(long, requires = "visits")]
+    swaps: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +70,7 @@ fn main() -> ExitCode {
     let outcome = soak::run(soak::Plan {
         connections: args.connections,
         time: args.time,
+        complete: true,
         measured: args.measured,
         rate: args.rate,
         fault: args.fault.map(|kind| Fault {
@@ -56,6 +78,12 @@ fn main() -> ExitCode {
             way: Way::ToGuest,
             after: 1000,
         }),
+        binary: args.fault.is_none(),
+        attackers: args.attackers,
+        visits: args
+            .visits
+            .zip(args.swaps)
+            .map(|(connections, swaps)| soak::Visits { connections, swaps }),
     });
     println!("{outcome}");
     let complaints = outcome.complaints();

@@ -6,12 +6,15 @@
 //! - [`wire`]: the protocol, and what is amiss when it is not kept
 //! - [`client`]: connections of several manners
 //! - [`components`]: the guest, with and without a flaw
-//! - [`server`]: a whole server in this process
+//! - [`server`]: a whole server in this process, or the binary
+//! - [`attackers`]: connections that mean harm
+//! - [`usage`]: what the binary has of the machine, and what it must give back
 //! - [`swaps`]: what is done to it
 //! - [`faulty_socket`]: a socket with a fault, which must be found
 //! - [`stats`]: what the clients have counted, and found wrong
 //! - [`random`]: random numbers from a seed
 
+mod attackers;
 mod client;
 mod components;
 pub mod faulty_socket;
@@ -21,19 +24,30 @@ mod stats;
 mod swaps;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wire;
+
+#[path = "../neighbours/hostile.rs"]
+#[allow(
+    dead_code,
+    reason = "a part of it is for the measurement of neighbours"
+)]
+mod hostile;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use attackers::Attackers;
 use client::{Manner, Phase, Shared};
 use faulty_socket::Fault;
 use server::TestServer;
 use stats::{Histogram, Stats};
 use swaps::{Counts, Swapper};
 use wire::Wrong;
+
+use crate::harness::Usage;
 
 /// After the end, for connections to say goodbye.
 const GOODBYES: Duration = Duration::from_secs(60);
@@ -44,6 +58,8 @@ pub struct Plan {
     pub connections: u32,
     /// Of everything at once.
     pub time: Duration,
+    /// It takes longer if not each kind of trouble has been made by then.
+    pub complete: bool,
     /// Without swaps, and again with swaps of good code, to compare how long
     /// answers take. None if zero.
     pub measured: Duration,
@@ -51,20 +67,71 @@ pub struct Plan {
     pub rate: u32,
     /// Built into the server, to be found.
     pub fault: Option<Fault>,
+    /// The binary is started instead of a server in this process, and must give back
+    /// what it takes of the machine.
+    pub binary: bool,
+    /// Attackers of each kind, and hostile components among the swaps.
+    pub attackers: u32,
+    /// Instead of everything at once: connections that come and go.
+    pub visits: Option<Visits>,
+}
+
+/// Connections that come and go while good code is swapped for good code.
+#[derive(Clone, Copy, Debug)]
+pub struct Visits {
+    /// In all.
+    pub connections: u64,
+    pub swaps: u64,
 }
 
 /// What came of it; shown in one line.
 pub struct Outcome {
     plan: Plan,
+    storm: Storm,
+    /// What the binary had after a first, short time of the same, and at the end.
+    usage: Option<(Usage, Usage)>,
+    /// What was wrong in that first time.
+    early: Vec<String>,
+    panics: u64,
+}
+
+/// What came of one time from the first connection to the last.
+struct Storm {
     counts: Counts,
     shared: Arc<Shared>,
+    attacks: u64,
+    /// Kinds of attackers that showed no effect.
+    without_effect: Vec<&'static str>,
     /// Open after all have said goodbye.
     left_open: usize,
 }
 
 /// Run the soak from start to end.
 pub fn run(plan: Plan) -> Outcome {
-    let server = TestServer::start(plan.connections, plan.fault);
+    let server = match plan.binary {
+        true => TestServer::start_binary(plan.connections),
+        false => TestServer::start_here(plan.connections, plan.fault),
+    };
+    let mut early = Vec::new();
+    let before = plan.binary.then(|| {
+        let first = run_once(&server, usage::first(&plan));
+        early = first.told();
+        usage::at_rest(&server, None)
+    });
+    let storm = run_once(&server, plan);
+    let usage = before.map(|before| (before, usage::at_rest(&server, Some(before))));
+    let log = server.log.clone();
+    server.shut_down();
+    Outcome {
+        plan,
+        storm,
+        usage,
+        early,
+        panics: log.panics.load(Relaxed),
+    }
+}
+
+fn run_once(server: &TestServer, plan: Plan) -> Storm {
     let shared = Arc::new(Shared {
         address: server.address,
         stats: Stats::default(),
@@ -77,6 +144,7 @@ pub fn run(plan: Plan) -> Outcome {
             Duration::from_secs(30)
         },
         rate: plan.rate,
+        endings: AtomicU64::new(0),
         times: Default::default(),
     });
     let clients = tokio::runtime::Builder::new_multi_thread()
@@ -90,17 +158,63 @@ pub fn run(plan: Plan) -> Outcome {
             clients.spawn(client::run(
                 Arc::clone(&shared),
                 number,
-                manner(number, plan.fault),
+                manner(number, &plan),
             ))
         })
         .collect();
-    let mut swapper = Swapper::new(&server, &shared, plan.connections);
+    let mut swapper = Swapper::new(server, &shared, &plan);
     let began = Instant::now();
     while shared.stats.connections.load(Relaxed) < u64::from(plan.connections)
         && began.elapsed() < GOODBYES
     {
         std::thread::sleep(Duration::from_millis(5));
     }
+    let attackers = (plan.attackers > 0).then(|| Attackers::start(server.address, plan.attackers));
+    match plan.visits {
+        Some(visits) => receive(&mut swapper, &shared, &plan, visits),
+        None => everything(&mut swapper, &shared, &plan),
+    }
+    swapper.finish();
+    let counts = swapper.counts;
+    let without_effect = match plan.attackers {
+        0 => Vec::new(),
+        _ => attackers::without_effect(&server.status()),
+    };
+    let attacks = attackers.map_or(0, Attackers::stop);
+    shared.stop.store(true, Relaxed);
+    clients.block_on(async {
+        let goodbyes = async {
+            for task in tasks {
+                task.await.expect("no client panics");
+            }
+        };
+        let in_time = tokio::time::timeout(GOODBYES + shared.stall * 3, goodbyes);
+        if in_time.await.is_err() {
+            let told = "a connection that does not end".to_owned();
+            shared.stats.find(&wire::Finding {
+                wrong: Wrong::Dropped,
+                told,
+            });
+        }
+    });
+    if plan.binary {
+        // What attackers and RSTs have left behind has until then.
+        let ended = || server.connections() == 0;
+        crate::harness::wait_within(GOODBYES, ended);
+    }
+    let left_open = server.connections();
+    drop(clients);
+    Storm {
+        counts,
+        shared,
+        attacks,
+        without_effect,
+        left_open,
+    }
+}
+
+/// All kinds of swaps, as fast as they go.
+fn everything(swapper: &mut Swapper<'_>, shared: &Shared, plan: &Plan) {
     let enter = |phase: Phase| shared.phase.store(phase as u8, Relaxed);
     if !plan.measured.is_zero() {
         // So that code is known when the swaps are timed.
@@ -119,44 +233,42 @@ pub fn run(plan: Plan) -> Outcome {
     let began = Instant::now();
     // With a fault it is over when the fault has been found.
     let is_over = || began.elapsed() >= plan.time || shared.stats.wrongs() > 0;
-    // Each kind of trouble at least once.
-    swapper.round(|| shared.stats.wrongs() > 0);
+    if plan.complete {
+        // Each kind of trouble at least once.
+        swapper.round(|| shared.stats.wrongs() > 0);
+    }
     while !is_over() {
         swapper.round(is_over);
     }
-    swapper.finish();
-    let counts = swapper.counts;
-    shared.stop.store(true, Relaxed);
-    clients.block_on(async {
-        let goodbyes = async {
-            for task in tasks {
-                task.await.expect("no client panics");
-            }
-        };
-        let in_time = tokio::time::timeout(GOODBYES + shared.stall * 3, goodbyes);
-        if in_time.await.is_err() {
-            let told = "a connection that does not end".to_owned();
-            shared.stats.find(&wire::Finding {
-                wrong: Wrong::Dropped,
-                told,
-            });
+}
+
+/// With each swap some visits end, and others begin; one swap in ten brings code that
+/// the server has never seen.
+fn receive(swapper: &mut Swapper<'_>, shared: &Shared, plan: &Plan, visits: Visits) {
+    shared.phase.store(Phase::Storm as u8, Relaxed);
+    let all = visits.connections.saturating_sub(plan.connections.into());
+    let mut ended = 0;
+    for number in 1..=visits.swaps {
+        let due = all * number / visits.swaps;
+        shared.endings.fetch_add(due - ended, Relaxed);
+        ended = due;
+        match number % 10 {
+            0 => swapper.new_code(number as u32),
+            _ => swapper.good(),
         }
-    });
-    let left_open = server.connections();
-    drop(clients);
-    server.shut_down();
-    Outcome {
-        plan,
-        counts,
-        shared,
-        left_open,
+        if shared.stats.wrongs() > 0 {
+            return;
+        }
     }
+    let opened = || shared.stats.connections.load(Relaxed) >= visits.connections;
+    crate::harness::wait_within(GOODBYES, || opened() || shared.stats.wrongs() > 0);
 }
 
 /// Nine of ten are steady, unless a fault is to be found.
-fn manner(number: u32, fault: Option<Fault>) -> Manner {
+fn manner(number: u32, plan: &Plan) -> Manner {
     match number % 100 {
-        _ if fault.is_some() => Manner::Steady,
+        _ if plan.visits.is_some() => Manner::Visit,
+        _ if plan.fault.is_some() => Manner::Steady,
         7 => Manner::Bulk,
         17 => Manner::Slow,
         n if n % 12 == 5 => Manner::Short,
@@ -164,21 +276,53 @@ fn manner(number: u32, fault: Option<Fault>) -> Manner {
     }
 }
 
+impl Storm {
+    /// What the clients found.
+    fn told(&self) -> Vec<String> {
+        let told = &self.shared.stats.told;
+        let mut told = told.lock().expect("no panic under the lock").clone();
+        if self.left_open > 0 {
+            told.push(format!(
+                "{} connections are open after their end",
+                self.left_open
+            ));
+        }
+        told
+    }
+
+    fn worst(&self) -> Duration {
+        let worst = |phase| self.shared.time(phase).quantile(1.0);
+        worst(Phase::Swaps).max(worst(Phase::Storm))
+    }
+}
+
 impl Outcome {
     pub fn count(&self, wrong: Wrong) -> u64 {
-        self.shared.stats.count(wrong)
+        self.storm.shared.stats.count(wrong)
     }
 
     /// Everything that is not as it must be.
     pub fn complaints(&self) -> Vec<String> {
-        let mut complaints = self
-            .shared
-            .stats
-            .told
-            .lock()
-            .expect("no panic under the lock")
-            .clone();
-        let counts = &self.counts;
+        let mut complaints = self.early.clone();
+        complaints.extend(self.storm.told());
+        if self.panics > 0 {
+            complaints.push(format!("{} panics of the host", self.panics));
+        }
+        if let Some((before, after)) = self.usage {
+            complaints.extend(usage::kept(before, after));
+        }
+        for kind in &self.storm.without_effect {
+            complaints.push(format!("attackers of the kind {kind} had no effect"));
+        }
+        let counts = &self.storm.counts;
+        let opened = self.storm.shared.stats.connections.load(Relaxed);
+        if let Some(visits) = self.plan.visits {
+            let made = counts.swaps + counts.undone;
+            if opened < visits.connections || made < visits.swaps {
+                complaints.push(format!("only {opened} connections and {made} swaps"));
+            }
+            return complaints;
+        }
         for (count, what) in [
             (counts.swaps, "swap"),
             (counts.refused - counts.halves, "broken file"),
@@ -188,30 +332,19 @@ impl Outcome {
             (counts.migrations, "migration"),
             (counts.failed(), "failed migration"),
             (counts.without_state, "failed `save`"),
-            (self.shared.stats.bytes.load(Relaxed), "byte"),
+            (self.storm.shared.stats.bytes.load(Relaxed), "byte"),
         ] {
             if count == 0 {
                 complaints.push(format!("not one {what}"));
             }
         }
-        if self.left_open > 0 {
-            complaints.push(format!(
-                "{} connections are open after their end",
-                self.left_open
-            ));
-        }
         complaints
-    }
-
-    fn worst(&self) -> Duration {
-        let worst = |phase| self.shared.time(phase).quantile(1.0);
-        worst(Phase::Swaps).max(worst(Phase::Storm))
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (counts, stats) = (&self.counts, &self.shared.stats);
+        let (counts, stats) = (&self.storm.counts, &self.storm.shared.stats);
         write!(
             f,
             "soak of {} connections for {} s: {} swaps, {} refused, {} rolled back, {} undone by themselves, \
@@ -233,11 +366,11 @@ impl fmt::Display for Outcome {
             self.count(Wrong::Garbled),
             self.count(Wrong::StateBack),
             self.count(Wrong::Dropped),
-            ms(self.worst()),
+            ms(self.storm.worst()),
         )?;
         let times =
             |time: &Histogram| format!("{} (of {})", ms(time.quantile(0.999)), time.count());
-        let [_, quiet, swaps, storm] = &self.shared.times;
+        let [_, quiet, swaps, storm] = &self.storm.shared.times;
         if !self.plan.measured.is_zero() {
             write!(
                 f,
@@ -246,7 +379,20 @@ impl fmt::Display for Outcome {
                 times(swaps)
             )?;
         }
-        write!(f, ", in all {}", times(storm))
+        write!(f, ", in all {}", times(storm))?;
+        let opened = stats.connections.load(Relaxed);
+        write!(f, "; {opened} connections opened")?;
+        if self.plan.attackers > 0 {
+            write!(
+                f,
+                "; {} attacks, {} hostile components refused or undone",
+                self.storm.attacks, counts.hostile
+            )?;
+        }
+        if let Some((before, after)) = &self.usage {
+            write!(f, "\nat the start: {before}\nat the end: {after}")?;
+        }
+        Ok(())
     }
 }
 

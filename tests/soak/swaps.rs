@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hotsocket::registry::{Outcome, Report};
 use hotsocket::rollout::Policy;
 
+use super::Plan;
 use super::client::Shared;
 use super::components::{self, Flaw};
 use super::random::Random;
@@ -33,6 +34,8 @@ pub struct Counts {
     /// Answers that told of connections without a snapshot.
     pub without_state: u64,
     pub migrations: u64,
+    /// Hostile components that were refused or undone; each of them was.
+    pub hostile: u64,
     /// By generation: connections that failed on it.
     failed: BTreeMap<u64, usize>,
 }
@@ -50,17 +53,21 @@ pub struct Swapper<'a> {
     connections: u32,
     random: Random,
     serial: u32,
+    /// Hostile components are offered as well.
+    attacks: bool,
     pub counts: Counts,
 }
 
 impl<'a> Swapper<'a> {
-    pub fn new(server: &'a TestServer, shared: &'a Shared, connections: u32) -> Self {
+    pub fn new(server: &'a TestServer, shared: &'a Shared, plan: &Plan) -> Self {
+        let (connections, attacks) = (plan.connections, plan.attackers > 0);
         Swapper {
             server,
             shared,
             connections,
             random: Random::new(u64::from(connections)),
             serial: 0,
+            attacks,
             counts: Counts::default(),
         }
     }
@@ -68,6 +75,14 @@ impl<'a> Swapper<'a> {
     /// Good code over good code.
     pub fn good(&mut self) {
         self.swap_with(Policy::Migrate);
+    }
+
+    /// Code that the server has never seen.
+    pub fn new_code(&mut self, number: u32) {
+        let answer = self
+            .server
+            .swap(components::good(1000 + number), Policy::Migrate);
+        self.note(answer);
     }
 
     fn swap_with(&mut self, policy: Policy) {
@@ -91,6 +106,9 @@ impl<'a> Swapper<'a> {
             Self::two_at_once,
             Self::beside_each_other,
         ];
+        if self.attacks {
+            steps.extend([Self::hostile, Self::close_fails] as [fn(&mut Self); 2]);
+        }
         while !steps.is_empty() && !is_over() {
             let step = steps.swap_remove(self.random.below(steps.len() as u32) as usize);
             step(self);
@@ -215,6 +233,29 @@ impl<'a> Swapper<'a> {
             self.shared.stats.messages.load(Relaxed) > messages + some
         });
         self.good();
+    }
+
+    /// What means harm does not become active, or not for long.
+    fn hostile(&mut self) {
+        for component in components::hostile() {
+            let answer = self.server.swap(component, Policy::Migrate);
+            if let Some(report) = self.note(answer) {
+                assert_eq!(report.outcome, Outcome::Undone, "{report:?}");
+            }
+            self.counts.hostile += 1;
+        }
+    }
+
+    /// What its guest does after the end is nothing that a client sees.
+    fn close_fails(&mut self) {
+        let answer = self
+            .server
+            .swap(components::bad(Flaw::CloseTraps, 2, 0), Policy::Migrate);
+        self.note(answer);
+        let connections = self.shared.stats.connections.load(Relaxed);
+        self.wait("some connections to end", || {
+            self.shared.stats.connections.load(Relaxed) > connections + 3
+        });
     }
 
     fn roll_back_twice(&mut self) {

@@ -11,9 +11,13 @@ fn nothing_is_lost_doubled_or_reordered() {
     let outcome = run(Plan {
         connections: 200,
         time: Duration::from_secs(5),
+        complete: true,
         measured: Duration::ZERO,
         rate: 5,
         fault: None,
+        binary: false,
+        attackers: 0,
+        visits: None,
     });
     println!("{outcome}");
     let complaints = outcome.complaints();
@@ -30,6 +34,7 @@ fn finds(kind: Kind, wrong: Wrong) {
         let outcome = run(Plan {
             connections: 12,
             time: Duration::from_secs(60),
+            complete: true,
             measured: Duration::ZERO,
             rate: 50,
             fault: Some(Fault {
@@ -37,6 +42,9 @@ fn finds(kind: Kind, wrong: Wrong) {
                 way,
                 after: 1000,
             }),
+            binary: false,
+            attackers: 0,
+            visits: None,
         });
         assert_eq!(outcome.count(wrong), 1, "{way:?}: {outcome}");
         assert!(!outcome.complaints().is_empty());
