@@ -9,7 +9,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 
 use crate::contract;
 pub use crate::contract::is_handler;
-use crate::fault::human;
+use crate::fault::{human, one_line};
 use crate::part_count;
 
 /// Why bytes cannot be served. Each message follows the file's name.
@@ -134,7 +134,7 @@ pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
         if error.message().contains("unexpected end") {
             LoadError::Truncated
         } else {
-            LoadError::Invalid(crate::fault::one_line(&error.to_string()))
+            LoadError::Invalid(one_line(&error.to_string()))
         }
     })?;
     let mut description = Description::default();
@@ -192,7 +192,7 @@ pub fn imports_wasi(bytes: &[u8]) -> bool {
 }
 
 fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {
-    LoadError::Invalid(crate::fault::one_line(&error.to_string()))
+    LoadError::Invalid(one_line(&error.to_string()))
 }
 
 /// `2G`, `300M`; what is not whole in bytes.
@@ -280,8 +280,9 @@ impl Description {
             }
         }
         match self.imports.iter().find(|import| !is_known(&import.name)) {
+            // A name that is a URL may contain anything, and line breaks.
             Some(import) => Err(LoadError::UnknownImport {
-                name: import.name.clone(),
+                name: one_line(&import.name),
             }),
             None => Ok(()),
         }
@@ -291,12 +292,12 @@ impl Description {
         let names = || self.exports.iter().map(|export| export.name.as_str());
         if let Some(found) = names().find(|name| is_of_contract(name)) {
             return LoadError::OtherVersion {
-                found: found.to_owned(),
+                found: one_line(found),
             };
         }
         let found = match names().collect::<Vec<_>>() {
             names if names.is_empty() => " (it exports nothing)".to_owned(),
-            names => format!(" (it exports {})", names.join(", ")),
+            names => format!(" (it exports {})", one_line(&names.join(", "))),
         };
         LoadError::NoHandler { found }
     }

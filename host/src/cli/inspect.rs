@@ -7,6 +7,7 @@ use hotsocket_sandbox::ComponentBytes;
 use hotsocket_sandbox::component::{self, Interface, LoadError};
 
 use crate::limits::Limits;
+use crate::output::escape::one_line;
 use crate::size;
 
 /// Show what a component exports and imports, and which grants it can use
@@ -53,11 +54,12 @@ pub fn run(args: &Args) -> Result<String, Error> {
     let _ = writeln!(text, "size     {} bytes", bytes.len());
     let _ = writeln!(text, "sha256   {}", file.hash());
     if let Some(section) = crate::build::section(bytes) {
-        let _ = writeln!(text, "name     {}", section.name);
+        let _ = writeln!(text, "name     {}", one_line(&section.name));
         let sdk = section
             .sdk
             .map_or_else(String::new, |sdk| format!(", hotsocket SDK {sdk}"));
-        let _ = writeln!(text, "language {}{sdk}", section.language);
+        let language = format!("{}{sdk}", section.language);
+        let _ = writeln!(text, "language {}", one_line(&language));
         if let Some(port) = section.port {
             let _ = writeln!(
                 text,
@@ -95,7 +97,7 @@ fn list(text: &mut String, title: &str, interfaces: &[Interface]) {
     }
     for (at, interface) in interfaces.iter().enumerate() {
         let title = if at == 0 { title } else { "" };
-        let _ = writeln!(text, "{title:<8} {}", interface.name);
+        let _ = writeln!(text, "{title:<8} {}", one_line(&interface.name));
         // WASI's functions are many, and documented elsewhere.
         if !interface.functions.is_empty()
             && (component::is_handler(&interface.name) || !interface.name.starts_with("wasi:"))
