@@ -58,6 +58,14 @@ pub enum Action {
 }
 
 impl Action {
+    /// Bytes that it sends or expects.
+    fn payload(&self) -> usize {
+        match self {
+            Action::Send { bytes, .. } | Action::Expect(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// It is about the server, not about one connection.
     fn is_of_server(&self) -> bool {
         use Action::*;
@@ -67,6 +75,10 @@ impl Action {
         )
     }
 }
+
+/// The most that all steps together send and expect, in bytes: they are all in
+/// memory, and `*` makes many of a short line.
+const MAX_PAYLOADS: usize = 128 << 20;
 
 /// A line that is not a step, or a step that is not allowed there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +93,7 @@ pub struct ParseError {
 /// Names the first line that is wrong.
 pub fn parse(text: &str) -> Result<Vec<Step>, ParseError> {
     let mut steps = Vec::new();
+    let mut payloads = 0;
     let mut order = Order::default();
     for (index, text) in text.lines().enumerate() {
         let line = index + 1;
@@ -98,6 +111,12 @@ pub fn parse(text: &str) -> Result<Vec<Step>, ParseError> {
             )));
         }
         order.check(connection, word, &action).map_err(error)?;
+        payloads += action.payload();
+        if payloads > MAX_PAYLOADS {
+            return Err(error(format!(
+                "too many bytes: the steps of a script may have {MAX_PAYLOADS} together"
+            )));
+        }
         let connection = connection.to_owned();
         steps.push(Step {
             line,

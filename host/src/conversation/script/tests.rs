@@ -81,3 +81,12 @@ fn errors_name_their_line() {
         assert!(error.message.contains(part), "{text}: {}", error.message);
     }
 }
+
+#[test]
+fn all_steps_together_have_a_limit() {
+    let step = "send \"x\" * 16777216\n";
+    assert!(parse(&step.repeat(8)).is_ok());
+    let error = parse(&step.repeat(9)).expect_err("too many bytes");
+    assert_eq!(error.line, 9);
+    assert!(error.message.contains("134217728 together"), "{error:?}");
+}
