@@ -20,6 +20,11 @@ impl Server {
         self.proc_bytes("status", "VmRSS:")
     }
 
+    /// Bytes of address space.
+    pub fn address_space(&self) -> usize {
+        self.proc_bytes("status", "VmSize:")
+    }
+
     /// The most bytes that were resident at any time.
     pub fn peak_resident(&self) -> usize {
         self.proc_bytes("status", "VmHWM:")

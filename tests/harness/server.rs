@@ -5,6 +5,8 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -120,6 +122,23 @@ impl Serve {
     /// seen to be ready.
     pub fn stderr_to(mut self, stderr: impl Into<Stdio>) -> Self {
         self.streams.1 = Some(stderr.into());
+        self
+    }
+
+    /// As another user, whose processes the kernel counts. Only root may do so.
+    pub fn user(mut self, uid: u32) -> Self {
+        // This user may not be allowed to see the directory that the program is in.
+        let (from, to) = (self.command.get_program(), self.path("program"));
+        fs::copy(from, &to).expect("a program");
+        self = self.program(&to);
+        for entry in fs::read_dir(self.dir.path())
+            .expect("a directory")
+            .flatten()
+        {
+            chown(entry.path(), Some(uid), Some(uid)).expect("root may");
+        }
+        chown(self.dir.path(), Some(uid), Some(uid)).expect("root may");
+        self.command.uid(uid).gid(uid);
         self
     }
 

@@ -8,6 +8,7 @@ mod cpu_budget;
 mod defaults;
 mod guest_output;
 mod handshake;
+mod machine_headroom;
 mod machine_resources;
 mod memory_mappings;
 mod output_failures;

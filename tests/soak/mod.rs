@@ -109,7 +109,10 @@ struct Storm {
 /// Run the soak from start to end.
 pub fn run(plan: Plan) -> Outcome {
     let server = match plan.binary {
-        true => TestServer::start_binary(plan.connections),
+        // Hardly more than there are, so that each place of the pool has been used when
+        // its mappings are counted first: it keeps some for the next connection.
+        true if plan.visits.is_some() => TestServer::start_binary(plan.connections as usize + 50),
+        true => TestServer::start_binary(server::max_connections(plan.connections)),
         false => TestServer::start_here(plan.connections, plan.fault),
     };
     let mut early = Vec::new();

@@ -83,16 +83,13 @@ impl TestServer {
     }
 
     /// Start the binary, with a good guest.
-    pub fn start_binary(connections: u32) -> Self {
+    pub fn start_binary(max_connections: usize) -> Self {
         let dir = directory();
         let log = Log::default();
         let mut process = hotsocket()
             .arg(dir.path().join("guest.wasm"))
             .args(["--listen", "127.0.0.1:0", "--keep", "8"])
-            .args([
-                "--max-connections",
-                &max_connections(connections).to_string(),
-            ])
+            .args(["--max-connections", &max_connections.to_string()])
             .args(["--write-timeout", "60s", "--compile-memory", COMPILE_MEMORY])
             .arg("--control")
             .arg(dir.path().join("control"))
@@ -231,7 +228,7 @@ fn directory() -> TempDir {
     dir
 }
 
-fn max_connections(connections: u32) -> usize {
+pub fn max_connections(connections: u32) -> usize {
     connections as usize * 2 + 100
 }
 

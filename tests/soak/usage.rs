@@ -25,9 +25,9 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 const MEMORY: usize = 16 << 20;
 /// The compiler's pipes, and the control socket's connection that asked.
 const DESCRIPTORS: usize = 2;
-/// A place of the pool that a larger guest has used is another mapping, and so is each
-/// stack of a thread.
-const MAPPINGS: usize = 200;
+/// A place of the pool that has been used keeps up to six (see `docs/limits.md`), and at
+/// first not all of the 50 places that are left over have been.
+const MAPPINGS: usize = 300;
 /// Of tokio, for files: they come with the first work, and end when it has none.
 const THREADS: usize = 2;
 
