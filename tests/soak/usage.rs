@@ -23,8 +23,9 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 /// other connections than before are the last on them. A byte for each connection of a
 /// hundred thousand would not be seen, a kilobyte would.
 const MEMORY: usize = 16 << 20;
-/// The compiler's pipes, and the control socket's connection that asked.
-const DESCRIPTORS: usize = 2;
+/// Each code that is kept has a file in memory for the contents of its guest's memory,
+/// and after a first short time not all of `--keep 8` are different ones.
+const DESCRIPTORS: usize = 8;
 /// A place of the pool that has been used keeps up to six (see `docs/limits.md`), and at
 /// first not all of the 50 places that are left over have been.
 const MAPPINGS: usize = 300;
