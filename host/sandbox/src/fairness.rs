@@ -8,7 +8,9 @@
 //!
 //! First ticks would add up in the same way where many events begin at once. So
 //! an event also needs a *start*, of which there is one for each thread, unless its
-//! instance is proven: unless its last events were short (see [`crate::proof`]).
+//! instance is proven: unless its last events were short (see [`crate::proof`]). It
+//! doesn't wait for one forever: hundreds of hostile connections may delay others, but
+//! never keep an honest one from being served.
 //!
 //! Who has computed for a while gives up its turn, or its start, only after
 //! everything else that is ready has run and the runtime has looked at its
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, timeout};
 
 use crate::cpu_budget::{TICK, mark_slice, wants_more};
 use crate::epoch_ticker::{EpochTicker, TickRate};
@@ -34,6 +36,9 @@ use crate::fault::Cause;
 /// before the next event begins.
 const SHORT: Duration = Duration::from_micros(250);
 const _: () = assert!(SHORT.as_nanos() * 4 <= TICK.as_nanos());
+
+/// An event that has waited so long for a start begins without one.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The turns and starts of all events of a process.
 #[derive(Clone)]
@@ -53,14 +58,14 @@ impl Turns {
     }
 }
 
-/// The right to begin an event.
+/// The right to begin an event; without a permit, that of one that has waited long.
 struct Start {
-    permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
     began: Instant,
 }
 
 impl Start {
-    fn new(permit: OwnedSemaphorePermit) -> Self {
+    fn new(permit: Option<OwnedSemaphorePermit>) -> Self {
         let began = Instant::now();
         Start { permit, began }
     }
@@ -159,7 +164,7 @@ enum Next<R> {
     /// It needs a start.
     Begin,
     /// It waits for one.
-    Start(Boxed<Option<Start>>),
+    Start(Boxed<Start>),
     /// It begins.
     Call,
     /// It has waited for something of its own.
@@ -196,13 +201,13 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
         if let Next::Begin = this.next {
             let starts = Arc::clone(&this.fairness.turns.starts);
             match Arc::clone(&starts).try_acquire_owned() {
-                Ok(permit) => *this.start = Some(Start::new(permit)),
+                Ok(permit) => *this.start = Some(Start::new(Some(permit))),
                 Err(_) => {
                     *this.next = Next::Start(Box::pin(async move {
-                        let permit = starts.acquire_owned().await.ok()?;
+                        let permit = timeout(PATIENCE, starts.acquire_owned()).await;
                         // Woken by the one that had it, this would run next.
                         yield_now().await;
-                        Some(Start::new(permit))
+                        Start::new(permit.ok().and_then(Result::ok))
                     }));
                 }
             }
@@ -211,7 +216,7 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             Next::Begin | Next::Call | Next::Wake => true,
             Next::Start(wait) => match wait.as_mut().poll(cx) {
                 Poll::Ready(start) => {
-                    *this.start = start;
+                    *this.start = Some(start);
                     true
                 }
                 Poll::Pending => false,
@@ -254,7 +259,7 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             if let Some(start) = &start {
                 this.standing.gave_way(start.began.elapsed());
             }
-            let start = start.map(|start| start.permit);
+            let start = start.and_then(|start| start.permit);
             *this.next = if wants_more() {
                 let turns = Arc::clone(&this.fairness.turns.turns);
                 Next::Turn(Box::pin(async move {

@@ -169,6 +169,14 @@ impl Instance {
         self.store.data_mut().cpu_budget.proof().withdraw();
     }
 
+    /// The connection was served by another instance before: what that one has shown
+    /// holds for this one.
+    pub fn succeed(&mut self, predecessor: &mut Instance) {
+        let proof = predecessor.store.data_mut().cpu_budget.proof();
+        let proof = std::mem::take(proof);
+        *self.store.data_mut().cpu_budget.proof() = proof;
+    }
+
     /// What the last events asked for since it was last taken.
     pub fn take_effects(&mut self) -> Effects {
         std::mem::take(&mut self.store.data_mut().effects)

@@ -40,6 +40,12 @@ pub struct Proof {
     tick_weight: u8,
 }
 
+impl Default for Proof {
+    fn default() -> Self {
+        Proof::new(false)
+    }
+}
+
 impl Proof {
     /// `is_proven` if the events of other instances have shown enough.
     pub fn new(is_proven: bool) -> Self {

@@ -140,7 +140,10 @@ impl Session {
     }
 
     /// Put an instance in place of the current one, or of the snapshot.
-    pub async fn install(&mut self, instance: Instance) {
+    pub async fn install(&mut self, mut instance: Instance) {
+        if let Body::Awake(old) = &mut self.body {
+            instance.succeed(old);
+        }
         if let Body::Awake(old) = std::mem::replace(&mut self.body, Body::Awake(instance)) {
             old.retire().await;
         }
