@@ -12,11 +12,14 @@
 //! doesn't wait for one forever: hundreds of hostile connections may delay others, but
 //! never keep an honest one from being served.
 //!
-//! Who has computed for a while gives up its turn, or its start, only after
-//! everything else that is ready has run and the runtime has looked at its
-//! sockets. Without that, a chain of tasks that wake one another could keep both
-//! from it: tokio looks at its sockets only once in 61 polls
+//! Who has computed for a while gives up its start only after everything else that
+//! is ready has run and the runtime has looked at its sockets. Without that, a chain
+//! of tasks that wake one another could keep both from it: tokio looks at its sockets
+//! only once in 61 polls
 //! (<https://docs.rs/tokio/latest/tokio/runtime/index.html#detailed-runtime-behavior>).
+//! With a single thread the same holds for turns. With several, a turn is given up at
+//! once: another thread looks at the sockets, and an honest event that met a tick by
+//! chance waits for its turn behind all that compute.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,6 +48,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub struct Turns {
     turns: Arc<Semaphore>,
     starts: Arc<Semaphore>,
+    /// There is no other thread that looks at the sockets meanwhile.
+    is_alone: bool,
 }
 
 impl Turns {
@@ -54,6 +59,7 @@ impl Turns {
         Turns {
             turns: Arc::new(Semaphore::new(fewer)),
             starts: Arc::new(Semaphore::new(threads.max(1))),
+            is_alone: threads <= 1,
         }
     }
 }
@@ -262,6 +268,9 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             let start = start.and_then(|start| start.permit);
             *this.next = if wants_more() {
                 let turns = Arc::clone(&this.fairness.turns.turns);
+                if !this.fairness.turns.is_alone {
+                    turn = None;
+                }
                 Next::Turn(Box::pin(async move {
                     yield_now().await;
                     // To the next in line. This event queues up for another.
