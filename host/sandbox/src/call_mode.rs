@@ -65,6 +65,11 @@ impl CallHistory {
         }
     }
 
+    /// Whether all events have been short so far, and none can wait.
+    pub fn is_short(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != LOST
+    }
+
     /// An event has ended within a tick or two.
     pub fn was_short(&self) {
         let next = |count| match count {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::call_mode::{CallHistory, CallMode};
+use crate::call_mode::CallHistory;
 use crate::epoch_ticker::{EpochTicker, TickRate};
 use crate::proof::{Proof, Ticks};
 
@@ -60,8 +60,8 @@ pub struct CpuBudget {
 
 impl CpuBudget {
     pub fn new(budget: Duration, ticker: Arc<EpochTicker>, history: Arc<CallHistory>) -> Self {
-        // The events of other instances have shown that they are short.
-        let is_proven = history.mode() == CallMode::Direct;
+        // As long as no other instance has shown the contrary.
+        let is_proven = history.is_short();
         CpuBudget {
             ticker,
             history,

@@ -22,7 +22,7 @@ use crate::engine_pool::Place;
 use crate::fairness::{Standing, Used};
 use crate::fault::{Cause, Event, Fault};
 use crate::limit_counters::Limit;
-use crate::reclaim::Remains;
+use crate::reclaim::FinishedInstance;
 use crate::store_data::StoreData;
 use crate::transport::Stream;
 
@@ -76,7 +76,7 @@ impl CloseReason {
 
 /// See the module's documentation. Call [`Self::set_window`] before each event,
 /// and [`Self::lend`] if the event may write to the socket itself; in the end
-/// [`Self::retire`] it.
+/// [`Self::drop_in_background`] it.
 pub struct Instance {
     store: Store<StoreData>,
     instance: component::Instance,
@@ -139,11 +139,11 @@ impl Instance {
             Err(error) => error,
         };
         let fault = Fault::new(Event::Start, &error, store.data_mut());
-        let remains = Remains {
+        let finished = FinishedInstance {
             store,
             _place: place,
         };
-        guest.engine.reclaimer.reclaim(remains).await;
+        guest.engine.reclaimer.reclaim(finished).await;
         Err(fault)
     }
 
@@ -155,12 +155,12 @@ impl Instance {
 
     /// Drop the instance. One that has much memory to give back is dropped on
     /// another thread; the wait is for room there.
-    pub async fn retire(self) {
-        let remains = Remains {
+    pub async fn drop_in_background(self) {
+        let finished = FinishedInstance {
             store: self.store,
             _place: self.place,
         };
-        self.guest.engine.reclaimer.reclaim(remains).await;
+        self.guest.engine.reclaimer.reclaim(finished).await;
     }
 
     /// The connection takes much time with events that are short: they give way to

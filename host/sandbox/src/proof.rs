@@ -2,8 +2,9 @@
 //!
 //! The events of a proven instance begin at once, and aren't measured. Those of
 //! others need a start (see [`crate::fairness`]), so that many of them don't hold a
-//! thread together. Each instance proves itself, as good and bad connections are
-//! served by the same guest.
+//! thread together. At first all instances of a guest count as proven; from its first
+//! long event on, and if it can wait, each instance proves itself, as good and bad
+//! connections are served by the same guest.
 
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl Default for Proof {
 }
 
 impl Proof {
-    /// `is_proven` if the events of other instances have shown enough.
+    /// `is_proven` if the events of other instances have all been short.
     pub fn new(is_proven: bool) -> Self {
         Proof {
             short_events: if is_proven { PROVEN_AFTER } else { 0 },

@@ -1,7 +1,7 @@
 //! Gives back the memory of instances that are over.
 //!
 //! To unmap tens of megabytes takes the kernel longer than a tick. So an instance
-//! that has much memory is dropped on a thread of its own, and whoever retires one
+//! that has much memory is dropped on a thread of its own, and whoever drops one
 //! waits while too many are there: guests that take much memory and die slow
 //! down their own connections, not those of others.
 
@@ -27,14 +27,14 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// What is left of an instance. It must not be called again; dropping it ends its
 /// work.
-pub(crate) struct Remains {
+pub(crate) struct FinishedInstance {
     pub store: Store<StoreData>,
     /// After the store: the place is free when that is gone.
     pub _place: Place,
 }
 
 /// Drops what is left of instances. One for a process.
-pub(crate) struct Reclaimer(Sender<Remains>);
+pub(crate) struct Reclaimer(Sender<FinishedInstance>);
 
 impl Reclaimer {
     /// Start its thread, which ends when this and all that it was given is gone.
@@ -42,13 +42,13 @@ impl Reclaimer {
     /// # Errors
     /// When the system refuses the thread.
     pub fn start() -> io::Result<Self> {
-        let (waiting, mut remains) = channel::<Remains>(MAX_WAITING);
+        let (waiting, mut finished) = channel::<FinishedInstance>(MAX_WAITING);
         std::thread::Builder::new()
             .name("reclaim".to_owned())
             .spawn(move || {
                 crate::engine::lower_priority_to_idle();
-                while let Some(remains) = remains.blocking_recv() {
-                    drop(remains);
+                while let Some(instance) = finished.blocking_recv() {
+                    drop(instance);
                 }
             })?;
         Ok(Reclaimer(waiting))
@@ -56,14 +56,14 @@ impl Reclaimer {
 
     /// Drop what is left of an instance, here or on the thread. Waits while too
     /// many wait for that.
-    pub async fn reclaim(&self, remains: Remains) {
-        if remains.store.data().memory.used() < MUCH_MEMORY {
+    pub async fn reclaim(&self, finished: FinishedInstance) {
+        if finished.store.data().memory.used() < MUCH_MEMORY {
             return;
         }
-        if let Err(TrySendError::Full(remains)) = self.0.try_send(remains) {
+        if let Err(TrySendError::Full(finished)) = self.0.try_send(finished) {
             // Dropped here in case of a timeout. Boxed, as it is rare, and every
             // session would keep the room for it.
-            let _ = Box::pin(timeout(MAX_WAIT, self.0.send(remains))).await;
+            let _ = Box::pin(timeout(MAX_WAIT, self.0.send(finished))).await;
         }
     }
 }

@@ -129,7 +129,7 @@ impl Session {
         }
         let close_took_all = Instant::now() >= flush_by;
         if let Body::Awake(instance) = self.body {
-            instance.retire().await;
+            instance.drop_in_background().await;
         }
         let linger = self.service.limits.linger;
         let (socket, quiet) = match cause {

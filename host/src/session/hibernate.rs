@@ -99,7 +99,7 @@ impl Session {
         }
         let asleep = Body::Asleep(Asleep::new(snapshot, Arc::clone(&self.service)));
         if let Body::Awake(instance) = std::mem::replace(&mut self.body, asleep) {
-            instance.retire().await;
+            instance.drop_in_background().await;
         }
         self.alarm = None;
         Ok(())

@@ -145,7 +145,7 @@ impl Session {
             instance.succeed(old);
         }
         if let Body::Awake(old) = std::mem::replace(&mut self.body, Body::Awake(instance)) {
-            old.retire().await;
+            old.drop_in_background().await;
         }
     }
 }

@@ -57,7 +57,7 @@ impl Session {
         let effects = match opened.and_then(|()| self.arm(instance.take_effects(), &mut timers)) {
             Ok(effects) => effects,
             Err(fault) => {
-                instance.retire().await;
+                instance.drop_in_background().await;
                 return Err(fault);
             }
         };
