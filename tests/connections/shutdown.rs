@@ -119,7 +119,7 @@ fn a_client_that_never_ends_its_side_does_not_hold_it_up() {
     drop(client);
 }
 
-/// Whose fault it was that a connection was cut off is told.
+/// The log says on whose side the cause lay when a connection was cut off.
 #[test]
 fn a_close_that_never_ends_is_not_blamed_on_the_peer() {
     let spinning = guest()

@@ -1,4 +1,4 @@
-//! Attackers beside the soak's clients: connections of all the kinds that the
+//! Attackers on the same server as the soak's clients: connections of all the kinds that the
 //! measurement of neighbours knows. They order the guest to do harm with a digit, see
 //! `tests/guests/soak.rs`.
 

@@ -1,6 +1,6 @@
 //! The soak, by hand and as long as one likes:
 //! `cargo build --release && cargo run --release --example soak -- --time 5m`.
-//! With `--attackers 20`, attackers of each kind are beside it; with `--visits 100000
+//! With `--attackers 20`, attackers of each kind use the same server; with `--visits 100000
 //! --swaps 1000`, so many connections come and go while so many swaps are made.
 //! It prints what came of it, and fails when anything is not as it must be.
 
@@ -13,7 +13,7 @@
     clippy::string_slice,
     dead_code,
     unused_imports,
-    reason = "what is not as it must be ends it, and is told; it needs only a part of the harness"
+    reason = "a failed expectation ends the program with its message; it needs only a part of the harness"
 )]
 
 #[path = "../guests/mod.rs"]

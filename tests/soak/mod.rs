@@ -118,7 +118,7 @@ pub fn run(plan: Plan) -> Outcome {
     let mut early = Vec::new();
     let before = plan.binary.then(|| {
         let first = run_once(&server, usage::first(&plan));
-        early = first.told();
+        early = first.lines();
         usage::at_rest(&server, None)
     });
     let storm = run_once(&server, plan);
@@ -281,7 +281,7 @@ fn manner(number: u32, plan: &Plan) -> Manner {
 
 impl Storm {
     /// What the clients found.
-    fn told(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         let told = &self.shared.stats.told;
         let mut told = told.lock().expect("no panic under the lock").clone();
         if self.left_open > 0 {
@@ -307,7 +307,7 @@ impl Outcome {
     /// Everything that is not as it must be.
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints = self.early.clone();
-        complaints.extend(self.storm.told());
+        complaints.extend(self.storm.lines());
         if self.panics > 0 {
             complaints.push(format!("{} panics of the host", self.panics));
         }

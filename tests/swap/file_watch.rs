@@ -226,7 +226,7 @@ fn a_change_while_the_server_starts_swaps() {
     server.wait_swapped(2);
 }
 
-/// Nothing that stands in the file's place ends the watch, and each is told once.
+/// Nothing that stands in the file's place ends the watch, and each is logged once.
 #[test]
 fn what_is_no_file_is_told_once_and_the_next_file_swaps() {
     let (server, mut client) = echo();
