@@ -2,7 +2,7 @@
 //! and the log says what it did.
 
 use crate::guests::{guest, obeying, wayward};
-use crate::harness::{Scene, count_lines, serve};
+use crate::harness::{Scene, count_lines, serve, wait_for};
 
 /// Serve a guest that does this for `y`.
 fn start(body: &str, args: &[&str]) -> Scene {
@@ -83,6 +83,27 @@ fn endless_recursion_costs_one_connection() {
             "in function recurse",
         ],
     );
+}
+
+/// Each instance has run on a stack of its own, which goes on to the next one.
+#[test]
+fn the_stacks_of_deep_recursion_are_given_back() {
+    const MANY: usize = 100;
+    const STACK: usize = 512 << 10;
+    let scene = start("(drop (call $recurse (i32.const 0)))", &[]);
+    let mut clients: Vec<_> = (0..MANY).map(|_| scene.client()).collect();
+    let before = scene.server.anonymous();
+    for client in &mut clients {
+        client.send("y");
+        client.expect_over();
+    }
+    drop(clients);
+    scene.server.wait_open(1);
+    let mut after = 0;
+    wait_for("the stacks' memory to be back", || {
+        after = scene.server.anonymous();
+        after < before + MANY * STACK / 4
+    });
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub struct Shared {
     pub stop: AtomicBool,
     /// Swaps so far after which a guest may have lost its state.
     pub losing_swaps: AtomicU64,
+    /// Odd while a component that opens no connection may be the active one, so that
+    /// those that are accepted meanwhile are closed.
+    pub closed_times: AtomicU64,
     /// Silence that is taken for a stall.
     pub stall: Duration,
     /// Messages a second on a steady connection.
@@ -49,6 +52,11 @@ pub enum Phase {
 impl Shared {
     pub fn time(&self, phase: Phase) -> &Histogram {
         &self.times[phase as usize]
+    }
+
+    /// Whether no connection may have been opened at some time since this number was read.
+    fn was_closed_since(&self, closed_times: u64) -> bool {
+        closed_times % 2 == 1 || self.closed_times.load(Relaxed) != closed_times
     }
 
     fn is(&self, phase: Phase) -> bool {
@@ -80,20 +88,38 @@ pub async fn run(shared: Arc<Shared>, number: u32, manner: Manner) {
     sleep(Duration::from_millis(u64::from(random.below(500)))).await;
     while !shared.stop.load(Relaxed) {
         shared.stats.connections.fetch_add(1, Relaxed);
+        let closed_times = shared.closed_times.load(Relaxed);
+        let mut has_heard = false;
         let done = match TcpStream::connect(shared.address).await {
             Ok(socket) => {
-                Client::new(&shared, socket, manner, &mut random)
-                    .converse()
-                    .await
+                // As the server's log names the connection.
+                let port = socket.local_addr().map_or(0, |address| address.port());
+                let mut client = Client::new(&shared, socket, manner, &mut random);
+                let conversed = client.converse().await;
+                has_heard = client.has_heard;
+                conversed.map_err(|finding| Finding {
+                    words: format!("{manner:?} connection, port {port}: {}", finding.words),
+                    ..finding
+                })
             }
             Err(error) => Err(Finding {
                 wrong: Wrong::Dropped,
-                told: error.to_string(),
+                words: error.to_string(),
             }),
         };
-        if let Err(finding) = done {
-            shared.stats.find(&finding);
-            return;
+        match done {
+            Err(finding)
+                if finding.wrong == Wrong::Dropped
+                    && !has_heard
+                    && shared.was_closed_since(closed_times) =>
+            {
+                shared.stats.turned_away.fetch_add(1, Relaxed);
+            }
+            Err(finding) => {
+                shared.stats.find(&finding);
+                return;
+            }
+            Ok(()) => {}
         }
         sleep(Duration::from_millis(u64::from(50 + random.below(100)))).await;
     }
@@ -119,6 +145,8 @@ struct Client<'a> {
     next_read: Instant,
     moved: Instant,
     stalled: bool,
+    /// Something has come.
+    has_heard: bool,
 }
 
 impl<'a> Client<'a> {
@@ -145,10 +173,11 @@ impl<'a> Client<'a> {
             next_read: now,
             moved: now,
             stalled: false,
+            has_heard: false,
         }
     }
 
-    async fn converse(mut self) -> Result<(), Finding> {
+    async fn converse(&mut self) -> Result<(), Finding> {
         let mut buffer = vec![0; BUFFER];
         loop {
             let now = Instant::now();
@@ -268,6 +297,7 @@ impl<'a> Client<'a> {
         let shared = self.shared;
         shared.stats.bytes.fetch_add(bytes.len() as u64, Relaxed);
         self.moved = Instant::now();
+        self.has_heard = true;
         let (before, losses) = (self.talk.waiting(), self.talk.losses);
         let phase = shared.phase.load(Relaxed);
         let reply = self
@@ -283,10 +313,10 @@ impl<'a> Client<'a> {
                 .losses
                 .fetch_add(self.talk.losses - losses, Relaxed);
             if self.talk.losses > shared.losing_swaps.load(Relaxed) {
-                let told = "the guest lost its state, and no `save` had failed".to_owned();
+                let words = "the guest lost its state, and no `save` had failed".to_owned();
                 return Err(Finding {
                     wrong: Wrong::StateBack,
-                    told,
+                    words,
                 });
             }
         }
@@ -349,7 +379,7 @@ impl<'a> Client<'a> {
         match self.talk.is_over() {
             true if self.stalled => Err(Finding {
                 wrong: Wrong::Lost,
-                told: "an answer came only after the FIN".to_owned(),
+                words: "an answer came only after the FIN".to_owned(),
             }),
             true => Ok(()),
             false => Err(self.talk.verdict()),
@@ -359,7 +389,7 @@ impl<'a> Client<'a> {
     fn dropped(&self, error: &io::Error) -> Finding {
         Finding {
             wrong: Wrong::Dropped,
-            told: format!(
+            words: format!(
                 "{:?} connection, {} answers outstanding: {error}",
                 self.manner,
                 self.talk.waiting()

@@ -141,6 +141,7 @@ fn run_once(server: &TestServer, plan: Plan) -> Storm {
         phase: AtomicU8::new(0),
         stop: AtomicBool::new(false),
         losing_swaps: AtomicU64::new(0),
+        closed_times: AtomicU64::new(0),
         stall: if plan.fault.is_some() {
             Duration::from_secs(2)
         } else {
@@ -193,10 +194,10 @@ fn run_once(server: &TestServer, plan: Plan) -> Storm {
         };
         let in_time = tokio::time::timeout(GOODBYES + shared.stall * 3, goodbyes);
         if in_time.await.is_err() {
-            let told = "a connection that does not end".to_owned();
+            let words = "a connection that does not end".to_owned();
             shared.stats.find(&wire::Finding {
                 wrong: Wrong::Dropped,
-                told,
+                words,
             });
         }
     });
@@ -282,15 +283,15 @@ fn manner(number: u32, plan: &Plan) -> Manner {
 impl Storm {
     /// What the clients found.
     fn lines(&self) -> Vec<String> {
-        let told = &self.shared.stats.told;
-        let mut told = told.lock().expect("no panic under the lock").clone();
+        let words = &self.shared.stats.words;
+        let mut lines = words.lock().expect("no panic under the lock").clone();
         if self.left_open > 0 {
-            told.push(format!(
+            lines.push(format!(
                 "{} connections are open after their end",
                 self.left_open
             ));
         }
-        told
+        lines
     }
 
     fn worst(&self) -> Duration {
@@ -388,8 +389,10 @@ impl fmt::Display for Outcome {
         if self.plan.attackers > 0 {
             write!(
                 f,
-                "; {} attacks, {} hostile components refused or undone",
-                self.storm.attacks, counts.hostile
+                "; {} attacks, {} hostile components refused or undone, {} turned away by them",
+                self.storm.attacks,
+                counts.hostile,
+                stats.turned_away.load(Relaxed)
             )?;
         }
         if let Some((before, after)) = &self.usage {

@@ -6,27 +6,29 @@ use std::time::Duration;
 
 use super::wire::{Finding, Wrong};
 
-/// Stats kept in words; all are counted.
-const TOLD: usize = 10;
+/// Findings kept in words; all are counted.
+const FINDINGS: usize = 10;
 
 #[derive(Default)]
 pub struct Stats {
     pub bytes: AtomicU64,
     pub messages: AtomicU64,
     pub connections: AtomicU64,
+    /// Connections that were opened while there was no code that would, and heard nothing.
+    pub turned_away: AtomicU64,
     /// How often a guest said that it had lost its state, as it may when `save`
     /// has failed.
     pub losses: AtomicU64,
     wrong: [AtomicU64; 6],
-    pub told: Mutex<Vec<String>>,
+    pub words: Mutex<Vec<String>>,
 }
 
 impl Stats {
     pub fn find(&self, finding: &Finding) {
         self.wrong[finding.wrong as usize].fetch_add(1, Relaxed);
-        let mut told = self.told.lock().expect("no panic under the lock");
-        if told.len() < TOLD {
-            told.push(format!("{:?}: {}", finding.wrong, finding.told));
+        let mut words = self.words.lock().expect("no panic under the lock");
+        if words.len() < FINDINGS {
+            words.push(format!("{:?}: {}", finding.wrong, finding.words));
         }
     }
 

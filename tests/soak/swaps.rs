@@ -31,7 +31,7 @@ pub struct Counts {
     pub halves: u64,
     pub rolled_back: u64,
     pub undone: u64,
-    /// Answers that told of connections without a snapshot.
+    /// Answers that spoke of connections without a snapshot.
     pub without_state: u64,
     pub migrations: u64,
     /// Hostile components that were refused or undone; each of them was.
@@ -238,7 +238,9 @@ impl<'a> Swapper<'a> {
     /// What means harm does not become active, or not for long.
     fn hostile(&mut self) {
         for component in components::hostile() {
+            self.shared.closed_times.fetch_add(1, Relaxed);
             let answer = self.server.swap(component, Policy::Migrate);
+            self.shared.closed_times.fetch_add(1, Relaxed);
             if let Some(report) = self.note(answer) {
                 assert_eq!(report.outcome, Outcome::Undone, "{report:?}");
             }

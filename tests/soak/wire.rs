@@ -42,13 +42,13 @@ pub enum Wrong {
 #[derive(Clone, Debug)]
 pub struct Finding {
     pub wrong: Wrong,
-    pub told: String,
+    pub words: String,
 }
 
-fn finding(wrong: Wrong, told: impl Into<String>) -> Finding {
+fn finding(wrong: Wrong, words: impl Into<String>) -> Finding {
     Finding {
         wrong,
-        told: told.into(),
+        words: words.into(),
     }
 }
 
@@ -312,7 +312,7 @@ impl Talk {
             .and_then(|n| n.try_into().ok())
             .map_or(0, u64::from_le_bytes);
         let seen = frame.get(12..).unwrap_or_default();
-        let told = |right: &[u8]| {
+        let words = |right: &[u8]| {
             format!(
                 "the guest, after {messages} messages, saw {} instead of {}",
                 hex(seen),
@@ -320,7 +320,7 @@ impl Talk {
             )
         };
         let Some(behind) = messages.checked_sub(self.acked.messages) else {
-            return finding(Wrong::StateBack, told(b""));
+            return finding(Wrong::StateBack, words(b""));
         };
         let sent = self.sent.iter().skip(behind as usize);
         let right: Vec<u8> = sent.flat_map(|sent| sent.frame.clone()).collect();
@@ -341,7 +341,7 @@ impl Talk {
             Wrong::Garbled if u64::from(number) > messages => Wrong::Lost,
             wrong => wrong,
         };
-        finding(wrong, told(&right))
+        finding(wrong, words(&right))
     }
 }
 
