@@ -1,7 +1,7 @@
 //! The new code may be bad: that costs nothing but the swap.
 
 use crate::guests::{Guest, RESTORE, counting, guest, opening};
-use crate::harness::{Serve, serve, wait_for};
+use crate::harness::{Client, Serve, Server, serve, wait_for};
 
 /// It does this in its first event after a migration, and then dies.
 fn dying(name: &str, event: &'static str) -> Guest {
@@ -49,17 +49,25 @@ fn a_loop_in_open_leaves_the_old_code() {
     );
 }
 
-#[test]
-fn too_many_timers_in_open_leave_the_old_code() {
-    let timers = |from: u32| -> String {
-        (from..from + 40)
-            .map(|id| format!("(call $set-timer (i32.const {id}) (i64.const 3600000))"))
-            .collect()
-    };
+/// Code that sets so many timers, from this number on, that twice as many are too many.
+fn timers(from: u32) -> String {
+    (from..from + 40)
+        .map(|id| format!("(call $set-timer (i32.const {id}) (i64.const 3600000))"))
+        .collect()
+}
+
+/// A connection with timers that are set.
+fn with_timers() -> (Server, Client) {
     let old = counting("A").body("open", &format!("{} {RESTORE} (call $ok)", timers(0)));
     let server = serve(old.build()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
+    (server, client)
+}
+
+#[test]
+fn too_many_timers_in_open_leave_the_old_code() {
+    let (server, mut client) = with_timers();
     let answer = server.swap(&opening("B", &timers(100)), &[]);
     assert_eq!(answer["failed"], 1);
     client.ask("x", "A2");
@@ -67,15 +75,7 @@ fn too_many_timers_in_open_leave_the_old_code() {
 
 #[test]
 fn too_many_timers_in_the_first_event_go_back_to_the_old_code() {
-    let timers = |from: u32| -> String {
-        (from..from + 40)
-            .map(|id| format!("(call $set-timer (i32.const {id}) (i64.const 3600000))"))
-            .collect()
-    };
-    let old = counting("A").body("open", &format!("{} {RESTORE} (call $ok)", timers(0)));
-    let server = serve(old.build()).start();
-    let mut client = server.connect();
-    client.ask("x", "A1");
+    let (server, mut client) = with_timers();
     server.swap(&counting("B").data(&timers(100)), &[]);
     client.ask("x", "A2");
     server.stderr.wait("back on generation 1");

@@ -15,9 +15,10 @@ pub const HIGH_WATER: usize = 64 * 1024;
 /// …and ends at this many.
 pub const LOW_WATER: usize = 16 * 1024;
 
-/// A write of this many bytes or more is sent from where it lies, with a
-/// system call of its own. Smaller ones are cheaper to gather.
-pub const SEND_AT_ONCE: usize = 1024;
+/// A write of this many bytes or more is sent from where it lies. Smaller ones are
+/// gathered, and sent when they are so many together or the event is over: a copy of
+/// 32 KiB costs the third of a system call that sends a few bytes.
+pub const SEND_AT_ONCE: usize = 32 * 1024;
 
 /// Who is connected to what.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,8 @@ pub struct Effects {
     pub written: Vec<u8>,
     /// How many bytes the event has sent itself.
     pub sent: usize,
+    /// The socket took less than it was offered: the event sends no more itself.
+    pub is_blocked: bool,
     /// The socket's error, if sending failed.
     pub failed: Option<io::Error>,
     /// Timers set (with the delay) or cleared, in order.
@@ -49,6 +52,38 @@ pub struct Effects {
     pub end: bool,
     pub abort: bool,
     pub hold_open: bool,
+    /// In a box, as few guests ever ask for any of it.
+    pub session: Option<Box<SessionRequests>>,
+}
+
+/// What an event asked for through `hotsocket:session`.
+#[derive(Debug, Default)]
+pub struct SessionRequests {
+    /// False after `pause`, true after `resume`: the last one counts.
+    pub reading: Option<bool>,
+    /// A snapshot is to be taken.
+    pub checkpoint: bool,
+    /// The connection's name in the log; empty for none.
+    pub label: Option<String>,
+}
+
+impl Effects {
+    /// Whether nothing comes before what is written next, and it can be sent.
+    pub fn may_send(&self) -> bool {
+        self.written.is_empty() && !self.is_blocked
+    }
+
+    /// So much of what was offered to the socket has been sent. Returns it; zero if the
+    /// connection is broken.
+    pub fn note_sent(&mut self, sent: io::Result<usize>, offered: usize) -> usize {
+        let sent = sent.unwrap_or_else(|error| {
+            self.failed = Some(error);
+            0
+        });
+        self.sent = self.sent.saturating_add(sent);
+        self.is_blocked = sent < offered;
+        sent
+    }
 }
 
 /// What `write` may add to the channel's queue during one event. The only place

@@ -11,27 +11,29 @@
 //!
 //! - [`write_queue`]: bytes that wait for the peer
 //! - [`read_buffer`]: buffers for reading, shared by the channels of a thread
+//! - [`deadline`]: when a channel on which nothing moves is over
 //! - [`closing`]: flush, FIN, and reading on until the peer is done
 
 mod closing;
+mod deadline;
 mod read_buffer;
 mod write_queue;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use hotsocket_sandbox::{SLICE, Stream, Window, recycle, write_slice};
 use tokio::io::ReadBuf;
-use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 pub use closing::{Closed, Closing, Late};
+pub use deadline::{ChannelTimeout, Directions};
 pub use read_buffer::ReadBuffer;
 use write_queue::WriteQueue;
 
-use crate::limits::{Limits, READ_SIZE};
+use crate::limits::READ_SIZE;
 
 /// Full reads in a row after which a channel yields to the others of its
 /// thread: they wait for 256 KiB at most, as with a large write.
@@ -51,6 +53,8 @@ pub struct Channel {
     is_full: bool,
     /// Enough means everything.
     until_empty: bool,
+    /// The guest wants nothing read until it says so.
+    is_paused: bool,
     /// When bytes last moved; kept up only as far as a timeout needs it.
     moved: Instant,
     /// When the peer last took some of what is queued, or the queue began. What the
@@ -98,25 +102,6 @@ pub enum Ready {
     Failed(io::Error),
 }
 
-/// Why a channel on which nothing moves is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChannelTimeout {
-    /// The peer reads nothing of what is queued (`--write-timeout`).
-    Write,
-    /// We have sent FIN and the peer neither sends nor ends
-    /// (`--half-close-timeout`).
-    HalfClose,
-    /// Nothing moves in either direction (`--idle-timeout`).
-    Idle,
-}
-
-/// What is tried once more when a deadline is over.
-#[derive(Clone, Copy, Debug)]
-pub struct Directions {
-    pub read: bool,
-    pub write: bool,
-}
-
 impl Channel {
     pub fn new(stream: Stream) -> Self {
         Channel {
@@ -127,6 +112,7 @@ impl Channel {
             held_open: false,
             is_full: false,
             until_empty: false,
+            is_paused: false,
             moved: Instant::now(),
             taken: Instant::now(),
             traffic: Traffic::default(),
@@ -165,7 +151,17 @@ impl Channel {
     /// Whether an event of this channel may still come without the guest doing
     /// anything.
     pub fn may_call(&self) -> bool {
-        !self.peer_ended() || self.is_full
+        self.is_full || !(self.peer_ended() || self.is_paused)
+    }
+
+    /// Whether the channel is to be read now.
+    fn is_readable(&self) -> bool {
+        !(self.is_full || self.is_paused || self.peer_ended())
+    }
+
+    /// Read on, or nothing more until then.
+    pub fn set_reading(&mut self, reading: bool) {
+        self.is_paused = !reading;
     }
 
     /// The guest wants to write after the peer's FIN.
@@ -196,18 +192,6 @@ impl Channel {
         if self.write == WriteSide::Open {
             self.write = WriteSide::Ending;
         }
-    }
-
-    /// Whether nothing is read or written now, so that a peer that is gone would go
-    /// unnoticed: the guest writes on after the peer's FIN, and has nothing to write.
-    pub fn is_unwatched(&self) -> bool {
-        self.peer_ended() && self.write == WriteSide::Open && self.queue.is_empty()
-    }
-
-    /// Whether the connection is broken, as far as the kernel knows.
-    pub fn is_broken(&self) -> bool {
-        let stream = self.stream.as_ref();
-        stream.is_some_and(|stream| stream.is_ready_now(false, false))
     }
 
     /// Whether `drained` is due. True once for each time it is.
@@ -311,39 +295,9 @@ impl Channel {
                 Poll::Pending => {}
             }
         }
-        match self.is_full || self.peer_ended() {
-            true => Poll::Pending,
-            false => self.poll_read(cx),
-        }
-    }
-
-    /// A deadline is over. After a pause of the machine the peer may have done long
-    /// ago what it was waited for, and nobody has looked yet: so try once more what
-    /// the deadline is about. `None`: really nothing moves.
-    pub fn poll_overdue(
-        &mut self,
-        cx: &mut Context<'_>,
-        directions: Directions,
-    ) -> Poll<Option<Ready>> {
-        let to_write = directions.write && !self.queue.is_empty();
-        let to_read = directions.read && !self.is_full && !self.peer_ended();
-        // A task that has used up its share would be told that nothing is there.
-        let tried = poll_fn(|cx| {
-            if to_write && let Poll::Ready(written) = self.poll_flush(cx) {
-                return Poll::Ready(written.map_or_else(Ready::Failed, |()| Ready::Wrote));
-            }
-            match to_read {
-                true => self.poll_read(cx),
-                false => Poll::Pending,
-            }
-        });
-        if let Poll::Ready(ready) = pin!(unconstrained(tried)).poll(cx) {
-            return Poll::Ready(Some(ready));
-        }
-        let stream = self.stream.as_ref();
-        match stream.is_some_and(|stream| stream.is_ready_now(to_read, to_write)) {
-            true => Poll::Pending,
-            false => Poll::Ready(None),
+        match self.is_readable() {
+            true => self.poll_read(cx),
+            false => Poll::Pending,
         }
     }
 
@@ -385,43 +339,6 @@ impl Channel {
             self.traffic.bytes_in += count as u64;
             count
         })
-    }
-
-    /// Bytes have moved; only timeouts that are on need to know when.
-    pub fn note_progress(&mut self, limits: &Limits) {
-        if limits.idle_timeout.is_some() || self.fin_sent() {
-            self.moved = Instant::now();
-        }
-    }
-
-    /// The guest has sent bytes, and the kernel has taken them if nothing is
-    /// queued: that is not silence. While something is queued, only what the peer
-    /// takes counts.
-    pub fn note_sent(&mut self, limits: &Limits) {
-        if limits.idle_timeout.is_some() && self.queue.is_empty() {
-            self.moved = Instant::now();
-        }
-    }
-
-    /// When the channel times out if nothing moves, and why.
-    pub fn deadline(&self, limits: &Limits) -> Option<(Instant, ChannelTimeout)> {
-        // Nearly always, and asked twice for each event.
-        if self.queue.is_empty() && !self.fin_sent() && limits.idle_timeout.is_none() {
-            return None;
-        }
-        let write = (!self.queue.is_empty())
-            .then(|| (self.taken + limits.write_timeout, ChannelTimeout::Write));
-        let half_close = self.fin_sent().then(|| {
-            let due = self.moved + limits.half_close_timeout;
-            (due, ChannelTimeout::HalfClose)
-        });
-        let idle = limits
-            .idle_timeout
-            .map(|time| (self.moved + time, ChannelTimeout::Idle));
-        [write, half_close, idle]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(due, _)| *due)
     }
 
     /// Close when both sides have ended, or the peer is gone.

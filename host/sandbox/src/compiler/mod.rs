@@ -16,7 +16,7 @@
 //! check it, put it into the cache, map it
 //! ```
 //!
-//! - [`process`]: the server's side
+//! - [`process`]: the server's side; [`running`]: its pipes, deadline and end
 //! - [`child`]: the other side
 //! - [`job`]: what the one asks of the other
 //!
@@ -25,6 +25,7 @@
 mod child;
 mod job;
 mod process;
+mod running;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
