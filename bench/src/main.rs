@@ -10,6 +10,7 @@
 //! - [`load`]: the clients
 //! - [`native`]: the server to compare with
 //! - [`component`]: components made from others
+//! - `guests`: guests in WebAssembly text, from the tests
 //! - [`table`]: ratios and their spread
 //! - [`report`]: writes `docs/benchmarks.md`
 //! - [`machine`]: processors, temporary directories, the machine's description
@@ -31,6 +32,15 @@ mod run;
 mod subject;
 mod table;
 mod usage;
+
+#[path = "../../tests/guests/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::panic,
+    reason = "most of it is for the tests"
+)]
+mod guests;
 
 use std::process::ExitCode;
 

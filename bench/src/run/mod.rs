@@ -1,6 +1,7 @@
 //! The rows, in their order, and how each is measured.
 //!
 //! - [`traffic`]: servers with traffic
+//! - [`writes`]: writes of different sizes
 //! - [`open_connections`]: many open connections, few of them with traffic
 //! - [`idle`]: memory of silent connections
 //! - [`swap`]: what clients notice of a swap
@@ -18,6 +19,7 @@ mod raw;
 mod start;
 mod swap;
 mod traffic;
+mod writes;
 
 pub use traffic::IN_USER_MODE;
 
@@ -122,6 +124,7 @@ struct Row {
 
 fn rows() -> Vec<Row> {
     let mut rows = traffic::rows();
+    rows.extend(writes::rows());
     rows.extend(open_connections::rows());
     rows.extend(idle::rows());
     rows.extend(swap::rows());

@@ -1,9 +1,9 @@
 //! What an event asks the host to do, and what it may ask for.
 //!
 //! Nothing here happens by itself: the session applies the effects after the
-//! event has succeeded, or drops them. The one exception is a write of
-//! [`SEND_AT_ONCE`] bytes or more, which may go to the socket during the event
-//! (see [`crate::imports`]).
+//! event has succeeded, or drops them. The one exception are writes of
+//! [`FIRST_SENT`] bytes or more, which may go to the socket during the event (see
+//! [`crate::imports`]).
 
 use std::cell::RefCell;
 use std::io;
@@ -15,10 +15,14 @@ pub const HIGH_WATER: usize = 64 * 1024;
 /// …and ends at this many.
 pub const LOW_WATER: usize = 16 * 1024;
 
-/// A write of this many bytes or more is sent from where it lies. Smaller ones are
-/// gathered, and sent when they are so many together or the event is over: a copy of
-/// 32 KiB costs the third of a system call that sends a few bytes.
-pub const SEND_AT_ONCE: usize = 32 * 1024;
+/// The first write of an event is sent from where it lies if it has so many bytes…
+pub const FIRST_SENT: usize = 8 * 1024;
+/// …and a later one, with nothing gathered before it, from so many on. All others are
+/// gathered: a copy of 32 KiB costs less than half of a system call that sends a few
+/// bytes.
+pub const LATER_SENT: usize = 32 * 1024;
+/// What has been gathered is sent when it is so much, or the event is over.
+pub const GATHERED_SENT: usize = 64 * 1024;
 
 /// Who is connected to what.
 #[derive(Clone, Copy, Debug)]
@@ -68,9 +72,13 @@ pub struct SessionRequests {
 }
 
 impl Effects {
-    /// Whether nothing comes before what is written next, and it can be sent.
-    pub fn may_send(&self) -> bool {
-        self.written.is_empty() && !self.is_blocked
+    /// Whether a write of so many bytes is to be sent from where it lies.
+    pub fn sends(&self, length: usize) -> bool {
+        let least = match self.sent {
+            0 => FIRST_SENT,
+            _ => LATER_SENT,
+        };
+        length >= least && self.written.is_empty() && !self.is_blocked
     }
 
     /// So much of what was offered to the socket has been sent. Returns it; zero if the

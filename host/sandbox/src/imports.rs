@@ -1,4 +1,4 @@
-//! The functions that a guest imports from `hotsocket:socket`.
+//! The functions that a guest imports from `hotsocket:socket` and `hotsocket:session`.
 //!
 //! None of them waits: they record what the guest wants in the store's
 //! [`Effects`](crate::effects::Effects), and the session applies them when the
@@ -14,13 +14,16 @@ use wasmtime::{AsContext, StoreContextMut};
 
 use crate::bindings::hotsocket::socket::types::{Address, ConnectionInfo, WriteError};
 use crate::bounded_text::BoundedText;
-use crate::effects::SEND_AT_ONCE;
-use crate::fault::Cause;
+use crate::effects::{GATHERED_SENT, SessionRequests};
+use crate::fault::{Cause, one_line};
 use crate::guest_output::{StandardStream, truncate};
 use crate::limit_counters::Limit;
 use crate::store_data::StoreData;
 use crate::transport::write_slice;
 
+/// The longest label of a connection that is kept, in bytes. More would make each line
+/// of the log about it longer.
+const MAX_LABEL: usize = 64;
 /// The longest panic message that is kept, in bytes.
 const MAX_PANIC_MESSAGE: usize = 4096;
 
@@ -83,6 +86,39 @@ pub fn link_output(output: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Resu
     Ok(())
 }
 
+/// Link the functions of `session`.
+pub fn link_session(session: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> {
+    fn requests<'a>(store: &'a mut StoreContextMut<'_, StoreData>) -> &'a mut SessionRequests {
+        store.data_mut().effects.session.get_or_insert_default()
+    }
+    session.func_wrap("pause", |mut store: StoreContextMut<StoreData>, (): ()| {
+        requests(&mut store).reading = Some(false);
+        Ok(())
+    })?;
+    session.func_wrap("resume", |mut store: StoreContextMut<StoreData>, (): ()| {
+        requests(&mut store).reading = Some(true);
+        Ok(())
+    })?;
+    session.func_wrap(
+        "checkpoint",
+        |mut store: StoreContextMut<StoreData>, (): ()| {
+            requests(&mut store).checkpoint = true;
+            Ok(())
+        },
+    )?;
+    session.func_wrap(
+        "label",
+        |mut store: StoreContextMut<StoreData>, (label,): (BoundedText<WasmStr>,)| {
+            let label = label.text.to_str(&store)?;
+            let label = truncate(label.as_bytes(), MAX_LABEL);
+            let label = one_line(&String::from_utf8_lossy(label));
+            requests(&mut store).label = Some(label);
+            Ok(())
+        },
+    )?;
+    Ok(())
+}
+
 fn print(
     store: &StoreContextMut<StoreData>,
     stream: StandardStream,
@@ -138,7 +174,7 @@ fn write(mut store: StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> Result<
         return Err(WriteError::Full);
     }
     let above_high_water = window.is_above_high_water(written);
-    let sent = match bytes.len() >= SEND_AT_ONCE && effects.written.is_empty() {
+    let sent = match effects.sends(bytes.len()) {
         true => send(&mut store, bytes),
         false => 0,
     };
@@ -150,15 +186,18 @@ fn write(mut store: StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> Result<
         let bytes = bytes.as_le_slice(store.as_context());
         gathered.extend_from_slice(bytes.get(sent..).unwrap_or_default());
     }
-    let effects = &mut store.data_mut().effects;
-    effects.written = gathered;
-    effects.sent = effects.sent.saturating_add(sent);
-    effects.awaits_drained |= above_high_water;
+    let data = store.data_mut();
+    let is_much = gathered.len() >= GATHERED_SENT;
+    data.effects.written = gathered;
+    data.effects.awaits_drained |= above_high_water;
+    if is_much {
+        send_gathered(data);
+    }
     Ok(!above_high_water)
 }
 
-/// Send what fits, if the session has lent its transport. Returns how much that
-/// was.
+/// Send what fits from where it lies, if the session has lent its transport. Returns
+/// how much that was.
 fn send(store: &mut StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> usize {
     let Some(mut transport) = store.data_mut().transport.take() else {
         return 0;
@@ -166,10 +205,21 @@ fn send(store: &mut StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> usize {
     let sent = write_slice(&mut *transport, bytes.as_le_slice(store.as_context()));
     let data = store.data_mut();
     data.transport = Some(transport);
-    sent.unwrap_or_else(|error| {
-        data.effects.failed = Some(error);
-        0
-    })
+    data.effects.note_sent(sent, bytes.len())
+}
+
+/// The same for what has been gathered.
+#[cold]
+fn send_gathered(data: &mut StoreData) {
+    let StoreData {
+        transport, effects, ..
+    } = data;
+    let Some(transport) = transport.as_mut().filter(|_| !effects.is_blocked) else {
+        return;
+    };
+    let sent = write_slice(&mut **transport, &effects.written);
+    let sent = effects.note_sent(sent, effects.written.len());
+    effects.written.drain(..sent);
 }
 
 /// An event that names more timers than a connection may have traps, so that the

@@ -2,7 +2,7 @@
 //! trap.
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{self as sandbox, Cause, Effects, Fault, Origin};
+use hotsocket_sandbox::{self as sandbox, Cause, Effects, Fault, Origin, SessionRequests, recycle};
 
 use super::close::CloseCause;
 use super::state::{Body, Session};
@@ -127,6 +127,7 @@ impl Session {
         let Effects {
             written,
             sent,
+            is_blocked: _,
             failed,
             timers,
             awaits_drained,
@@ -134,6 +135,7 @@ impl Session {
             end,
             abort,
             hold_open,
+            session,
         } = effects;
         if let Some(error) = failed {
             return Err(CloseCause::PeerGone(error));
@@ -150,9 +152,14 @@ impl Session {
         if hold_open {
             self.channel.hold_open();
         }
+        if let Some(requests) = session {
+            self.apply_requests(*requests);
+        }
         let moved = sent > 0 || !written.is_empty();
-        if !written.is_empty() {
-            self.channel.write(written).map_err(CloseCause::PeerGone)?;
+        match written.is_empty() {
+            // The event may have sent what it had gathered.
+            true => recycle(written),
+            false => self.channel.write(written).map_err(CloseCause::PeerGone)?,
         }
         if moved {
             self.channel.note_sent(&self.service.limits);
@@ -167,5 +174,22 @@ impl Session {
             self.channel.end();
         }
         Ok(())
+    }
+
+    fn apply_requests(&mut self, requests: SessionRequests) {
+        let SessionRequests {
+            reading,
+            checkpoint,
+            label,
+        } = requests;
+        if let Some(reading) = reading {
+            self.channel.set_reading(reading);
+        }
+        if checkpoint && let Some(recovery) = &mut self.recovery {
+            recovery.await_checkpoint();
+        }
+        if let Some(label) = label {
+            self.label = (!label.is_empty()).then(|| label.into_boxed_str());
+        }
     }
 }
