@@ -7,5 +7,6 @@ mod dead_peers;
 mod hibernation;
 mod many_clients;
 mod restart_after_trap;
+mod session_requests;
 mod shutdown;
 mod timers;

@@ -101,3 +101,49 @@ pub fn differing(mut component: Vec<u8>) -> Vec<u8> {
 pub fn wayward() -> Vec<u8> {
     include_bytes!("wayward.wasm").to_vec()
 }
+
+impl Guest {
+    /// It may call `$pause`, `$resume`, `$checkpoint` and `$label`.
+    pub fn with_session(self) -> Self {
+        const FUNCTIONS: [&str; 4] = ["pause", "resume", "checkpoint", "label"];
+        let each = |one: fn(&str) -> String| FUNCTIONS.map(one).concat();
+        let params = |name: &str| {
+            if name == "label" {
+                "(param i32 i32)"
+            } else {
+                ""
+            }
+        };
+        let lowered = FUNCTIONS.map(|name| {
+            let memory = if name == "label" {
+                "(memory $memory)"
+            } else {
+                ""
+            };
+            format!(r#"(core func ${name} (canon lower (func $the-session "{name}") {memory}))"#)
+        });
+        let imported = FUNCTIONS.map(|name| {
+            let params = params(name);
+            format!(r#"(import "host" "{name}" (func ${name} {params}))"#)
+        });
+        let exported = each(|name| format!(r#"(export "{name}" (func ${name}))"#));
+        self.change(
+            ";; further imports",
+            r#"(import "hotsocket:session/session@0.1.0" (instance $the-session
+                 (export "pause" (func)) (export "resume" (func)) (export "checkpoint" (func))
+                 (export "label" (func (param "name" string)))))"#,
+        )
+        .change(
+            "(core module $guest",
+            &format!("{}\n(core module $guest", lowered.concat()),
+        )
+        .change(
+            r#"(import "host" "end" (func $end))"#,
+            &format!(r#"(import "host" "end" (func $end)){}"#, imported.concat()),
+        )
+        .change(
+            r#"(export "panic" (func $panic))"#,
+            &format!(r#"(export "panic" (func $panic)){exported}"#),
+        )
+    }
+}

@@ -75,7 +75,9 @@ pub use code_cache::CodeCacheDir;
 pub use compiled::CompiledGuest;
 pub use compiler::{COMPILE_CHILD, Compiler, compile_child};
 pub use component::LoadError;
-pub use effects::{ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, Window, recycle};
+pub use effects::{
+    ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, SessionRequests, Window, recycle,
+};
 pub use engine::{lower_priority, prepare_thread};
 pub use engine_pool::{EnginePool, LinkWasi};
 pub use fault::{Cause, Event, Fault, one_line};

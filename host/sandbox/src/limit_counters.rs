@@ -91,7 +91,7 @@ impl LimitCounters {
     }
 
     /// Count it, and log now and then what happened to the connection.
-    pub fn warn(&self, limit: Limit, connection: LoggedConnection, what: &str) {
+    pub fn warn(&self, limit: Limit, connection: LoggedConnection<'_>, what: &str) {
         let Some(suppressed) = self.count_and_log(limit) else {
             return;
         };
@@ -125,13 +125,16 @@ impl LimitCounters {
 pub struct ConnectionWarnings {
     counters: Arc<LimitCounters>,
     /// `None` outside a connection: nothing is logged then.
-    connection: Option<LoggedConnection>,
+    connection: Option<LoggedConnection<'static>>,
     /// A bit for each limit that was logged.
     logged: AtomicU32,
 }
 
 impl ConnectionWarnings {
-    pub fn new(counters: Arc<LimitCounters>, connection: Option<LoggedConnection>) -> Self {
+    pub fn new(
+        counters: Arc<LimitCounters>,
+        connection: Option<LoggedConnection<'static>>,
+    ) -> Self {
         ConnectionWarnings {
             counters,
             connection,

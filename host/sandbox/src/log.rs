@@ -14,14 +14,16 @@ use tracing::level_filters::LevelFilter;
 /// Whoever logs calls [`Self::log`]. The span is created for that one line and
 /// dropped after it, so a connection that logs nothing pays for no span.
 #[derive(Clone, Copy, Debug)]
-pub struct LoggedConnection {
+pub struct LoggedConnection<'a> {
     pub id: u64,
     pub peer: SocketAddr,
     /// The generation that serves the connection.
     pub generation: u64,
+    /// What the guest calls it, if anything.
+    pub label: Option<&'a str>,
 }
 
-impl LoggedConnection {
+impl LoggedConnection<'_> {
     /// Call `line`, which logs at this level, in the connection's span. It is
     /// not called if nothing reads lines of this level.
     pub fn log(&self, level: Level, line: impl FnOnce()) {
@@ -32,7 +34,8 @@ impl LoggedConnection {
             id,
             peer,
             generation,
+            label,
         } = *self;
-        tracing::error_span!("connection", id, %peer, generation).in_scope(line);
+        tracing::error_span!("connection", id, %peer, generation, label).in_scope(line);
     }
 }

@@ -254,6 +254,7 @@ impl Sandbox {
             id,
             peer,
             generation,
+            label: None,
         });
         let output = GuestOutput {
             sink: Arc::clone(&self.output),

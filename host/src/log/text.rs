@@ -104,6 +104,13 @@ impl Visit for Subject<'_> {
             _ => Ok(()),
         });
     }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "label" {
+            let label = harmless(value.as_bytes());
+            self.result = self.result.and(write!(self.writer, " ({label})"));
+        }
+    }
 }
 
 fn write_level(level: Level, line: &mut Writer<'_>) -> fmt::Result {

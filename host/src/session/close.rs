@@ -10,7 +10,7 @@ use hotsocket_sandbox::{self as sandbox, Cause, CloseReason, Fault};
 use tokio::time::Instant;
 
 use super::event::Event;
-use super::log::{FaultOutcome, log_access};
+use super::log::{FaultOutcome, log_access, logged};
 use super::state::{Body, Session};
 use crate::channel::Late;
 use crate::roster::WaitsFor;
@@ -122,7 +122,7 @@ impl Session {
         // A swap need not wait for a connection that is closing.
         self.entry.handle().set_applied(u64::MAX);
         self.service.rollouts.progress.notify_waiters();
-        let logged = self.logged();
+        let (connection, generation) = (self.connection(), self.generation.generation().number);
         let flush_by = Instant::now() + self.service.limits.grace;
         if let Some(reason) = cause.reason() {
             self.close(reason).await;
@@ -151,6 +151,7 @@ impl Session {
             Socket::Drop => self.channel.close(),
             Socket::Reset => self.channel.reset(),
         };
+        let logged = logged(connection, generation, self.label.as_deref());
         let late = closed.late.map(|late| match late {
             Late::Flush if close_took_all => (
                 Limit::Grace,

@@ -73,18 +73,23 @@ pub(super) enum MigrationOutcome {
 }
 
 /// How the log names a connection that a generation serves.
-pub(super) fn logged(connection: ConnectionInfo, generation: u64) -> LoggedConnection {
+pub(super) fn logged(
+    connection: ConnectionInfo,
+    generation: u64,
+    label: Option<&str>,
+) -> LoggedConnection<'_> {
     let ConnectionInfo { id, peer, .. } = connection;
     LoggedConnection {
         id,
         peer,
         generation,
+        label,
     }
 }
 
 /// There was no instance for a connection. Logged now and then: the next one
 /// will not have one either.
-pub(super) fn log_refused(log: &RateLimitedLog, connection: LoggedConnection, fault: &Fault) {
+pub(super) fn log_refused(log: &RateLimitedLog, connection: LoggedConnection<'_>, fault: &Fault) {
     let Some(suppressed) = log.due() else {
         return;
     };
@@ -103,7 +108,7 @@ pub(super) fn log_refused(log: &RateLimitedLog, connection: LoggedConnection, fa
 
 /// The line of `--access-log`.
 pub(super) fn log_access(
-    connection: LoggedConnection,
+    connection: LoggedConnection<'_>,
     cause: &'static str,
     traffic: Traffic,
     accepted: Instant,
@@ -132,8 +137,12 @@ pub(super) fn log_access(
 
 impl Session {
     /// How the log names the connection, with the generation that serves it now.
-    pub fn logged(&self) -> LoggedConnection {
-        logged(self.connection(), self.generation.generation().number)
+    pub fn logged(&self) -> LoggedConnection<'_> {
+        self.logged_on(self.generation.generation().number)
+    }
+
+    fn logged_on(&self, generation: u64) -> LoggedConnection<'_> {
+        logged(self.connection(), generation, self.label.as_deref())
     }
 
     /// The instance died.
@@ -177,7 +186,7 @@ impl Session {
             MigrationOutcome::Stayed => ("stayed", "stays on"),
             MigrationOutcome::Returned => ("returned", "back on"),
         };
-        logged(self.connection(), serving).log(Level::WARN, || {
+        self.logged_on(serving).log(Level::WARN, || {
             tracing::warn!(
                 kind = "migration-failed",
                 outcome,

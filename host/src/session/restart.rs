@@ -3,7 +3,8 @@
 //!
 //! This is the only place where state may be old: the fresh instance opens with
 //! the last snapshot that the host has taken, at most `--snapshot-every` events
-//! ago, and the event that killed its predecessor is not delivered again.
+//! ago or when the guest last asked for one (`checkpoint`), and the event that killed
+//! its predecessor is not delivered again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,8 +27,21 @@ pub(super) struct Recovery {
     snapshot: Option<Vec<u8>>,
     /// Events since the last snapshot.
     events: u32,
+    /// When snapshots are taken.
+    checkpoints: Checkpoints,
     /// When the session was restarted, within [`LOOP_TIME`].
     restarts: VecDeque<Instant>,
+}
+
+/// When the snapshots of a session are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checkpoints {
+    /// After so many events (`--snapshot-every`): the guest has never asked for one.
+    Counted,
+    /// When the guest asks for one, as it did in the event that has just succeeded.
+    Due,
+    /// When the guest asks for one again.
+    Asked,
 }
 
 impl Recovery {
@@ -36,7 +50,26 @@ impl Recovery {
         Recovery {
             snapshot: None,
             events: 0,
+            checkpoints: Checkpoints::Counted,
             restarts: VecDeque::new(),
+        }
+    }
+
+    /// The guest has asked for a snapshot after this event. From now on it says when.
+    pub fn await_checkpoint(&mut self) {
+        self.checkpoints = Checkpoints::Due;
+    }
+
+    /// An event has succeeded. Whether a snapshot is to be taken.
+    fn is_due(&mut self, snapshot_every: u32) -> bool {
+        self.events = self.events.saturating_add(1);
+        match self.checkpoints {
+            Checkpoints::Counted => self.events >= snapshot_every,
+            Checkpoints::Due => {
+                self.checkpoints = Checkpoints::Asked;
+                true
+            }
+            Checkpoints::Asked => false,
         }
     }
 
@@ -53,8 +86,7 @@ impl Session {
         let Some(recovery) = &mut self.recovery else {
             return Ok(());
         };
-        recovery.events += 1;
-        if recovery.events < self.service.limits.snapshot_every {
+        if !recovery.is_due(self.service.limits.snapshot_every) {
             return Ok(());
         }
         let saved = self.take_snapshot().await;

@@ -47,6 +47,8 @@ pub(super) struct Session {
     pub alarm: Option<Pin<Box<Sleep>>>,
     /// How long the session has held its thread.
     pub pace: Pace,
+    /// What the guest calls the connection, in the log.
+    pub label: Option<Box<str>>,
     /// When the connection was accepted; present only with `--access-log`.
     pub accepted: Option<Instant>,
     /// How others know of the session and wake it.
@@ -87,7 +89,7 @@ impl Session {
             Ok(instance) => instance,
             Err(fault) => {
                 Counters::count(&service.counters.refused);
-                let logged = logged(connection, number);
+                let logged = logged(connection, number, None);
                 log_refused(&service.no_room, logged, &fault);
                 stream.reset();
                 if let Some(accepted) = accepted {
@@ -112,6 +114,7 @@ impl Session {
             quiet_since: None,
             alarm: None,
             pace: Pace::default(),
+            label: None,
             accepted,
             entry,
             service,
