@@ -209,11 +209,9 @@ impl<'a> Runner<'a> {
             let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
-            let session = session::serve(Arc::clone(&self.service), connection, Box::new(host));
-            tokio::spawn(async move {
-                session.await;
-                drop(permit);
-            });
+            let service = Arc::clone(&self.service);
+            let session = session::serve(service, connection, Box::new(host), Box::new(permit));
+            tokio::spawn(session);
             let mut peer = Peer::new(peer);
             peer.wait_until_idle().await;
             self.peers.insert(name, peer);

@@ -120,9 +120,8 @@ fn serve(
         {
             let id = service.next_id();
             let connection = ConnectionInfo { id, local, peer };
-            session::serve(service, connection, stream).await;
+            session::serve(service, connection, stream, permit).await;
         }
-        drop(permit);
     }
 }
 

@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 use hotsocket_sandbox::{ConnectionInfo, Stream};
 
-use crate::service::Service;
+use crate::service::{Service, SessionPermit};
 use state::Session;
 
 /// Serve one connection from accept to close. Returns when the socket is
@@ -59,9 +59,10 @@ pub fn serve(
     service: Arc<Service>,
     connection: ConnectionInfo,
     stream: Stream,
+    permit: Box<SessionPermit>,
 ) -> impl Future<Output = ()> + Send {
     // What an async function is given it keeps to its end.
-    let begin = Box::pin(Session::begin(service, connection, stream));
+    let begin = Box::pin(Session::begin(service, connection, stream, permit));
     async move {
         if let Some(mut session) = begin.await {
             let cause = session.run().await;

@@ -17,7 +17,7 @@ use crate::channel::{Channel, Traffic};
 use crate::limits::OnTrap;
 use crate::rollout::GenerationGuard;
 use crate::roster::{RosterEntry, SessionHandle};
-use crate::service::{Counters, Service};
+use crate::service::{Counters, Service, SessionPermit};
 
 /// One connection and whatever serves it.
 ///
@@ -51,6 +51,9 @@ pub(super) struct Session {
     pub label: Option<Box<str>>,
     /// When the connection was accepted; present only with `--access-log`.
     pub accepted: Option<Instant>,
+    /// Free again before the session leaves the roster: whoever sees that it has gone
+    /// finds room for another.
+    _permit: Box<SessionPermit>,
     /// How others know of the session and wake it.
     pub entry: RosterEntry,
     pub service: Arc<Service>,
@@ -72,6 +75,7 @@ impl Session {
         service: Arc<Service>,
         connection: ConnectionInfo,
         stream: Stream,
+        permit: Box<SessionPermit>,
     ) -> Option<Box<Self>> {
         let accepted = service.access_log.then(Instant::now);
         let rollout = service.rollouts.current();
@@ -116,6 +120,7 @@ impl Session {
             pace: Pace::default(),
             label: None,
             accepted,
+            _permit: permit,
             entry,
             service,
         }))
