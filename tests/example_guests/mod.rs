@@ -3,4 +3,5 @@
 mod behaviour;
 mod first_release;
 mod hello_as_in_node;
+mod http;
 mod up_to_date;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hotsocket::build::{section, sources_of_file};
+use hotsocket::build::{section, sources_of_file, sources_of_package};
 use wasmparser::{Parser, Payload};
 
 use crate::harness::repo;
@@ -12,7 +12,11 @@ fn is_fresh(source: &Path, component: &Path) {
     let bytes =
         fs::read(component).unwrap_or_else(|error| panic!("{}: {error}", component.display()));
     let section = section(&bytes).expect("a section that names the sources");
-    let sources = sources_of_file(source).expect("the source");
+    let sources = match source.is_dir() {
+        true => sources_of_package(source),
+        false => sources_of_file(source),
+    };
+    let sources = sources.expect("the source");
     assert!(
         section.sources.as_ref() == Some(&sources),
         "{} is older than its sources; run: hotsocket build {} -o {}",
@@ -30,7 +34,10 @@ fn prebuilt_components_are_not_older_than_their_sources() {
         .flatten()
     {
         let source = entry.path();
-        if source.extension().is_none_or(|extension| extension != "rs") {
+        let is_rust = source
+            .extension()
+            .is_some_and(|extension| extension == "rs");
+        if !is_rust && !source.join("Cargo.toml").exists() {
             continue;
         }
         let name = source.file_stem().expect("a name").to_owned();

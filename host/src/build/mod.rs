@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 pub use cached::cached;
 pub use error::Error;
 pub use section::{Section, read as section};
-pub use sources::of_file as sources_of_file;
+pub use sources::{of_file as sources_of_file, of_package as sources_of_package};
 
 use hotsocket_sandbox::write_whole;
 

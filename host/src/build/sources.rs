@@ -65,7 +65,7 @@ pub(super) fn of_embedded() -> String {
 
 /// The hash of a package's own files. What it depends on counts through its
 /// lock file.
-pub(super) fn of_package(dir: &Path) -> io::Result<String> {
+pub fn of_package(dir: &Path) -> io::Result<String> {
     let mut sources = Hashed::default();
     for name in ["Cargo.toml", "Cargo.lock", "build.rs"] {
         let path = dir.join(name);
