@@ -4,4 +4,5 @@ mod behaviour;
 mod first_release;
 mod hello_as_in_node;
 mod http;
+mod postgres;
 mod up_to_date;
