@@ -4,7 +4,7 @@ const net = require('node:net');
 
 net.createServer((socket) => {
   let last = performance.now();
-  const silence = () => Math.floor((performance.now() - last) / 1000);
+  const silence = () => Math.round((performance.now() - last) / 1000);
 
   socket.setTimeout(60_000, () => socket.end(`goodbye after ${silence()} s\n`));
   socket.on('data', () => {

@@ -15,11 +15,11 @@ class Silence(Handler):
         conn.set_timer(GOODBYE, PATIENCE)
 
     def data(self, conn: Connection, data: bytes) -> bytes:
-        silence = int(time.monotonic() - self.last)
+        silence = round(time.monotonic() - self.last)
         self.last = time.monotonic()
         conn.set_timer(GOODBYE, PATIENCE)
         return b"%d s of silence\n" % silence
 
     def timer(self, conn: Connection, id: int) -> None:
-        conn.write(b"goodbye after %d s\n" % int(time.monotonic() - self.last))
+        conn.write(b"goodbye after %d s\n" % round(time.monotonic() - self.last))
         conn.end()
