@@ -19,6 +19,9 @@ const server = net.createServer((socket) => {
     console.log('data', String(data));
     setTimeout(console.log, 30, 'timeout 30');
     setTimeout((a, b) => console.log('timeout 1', a, b), 1, 'a', 'b');
+    const late = setTimeout(() => console.log('immediates that come too late'), 250);
+    setImmediate(() => setImmediate(() => setImmediate(() => clearTimeout(late))));
+    console.log(performance.now() > 0, process.uptime() > 0, process.hrtime()[0] >= 0, process.hrtime.bigint() > 0n);
     const never = setTimeout(() => console.log('never'), 5);
     clearTimeout(never);
     setImmediate(() => {

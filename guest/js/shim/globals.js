@@ -5,6 +5,7 @@
 const { random } = require('./host.js');
 
 globalThis.global = globalThis;
+globalThis.performance = require('./clock.js').performance;
 globalThis.Promise = require('./promise.js');
 const loop = require('./loop.js');
 globalThis.queueMicrotask = (task) => loop.microtask(task);

@@ -3,6 +3,16 @@
 import connection from 'hotsocket:socket/connection@0.1.0';
 import output from 'hotsocket:socket/output@0.1.0';
 import environment from 'wasi:cli/environment@0.2.0';
+import monotonicClock from 'wasi:clocks/monotonic-clock@0.2.0';
 import random from 'wasi:random/random@0.2.0';
 
-export { connection, environment, output, random };
+const { print, error, panic } = output;
+// Half of a surrogate pair has no UTF-8: the engine traps where text with one is
+// passed to the host. Node prints U+FFFD in its place.
+const lines = {
+  print: (line) => print(line.toWellFormed()),
+  error: (line) => error(line.toWellFormed()),
+  panic: (message) => panic(message.toWellFormed()),
+};
+
+export { connection, environment, lines as output, monotonicClock, random };

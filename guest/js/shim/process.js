@@ -2,9 +2,10 @@
 // the environment, write to standard output, and listen for signals.
 'use strict';
 
-const { environment } = require('./host.js');
+const { environment, monotonicClock } = require('./host.js');
 const { absent, die, onHandled } = require('./errors.js');
 const events = require('./events.js');
+const clock = require('./clock.js');
 const loop = require('./loop.js');
 const Promise = require('./promise.js');
 const lines = require('./console.js');
@@ -13,7 +14,6 @@ class Process extends events.EventEmitter {}
 const process = new Process();
 
 let env;
-const born = performance.now();
 
 function stream(fd, name) {
   const it = new events.EventEmitter();
@@ -47,7 +47,7 @@ Object.defineProperties(process, {
 });
 
 function hrtime(since) {
-  const now = performance.now();
+  const now = clock.now();
   let seconds = Math.floor(now / 1000);
   let nanos = Math.floor((now % 1000) * 1e6);
   if (since) {
@@ -57,7 +57,7 @@ function hrtime(since) {
   }
   return [seconds, nanos];
 }
-hrtime.bigint = () => BigInt(Math.floor(performance.now() * 1e6));
+hrtime.bigint = () => monotonicClock.now();
 
 const exit = (code = process.exitCode ?? 0) =>
   die(`process.exit(${code}) was called: it ends this connection, not the server`);
@@ -78,7 +78,7 @@ Object.assign(process, {
   stdout: stream(1, 'print'),
   stderr: stream(2, 'error'),
   cwd: () => '/',
-  uptime: () => (performance.now() - born) / 1000,
+  uptime: () => clock.now() / 1000,
   hrtime,
   memoryUsage() {
     const used = globalThis.__cqjs?.getMemoryUsage?.() ?? {};

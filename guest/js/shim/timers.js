@@ -3,13 +3,12 @@
 'use strict';
 
 const { connection } = require('./host.js');
+const clock = require('./clock.js');
 const loop = require('./loop.js');
 
 // The id under which the host knows it.
 const HOST_TIMER = 1;
 const LONGEST = 2 ** 31 - 1;
-
-const clock = () => performance.now();
 
 // By the time at which they are due; those of one time in the order set.
 const waiting = [];
@@ -59,7 +58,7 @@ class Timeout {
   #start() {
     this.#active = true;
     byId.set(this.#id, this);
-    Object.defineProperty(this, 'due', { value: clock() + this.#after, configurable: true, enumerable: false });
+    Object.defineProperty(this, 'due', { value: clock.now() + this.#after, configurable: true, enumerable: false });
     insert(this);
   }
 
@@ -113,18 +112,18 @@ function ring() {
   armed = undefined;
   loop.runImmediates();
   // The host counts whole milliseconds.
-  const now = clock() + 0.5;
+  const now = clock.now() + 0.5;
   while (waiting.length > 0 && waiting[0].due <= now) waiting.shift().ring();
 }
 
 // Have the host wake us when the next one is due. Called at the end of each
 // event.
 function arm() {
-  const due = loop.hasImmediates() ? 0 : waiting[0]?.due;
+  const due = loop.hasImmediates() ? -Infinity : waiting[0]?.due;
   if (due === armed) return;
   armed = due;
   if (due === undefined) connection.clearTimer(HOST_TIMER);
-  else connection.setTimer(HOST_TIMER, Math.max(0, Math.ceil(due - clock())));
+  else connection.setTimer(HOST_TIMER, Math.max(0, Math.ceil(due - clock.now())));
 }
 
 // A successor starts with what its predecessor left set: no timer of this

@@ -115,6 +115,19 @@ impl Cause {
         wasmtime::Error::from(self)
     }
 
+    /// Why `open` has returned an error. A guest whose language cannot trap where a
+    /// function may return an error, as JavaScript's, has called `panic` before: that
+    /// is no refusal.
+    pub(crate) fn of_refusal(panic_message: Option<String>, reason: &str) -> Self {
+        match panic_message {
+            Some(message) => Cause::Panic {
+                message: one_line(&message),
+                function: None,
+            },
+            None => Cause::Refused(one_line(reason)),
+        }
+    }
+
     /// A word for programs that read the log.
     pub fn name(&self) -> &'static str {
         match self {

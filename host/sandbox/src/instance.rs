@@ -212,9 +212,10 @@ impl Instance {
         };
         type Opened = Result<(), BoundedText<String>>;
         let (opened,): (Opened,) = self.call(Event::Open, (&origin,)).await?;
+        let panic_message = self.store.data_mut().panic_message.take();
         opened.map_err(|reason| Fault {
             event: Event::Open,
-            cause: Cause::Refused(crate::fault::one_line(&reason.text)),
+            cause: Cause::of_refusal(panic_message, &reason.text),
         })
     }
 

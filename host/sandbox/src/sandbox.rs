@@ -47,6 +47,7 @@ impl Sandbox {
         grants: Grants,
         output: Arc<dyn LineSink>,
     ) -> Self {
+        crate::wasi::start_clock();
         let fairness = Fairness::new(engines.turns.clone(), limits.event_timeout);
         Sandbox {
             engines,

@@ -4,11 +4,13 @@
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use crate::guest_output::{GuestOutput, StandardStream};
@@ -36,6 +38,8 @@ impl Grants {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(LineStream::new(output, StandardStream::Out));
         wasi.stderr(LineStream::new(output, StandardStream::Error));
+        wasi.monotonic_clock(SessionClock);
+        wasi.wall_clock(SessionClock);
         wasi.envs(&self.env);
         wasi.max_random_size(MAX_RANDOM);
         for (host, guest) in &self.dirs {
@@ -50,6 +54,51 @@ impl Grants {
             wasi.allow_ip_name_lookup(true);
         }
         wasi.build()
+    }
+}
+
+/// The clock that sessions' timers run on, for WASI. In `hotsocket test` that is the
+/// script's, which stands still while a guest works and jumps when it waits.
+///
+/// Its monotonic time counts from the start of the process and not of the instance:
+/// what an instance has noted means the same to the one that takes over from it.
+struct SessionClock;
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The monotonic time of guests begins now, if it has not begun yet. It must begin
+/// before any script's clock does.
+pub(crate) fn start_clock() {
+    LazyLock::force(&START);
+}
+
+impl HostMonotonicClock for SessionClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        let start = *START;
+        let now = tokio::time::Instant::now().into_std();
+        let passed = now.saturating_duration_since(start);
+        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl HostWallClock for SessionClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    /// The system's time, as far from now as the sessions' clock is.
+    fn now(&self) -> Duration {
+        let session = tokio::time::Instant::now().into_std();
+        let system = Instant::now();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        now.saturating_add(session.saturating_duration_since(system))
+            .saturating_sub(system.saturating_duration_since(session))
     }
 }
 

@@ -74,6 +74,57 @@ fn an_uncaught_exception_is_logged_with_its_place() {
 }
 
 #[test]
+fn an_exception_in_the_connection_callback_is_a_fault_with_its_place() {
+    for (name, callback, told) in [
+        (
+            "throws_in_callback",
+            "(socket) => {\n socket.write('x');\n null.foo;\n}",
+            "TypeError: cannot read property 'foo' of null |     at throws_in_callback.js:3",
+        ),
+        (
+            "rejects_in_callback",
+            "async (socket) => {\n await null;\n throw new RangeError('early');\n}",
+            "RangeError: early |     at rejects_in_callback.js:3",
+        ),
+    ] {
+        let text = format!("require('net').createServer({callback}).listen(3000);\n");
+        let Some(server) = serve_text(name, &text) else {
+            return;
+        };
+        let server = server.start();
+        server.connect().expect_over();
+        let line = server.stderr.wait(told);
+        assert!(line.contains(" ERROR "), "{line}");
+        assert!(line.contains("guest panicked in `open`: "), "{line}");
+        assert_eq!(server.status()["connections"]["faults"], 1);
+    }
+}
+
+#[test]
+fn half_of_a_surrogate_pair_is_printed_as_in_node() {
+    let Some(server) = serve_text(
+        "surrogates",
+        "require('net').createServer((socket) => {\n\
+           socket.on('data', () => {\n\
+             console.log('\\ud83d and', 'a\\udc00z');\n\
+             process.stdout.write('half \\ud800\\n');\n\
+             socket.write('x\\ud800y');\n\
+             setTimeout(() => { throw new Error('bad \\ud800 end'); }, 1);\n\
+           });\n\
+         }).listen(3000);\n",
+    ) else {
+        return;
+    };
+    let server = server.start();
+    let mut client = server.connect();
+    client.ask("a", "x\u{fffd}y");
+    client.expect_over();
+    server.stderr.wait("Error: bad \u{fffd} end |");
+    let expected = "\u{fffd} and a\u{fffd}z\nhalf \u{fffd}\n";
+    assert_eq!(server.stop().stdout, expected);
+}
+
+#[test]
 fn a_script_that_catches_what_nobody_caught_goes_on() {
     let Some(server) = serve_text(
         "catches",

@@ -21,6 +21,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/buffer.js"),
     ),
     (
+        "shim/clock.js",
+        include_str!("../../../../guest/js/shim/clock.js"),
+    ),
+    (
         "shim/console.js",
         include_str!("../../../../guest/js/shim/console.js"),
     ),
@@ -103,6 +107,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/cli/environment.wit",
         include_str!("../../../../guest/js/wit/deps/cli/environment.wit"),
+    ),
+    (
+        "wit/deps/clocks/monotonic-clock.wit",
+        include_str!("../../../../guest/js/wit/deps/clocks/monotonic-clock.wit"),
     ),
     (
         "wit/deps/random/random.wit",
