@@ -140,6 +140,65 @@ fn mistakes_in_python_are_errors_of_the_build_with_their_place() {
     }
 }
 
+/// CPython imports some of its own modules only when they are needed; then there is no
+/// file any more.
+#[test]
+fn what_python_imports_late_is_there() {
+    let (_dir, source) = file(
+        "late.py",
+        r#"
+import codecs
+import datetime
+from hotsocket import Handler
+
+def mean(numbers):
+    import statistics
+    return statistics.mean(numbers)
+
+CODECS = "utf-16 utf-32 utf-8-sig cp1251 koi8-r gbk shift_jis idna punycode"
+
+class Late(Handler):
+    def data(self, conn, data):
+        text = data.decode()
+        for name in CODECS.split():
+            assert text.encode(name).decode(name) == text, name
+        day = datetime.datetime.strptime("26 Nov 2026", "%d %b %Y")
+        return f"{day:%Y-%m-%d} {codecs.encode(data, 'hex')} {mean([1, 2, 3])}".encode()
+"#,
+    );
+    let Some(component) = built(&source) else {
+        return;
+    };
+    let server = serve_large(component).start();
+    server.connect().ask("ab", "2026-11-26 b'6162' 2");
+}
+
+/// What is not an error in the guest's Python is left to that one.
+#[test]
+fn syntax_that_only_newer_python_has_is_not_refused() {
+    if lacks_program("python3") {
+        return;
+    }
+    let check = |content: &str| {
+        let (_dir, path) = file("guest.py", content);
+        let mut python = Command::new("python3");
+        let script = repo("guest/python/check_syntax.py");
+        run(python.arg("-I").arg(script).arg(path)).code
+    };
+    for newer in [
+        "class A[T]:\n    pass\n",
+        "type A = int\n",
+        "x = f'{a['b']}'\n",
+        "x = t'{a}'\n",
+        "try:\n    pass\nexcept A, B:\n    pass\n",
+    ] {
+        assert_eq!(check(newer), 0, "{newer}");
+    }
+    for wrong in ["def f(:\n", "x = (1\n", "if x:\ny = 1\n", "x = 'a\n"] {
+        assert_eq!(check(wrong), 3, "{wrong}");
+    }
+}
+
 #[test]
 fn without_python_the_package_to_install_is_named() {
     let (dir, path) = file("guest.py", "");

@@ -5,7 +5,9 @@ Runs only in the component. An instance serves one connection, so a module-level
 variable is all the state there is.
 """
 
+import dis
 import gc
+import importlib
 import importlib.util
 import io
 import os
@@ -84,9 +86,62 @@ def load(file: str) -> type[Handler]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+        _import_what_comes_late(module)
         return find(module)
     except BaseException as error:
         _give_up(error, path)
+
+
+# What the standard library imports from C when it is needed first.
+_LATE = ("_strptime", "calendar", "locale", "stringprep", "unicodedata")
+
+
+def _import_what_comes_late(guest: ModuleType) -> None:
+    """Import now what would be imported in the middle of an event, when no file is
+    there any more: every codec, and what functions import when they are called, those
+    of the guest's files and of the modules that they name. The image that all
+    instances start from is made after this. What fails here is left out, and fails
+    when it is needed, with its own message."""
+    import encodings
+    import pkgutil
+
+    late = [f"encodings.{codec.name}" for codec in pkgutil.iter_modules(encodings.__path__)]
+    late += _LATE
+    here = os.path.dirname(guest.__file__)
+    own = [one for one in list(sys.modules.values()) if _file_of(one).startswith(here + os.sep)]
+    named = [value for one in own for value in vars(one).values() if isinstance(value, ModuleType)]
+    for module in {id(one): one for one in own + named}.values():
+        late += _imports_of_functions(module)
+    for name in late:
+        try:
+            importlib.import_module(name)
+        except (Exception, SystemExit):
+            pass
+
+
+def _file_of(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or ""
+
+
+def _imports_of_functions(module: ModuleType) -> list[str]:
+    """The modules that the functions of this one import when they are called."""
+    found = []
+    values = [value for value in vars(module).values() if hasattr(value, "__module__")]
+    own = [value for value in values if value.__module__ == module.__name__]
+    methods = [method for one in own if isinstance(one, type) for method in vars(one).values()]
+    functions = [getattr(one, "__func__", one) for one in own + methods]
+    codes = [one.__code__ for one in functions if hasattr(one, "__code__")]
+    while codes:
+        code = codes.pop()
+        codes += [const for const in code.co_consts if hasattr(const, "co_code")]
+        if _IMPORT in code.co_code[::2]:
+            operations = dis.get_instructions(code)
+            found += [one.argval for one in operations if one.opname == "IMPORT_NAME"]
+    # An empty name is a relative import, of the guest's own package.
+    return [name for name in found if name]
+
+
+_IMPORT = dis.opmap["IMPORT_NAME"]
 
 
 # What a build shows is between two of these: the tool's own words around it say

@@ -78,6 +78,14 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
     let tool = tool::find(&cache)?;
 
+    let not_compiled = || Error::Compile {
+        path: file.to_owned(),
+    };
+    if let Some(error) = tool.syntax_error(&sources.paths()) {
+        super::print_progress(&error);
+        return Err(not_compiled());
+    }
+
     let stage = Stage::new("python")?;
     for (path, content) in FILES {
         stage.put(path, content.as_bytes())?;
@@ -92,9 +100,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
 
     if let Some(errors) = tool.run(&stage, ENTRY)? {
         super::print_progress(&sources.with_real_paths(&errors));
-        return Err(Error::Compile {
-            path: file.to_owned(),
-        });
+        return Err(not_compiled());
     }
     let output = stage.path().join(tool::OUTPUT);
     let component = fs::read(&output).map_err(|error| Error::read(&output, error))?;
