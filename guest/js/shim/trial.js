@@ -15,4 +15,5 @@ export const connection = {
 export const output = { print: nothing, error: nothing, panic: nothing };
 export const environment = { getEnvironment: () => [] };
 export const monotonicClock = { now: () => BigInt(Date.now()) * 1000000n };
+export const hibernation = { stayAwake: nothing, keep: nothing, kept: nothing };
 export const random = { getRandomBytes: (count) => new Uint8Array(count).fill(7) };

@@ -263,7 +263,7 @@ impl Description {
     /// Names the first export that is missing or import that is unknown.
     pub fn check_world(&self) -> Result<(), LoadError> {
         let exported = contract::PACKAGES.iter().find_map(|package| {
-            let interface = package.handler_interface();
+            let interface = package.handler_interface()?;
             let handler = self
                 .exports
                 .iter()

@@ -14,6 +14,7 @@ use wasmtime::component::{
 
 use crate::bindings::hotsocket::socket::types::{Address, CloseReason, Origin};
 use crate::fault::Event;
+use crate::hibernation;
 use crate::imports;
 use crate::store_data::StoreData;
 use crate::typecheck::{self, TypeCheck};
@@ -21,34 +22,43 @@ use crate::typecheck::{self, TypeCheck};
 type Bytes = Vec<u8>;
 
 /// Newest version of each package first.
-pub const PACKAGES: &[Package] = &[Package {
-    name: "hotsocket:socket",
-    version: "0.1.0",
-    handler: "handler",
-    functions: &[
-        function::<(Vec<Address>,), ()>("listening", Event::Listening),
-        function::<(Origin,), (Result<(), String>,)>("open", Event::Open),
-        function::<(Bytes,), ()>("data", Event::Data),
-        function::<(), ()>("drained", Event::Drained),
-        function::<(), ()>("end", Event::End),
-        function::<(u32,), ()>("timer", Event::Timer),
-        function::<(CloseReason,), ()>("close", Event::Close),
-        function::<(), (Option<Bytes>,)>("save", Event::Save),
-    ],
-    imports: &[
-        import("types", |_| Ok(())),
-        import("connection", imports::link_connection),
-        import("output", imports::link_output),
-    ],
-}];
+pub const PACKAGES: &[Package] = &[
+    Package {
+        name: "hotsocket:socket",
+        version: "0.1.0",
+        handler: Some("handler"),
+        functions: &[
+            function::<(Vec<Address>,), ()>("listening", Event::Listening),
+            function::<(Origin,), (Result<(), String>,)>("open", Event::Open),
+            function::<(Bytes,), ()>("data", Event::Data),
+            function::<(), ()>("drained", Event::Drained),
+            function::<(), ()>("end", Event::End),
+            function::<(u32,), ()>("timer", Event::Timer),
+            function::<(CloseReason,), ()>("close", Event::Close),
+            function::<(), (Option<Bytes>,)>("save", Event::Save),
+        ],
+        imports: &[
+            import("types", |_| Ok(())),
+            import("connection", imports::link_connection),
+            import("output", imports::link_output),
+        ],
+    },
+    Package {
+        name: "hotsocket:session",
+        version: "0.1.0",
+        handler: None,
+        functions: &[],
+        imports: &[import("hibernation", hibernation::link)],
+    },
+];
 
 /// One version of a package.
 #[derive(Debug)]
 pub struct Package {
     pub name: &'static str,
     pub version: &'static str,
-    /// The interface that a guest exports to be called.
-    pub handler: &'static str,
+    /// The interface that a guest exports to be called, if the package has one.
+    pub handler: Option<&'static str>,
     /// The functions of [`Self::handler`]; a guest must have all of them.
     pub functions: &'static [Function],
     /// The interfaces that a guest may import.
@@ -96,8 +106,8 @@ impl Package {
         format!("{}/{name}@{}", self.name, self.version)
     }
 
-    pub fn handler_interface(&self) -> String {
-        self.interface(self.handler)
+    pub fn handler_interface(&self) -> Option<String> {
+        self.handler.map(|handler| self.interface(handler))
     }
 }
 
@@ -105,7 +115,7 @@ impl Package {
 pub fn is_handler(interface: &str) -> bool {
     PACKAGES
         .iter()
-        .any(|package| package.handler_interface() == interface)
+        .any(|package| package.handler_interface().as_deref() == Some(interface))
 }
 
 /// Whether an interface is one that the host implements, WASI apart.
@@ -118,7 +128,8 @@ pub fn is_import(interface: &str) -> bool {
 
 /// The handlers that this host calls, for messages.
 pub fn handlers() -> String {
-    let handlers: Vec<_> = PACKAGES.iter().map(Package::handler_interface).collect();
+    let handlers = PACKAGES.iter().filter_map(Package::handler_interface);
+    let handlers: Vec<_> = handlers.collect();
     handlers.join(" or ")
 }
 
@@ -153,7 +164,7 @@ impl Exports {
     pub fn new(pre: InstancePre<StoreData>) -> Option<Self> {
         let component = pre.component();
         let (package, handler) = PACKAGES.iter().find_map(|package| {
-            let handler = component.get_export_index(None, package.handler_interface())?;
+            let handler = component.get_export_index(None, package.handler_interface()?)?;
             Some((package, handler))
         })?;
         let functions = package
