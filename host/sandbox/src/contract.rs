@@ -17,6 +17,7 @@ use crate::fault::Event;
 use crate::hibernation;
 use crate::imports;
 use crate::store_data::StoreData;
+use crate::text;
 use crate::typecheck::{self, TypeCheck};
 
 type Bytes = Vec<u8>;
@@ -49,6 +50,13 @@ pub const PACKAGES: &[Package] = &[
         handler: None,
         functions: &[],
         imports: &[import("hibernation", hibernation::link)],
+    },
+    Package {
+        name: "hotsocket:text",
+        version: "0.1.0",
+        handler: None,
+        functions: &[],
+        imports: &[import("utf8", text::link)],
     },
 ];
 

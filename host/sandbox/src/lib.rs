@@ -13,7 +13,7 @@
 //! - [`sandbox`]: the entry point, one for each service
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
-//!   import, in one table; [`imports`], [`hibernation`], [`bindings`],
+//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`bindings`],
 //!   [`bounded_text`]: what it refers to
 //! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
 //!   its exports
@@ -66,6 +66,7 @@ mod reclaim;
 mod replay;
 mod sandbox;
 mod store_data;
+mod text;
 mod thread;
 mod transport;
 mod typecheck;

@@ -125,6 +125,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../wit/session/hibernation.wit"),
     ),
     (
+        "wit/deps/text/utf8.wit",
+        include_str!("../../../../wit/text/utf8.wit"),
+    ),
+    (
         "wit/deps/socket/connection.wit",
         include_str!("../../../../wit/connection.wit"),
     ),
