@@ -204,6 +204,10 @@ const ENGINE = `
     return out; };
   Uint8Array.fromBase64 ??= (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   Uint8Array.prototype.toBase64 ??= function () { return btoa(String.fromCharCode(...this)); };
+  Uint8Array.fromHex ??= (text) => {
+    if (!/^([\\da-f]{2})*$/i.test(text)) throw new SyntaxError('no hex');
+    return Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  };
   String.prototype.toWellFormed ??= function () { return String(this); };
   Uint8Array.prototype.toHex ??= function () { return Array.from(this, (byte) => byte.toString(16).padStart(2, '0')).join(''); };
 `;

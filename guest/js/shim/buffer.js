@@ -27,10 +27,38 @@ Buffer.from = function (value, how, length) {
     case 'latin1':
     case 'ascii': return asBuffer(text.fromLatin1(value));
     case 'base64':
-    case 'base64url': return from(value.replaceAll('-', '+').replaceAll('_', '/'), 'base64');
-    default: return from(value, encoding(how));
+    case 'base64url': return fromBase64(value);
+    case 'hex': return fromHex(value);
+    default: return asBuffer(fromUtf16(value));
   }
 };
+
+// What is no base64 in it is skipped, and `=` ends it.
+function fromBase64(value) {
+  const plain = value.replaceAll('-', '+').replaceAll('_', '/');
+  try {
+    return asBuffer(Uint8Array.fromBase64(plain));
+  } catch {
+    return from(plain, 'base64');
+  }
+}
+
+// Up to the first pair that is none.
+function fromHex(value) {
+  const even = value.length - value.length % 2;
+  try {
+    return asBuffer(Uint8Array.fromHex(even === value.length ? value : value.slice(0, even)));
+  } catch {
+    const whole = value.search(/[^\da-f]/i);
+    return asBuffer(Uint8Array.fromHex(value.slice(0, whole - whole % 2)));
+  }
+}
+
+function fromUtf16(value) {
+  const units = new Uint16Array(value.length);
+  for (let at = 0; at < value.length; at++) units[at] = value.charCodeAt(at);
+  return new Uint8Array(units.buffer);
+}
 Object.defineProperty(Buffer, 'name', { value: 'Buffer' });
 
 const byteLength = Buffer.byteLength;
@@ -59,11 +87,9 @@ proto.toString = function (how, start, end) {
     case 'base64url':
       return Uint8Array.prototype.toBase64.call(bytes, { alphabet: 'base64url', omitPadding: true });
     default: {
-      let units = '';
-      for (let at = 0; at + 1 < bytes.length; at += 2) {
-        units += String.fromCharCode(bytes[at] | (bytes[at + 1] << 8));
-      }
-      return units;
+      // Aligned, for a view of two bytes each.
+      const even = Uint8Array.prototype.slice.call(bytes, 0, bytes.length - bytes.length % 2);
+      return text.units(new Uint16Array(even.buffer, even.byteOffset, even.length / 2));
     }
   }
 };
@@ -74,6 +100,52 @@ for (const [name, how] of [
 ]) {
   proto[name] = function (start, end) { return this.toString(how, start, end); };
 }
+
+const outOfRange = (name, range, value) => coded(RangeError, 'ERR_OUT_OF_RANGE',
+  `The value of "${name}" is out of range. It must be ${range}. Received ${value}`);
+
+function fillRange(name, value, least, most) {
+  if (typeof value !== 'number') {
+    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "${name}" argument must be of type number. Received ${received(value)}`);
+  }
+  if (!(value >= least && value <= most)) throw outOfRange(name, `>= ${least} && <= ${most}`, value);
+  return Math.trunc(value);
+}
+
+// As Node says what it got in place of what it wanted.
+function received(value) {
+  if (value == null) return String(value);
+  if (typeof value === 'function') return `function ${value.name}`;
+  if (typeof value === 'object') {
+    return value.constructor?.name ? `an instance of ${value.constructor.name}` : '[Object: null prototype] {}';
+  }
+  const shown = typeof value === 'string' ? `'${value.length > 25 ? `${value.slice(0, 25)}...` : value}'` : String(value);
+  return `type ${typeof value} (${typeof value === 'bigint' ? `${shown}n` : shown})`;
+}
+
+const { fill, copyWithin } = Uint8Array.prototype;
+proto.fill = function (value, start, end, how) {
+  if (typeof start === 'string') [how, start] = [start, undefined];
+  else if (typeof end === 'string') [how, end] = [end, undefined];
+  const first = start === undefined ? 0 : fillRange('offset', start, 0, this.length);
+  const last = end === undefined ? this.length : fillRange('end', end, 0, this.length);
+  if (first >= last) return this;
+  if (typeof value !== 'string' && !(value instanceof Uint8Array)) return fill.call(this, value & 255, first, last);
+  const pattern = typeof value === 'string' ? Buffer.from(value, how) : value;
+  if (pattern.length === 0) {
+    if (value.length > 0 || typeof value !== 'string') {
+      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE',
+        `The argument 'value' is invalid. Received ${require('./util.js').inspect(value)}`);
+    }
+    return fill.call(this, 0, first, last);
+  }
+  // Once, and then what is there once more, as often as it takes.
+  this.set(pattern.subarray(0, last - first), first);
+  for (let done = pattern.length; done < last - first; done *= 2) {
+    copyWithin.call(this, first + done, first, first + Math.min(done, last - first - done));
+  }
+  return this;
+};
 
 const write = proto.write;
 proto.write = function (string, offset, length, how) {

@@ -45,6 +45,11 @@ function flush() {
   }
 }
 
+// For an instance that is woken.
+function resume({ print, error }) {
+  Object.assign(begun, { print, error });
+}
+
 const counts = new Map();
 const times = new Map();
 const elapsed = (label) => {
@@ -93,6 +98,8 @@ absent(console, 'console', ['table', 'profile', 'profileEnd', 'timeStamp', 'Cons
 module.exports = {
   console,
   flush,
+  resume,
+  unfinished: () => ({ ...begun }),
   write,
   mute() { muted++; },
   unmute() { muted--; },

@@ -70,6 +70,9 @@ class Handover {
     this.#saveVersion = version;
   }
 
+  // Whether the script keeps state.
+  get saves() { return this.#save !== undefined; }
+
   // The snapshot, or null: nothing to keep.
   snapshot(unread) {
     const state = this.#save?.();
@@ -79,7 +82,7 @@ class Handover {
     return pack(this.#saveVersion, bytesOf(state), unread);
   }
 }
-Object.defineProperty(Handover.prototype, 'snapshot', { enumerable: false });
+for (const name of ['snapshot', 'saves']) Object.defineProperty(Handover.prototype, name, { enumerable: false });
 
 function bytesOf(state) {
   if (state instanceof Uint8Array) return state;

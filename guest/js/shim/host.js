@@ -2,6 +2,8 @@
 // contract. At build time a trial run puts `trial.js` in its place.
 import connection from 'hotsocket:socket/connection@0.1.0';
 import output from 'hotsocket:socket/output@0.1.0';
+import hibernation from 'hotsocket:session/hibernation@0.1.0';
+import utf8 from 'hotsocket:text/utf8@0.1.0';
 import environment from 'wasi:cli/environment@0.2.0';
 import monotonicClock from 'wasi:clocks/monotonic-clock@0.2.0';
 import random from 'wasi:random/random@0.2.0';
@@ -15,4 +17,4 @@ const lines = {
   panic: (message) => panic(message.toWellFormed()),
 };
 
-export { connection, environment, lines as output, monotonicClock, random };
+export { connection, environment, hibernation, lines as output, monotonicClock, random, utf8 };

@@ -11,6 +11,7 @@ import { own, servers } from './net.js';
 import lines from './console.js';
 import { host } from './socket.js';
 import loop from './loop.js';
+import sleep from './sleep.js';
 import timers from './timers.js';
 
 export { setPlaces };
@@ -38,6 +39,12 @@ export function start(script) {
     }
   }
 
+  // The connection callback is done, with all that follows from it at once.
+  function begun() {
+    timers.settled();
+    sleep.settled(socket);
+  }
+
   function serverAt(port) {
     return servers.find((server) => own.askedPort(server) === port) ?? servers[0];
   }
@@ -57,6 +64,7 @@ export function start(script) {
     },
 
     open(origin) {
+      timers.begin();
       event(() => {
         const resumed = origin.tag !== 'accepted';
         runScript(false);
@@ -67,14 +75,20 @@ export function start(script) {
         handover = new Handover(resumed && origin.tag, origin.val);
         Object.defineProperty(socket, 'hotsocket', { value: handover, enumerable: false });
         if (!resumed) {
-          server.emit('connection', socket);
+          loop.run(() => server.emit('connection', socket));
+          loop.runImmediates();
+          begun();
           return;
         }
-        timers.disown();
+        const woken = origin.tag === 'woken';
+        if (!woken) timers.disown();
         lines.mute();
         host.takeOver(socket, origin.val.peerEnded, handover.unread);
         loop.run(() => server.emit('connection', socket));
+        loop.runImmediates();
         lines.unmute();
+        begun();
+        if (woken) sleep.resume(socket);
         host.replayed(socket);
       });
     },
@@ -94,7 +108,9 @@ export function start(script) {
     save() {
       let snapshot = null;
       loop.run(() => {
-        snapshot = socket === undefined ? null : handover.snapshot(host.leave(socket));
+        if (socket === undefined) return;
+        snapshot = handover.snapshot(host.leave(socket));
+        sleep.leave(socket, handover.saves);
       });
       if (isDead()) throw new Error('the instance ends here');
       return snapshot;

@@ -1,7 +1,7 @@
 // `timers/promises` and `stream/promises`.
 'use strict';
 
-const { timers } = require('./timers.js');
+const { timers, goesOn } = require('./timers.js');
 const { absent } = require('./errors.js');
 
 const later = (set, clear) => (...args) => {
@@ -11,7 +11,10 @@ const later = (set, clear) => (...args) => {
       clear(timer);
       reject(signal.reason ?? Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' }));
     };
-    const timer = set(() => resolve(value), ...args);
+    const timer = set(() => {
+      goesOn();
+      resolve(value);
+    }, ...args);
     if (signal?.aborted) aborted();
     else signal?.addEventListener('abort', aborted);
   });

@@ -8,7 +8,8 @@
 const { connection } = require('./host.js');
 const { absent, coded, system } = require('./errors.js');
 const loop = require('./loop.js');
-const { timers } = require('./timers.js');
+const clock = require('./clock.js');
+const { timers, restart } = require('./timers.js');
 const { join } = require('./text.js');
 // Without the rest of the library, which a script has that asks for `stream`.
 const Duplex = require('readable-stream/lib/internal/streams/duplex.js');
@@ -57,6 +58,8 @@ class Socket extends Duplex {
       drained: (socket) => socket.#drained(),
       closed: (socket, reason) => socket.#closed(reason),
       leave: (socket) => socket.#leave(),
+      asleep: (socket) => socket.#asleep(),
+      awake: (socket, left) => socket.#awake(left),
     };
   }
 
@@ -164,6 +167,22 @@ class Socket extends Duplex {
   #leave() {
     const half = this._readableState.decoder?.rest ?? new Uint8Array(0);
     return this.#unread.reduce(join, half);
+  }
+
+  // What a woken instance must know beside the timers.
+  #asleep() {
+    return {
+      paused: this.isPaused(),
+      idle: [this.timeout, this.#lastMoved],
+      owesDrain: this.#owesDrain,
+    };
+  }
+
+  #awake({ paused, idle, owesDrain }) {
+    [this.timeout, this.#lastMoved] = idle;
+    this.#owesDrain = owesDrain;
+    if (paused) this.pause();
+    else if (this.isPaused()) this.resume();
   }
 
   #keep(bytes) {
@@ -321,18 +340,10 @@ class Socket extends Duplex {
     timers.clearTimeout(this.#idle);
     this.timeout = after;
     if (after > 0) {
-      this.#lastMoved = performance.now();
-      const look = () => {
-        const left = after - (performance.now() - this.#lastMoved);
-        if (left > 0.5) {
-          this.#idle = timers.setTimeout(look, left);
-        } else {
-          this.#lastMoved = performance.now();
-          this.#idle = timers.setTimeout(look, after);
-          this.emit('timeout');
-        }
-      };
-      this.#idle = timers.setTimeout(look, after);
+      this.#lastMoved = clock.now();
+      // One timer for the socket's life: see sleep.js.
+      if (this.#idle === undefined) this.#idle = timers.setTimeout(() => this.#look(), after);
+      else restart(this.#idle, after);
       if (callback !== undefined) this.once('timeout', callback);
     } else if (callback !== undefined) {
       this.removeListener('timeout', callback);
@@ -340,8 +351,19 @@ class Socket extends Duplex {
     return this;
   }
 
+  #look() {
+    const left = this.timeout - (clock.now() - this.#lastMoved);
+    if (left > 0.5) {
+      restart(this.#idle, left);
+    } else {
+      this.#lastMoved = clock.now();
+      restart(this.#idle, this.timeout);
+      this.emit('timeout');
+    }
+  }
+
   #moved() {
-    if (this.timeout > 0) this.#lastMoved = performance.now();
+    if (this.timeout > 0) this.#lastMoved = clock.now();
   }
 
   // The server's flags decide these: --nagle and --keepalive.

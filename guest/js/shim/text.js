@@ -3,35 +3,86 @@
 //
 // The engine brings none of it. Where it has something native that comes close
 // (`atob`, `escape`, `fromCharCode`), that does the work: a loop in an
-// interpreter costs fifty times as much for each byte.
+// interpreter costs fifty times as much for each byte. So does a regular
+// expression, and one that goes back needs memory for each character. Long text
+// is the host's to convert.
 'use strict';
+
+const { utf8 } = require('./host.js');
 
 const PIECE = 8192;
 const SHORT = 24;
+// From here on the host converts; a call costs as much as some hundred characters.
+const LONG = 1024;
+// What it takes at once, in code units (of three bytes at most) and in bytes.
+const MOST_UNITS = 256 << 10;
+const MOST_BYTES = 1 << 20;
 
-// Each byte as the character of its number.
-function latin1(bytes) {
-  if (bytes.length <= PIECE) return String.fromCharCode.apply(null, bytes);
+// Each element as the character of its number.
+function units(numbers) {
+  if (numbers.length <= PIECE) return String.fromCharCode.apply(null, numbers);
   let text = '';
-  for (let at = 0; at < bytes.length; at += PIECE) {
-    text += String.fromCharCode.apply(null, bytes.subarray(at, at + PIECE));
+  for (let at = 0; at < numbers.length; at += PIECE) {
+    text += String.fromCharCode.apply(null, numbers.subarray(at, at + PIECE));
   }
   return text;
 }
+const latin1 = units;
 
 function fromLatin1(text) {
-  if (text.length > SHORT && /^[\0-\xff]*$/.test(text)) return Uint8Array.fromBase64(btoa(text));
+  if (text.length > SHORT) {
+    try {
+      return Uint8Array.fromBase64(btoa(text));
+    } catch {
+      // It has other characters, of which Node takes the lower byte.
+    }
+  }
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   return bytes;
 }
 
+function concat(pieces) {
+  if (pieces.length === 1) return pieces[0];
+  const all = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}
+
+function encodeLong(text) {
+  const pieces = [];
+  for (let at = 0, end; at < text.length; at = end) {
+    end = Math.min(at + MOST_UNITS, text.length);
+    // No pair of surrogates is cut.
+    if (end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800) end--;
+    pieces.push(utf8.encode(text.slice(at, end).toWellFormed()));
+  }
+  return concat(pieces);
+}
+
+function decodeLong(bytes) {
+  let text = '';
+  for (let at = 0, end; at < bytes.length; at = end) {
+    end = Math.min(at + MOST_BYTES, bytes.length);
+    // No character is cut.
+    if (end < bytes.length) end -= unfinished(bytes.subarray(at, end));
+    text += utf8.decode(bytes.subarray(at, end));
+  }
+  return text;
+}
+
 function encode(text) {
+  if (text.length >= LONG && utf8) return encodeLong(text);
   if (/^[\0-\x7f]*$/.test(text)) return fromLatin1(text);
   return fromLatin1(unescape(encodeURIComponent(text.toWellFormed())));
 }
 
 function decode(bytes) {
+  if (bytes.length >= LONG && utf8) return decodeLong(bytes);
   const text = latin1(bytes);
   if (!/[\x80-\xff]/.test(text)) return text;
   try {
@@ -180,6 +231,11 @@ class TextDecoder {
   }
 
   #strict(bytes) {
+    // Long text is checked by what it became: U+FFFD may be in it, too.
+    if (bytes.length >= LONG) {
+      const text = decode(bytes);
+      if (!text.includes('\ufffd')) return text;
+    }
     try {
       return decodeURIComponent(escape(latin1(bytes)));
     } catch {
@@ -192,5 +248,5 @@ class TextDecoder {
 }
 
 module.exports = {
-  decode, encode, encodingName, fromLatin1, join, latin1, unfinished, TextDecoder, TextEncoder,
+  decode, encode, encodingName, fromLatin1, join, latin1, unfinished, units, TextDecoder, TextEncoder,
 };

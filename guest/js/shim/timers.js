@@ -15,6 +15,12 @@ const waiting = [];
 // What the host's timer is set to, if it is.
 let armed;
 let lastId = 0;
+// Those that the script and its connection callback have set, in order: the
+// callback of an instance that is woken sets them again (see sleep.js).
+const first = [];
+let isFirst = false;
+// A promise of one of them was fulfilled: the callback has gone on.
+let wentOn = false;
 // Timers in use, for `clearTimeout(number)`.
 const byId = new Map();
 
@@ -34,12 +40,23 @@ function remove(timer) {
   if (at >= 0) waiting.splice(at, 1);
 }
 
+// FNV-1a, of 32 bits.
+function checksum(text) {
+  let sum = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) sum = Math.imul(sum ^ text.charCodeAt(at), 0x01000193);
+  return sum >>> 0;
+}
+
+let inner;
+
 class Timeout {
   #after;
   #repeats;
   #call;
   #id;
   #active = false;
+  // For those of the connection callback: what tells it from others.
+  #source;
 
   constructor(callback, after, args, repeats) {
     if (typeof callback !== 'function') {
@@ -52,13 +69,34 @@ class Timeout {
     this.#repeats = repeats;
     this.#call = () => callback.apply(this, args);
     this.#id = ++lastId;
+    if (isFirst) {
+      this.#source = `${repeats ? 'interval' : 'timeout'} ${Function.prototype.toString.call(callback)}`;
+      first.push(this);
+    }
     this.#start();
   }
 
-  #start() {
+  // For this file and its like. Not methods: scripts see those.
+  static {
+    inner = {
+      isFirst: (timer) => timer.#source !== undefined,
+      left: (timer) => [checksum(timer.#source), timer.#active ? timer.due : null],
+      source: (timer) => checksum(timer.#source),
+      setDue(timer, due) {
+        timer.close();
+        if (due !== null) timer.#start(due);
+      },
+      restart(timer, after) {
+        timer.#after = after;
+        timer.refresh();
+      },
+    };
+  }
+
+  #start(due = clock.now() + this.#after) {
     this.#active = true;
     byId.set(this.#id, this);
-    Object.defineProperty(this, 'due', { value: clock.now() + this.#after, configurable: true, enumerable: false });
+    Object.defineProperty(this, 'due', { value: due, configurable: true, enumerable: false });
     insert(this);
   }
 
@@ -148,4 +186,37 @@ const timers = {
   },
 };
 
-module.exports = { timers, HOST_TIMER, ring, arm, disown };
+// Why these timers can't be set again by another instance; undefined if they can.
+function whyAwake() {
+  if (wentOn) return 'the connection callback has gone on after a timer';
+  return waiting.every(inner.isFirst)
+    ? undefined
+    : 'a timer runs that the connection callback has not set';
+}
+
+// Put the timers that the connection callback has set again to where the
+// predecessor's were, and tell how many of those that ran are missing.
+function resume(left) {
+  const old = [...left];
+  for (const timer of first) {
+    const at = old.findIndex(([source]) => source === inner.source(timer));
+    if (at >= 0) inner.setDue(timer, old.splice(at, 1)[0][1]);
+  }
+  return old.filter(([, due]) => due !== null).length;
+}
+
+module.exports = {
+  timers,
+  HOST_TIMER,
+  ring,
+  arm,
+  disown,
+  whyAwake,
+  resume,
+  left: () => first.map(inner.left),
+  begin() { isFirst = true; },
+  settled() { isFirst = false; },
+  restart: (timer, after) => inner.restart(timer, after),
+  // A promise of a timer's was fulfilled after the callback.
+  goesOn() { if (!isFirst) wentOn = true; },
+};

@@ -15,4 +15,7 @@ export const connection = {
 export const output = { print: nothing, error: nothing, panic: nothing };
 export const environment = { getEnvironment: () => [] };
 export const monotonicClock = { now: () => BigInt(Date.now()) * 1000000n };
+export const hibernation = { stayAwake: nothing, keep: nothing, kept: nothing };
+// Short text doesn't get there (see text.js), and none is long here but in tests.
+export const utf8 = undefined;
 export const random = { getRandomBytes: (count) => new Uint8Array(count).fill(7) };

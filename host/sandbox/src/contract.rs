@@ -14,8 +14,10 @@ use wasmtime::component::{
 
 use crate::bindings::hotsocket::socket::types::{Address, CloseReason, Origin};
 use crate::fault::Event;
+use crate::hibernation;
 use crate::imports;
 use crate::store_data::StoreData;
+use crate::text;
 use crate::typecheck::{self, TypeCheck};
 
 type Bytes = Vec<u8>;
@@ -47,7 +49,17 @@ pub const PACKAGES: &[Package] = &[
         version: "0.1.0",
         handler: None,
         functions: &[],
-        imports: &[import("session", imports::link_session)],
+        imports: &[
+            import("session", imports::link_session),
+            import("hibernation", hibernation::link),
+        ],
+    },
+    Package {
+        name: "hotsocket:text",
+        version: "0.1.0",
+        handler: None,
+        functions: &[],
+        imports: &[import("utf8", text::link)],
     },
 ];
 

@@ -199,8 +199,13 @@ impl Fault {
         } else if is_too_much_at_once(error) {
             Cause::TooMuchAtOnce
         } else if let Some(message) = message {
+            let mut message = one_line(&message);
+            // An engine that gets no more memory throws an exception of its own.
+            if let Some(limit) = rejected {
+                message.push_str(&format!(" | after exceeding --{}", limit.name()));
+            }
             Cause::Panic {
-                message: one_line(&message),
+                message,
                 function: faulting_function(error),
             }
         } else if let Some(Trap::StackOverflow) = error.downcast_ref::<Trap>() {

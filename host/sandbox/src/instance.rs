@@ -262,13 +262,15 @@ impl Instance {
         // A snapshot that is not much too large shall cost only itself.
         let most = self.guest.shared.max_snapshot.saturating_mul(4);
         self.store.set_hostcall_fuel(most.max(LARGE_SNAPSHOT));
+        let max = self.guest.shared.max_snapshot;
+        self.store.data_mut().hibernation.begin_save(max);
         let saved = self.call(Event::Save, ()).await;
+        self.store.data_mut().hibernation.end_save();
         let max_transfer = self.guest.shared.max_transfer;
         self.store.set_hostcall_fuel(max_transfer);
         self.take_effects();
         muted.store(was_muted, Ordering::Relaxed);
         let (snapshot,): (Option<Vec<u8>>,) = saved?;
-        let max = self.guest.shared.max_snapshot;
         match &snapshot {
             Some(bytes) if bytes.len() > max => {
                 self.store.data().warnings.count(Limit::Snapshot);
@@ -282,6 +284,22 @@ impl Instance {
             }
             _ => Ok(snapshot),
         }
+    }
+
+    /// Why the guest must not be put to sleep with what `save` has just returned.
+    pub fn stays_awake(&mut self) -> Option<String> {
+        self.store.data_mut().hibernation.take_reason()
+    }
+
+    /// What the guest keeps beside what `save` has just returned, for
+    /// [`Self::give_kept`].
+    pub fn take_keeps(&mut self) -> Option<Vec<u8>> {
+        self.store.data_mut().hibernation.take_keeps()
+    }
+
+    /// Give the instance what the one before has kept, before its `open`.
+    pub fn give_kept(&mut self, kept: Option<Vec<u8>>) {
+        self.store.data_mut().hibernation.give(kept);
     }
 
     fn function<P, R>(&mut self, event: Event) -> wasmtime::Result<TypedFunc<P, R>>

@@ -13,8 +13,8 @@
 //! - [`sandbox`]: the entry point, one for each service
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
-//!   import, in one table; [`imports`], [`bindings`], [`bounded_text`]: what it
-//!   refers to
+//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`bindings`],
+//!   [`bounded_text`]: what it refers to
 //! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
 //!   its exports
 //! - [`compiler`]: compiles in a process of its own
@@ -51,6 +51,7 @@ mod function_cache;
 pub mod fuzzing;
 mod guest_output;
 mod hash;
+mod hibernation;
 mod imports;
 mod instance;
 pub mod limit_counters;
@@ -65,6 +66,7 @@ mod reclaim;
 mod replay;
 mod sandbox;
 mod store_data;
+mod text;
 mod thread;
 mod transport;
 mod typecheck;

@@ -12,6 +12,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 use crate::cpu_budget::CpuBudget;
 use crate::effects::{ConnectionInfo, Effects, Window};
 use crate::guest_output::GuestOutput;
+use crate::hibernation::Hibernation;
 use crate::limit_counters::{ConnectionWarnings, Limit};
 use crate::memory_limit::MemoryLimit;
 use crate::transport::Stream;
@@ -36,6 +37,7 @@ pub struct StoreData {
     pub(crate) panic_message: Option<String>,
     /// Output is muted for the rest of the event, because of that message.
     muted_by_panic: bool,
+    pub(crate) hibernation: Hibernation,
     grants: Arc<Grants>,
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
@@ -61,6 +63,7 @@ impl StoreData {
             max_timers,
             panic_message: None,
             muted_by_panic: false,
+            hibernation: Hibernation::default(),
             grants,
             wasi: None,
         }

@@ -92,14 +92,15 @@ fn show(status: &Status) -> String {
         ),
         ("uptime", uptime(status.uptime_s)),
     ];
-    if connections.hibernated > 0 {
-        rows.push((
-            "hibernation",
-            format!(
-                "{} asleep; since the start {} hibernated, {} woken",
-                connections.asleep, connections.hibernated, connections.woken
-            ),
-        ));
+    if connections.hibernated > 0 || !connections.stays_awake.is_empty() {
+        let mut text = format!(
+            "{} asleep; since the start {} hibernated, {} woken",
+            connections.asleep, connections.hibernated, connections.woken
+        );
+        for (why, count) in &connections.stays_awake {
+            let _ = write!(text, "; {count} awake: {why}");
+        }
+        rows.push(("hibernation", text));
     }
     if !status.limits_reached.is_empty() {
         let reached = status.limits_reached.iter();

@@ -95,6 +95,9 @@ pub struct Connections {
     /// Instances that were hibernated, and that were woken, since the start.
     pub hibernated: u64,
     pub woken: u64,
+    /// How many instances were not hibernated since their last event, by the reason.
+    #[serde(default)]
+    pub stays_awake: BTreeMap<String, u64>,
 }
 
 /// The memory of instances, in bytes: linear memories, tables, and what the host

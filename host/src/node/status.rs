@@ -98,6 +98,7 @@ impl AdminApi for NodeStatus {
                 asleep: self.service.roster.asleep() as u64,
                 hibernated: Counters::read(&counters.hibernated),
                 woken: Counters::read(&counters.woken),
+                stays_awake: self.service.awake_reasons.all(),
             },
             memory: MemoryStatus {
                 instances: self.service.sandbox.memory_in_use(),

@@ -4,13 +4,14 @@
 //! [`Service::new`] makes it, for the server, for `hotsocket test` and for tests
 //! alike. Nothing in it is global, so a process can hold several.
 //!
-//! - [`counters`]: totals since the start
+//! - [`counters`]: totals since the start; [`awake`]: what keeps instances awake
 //! - [`admission`]: which connections are accepted, and how many
 //!
 //! A service knows no socket. Sessions run in tasks of their own (see
 //! [`crate::session`]) and hold the service while they live.
 
 mod admission;
+mod awake;
 mod counters;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 pub use admission::{Refused, SessionPermit};
+pub use awake::{AwakeReasons, StaysAwake};
 pub use counters::Counters;
 
 use crate::limits::Limits;
@@ -114,6 +116,8 @@ pub struct Service {
     /// Log a line for each connection when it is over.
     pub access_log: bool,
     pub counters: Counters,
+    /// Why instances of quiet connections were not put to sleep.
+    pub awake_reasons: Arc<AwakeReasons>,
     /// How often each limit was reached, by guests and by connections.
     pub limit_counters: Arc<LimitCounters>,
     ids: ConnectionIds,
@@ -154,6 +158,7 @@ impl Service {
             limits,
             access_log,
             counters: Counters::default(),
+            awake_reasons: Arc::default(),
             limit_counters: Arc::clone(sandbox.limit_counters()),
             sandbox,
             ids,

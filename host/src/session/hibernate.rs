@@ -7,8 +7,9 @@
 //! doesn't: the session is marked, and the new code opens it at its next event,
 //! in probation as after any migration.
 //!
-//! What never sleeps: a guest whose `save` returns nothing, a successor in
-//! probation, and a connection that nothing could wake any more.
+//! What never sleeps: a guest whose `save` returns nothing or who says that it must
+//! stay awake (`hotsocket:session/hibernation`), a successor in probation, and a
+//! connection that nothing could wake any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What is left of an instance that sleeps.
 pub(super) struct Asleep {
     snapshot: Vec<u8>,
+    /// What the guest keeps beside it, for an instance of the same code.
+    kept: Option<Vec<u8>>,
     /// A rollout has been applied meanwhile: the next instance is a successor.
     migrated: bool,
     /// For the number of those asleep.
@@ -36,11 +39,12 @@ pub(super) struct Asleep {
 }
 
 impl Asleep {
-    fn new(snapshot: Vec<u8>, service: Arc<Service>) -> Self {
+    fn new(snapshot: Vec<u8>, kept: Option<Vec<u8>>, service: Arc<Service>) -> Self {
         service.roster.fell_asleep();
         Counters::count(&service.counters.hibernated);
         Asleep {
             snapshot,
+            kept,
             migrated: false,
             service,
         }
@@ -63,6 +67,7 @@ impl Session {
     pub fn note_activity(&mut self) {
         if self.service.limits.hibernate_after.is_some() {
             self.quiet_since = Some(Instant::now());
+            self.stays_awake = None;
         }
     }
 
@@ -84,25 +89,55 @@ impl Session {
         let mut snapshot = match self.take_snapshot().await {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => {
-                self.log_stays_awake("nothing to save");
+                self.stay_awake(None);
                 return Ok(());
             }
             Err(fault) if fault.is_fatal() => return self.restart(fault).await,
             Err(fault) => {
-                self.log_stays_awake(fault);
+                self.stay_awake(Some(fault.to_string()));
                 return Ok(());
             }
         };
+        let mut kept = None;
+        if let Body::Awake(instance) = &mut self.body {
+            kept = instance.take_keeps();
+            if let Some(why) = instance.stays_awake() {
+                self.stay_awake(Some(why));
+                return Ok(());
+            }
+        }
+        let (all, max) = (
+            snapshot.len() + kept.as_ref().map_or(0, Vec::len),
+            self.service.limits.max_snapshot,
+        );
+        if all > max {
+            let why = format!("it would keep {all} bytes; --max-snapshot allows {max}");
+            self.stay_awake(Some(why));
+            return Ok(());
+        }
         snapshot.shrink_to_fit();
         if let Some(recovery) = &mut self.recovery {
             recovery.renew(Some(snapshot.clone()));
         }
-        let asleep = Body::Asleep(Asleep::new(snapshot, Arc::clone(&self.service)));
+        let asleep = Body::Asleep(Asleep::new(snapshot, kept, Arc::clone(&self.service)));
         if let Body::Awake(instance) = std::mem::replace(&mut self.body, asleep) {
             instance.drop_in_background().await;
         }
         self.alarm = None;
         Ok(())
+    }
+
+    /// Leave the instance awake until the next event, for the guest's reason or
+    /// because there is nothing to save.
+    fn stay_awake(&mut self, why: Option<String>) {
+        let said = match &mut self.body {
+            Body::Awake(instance) => instance.stays_awake(),
+            Body::Asleep(_) => None,
+        };
+        let why = why.or(said);
+        let why = why.as_deref().unwrap_or("nothing to save");
+        self.log_stays_awake(why);
+        self.stays_awake = Some(self.service.awake_reasons.count(why));
     }
 
     /// Apply a rollout to a session that sleeps: only its next instance is
@@ -149,11 +184,12 @@ impl Session {
             // An `end` that is still to be delivered has not ended it.
             peer_ended: self.channel.peer_ended() && !matches!(event, Event::End),
         };
-        let origin = match asleep.migrated {
-            true => Origin::Migrated(succession),
-            false => Origin::Woken(succession),
+        let kept = asleep.kept.take();
+        let (origin, kept) = match asleep.migrated {
+            true => (Origin::Migrated(succession), None),
+            false => (Origin::Woken(succession), kept),
         };
-        match self.enter_when_there_is_room(origin).await {
+        match self.enter_when_there_is_room(origin, kept).await {
             Ok(effects) => match &mut self.probation {
                 None => self.apply(effects),
                 Some(probation) => {
@@ -176,9 +212,14 @@ impl Session {
         }
     }
 
-    async fn enter_when_there_is_room(&mut self, origin: Origin) -> Result<Effects, Fault> {
+    async fn enter_when_there_is_room(
+        &mut self,
+        origin: Origin,
+        kept: Option<Vec<u8>>,
+    ) -> Result<Effects, Fault> {
         let generation = Arc::clone(self.generation.generation());
-        let instance = self.wait_for_room(&generation).await?;
+        let mut instance = self.wait_for_room(&generation).await?;
+        instance.give_kept(kept);
         let timers = self.timers.clone();
         self.enter_with(instance, &generation, origin, timers).await
     }

@@ -266,8 +266,8 @@ impl Session {
         }
     }
 
-    /// The session's instance stays: it has nothing to save.
-    pub fn log_stays_awake(&self, why: impl Display) {
+    /// The session's instance is not put to sleep.
+    pub fn log_stays_awake(&self, why: &str) {
         self.log_debug(format_args!("stays awake: {why}"));
     }
 }

@@ -17,7 +17,7 @@ use crate::channel::{Channel, Traffic};
 use crate::limits::OnTrap;
 use crate::rollout::GenerationGuard;
 use crate::roster::{RosterEntry, SessionHandle};
-use crate::service::{Counters, Service, SessionPermit};
+use crate::service::{Counters, Service, SessionPermit, StaysAwake};
 
 /// One connection and whatever serves it.
 ///
@@ -42,6 +42,8 @@ pub(super) struct Session {
     pub recovery: Option<Box<Recovery>>,
     /// The last event, if the instance may hibernate after it.
     pub quiet_since: Option<Instant>,
+    /// Since it was last tried to let the instance hibernate in vain.
+    pub stays_awake: Option<StaysAwake>,
     /// Rings at the next deadline, timer or bedtime. Reused, and late to be
     /// reset: see [`super::wait`].
     pub alarm: Option<Pin<Box<Sleep>>>,
@@ -116,6 +118,7 @@ impl Session {
             probation: None,
             recovery: restarts.then(|| Box::new(Recovery::new())),
             quiet_since: None,
+            stays_awake: None,
             alarm: None,
             pace: Pace::default(),
             label: None,

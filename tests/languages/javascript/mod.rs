@@ -2,12 +2,14 @@
 //!
 //! They are built as `hotsocket serve FILE.js` builds them, into the user's
 //! cache, where the next run finds them. The packages for that come from npm,
-//! once. `same_as_node` compares scripts with what Node makes of them, `swap` swaps
+//! once. `same_as_node` compares scripts with what Node makes of them, `sleep` puts them to sleep, `swap` swaps
 //! them, `errors` has those that fail, `build` the command line.
 
 mod build;
 mod errors;
+mod long_text;
 mod same_as_node;
+mod sleep;
 mod swap;
 
 use std::fs;

@@ -73,6 +73,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/promises.js"),
     ),
     (
+        "shim/sleep.js",
+        include_str!("../../../../guest/js/shim/sleep.js"),
+    ),
+    (
         "shim/socket.js",
         include_str!("../../../../guest/js/shim/socket.js"),
     ),
@@ -117,6 +121,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/wit/deps/random/random.wit"),
     ),
     (
+        "wit/deps/session/hibernation.wit",
+        include_str!("../../../../wit/session/hibernation.wit"),
+    ),
+    (
+        "wit/deps/text/utf8.wit",
+        include_str!("../../../../wit/text/utf8.wit"),
+    ),
+    (
         "wit/deps/socket/connection.wit",
         include_str!("../../../../wit/connection.wit"),
     ),
@@ -158,6 +170,7 @@ mod tests {
             let there: BTreeSet<String> = std::fs::read_dir(root.join(dir))
                 .expect("the checkout")
                 .flatten()
+                .filter(|entry| entry.path().is_file())
                 .map(|entry| format!("{place}/{}", entry.file_name().to_string_lossy()))
                 .collect();
             let embedded = FILES.iter().map(|(path, _)| (*path).to_owned());

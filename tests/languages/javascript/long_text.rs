@@ -1,0 +1,64 @@
+//! Long text costs about what it costs in Node: it is written and read within the
+//! default CPU budget.
+
+use super::serve_text;
+
+/// Each question asks for some megabytes of text, and is answered with their length.
+const SCRIPT: &str = r#"
+const net = require('net');
+const answers = {
+  ascii: (s) => s.write('x'.repeat(5e6)),
+  latin: (s) => s.write('\u00e1'.repeat(2.5e6)),
+  wide: (s) => s.write('\u20ac\u{1f600}'.repeat(4e5)),
+  half: (s) => s.write('x'.repeat(262143) + '\ud83d\ude00' + '\ud83d'),
+  binary: (s) => s.write('\u00ff'.repeat(4e6), 'latin1'),
+  read: (s) => s.write(String(Buffer.alloc(4e6, '\u00e1').toString().length)),
+  cut: (s) => s.write(String(Buffer.alloc(4e6, 'x\u20ac').toString().length)),
+  broken: (s) => s.write(String(Buffer.alloc(3e6, Buffer.from([0x78, 0xe2, 0x82])).toString().length)),
+  length: (s) => s.write(String(Buffer.byteLength('\u00e1'.repeat(2e6)))),
+  hex: (s) => s.write('0a'.repeat(1e6), 'hex'),
+  memory: () => { const kept = []; for (;;) kept.push(Buffer.alloc(4e6)); },
+};
+net.createServer((s) => s.on('data', (data) => answers[data](s))).listen(3000);
+"#;
+
+#[test]
+fn long_text_stays_within_the_default_budget() {
+    let Some(server) = serve_text("long_text", SCRIPT) else {
+        return;
+    };
+    let server = server.start();
+    for (question, expected) in [
+        ("ascii", "x".repeat(5_000_000)),
+        ("latin", "\u{e1}".repeat(2_500_000)),
+        ("wide", "\u{20ac}\u{1f600}".repeat(400_000)),
+        ("half", "x".repeat(262_143) + "\u{1f600}\u{fffd}"),
+        ("read", "2000000".to_owned()),
+        ("cut", "2000000".to_owned()),
+        ("broken", "2000000".to_owned()),
+        ("length", "4000000".to_owned()),
+        ("hex", "\n".repeat(1_000_000)),
+    ] {
+        let mut client = server.connect();
+        client.send(question);
+        let got = client.read(expected.len());
+        assert!(got == expected.as_bytes(), "{question}");
+    }
+    let mut client = server.connect();
+    client.send("binary");
+    assert!(client.read(4_000_000).iter().all(|byte| *byte == 0xff));
+    assert!(!server.stop().stderr.contains("ERROR"));
+}
+
+#[test]
+fn an_error_of_memory_names_the_flag() {
+    let Some(server) = serve_text("long_text", SCRIPT) else {
+        return;
+    };
+    let server = server.start();
+    let mut client = server.connect();
+    client.send("memory");
+    client.expect_over();
+    let line = server.stderr.wait("out of memory");
+    assert!(line.contains("after exceeding --max-memory"), "{line}");
+}
