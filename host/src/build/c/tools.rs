@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::super::Error;
 use super::super::toolchain::{list, versions_of};
+use crate::descriptors;
 
 /// Where `wasi-libc` installs its files, below `/usr`.
 const HEADERS: &str = "include/wasm32-wasi";
@@ -111,6 +112,7 @@ impl CError {
 
 /// Run a program with its output on standard error. Returns whether it succeeded.
 pub(super) fn run(command: &mut Command) -> Result<bool, Error> {
+    let command = descriptors::inherit_limit(command);
     let status = command.stdin(Stdio::null()).stdout(io::stderr()).status();
     let status = status.map_err(|error| Error::Run {
         path: PathBuf::from(command.get_program()),
