@@ -1,14 +1,21 @@
 //! File descriptors: every connection is one.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::OnceLock;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors kept for everything that is not a connection.
 const RESERVED: u64 = 64;
 
+/// The limit of this process before it was raised.
+static INHERITED: OnceLock<Rlimit> = OnceLock::new();
+
 /// Raise the soft limit of open files to the hard one, and lower
 /// `max_connections` to what fits in it, with a warning.
 pub fn raise_limit(max_connections: &mut usize) {
-    let limit = getrlimit(Resource::Nofile);
+    let limit = *INHERITED.get_or_init(|| getrlimit(Resource::Nofile));
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
@@ -31,5 +38,40 @@ pub fn raise_limit(max_connections: &mut usize) {
             *max_connections as u64 + RESERVED
         );
         *max_connections = fitting;
+    }
+}
+
+/// Let a program have the limit that this process was started with: some programs close
+/// every descriptor that they may have, or reserve memory for each.
+pub fn inherit_limit(command: &mut Command) -> &mut Command {
+    let Some(limit) = INHERITED.get().copied() else {
+        return command;
+    };
+    let restore = move || setrlimit(Resource::Nofile, limit).map_err(Into::into);
+    // SAFETY: between fork and exec, the closure makes one system call (prlimit(2)) with a
+    // value that it owns: it allocates nothing and takes no lock, as signal-safety(7) and
+    // `pre_exec` demand.
+    unsafe { command.pre_exec(restore) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_get_the_limit_from_before() {
+        let before = getrlimit(Resource::Nofile);
+        let asked = |command: &mut Command| {
+            let output = command
+                .args(["-c", "ulimit -S -n"])
+                .output()
+                .expect("a shell");
+            String::from_utf8(output.stdout).expect("a number")
+        };
+        let fresh = asked(&mut Command::new("sh"));
+        raise_limit(&mut 1);
+        assert_eq!(asked(inherit_limit(&mut Command::new("sh"))), fresh);
+        // Other tests of this process may have been under way, but they need no more.
+        let _ = setrlimit(Resource::Nofile, before);
     }
 }

@@ -132,7 +132,7 @@ fn what_is_no_source_is_an_error_of_one_line() {
         .failure(1)
     };
     assert!(build(&dir.path().join("none.rs")).starts_with("cannot read "));
-    assert!(build(dir.path()).contains("has no Cargo.toml"));
+    assert!(build(dir.path()).contains("no guest source in "));
     fs::write(dir.path().join("guest.txt"), "int x;").expect("written");
     assert!(build(&dir.path().join("guest.txt")).contains("neither a directory nor a source file"));
 }

@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::harness::{
-    FIRST_BUILD, Serve, hotsocket, lacks_tools_for, prebuilt_path, run, temp_dir, wait_for_within,
+    FIRST_BUILD, Fetched, Serve, hotsocket, lacks_tools_for, prebuilt_path, run, temp_dir,
+    wait_for_within,
 };
 
 #[test]
@@ -93,5 +94,97 @@ fn dev_swaps_what_is_saved_under_an_open_connection() {
         told.contains(" s: build ") && told.contains(" s, swap "),
         "{told}"
     );
+    server.stop();
+}
+
+const C_GUEST: &str = r#"
+#include <hotsocket.h>
+#include <string.h>
+#include "../shared/word.h"
+void on_data(const uint8_t *data, size_t size) {
+    (void)data, (void)size;
+    hs_write(WORD, strlen(WORD));
+}
+"#;
+
+#[test]
+fn dev_watches_what_the_build_has_read_and_nothing_else() {
+    let serve = Serve::nothing();
+    for dir in ["guest", "shared"] {
+        fs::create_dir(serve.path(dir)).expect("ours");
+    }
+    let word = serve.path("shared/word.h");
+    let say = |said: &str| fs::write(&word, format!("#define WORD \"{said}\"\n")).expect("ours");
+    say("one");
+    fs::write(serve.path("guest/handler.c"), C_GUEST).expect("ours");
+    let mut server = serve.args(&["dev", "guest"]).patience(FIRST_BUILD).spawn();
+    wait_for_within(FIRST_BUILD, "the end of the first build", || {
+        server.stderr.has("save a change to swap")
+            || server.stderr.has("error: ")
+            || server.stderr.has("waiting for the next save")
+    });
+    if lacks_tools_for(&server.stderr.text()) {
+        return;
+    }
+    server.wait_ready();
+    assert_eq!(server.status()["guest"], "guest/handler.c");
+    let mut client = server.connect();
+    client.ask("x", "one");
+    // What came with nobody's build is no reason for one.
+    for unrelated in [
+        "guest/notes.txt",
+        "guest/other.c",
+        "guest/other.h",
+        "shared/x.h",
+    ] {
+        fs::write(server.path(unrelated), "unrelated").expect("ours");
+    }
+    say("two");
+    server.stderr.wait("swapped in ");
+    client.ask("x", "two");
+    let log = server.stop().stderr;
+    assert!(log.contains("shared/word.h changed; building"), "{log}");
+    assert_eq!(log.matches("changed; building").count(), 1, "{log}");
+}
+
+#[test]
+fn dev_says_that_a_script_names_another_port_and_swaps_no_two_builds_of_the_same() {
+    if Fetched::JavaScript.is_missing() {
+        return;
+    }
+    let serve = Serve::nothing().listen(&[]);
+    let source = serve.path("server.js");
+    let script = |word: &str, port: u16| {
+        let text = format!(
+            "const net = require('net');\nconst {{ word }} = require('./data.json');\n\
+             net.createServer((socket) => socket.on('data', () => socket.write(word + '{word}')))\n\
+             .listen({port});\n"
+        );
+        fs::write(&source, text).expect("ours");
+    };
+    // Free a moment ago, and taken by nobody else who asks for any.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("an address").port();
+    fs::write(serve.path("data.json"), "{ \"word\": \"a\" }").expect("ours");
+    script("1", port);
+    drop(free);
+    let server = serve.args(&["dev", "."]).patience(FIRST_BUILD).start();
+    assert_eq!(server.status()["guest"], "server.js");
+    let mut client = server.connect();
+    client.ask("x", "a1");
+    fs::write(server.path("data.json"), "{ \"word\": \"b\" }").expect("ours");
+    server.stderr.wait("data.json changed; building");
+    server.stderr.wait("swapped in ");
+    client.ask("x", "b1");
+    script("1", port);
+    server
+        .stderr
+        .wait(", from the same sources; still serving generation 2");
+    script("2", if port == 4000 { 4001 } else { 4000 });
+    server.stderr.wait_count("swapped in ", 2);
+    server
+        .stderr
+        .wait("but the server still listens on 127.0.0.1:");
+    client.ask("x", "b2");
     server.stop();
 }

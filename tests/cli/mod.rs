@@ -8,5 +8,6 @@ mod inspect;
 mod new;
 mod serve;
 mod serve_errors;
+mod sources;
 mod status_and_swap;
 mod test;

@@ -25,7 +25,7 @@ fn files_that_are_no_component_are_rejected() {
     );
     refused(
         &Serve::nothing().arg("/").fail(),
-        &["cannot read /: ", "hotsocket build"],
+        &["no guest source in /: ", "hotsocket new"],
     );
     refused(&serve(b"").fail(), &["guest.wasm is empty"]);
     refused(

@@ -14,7 +14,8 @@ use hotsocket_sandbox::write_whole;
 /// changed since. Prints a line to standard error when it builds, as that takes
 /// seconds.
 pub fn cached(source: &Path) -> Result<PathBuf, Error> {
-    super::kind_of(source)?;
+    let found = super::find(source)?;
+    let source = found.path.as_path();
     let path = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
     let mut key = Hashed::default();
     key.add("", path.as_os_str().as_encoded_bytes());
@@ -27,7 +28,7 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     if component.exists() && fs::read_to_string(&list).is_ok_and(|list| is_fresh(&list)) {
         return Ok(component);
     }
-    super::print_progress(&format!("building {} …", source.display()));
+    super::print_progress(&format!("building {} …", found.name.display()));
     fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
     let (started, before) = (SystemTime::now(), sources::of_input(source).ok());
     let built = build(&Request {

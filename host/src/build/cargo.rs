@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::toolchain::{TARGET, Toolchain, remap};
-use super::{Error, encode};
+use super::{Error, dep_info, encode};
+use crate::descriptors;
 
 /// Prefixes of environment variables that would change how a single file is
 /// compiled. It has no settings of its own, so they are meant for other packages.
@@ -25,6 +26,13 @@ const CLEARED_ENV: [&str; 4] = [
 /// of the stack that is in use and the beginning of the data share one of the
 /// processor's pages, of which each connection has its own.
 const STACK: &str = "-Clink-arg=-zstack-size=1046528";
+
+/// What cargo has made.
+pub(super) struct Made {
+    pub(super) component: Vec<u8>,
+    /// The files that it was made of, but for those of registries.
+    pub(super) inputs: Vec<PathBuf>,
+}
 
 /// One call of cargo.
 pub(super) struct Cargo<'a> {
@@ -42,7 +50,7 @@ pub(super) struct Cargo<'a> {
 impl Cargo<'_> {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.toolchain.cargo);
-        command
+        descriptors::inherit_limit(&mut command)
             .current_dir(self.dir)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit());
@@ -101,7 +109,7 @@ impl Cargo<'_> {
         args: &[OsString],
         env: &[(&str, &str)],
         last: &[String],
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Made, Error> {
         let mut child = self
             .command()
             .args([
@@ -136,7 +144,12 @@ impl Cargo<'_> {
             path: self.source.to_owned(),
         })?;
         let module = fs::read(&made).map_err(|error| Error::read(&made, error))?;
-        encode::component(&module, self.source)
+        // Without it, nothing but the source is known, which is added by whoever asks.
+        let list = fs::read_to_string(made.with_extension("d")).unwrap_or_default();
+        Ok(Made {
+            component: encode::component(&module, self.source)?,
+            inputs: dep_info::files(&list),
+        })
     }
 
     fn run_error(&self, error: std::io::Error) -> Error {

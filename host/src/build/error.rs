@@ -11,21 +11,33 @@ pub enum Error {
     Read { path: PathBuf, error: io::Error },
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
-    #[error("{} is neither a directory nor a source file: name a cargo package's directory, or a single file in Rust (.rs), JavaScript (.js, .mjs, .cjs), Python (.py) or C (.c)", path.display())]
+    #[error("{} is neither a directory nor a source file: name a cargo package's directory, or a single file in Rust (.rs), JavaScript or TypeScript (.js, .mjs, .cjs, .ts, .mts), Python (.py) or C (.c)", path.display())]
     NotSource { path: PathBuf },
-    #[error("{} has no Cargo.toml: name a cargo package's directory, or a single .rs file", path.display())]
-    NoPackage { path: PathBuf },
+    #[error("{} is already a component: `hotsocket serve` serves it and swaps when it changes", .0.display())]
+    Component(PathBuf),
+    #[error(
+        "no guest source in {}: no Cargo.toml, server.js, handler.py… and no other source file; name the file, or create a project with `hotsocket new`",
+        .0.display()
+    )]
+    NoSource(PathBuf),
+    #[error(
+        "several sources in {}, among them {} and {}: name the file, or call the guest's server.js, handler.py, handler.rs or handler.c",
+        .dir.display(), .first.display(), .second.display()
+    )]
+    SeveralSources {
+        dir: PathBuf,
+        first: PathBuf,
+        second: PathBuf,
+    },
     #[error("the package in {} is not a cdylib: write `crate-type = [\"cdylib\"]` under `[lib]` in its Cargo.toml", path.display())]
     NoCdylib { path: PathBuf },
     #[error("the path {} is not UTF-8, which cargo cannot handle: rename it", path.display())]
     NotUtf8 { path: PathBuf },
     #[error("no directory to build in: set HOME or XDG_CACHE_HOME")]
     NoCache,
-    #[error(
-        "no compiler for wasm32-wasip2: install one with `rustup target add wasm32-wasip2`, or on Debian 12 with `apt-get install {}`",
-        super::toolchain::DEBIAN_PACKAGES
-    )]
-    NoToolchain,
+    /// With what was found, and what is to be installed.
+    #[error("no compiler for wasm32-wasip2: {what}")]
+    NoToolchain { what: String },
     #[error("cannot run {}: {error}; is it installed?", path.display())]
     Run { path: PathBuf, error: io::Error },
     #[error("`cargo metadata` failed in {}: see its message above", path.display())]

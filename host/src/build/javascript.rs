@@ -19,6 +19,7 @@ use super::single::{cache_dir, lock, write_if_changed};
 use super::sources::{Hashed, of_input};
 use super::stage::Stage;
 use super::{Compiled, Error, Section};
+use crate::descriptors;
 
 mod embedded;
 
@@ -84,18 +85,22 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
                 .and_then(|port| port.try_into().ok()),
         },
         output: file.with_extension("wasm"),
-        inputs,
+        inputs: inputs.into_iter().chain(settings(&source)).collect(),
         toolchain: "componentize-qjs",
     })
 }
 
-/// The main script of a directory with a `package.json`.
-pub(super) fn entry_of(dir: &Path) -> Option<PathBuf> {
-    let manifest = fs::read(dir.join("package.json")).ok()?;
-    let manifest: Value = serde_json::from_slice(&manifest).ok()?;
-    let main = manifest.get("main").and_then(Value::as_str);
-    let main = main.unwrap_or("index.js");
-    Some(dir.join(main))
+/// The nearest manifest and TypeScript's settings, which esbuild reads from the script's
+/// directory or one above it.
+fn settings(source: &Path) -> Vec<PathBuf> {
+    let nearest = |name: &str| {
+        let mut places = source.ancestors().skip(1).map(|dir| dir.join(name));
+        places.find(|path| path.is_file())
+    };
+    ["package.json", "tsconfig.json"]
+        .iter()
+        .filter_map(|name| nearest(name))
+        .collect()
 }
 
 /// The hash of what this binary carries for scripts.
@@ -162,7 +167,7 @@ fn run(
     limit: Duration,
     file: &Path,
 ) -> Result<Exited, Error> {
-    let mut child = command
+    let mut child = descriptors::inherit_limit(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,12 +1,13 @@
 //! `hotsocket build`: compiles a source to a guest component, with the compilers
 //! that are installed.
 //!
-//! This module owns the path from a [`Request`] to a file: `toolchain` finds a
+//! This module owns the path from a [`Request`] to a file: `find` says which source a
+//! path stands for, `toolchain` finds a
 //! Rust compiler, `single` generates a package for a single file (`embedded` holds
 //! the SDK and the contract for it), `package` reads a package of the user's, `cargo`
 //! runs the compiler; `javascript`, `python` and `c` build guests in these languages,
 //! the latter two in a temporary `stage`; `encode` encodes the module of a Rust or C
-//! compiler as a component, `strip` removes the function names of a language's
+//! compiler as a component, `dep_info` reads which files it has read, `strip` removes the function names of a language's
 //! runtime, `section` adds the metadata, `sources` hashes the sources, and `cached`
 //! builds again for `serve` only what has changed. It depends on no other module of
 //! the host but small ones (durations, writing a file).
@@ -14,9 +15,11 @@
 mod c;
 mod cached;
 mod cargo;
+mod dep_info;
 mod embedded;
 mod encode;
 mod error;
+mod find;
 mod javascript;
 mod package;
 mod python;
@@ -28,11 +31,12 @@ mod strip;
 mod toolchain;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use cached::cached;
 pub use error::Error;
+pub use find::{Source, find, is_source};
 pub use section::{Section, read as section};
 pub use sources::{of_file as sources_of_file, of_package as sources_of_package};
 
@@ -44,8 +48,7 @@ pub(crate) const RUST_SDK: &[(&str, &str)] = embedded::FILES;
 /// What to build, and where to.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// A cargo package's directory, that of a script with its `package.json`,
-    /// or a single file.
+    /// A file, or a directory, as for [`find`].
     pub source: PathBuf,
     /// The component's path; by default next to the source, as `DIR/NAME.wasm` or
     /// `FILE.wasm`.
@@ -65,7 +68,7 @@ pub struct Built {
     pub section: Section,
     /// The name of the compiler, for people.
     pub toolchain: &'static str,
-    /// Its sources: files, or a package's directory.
+    /// The files that it was made of, as far as they are the author's.
     pub inputs: Vec<PathBuf>,
 }
 
@@ -113,52 +116,39 @@ fn write_into(path: &Path, content: &[u8]) -> std::io::Result<()> {
         .write_all(content)
 }
 
+/// A component that was built, and not written to a file.
+#[derive(Clone, Debug)]
+pub struct Component {
+    pub bytes: Vec<u8>,
+    pub section: Section,
+    /// As in [`Built`].
+    pub inputs: Vec<PathBuf>,
+}
+
 /// Build a guest and return the component, without writing a file.
-pub fn component(source: &Path) -> Result<Vec<u8>, Error> {
-    compile(source).map(|compiled| compiled.component)
+pub fn component(source: &Path) -> Result<Component, Error> {
+    compile(source).map(|compiled| Component {
+        bytes: compiled.component,
+        section: compiled.section,
+        inputs: compiled.inputs,
+    })
 }
 
 /// Compile a source in any language, and append the section.
 fn compile(source: &Path) -> Result<Compiled, Error> {
-    let kind = kind_of(source)?;
-    let mut compiled = if kind.is_dir() {
-        match javascript::entry_of(source) {
-            Some(script) if !source.join("Cargo.toml").exists() => javascript::compile(&script)?,
-            _ => package::compile(source)?,
-        }
-    } else {
-        match extension(source) {
-            "rs" => single::compile(source)?,
-            "py" => python::compile(source)?,
-            "c" => c::compile(source)?,
-            known if javascript::EXTENSIONS.contains(&known) => javascript::compile(source)?,
-            _ => {
-                return Err(Error::NotSource {
-                    path: source.to_owned(),
-                });
-            }
-        }
+    let Source { path, name } = find(source)?;
+    let mut compiled = match extension(&path) {
+        _ if path.is_dir() => package::compile(&path, &name)?,
+        "rs" => single::compile(&path)?,
+        "py" => python::compile(&path)?,
+        "c" => c::compile(&path)?,
+        _ => javascript::compile(&path)?,
     };
     if !section::exports_handler(&compiled.component) {
-        return Err(Error::NotAGuest {
-            path: source.to_owned(),
-        });
+        return Err(Error::NotAGuest { path: name });
     }
     section::append(&mut compiled.component, &compiled.section);
     Ok(compiled)
-}
-
-/// Whether a source is a file or a directory. Anything else is not read: a FIFO would
-/// be waited for, and a device may have no end.
-fn kind_of(source: &Path) -> Result<fs::FileType, Error> {
-    let kind = fs::metadata(source).map_err(|error| Error::read(source, error))?;
-    match kind.is_dir() || kind.is_file() || !is_source(source) {
-        true => Ok(kind.file_type()),
-        false => {
-            let error = io::Error::other("it is neither a regular file nor a directory");
-            Err(Error::read(source, error))
-        }
-    }
 }
 
 fn extension(path: &Path) -> &str {
@@ -166,13 +156,10 @@ fn extension(path: &Path) -> &str {
     extension.unwrap_or_default()
 }
 
-/// Whether this path is a source that [`build`] takes, and not a component.
-pub fn is_source(path: &Path) -> bool {
+/// Whether a file is called like a source.
+fn is_source_file(path: &Path) -> bool {
     let extension = extension(path);
-    ["rs", "py", "c"].contains(&extension)
-        || javascript::EXTENSIONS.contains(&extension)
-        || path.join("Cargo.toml").exists()
-        || javascript::entry_of(path).is_some()
+    ["rs", "py", "c"].contains(&extension) || javascript::EXTENSIONS.contains(&extension)
 }
 
 /// Print a line about the progress to standard error.

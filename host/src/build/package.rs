@@ -19,18 +19,14 @@ const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "debuginfo"),
 ];
 
-pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
+/// Build the package in a directory, which messages call `called`.
+pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
     let dir = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
-    if !dir.join("Cargo.toml").exists() {
-        return Err(Error::NoPackage {
-            path: source.to_owned(),
-        });
-    }
     let toolchain = toolchain::find(&dir)?;
     let mut cargo = Cargo {
         toolchain: &toolchain,
         dir: &dir,
-        source,
+        source: called,
         rustflags: Vec::new(),
         inherit_env: true,
     };
@@ -47,7 +43,7 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
         .find(|package| package["manifest_path"].as_str() == manifest.to_str());
     let package = package.filter(|package| has_cdylib(package));
     let package = package.ok_or_else(|| Error::NoCdylib {
-        path: source.to_owned(),
+        path: called.to_owned(),
     })?;
     let name = package["name"].as_str().unwrap_or("guest").to_owned();
 
@@ -77,14 +73,28 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
         lock = Some(single::lock(cache, "lock")?);
         args.extend(["--target-dir".into(), cache.join("target").into()]);
     }
-    let component = cargo.compile(&args, profile, &[])?;
+    let made = cargo.compile(&args, profile, &[])?;
     drop(lock);
+    // Besides the files that were compiled: the manifests of the packages on this machine,
+    // and what cargo reads for all of them.
+    let local = packages
+        .iter()
+        .filter(|package| package["source"].is_null());
+    let manifests = local.filter_map(|package| package["manifest_path"].as_str());
+    let settings = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].map(|name| root.join(name));
+    let settings = settings.into_iter().filter(|path| path.is_file());
+    let inputs = made.inputs.into_iter();
+    let inputs = inputs.chain(manifests.map(PathBuf::from)).chain(settings);
+    let target = path("target_directory").unwrap_or_default();
+    let written = [cache.as_deref(), Some(target.as_path())];
+    let written: Vec<_> = written.into_iter().flatten().collect();
+    let inputs = single::authors(inputs.collect(), &written, manifest);
     let hash = sources::of_package(&dir).map_err(|error| Error::read(&dir, error))?;
     let sdk = packages
         .iter()
         .find(|package| package["name"] == "hotsocket-guest");
     Ok(Compiled {
-        component,
+        component: made.component,
         section: Section {
             name: name.clone(),
             language: "rust".to_owned(),
@@ -94,8 +104,11 @@ pub(super) fn compile(source: &Path) -> Result<Compiled, Error> {
             sources: Some(hash),
             port: None,
         },
-        output: source.join(format!("{name}.wasm")),
-        inputs: vec![source.to_owned()],
+        output: source
+            .strip_prefix(".")
+            .unwrap_or(source)
+            .join(format!("{name}.wasm")),
+        inputs,
         toolchain: toolchain.name,
     })
 }

@@ -44,9 +44,9 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     ];
     // Only the guest's own crate gets the flag with the file's directory: as a flag
     // for all crates it would compile all of them again for each directory.
-    let component = cargo.compile(&target, &[], &[remap(dir, "")])?;
+    let made = cargo.compile(&target, &[], &[remap(dir, "")])?;
     Ok(Compiled {
-        component,
+        component: made.component,
         section: Section {
             name: stem.to_owned(),
             language: "rust".to_owned(),
@@ -55,9 +55,24 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             port: None,
         },
         output: file.with_extension("wasm"),
-        inputs: vec![file.to_owned()],
+        inputs: authors(made.inputs, &[&cache], path.clone()),
         toolchain: toolchain.name,
     })
+}
+
+/// The author's files among those that were compiled: without those in these
+/// directories and without the standard library, with the source.
+pub(super) fn authors(files: Vec<PathBuf>, except: &[&Path], source: PathBuf) -> Vec<PathBuf> {
+    let is_library = |file: &PathBuf| file.components().any(|part| part.as_os_str() == "rustlib");
+    let is_ours = |file: &PathBuf| except.iter().any(|dir| file.starts_with(dir));
+    let mut files: Vec<_> = files
+        .into_iter()
+        .filter(|file| !is_library(file) && !is_ours(file))
+        .chain([source])
+        .collect();
+    files.sort();
+    files.dedup();
+    files
 }
 
 /// The package is called the same for every file, so that one lock file fits;

@@ -8,6 +8,19 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::{embedded, single};
+use crate::guest_file;
+
+/// Read a source. Whatever stands in its place, that ends; see [`guest_file`].
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let content = guest_file::read(path, MAX_SOURCE)?;
+    match content.len() > MAX_SOURCE {
+        true => Err(io::Error::other("it has more than 64 MiB")),
+        false => Ok(content),
+    }
+}
+
+/// Size of one source file, in bytes.
+const MAX_SOURCE: usize = 64 << 20;
 
 /// A hash over named contents. Lengths are hashed too, so that no two lists of
 /// files look alike.
@@ -50,7 +63,7 @@ pub fn of_file(file: &Path) -> io::Result<String> {
     // Without the directory: it is another on every machine.
     let manifest = single::manifest(&name, Path::new("guest.rs")).unwrap_or_default();
     sources.add("Cargo.toml", manifest.as_bytes());
-    sources.add(&name, &fs::read(file)?);
+    sources.add(&name, &read(file)?);
     Ok(sources.hex())
 }
 
@@ -70,7 +83,7 @@ pub fn of_package(dir: &Path) -> io::Result<String> {
     for name in ["Cargo.toml", "Cargo.lock", "build.rs"] {
         let path = dir.join(name);
         if path.exists() {
-            sources.add(name, &fs::read(path)?);
+            sources.add(name, &read(&path)?);
         }
     }
     add_dir(&mut sources, dir, "src")?;
@@ -83,7 +96,7 @@ pub(super) fn of_input(path: &Path) -> io::Result<String> {
         return of_package(path);
     }
     let mut sources = Hashed::default();
-    sources.add("", &fs::read(path)?);
+    sources.add("", &read(path)?);
     Ok(sources.hex())
 }
 
@@ -100,8 +113,8 @@ fn add_dir(sources: &mut Hashed, root: &Path, dir: &str) -> io::Result<()> {
         let path = root.join(&name);
         if path.is_dir() {
             add_dir(sources, root, &name)?;
-        } else {
-            sources.add(&name, &fs::read(path)?);
+        } else if path.is_file() {
+            sources.add(&name, &read(&path)?);
         }
     }
     Ok(())

@@ -6,15 +6,15 @@ use crate::build::{self, Request};
 
 /// Compile a guest from its source
 ///
-/// DIR is a package with a Cargo.toml or a package.json. FILE is a guest in one
-/// file: Rust (.rs), JavaScript or TypeScript for Node's net (.js, .mjs, .cjs,
+/// DIR is a package with a Cargo.toml or a package.json, or has a server.js, a
+/// handler.py or the like, or one source file. FILE is a guest in one file: Rust (.rs), JavaScript or TypeScript for Node's net (.js, .mjs, .cjs,
 /// .ts, .mts), Python (.py) or C (.c). Rust needs rustup's target wasm32-wasip2
 /// or Debian's packages. JavaScript needs Node and npm, Python needs Python 3.9:
 /// the first build installs packages into the user's cache. C needs clang and
 /// wasi-libc.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Directory of a package, or source file
+    /// Directory of a package or with a source, or source file
     #[arg(value_name = "DIR|FILE", default_value = ".")]
     source: PathBuf,
 

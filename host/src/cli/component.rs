@@ -1,5 +1,9 @@
-//! The component that a command is given, read within its limit.
+//! The component that a command is given, read within its limit: from a file, from
+//! standard input (`-`), or from a pipe such as `<(…)` of a shell.
 
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use hotsocket_sandbox::LoadError;
@@ -9,19 +13,24 @@ use crate::guest_file;
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
+    #[error("cannot read {}: {}", name(.path), crate::os_error::message(.error))]
     Read {
         path: PathBuf,
         error: std::io::Error,
     },
-    #[error("{} {error}", .path.display())]
+    #[error("{} {error}", name(.path))]
     TooLarge { path: PathBuf, error: LoadError },
 }
 
 /// Read a component of at most so many bytes.
 pub(super) fn read(path: &Path, max: usize) -> Result<Vec<u8>, Error> {
     let path = || path.to_owned();
-    let bytes = guest_file::read(&path(), max).map_err(|error| Error::Read {
+    let read = match path().to_str() {
+        Some("-") => read_stream(io::stdin().lock(), max),
+        _ if is_pipe(&path()) => File::open(path()).and_then(|pipe| read_stream(pipe, max)),
+        _ => guest_file::read(&path(), max),
+    };
+    let bytes = read.map_err(|error| Error::Read {
         path: path(),
         error,
     })?;
@@ -31,5 +40,26 @@ pub(super) fn read(path: &Path, max: usize) -> Result<Vec<u8>, Error> {
             error: LoadError::TooLarge { max },
         }),
         false => Ok(bytes),
+    }
+}
+
+/// Whoever names a pipe waits for it, as with any program, and can press Ctrl-C.
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+}
+
+/// At most one byte more than `max`, so that what has no end is found to be too large.
+fn read_stream(stream: impl Read, max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let at_most = (max as u64).saturating_add(1);
+    stream.take(at_most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// How a component is called in messages.
+pub(super) fn name(path: &Path) -> String {
+    match path.to_str() {
+        Some("-") => "standard input".to_owned(),
+        _ => path.display().to_string(),
     }
 }

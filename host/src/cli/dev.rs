@@ -15,7 +15,7 @@ use crate::dev::{self, Project};
 /// serving. Takes the flags of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Source file, or directory of a package or with a server.js or handler.py
+    /// Source file, or directory with a package or a source, as for `hotsocket build`
     #[arg(value_name = "DIR|FILE", default_value = ".")]
     source: PathBuf,
 

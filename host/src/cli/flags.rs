@@ -4,7 +4,7 @@
 //! of range is found by [`Options::validate`]. Parsers only reject what can't
 //! be read.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +29,10 @@ pub(super) struct Flags {
     /// 127.0.0.1 and the port that the guest names [default: 127.0.0.1:3000]
     #[arg(long, short, value_name = "ADDR", value_parser = parse::address)]
     listen: Vec<SocketAddr>,
+
+    /// Listen on this port of 127.0.0.1, as --listen PORT does; may be given several times
+    #[arg(long, short, value_name = "PORT")]
+    port: Vec<u16>,
 
     /// Path of the control socket [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
@@ -177,6 +181,14 @@ pub(super) struct Flags {
     #[arg(long, value_name = "LEVEL", default_value_t = LevelFilter::INFO, help_heading = OUTPUT)]
     log_level: LevelFilter,
 
+    /// Log more, as --log-level debug does; -vv: as trace does
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "log_level", help_heading = OUTPUT)]
+    verbose: u8,
+
+    /// Log warnings and errors only, as --log-level warn does
+    #[arg(short, long, conflicts_with_all = ["log_level", "verbose"], help_heading = OUTPUT)]
+    quiet: bool,
+
     /// Log a line for each connection when it is closed, at level info
     #[arg(long, help_heading = OUTPUT)]
     access_log: bool,
@@ -236,9 +248,17 @@ impl Flags {
             snapshot_every: self.snapshot_every,
             max_restarts: self.max_restarts,
         };
+        let ports = self.port.into_iter();
+        let ports = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let log_level = match (self.quiet, self.verbose) {
+            (true, _) => LevelFilter::WARN,
+            (false, 0) => self.log_level,
+            (false, 1) => LevelFilter::DEBUG,
+            (false, _) => LevelFilter::TRACE,
+        };
         let options = Options {
             guest: None,
-            listen: self.listen,
+            listen: self.listen.into_iter().chain(ports).collect(),
             sockets: SocketOptions {
                 keepalive: self.keepalive,
                 user_timeout: self.write_timeout,
@@ -271,7 +291,7 @@ impl Flags {
             options,
             guest_lines,
             log_format: self.log_format,
-            log_level: self.log_level,
+            log_level,
         })
     }
 }

@@ -16,6 +16,7 @@ mod signals;
 mod status;
 mod swap;
 mod test;
+mod word;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ const EXAMPLES: &str = "\
 Examples:
   hotsocket                              serve the built-in guest on 127.0.0.1:3000
   hotsocket --listen 0.0.0.0:4000 e.wasm serve e.wasm; overwrite the file to swap
+  hotsocket server.js                    build a guest from its source and serve it
   hotsocket swap new.wasm                swap in a running server
   hotsocket rollback                     go back to the previous generation
   hotsocket new chat; cd chat; hotsocket dev
@@ -70,6 +72,12 @@ enum Command {
 /// Run the command that the process was started with. The exit code is 2 for
 /// wrong usage and 1 for any other failure.
 pub fn main(began: Instant) -> ExitCode {
+    if let Some(error) = std::env::args_os()
+        .nth(1)
+        .and_then(|word| word::wrong(&word))
+    {
+        return wrong_usage(error);
+    }
     let cli = Cli::parse();
     match cli.command {
         None => serve::run(cli.serve, began),
@@ -78,7 +86,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Rollback(args)) => print_result_as(args.server.json, swap::roll_back(&args)),
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
-        Some(Command::Inspect(args)) => print_result(inspect::run(&args)),
+        Some(Command::Inspect(args)) => print_result_as(args.json, inspect::run(&args)),
         Some(Command::Build(args)) => print_result(build::run(&args)),
         Some(Command::Test(args)) => test::run(args),
         Some(Command::New(args)) => new::run(&args),

@@ -28,10 +28,9 @@ pub fn run(args: &Args) -> ExitCode {
              cd {dir}\n  \
              hotsocket dev                 # serve it, and swap it on every save\n  \
              nc 127.0.0.1 3000             # in another terminal, stay connected\n  \
-             hotsocket test {source} {test}\n",
+             hotsocket test . {test}\n",
             dir = args.name.display(),
             guest = created.guest,
-            source = created.source,
             test = new::TEST,
         )
     }))

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hotsocket_sandbox::ComponentBytes;
 use tokio::runtime::Runtime;
 
 use super::flags::{Config, Flags};
@@ -14,6 +15,7 @@ use super::signals::Signals;
 use super::{failed, wrong_usage};
 use crate::node::{Node, Options, StartError};
 use crate::output::Output;
+use crate::rollout::Source;
 use crate::{build, descriptors, log};
 
 /// How long writing the last lines may take when the process ends.
@@ -33,9 +35,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Serve a guest
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Component (.wasm), or source for `hotsocket build`, which is built first if it has changed
-    /// [default: the built-in hello]
+    /// Component (.wasm), or source for `hotsocket build` (a file: .rs, .js, .ts, .py, .c…, or a
+    /// directory), which is built first if it has changed [default: the built-in hello]
     guest: Option<PathBuf>,
+
+    /// Another guest, to say that there is only one.
+    #[arg(hide = true)]
+    second: Option<PathBuf>,
 
     #[command(flatten)]
     flags: Flags,
@@ -46,23 +52,44 @@ pub struct Args {
 }
 
 pub fn run(mut args: Args, began: Instant) -> ExitCode {
+    if let Some(second) = &args.second {
+        let first = args.guest.unwrap_or_default();
+        return wrong_usage(format!(
+            "a server has one guest: serve each with a server of its own, `hotsocket {} --port \
+             3000` and `hotsocket {} --port 3001`",
+            first.display(),
+            second.display()
+        ));
+    }
     let config = match args.flags.config() {
         Ok(config) => config,
         Err(error) => return wrong_usage(error),
     };
-    if let Some(source) = args.guest.take_if(|guest| build::is_source(guest)) {
-        match build::cached(&source) {
-            Ok(component) => args.guest = Some(component),
+    let mut source = None;
+    if let Some(guest) = args.guest.take_if(|guest| build::is_source(guest)) {
+        match built(&guest) {
+            Ok(built) => source = Some(built),
             Err(error) => return failed(error),
         }
-        // The component is in the cache, where nobody overwrites it to swap.
-        args.no_watch = true;
     }
     run_in_runtime(config, async |mut options, output, mut signals| {
+        // What is built lies in the cache, where nobody overwrites it to swap.
+        options.watch = source.is_none() && !args.no_watch;
         options.guest = args.guest;
-        options.watch = !args.no_watch;
+        let starting = async {
+            match source {
+                Some((name, component)) => {
+                    let hint = name.display().to_string();
+                    let guest = (component, Source::File(name));
+                    let node = Node::start_on(guest, options, output, began, |tcp| tcp).await?;
+                    tracing::info!("`hotsocket dev {hint}` swaps it on every save");
+                    Ok(node)
+                }
+                None => Node::start(options, output, began).await,
+            }
+        };
         let server = tokio::select! {
-            started = Node::start(options, output, began) => started?,
+            started = starting => started?,
             _ = signals.any() => {
                 tracing::info!(kind = "stopped", cut_off = 0, "stopped before it was ready");
                 return Ok(ExitCode::SUCCESS);
@@ -71,6 +98,14 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
         signals.any().await;
         Ok(stop(server, &mut signals).await)
     })
+}
+
+/// The component of a source, called as the source is.
+fn built(guest: &Path) -> Result<(PathBuf, ComponentBytes), build::Error> {
+    let name = build::find(guest)?.name;
+    let path = build::cached(guest)?;
+    let component = std::fs::read(&path).map_err(|error| build::Error::Read { path, error })?;
+    Ok((name, ComponentBytes::new(component)))
 }
 
 /// Start what a process that serves needs (log, threads, signals), and run

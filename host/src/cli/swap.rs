@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Reply;
+use super::{Reply, component};
+use crate::build;
 use crate::control::client::{self, ClientError};
 use crate::control::protocol::Request;
 use crate::limits::Limits;
@@ -14,7 +15,9 @@ use crate::size;
 /// Swap the guest of a running server, also under its open connections
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Component (.wasm). Its bytes are sent, so the server needs no access to the file
+    /// Component (.wasm), `-` for standard input, or source for `hotsocket build`, which is built
+    /// first. Its bytes are sent, so the server needs no access to the file
+    #[arg(value_name = "FILE|SOURCE|-")]
     file: PathBuf,
 
     /// What to do with open connections: migrate, drain[=TIME], close or new-only [default: the server's --on-swap]
@@ -33,7 +36,9 @@ pub struct Args {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    File(#[from] super::component::Error),
+    File(#[from] component::Error),
+    #[error(transparent)]
+    Build(#[from] build::Error),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("cannot parse the server's answer; is the server of another version? ({0})")]
@@ -62,9 +67,16 @@ pub fn roll_back(args: &RollbackArgs) -> Result<Reply, Error> {
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {
-    let bytes = super::component::read(&args.file, args.max_component)?;
+    let (name, file) = match build::is_source(&args.file) {
+        true => {
+            let name = build::find(&args.file)?.name;
+            (name.display().to_string(), build::cached(&args.file)?)
+        }
+        false => (component::name(&args.file), args.file.clone()),
+    };
+    let bytes = component::read(&file, args.max_component)?;
     let request = Request::Swap {
-        name: args.file.display().to_string(),
+        name,
         length: bytes.len() as u64,
         policy: args.policy.map(|policy| policy.to_string()),
     };

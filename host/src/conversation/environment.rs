@@ -16,7 +16,6 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::build;
-use crate::dev::{Project, ProjectError};
 use crate::guest_file;
 use crate::limits::{Limits, WhenFull};
 use crate::log::{Clock, Text};
@@ -45,8 +44,6 @@ pub struct Settings {
 pub enum EnvironmentError {
     #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
     Read { path: PathBuf, error: io::Error },
-    #[error(transparent)]
-    Source(#[from] ProjectError),
     #[error(transparent)]
     Build(#[from] build::Error),
     #[error("{} {error}", .path.display())]
@@ -125,7 +122,10 @@ impl Environment {
             .map_err(load)?;
         Ok(Guest {
             compiled,
-            name: path.display().to_string(),
+            name: build::find(path)
+                .map_or_else(|_| path.to_owned(), |source| source.name)
+                .display()
+                .to_string(),
             port: build::section(component.bytes()).and_then(|section| section.port),
         })
     }
@@ -144,7 +144,7 @@ fn component(path: &Path) -> Result<Vec<u8>, EnvironmentError> {
     if is_file && path.extension().is_none_or(|extension| extension == "wasm") {
         return read(path);
     }
-    read(&build::cached(&Project::find(path)?.source)?)
+    read(&build::cached(path)?)
 }
 
 /// What guests print, and the host's log.

@@ -13,16 +13,16 @@ mod project;
 mod watch;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-pub use project::{Project, ProjectError};
+pub use project::Project;
 
-use crate::build;
+use crate::build::{self, Section};
 use crate::node::{Node, Options, StartError};
 use crate::output::Output;
 use crate::registry::Outcome;
 use crate::rollout::Source;
-use hotsocket_sandbox::{ComponentBytes, run_on_thread};
+use hotsocket_sandbox::{ComponentBytes, Hash, run_on_thread};
 use watch::ProjectWatcher;
 
 /// Build and serve the source, and swap on every save, until dropped. The
@@ -31,7 +31,7 @@ use watch::ProjectWatcher;
 /// # Errors
 /// When the server can't start for a reason that no change of the source mends.
 pub async fn serve_source(
-    project: Project,
+    mut project: Project,
     options: Options,
     output: Arc<Output>,
     began: Instant,
@@ -39,30 +39,52 @@ pub async fn serve_source(
 ) -> Result<std::convert::Infallible, StartError> {
     let mut watcher = ProjectWatcher::new(&project);
     let mut saved = began;
+    // What was served last from here; a rollback may have gone back from it since.
+    let mut served = None::<(Section, Hash)>;
+    let is_port_from_guest = options.listen.is_empty();
     tracing::info!("building {}", project.name.display());
     loop {
         // Files saved from here on are for the next build.
-        let mut files = project.files();
+        let before = project.all_files();
+        let began_at = SystemTime::now();
         let building = Instant::now();
         let source = project.source.clone();
-        let build = move || build::component(&source).map(ComponentBytes::new);
+        let build = move || {
+            build::component(&source).map(|built| {
+                let bytes = ComponentBytes::new(built.bytes);
+                (bytes, built.section, built.inputs)
+            })
+        };
         let built = run_on_thread("build", None, build).await;
         let built = match built {
             Ok(built) => built.map_err(|error| error.to_string()),
             Err(error) => Err(format!("cannot build {}: {error}", project.name.display())),
         };
         let build_time = building.elapsed();
+        let mut files;
+        let built = match built {
+            Ok((component, section, inputs)) => {
+                files = project.built(inputs, &before, began_at);
+                Ok((component, section))
+            }
+            Err(error) => {
+                files = project.failed(before);
+                Err(error)
+            }
+        };
         match (built, &*server) {
             (Err(error), None) => tracing::error!("{error}; waiting for the next save"),
             (Err(error), Some(server)) => {
                 tracing::error!("{error}; {}", still_serving(server));
             }
-            (Ok(component), None) => {
+            (Ok((component, section)), None) => {
+                let hash = component.hash();
                 let guest = (component, Source::File(project.name.clone()));
                 let (options, output) = (options.clone(), Arc::clone(&output));
                 match Node::start_on(guest, options, output, saved, |listener| listener).await {
                     Ok(started) => {
                         *server = Some(started);
+                        served = Some((section, hash));
                         tracing::info!("save a change to swap");
                     }
                     Err(error @ (StartError::Load { .. } | StartError::Listening { .. })) => {
@@ -71,16 +93,30 @@ pub async fn serve_source(
                     Err(error) => return Err(error),
                 }
             }
-            (Ok(component), Some(server)) => {
+            (Ok((_, section)), Some(server)) if is_served(served.as_ref(), &section, server) => {
+                tracing::info!(
+                    "built in {}, from the same sources; {}",
+                    seconds(build_time),
+                    still_serving(server)
+                );
+            }
+            (Ok((component, section)), Some(server)) => {
+                let hash = component.hash();
                 let source = Source::File(project.name.clone());
                 let swapping = Instant::now();
                 match server.registry().swap(component, source, None).await {
-                    Ok(report) if report.outcome == Outcome::Swapped => tracing::info!(
-                        "swapped in {}: build {}, swap {}",
-                        seconds(saved.elapsed()),
-                        seconds(build_time),
-                        seconds(swapping.elapsed())
-                    ),
+                    Ok(report) if report.outcome == Outcome::Swapped => {
+                        tracing::info!(
+                            "swapped in {}: build {}, swap {}",
+                            seconds(saved.elapsed()),
+                            seconds(build_time),
+                            seconds(swapping.elapsed())
+                        );
+                        if is_port_from_guest {
+                            report_port(&project, served.as_ref(), &section, server);
+                        }
+                        served = Some((section, hash));
+                    }
                     Ok(report) if report.outcome == Outcome::Unchanged => tracing::info!(
                         "built in {}, without a difference; {}",
                         seconds(build_time),
@@ -97,8 +133,34 @@ pub async fn serve_source(
         project.accept_lock_files(&mut files);
         let change = watcher.next_change(&project, &files).await;
         saved = change.at;
-        let file = change.file.strip_prefix(".").unwrap_or(&change.file);
+        let here = std::env::current_dir().unwrap_or_default();
+        let file = change.file.strip_prefix(&here).unwrap_or(&change.file);
         tracing::info!("{} changed; building", file.display());
+    }
+}
+
+/// Whether a build is of the same sources as what is served. The components of these two languages
+/// differ all the same, in the seeds of their interpreters' hash tables; their hashes
+/// cover every file.
+fn is_served(served: Option<&(Section, Hash)>, built: &Section, server: &Node) -> bool {
+    let is_interpreted = ["javascript", "python"].contains(&built.language.as_str());
+    let active = server.registry().active().guest.hash;
+    let served = served.filter(|(_, hash)| *hash == active);
+    let sources = served.and_then(|(section, _)| section.sources.as_ref());
+    is_interpreted && sources.is_some() && sources == built.sources.as_ref()
+}
+
+/// Sockets stay as they are in a swap, so say so where the guest wants others.
+fn report_port(project: &Project, before: Option<&(Section, Hash)>, now: &Section, server: &Node) {
+    let before = before.and_then(|(section, _)| section.port);
+    if let Some(port) = now.port.filter(|port| Some(*port) != before) {
+        let listeners: Vec<_> = server.listeners().iter().map(ToString::to_string).collect();
+        tracing::warn!(
+            "{} now names port {port}, but the server still listens on {}: start it again to \
+             listen there",
+            project.name.display(),
+            listeners.join(", ")
+        );
     }
 }
 

@@ -1,25 +1,20 @@
 //! What `hotsocket dev` builds, and which files it consists of.
 //!
-//! Reads the metadata of files only; compilers read their contents. What builds
-//! write (components, `target`, caches) is not a source.
+//! After a build these are the files that it has read, wherever they are. Before the
+//! first one, and after one that has failed, nobody knows them: then all that may be a
+//! source counts. What builds write (components, `target`, caches) is none.
+//!
+//! Reads the metadata of files only; compilers read their contents.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use crate::watch::Stamp;
+use crate::build;
+use crate::watch::{Stamp, directories_of};
 
-/// Names that a guest in a directory may have; the first that exists is built.
-const ENTRY_FILES: [&str; 8] = [
-    "server.js",
-    "server.mjs",
-    "server.cjs",
-    "handler.js",
-    "handler.py",
-    "server.py",
-    "handler.rs",
-    "handler.c",
-];
 /// Directories without sources; hidden ones are skipped as well.
 const SKIPPED_DIRS: [&str; 3] = ["target", "node_modules", "__pycache__"];
 /// Extensions of files that builds and editors write.
@@ -30,36 +25,23 @@ const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 const MAX_FILES: usize = 10_000;
 const MAX_DIRS: usize = 1_000;
 
-/// See the module's documentation.
+/// What is built and watched. [`find`](Self::find) it; before each build take
+/// [`files`](Self::all_files), after it say [`built`](Self::built) or
+/// [`failed`](Self::failed), which give the files to compare with.
 #[derive(Clone, Debug)]
 pub struct Project {
     /// Shown in messages.
     pub name: PathBuf,
-    /// Passed to the build.
+    /// Passed to the build, which finds the source in it.
     pub source: PathBuf,
-    /// Everything below this directory is watched. `None`: the source, and the
-    /// files with the same extension in its directory.
-    root: Option<PathBuf>,
-}
-
-/// Why there is nothing to build.
-#[derive(Debug, thiserror::Error)]
-pub enum ProjectError {
-    #[error("cannot read {}: {}", .path.display(), crate::os_error::message(.error))]
-    Read {
-        path: PathBuf,
-        error: std::io::Error,
-    },
-    #[error(
-        "{} is already a component: `hotsocket serve` serves it and swaps when it changes",
-        .0.display()
-    )]
-    Component(PathBuf),
-    #[error(
-        "no guest source in {}: no Cargo.toml, server.js, handler.py…; name the file, or create a project with `hotsocket new`",
-        .0.display()
-    )]
-    NoSource(PathBuf),
+    /// Where sources are looked for while it is not known which files a build reads: all
+    /// that is in this directory, or, with `only`, its files with this extension.
+    root: PathBuf,
+    only: Option<OsString>,
+    /// The files that the last build has read.
+    inputs: BTreeSet<PathBuf>,
+    /// Whether there may be others: no build has succeeded, or the last one has failed.
+    looks_around: bool,
 }
 
 /// The files of a project in their states at one moment.
@@ -71,51 +53,38 @@ impl Project {
     ///
     /// # Errors
     /// When there is nothing to build.
-    pub fn find(path: &Path) -> Result<Self, ProjectError> {
-        let kind = fs::metadata(path).map_err(|error| ProjectError::Read {
-            path: path.to_owned(),
-            error,
-        })?;
-        if kind.is_file() {
-            return match path.extension() {
-                Some(extension) if extension == "wasm" => {
-                    Err(ProjectError::Component(path.to_owned()))
-                }
-                _ => Ok(Project {
-                    name: path.to_owned(),
-                    source: path.to_owned(),
-                    root: None,
-                }),
-            };
-        }
-        let root = Some(path.to_owned());
-        let mut guests = ENTRY_FILES.iter().map(|name| path.join(name));
-        let entry = guests.find(|path| path.is_file());
-        let has = |manifest| path.join(manifest).is_file();
-        if has("Cargo.toml") || entry.is_none() && has("package.json") {
-            // The directory's name instead of `.`.
-            let full = fs::canonicalize(path).ok();
-            let name = full.as_deref().and_then(Path::file_name);
-            return Ok(Project {
-                name: name.map_or_else(|| path.to_owned(), PathBuf::from),
-                source: path.to_owned(),
-                root,
-            });
-        }
-        let source = entry.ok_or_else(|| ProjectError::NoSource(path.to_owned()))?;
+    pub fn find(path: &Path) -> Result<Self, build::Error> {
+        let build::Source { path: source, name } = build::find(path)?;
+        let full = absolute(&source);
+        let (root, only) = match path.is_dir() {
+            true => (absolute(path), None),
+            false => {
+                let parent = full.parent().unwrap_or(Path::new("/")).to_owned();
+                (parent, full.extension().map(OsString::from))
+            }
+        };
         Ok(Project {
-            name: source
-                .file_name()
-                .map_or_else(|| source.clone(), PathBuf::from),
-            source,
+            name,
+            source: path.to_owned(),
             root,
+            only,
+            inputs: source.is_file().then_some(full).into_iter().collect(),
+            looks_around: true,
         })
     }
 
-    /// The files that it consists of, as they are now.
+    /// The files that are watched, as they are now.
     pub fn files(&self) -> Files {
-        let mut files = BTreeMap::new();
-        for dir in self.directories() {
+        match self.looks_around {
+            true => self.all_files(),
+            false => Files(stamps(&self.inputs).collect()),
+        }
+    }
+
+    /// The files that the next build may read, as far as is known, as they are now.
+    pub fn all_files(&self) -> Files {
+        let mut files: BTreeMap<_, _> = stamps(&self.inputs).collect();
+        for dir in self.directories_around() {
             for entry in entries(&dir) {
                 let path = entry.path();
                 if files.len() < MAX_FILES
@@ -129,14 +98,52 @@ impl Project {
         Files(files)
     }
 
-    /// The directories that hold them.
+    /// A build that began at this time, with the files in these states, has read these
+    /// files. What is given is what it has read, without what was saved meanwhile.
+    pub fn built(&mut self, inputs: Vec<PathBuf>, before: &Files, began: SystemTime) -> Files {
+        let source = absolute(&self.source);
+        self.inputs = inputs.into_iter().take(MAX_FILES).collect();
+        if source.is_file() {
+            // Where it is a symlink, the build has named what it leads to.
+            self.inputs.insert(source);
+        }
+        self.looks_around = false;
+        let mut files = self.files();
+        files.0.retain(|path, stamp| match before.0.get(path) {
+            Some(known) => {
+                *stamp = *known;
+                true
+            }
+            None => !is_changed_since(path, began),
+        });
+        files
+    }
+
+    /// A build has failed, so that any file may be the one that mends it.
+    pub fn failed(&mut self, before: Files) -> Files {
+        self.looks_around = true;
+        before
+    }
+
+    /// The directories to watch.
     pub fn directories(&self) -> BTreeSet<PathBuf> {
-        let Some(root) = &self.root else {
-            let parent = self.source.parent().filter(|dir| *dir != Path::new(""));
-            return BTreeSet::from([parent.unwrap_or(Path::new(".")).to_owned()]);
-        };
+        let mut found: BTreeSet<_> = self
+            .inputs
+            .iter()
+            .flat_map(|path| directories_of(path))
+            .collect();
+        if self.looks_around {
+            found.extend(self.directories_around());
+        }
+        found
+    }
+
+    fn directories_around(&self) -> BTreeSet<PathBuf> {
+        if self.only.is_some() {
+            return BTreeSet::from([self.root.clone()]);
+        }
         let mut found = BTreeSet::new();
-        let mut next = vec![root.clone()];
+        let mut next = vec![self.root.clone()];
         while let Some(dir) = next.pop() {
             if found.len() == MAX_DIRS {
                 break;
@@ -166,8 +173,8 @@ impl Project {
     }
 
     fn is_source(&self, path: &Path) -> bool {
-        if self.root.is_none() {
-            return path.extension() == self.source.extension();
+        if self.only.is_some() {
+            return path.extension() == self.only.as_deref();
         }
         let name = path
             .file_name()
@@ -200,6 +207,28 @@ fn is_skipped(dir: &Path) -> bool {
     name.is_none_or(|name| name.starts_with('.') || SKIPPED_DIRS.contains(&name))
 }
 
+/// With symlinks followed, as current directories are given, where there is such a path.
+fn absolute(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    match path.file_name() {
+        // A symlink itself is watched as well as what it leads to.
+        Some(name) => fs::canonicalize(parent.unwrap_or(Path::new(".")))
+            .map_or_else(|_| path.to_owned(), |parent| parent.join(name)),
+        None => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+    }
+}
+
+/// Time stamps of files lag behind the clock by up to a tick of the kernel, 10 ms.
+fn is_changed_since(path: &Path, time: SystemTime) -> bool {
+    let modified = fs::metadata(path).and_then(|file| file.modified());
+    modified.is_ok_and(|modified| modified + Duration::from_millis(10) >= time)
+}
+
+fn stamps(paths: &BTreeSet<PathBuf>) -> impl Iterator<Item = (PathBuf, Stamp)> {
+    let stamped = paths.iter().map(|path| (path, stamp(path)));
+    stamped.filter_map(|(path, stamp)| Some((path.clone(), stamp?)))
+}
+
 /// The state of a regular file.
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
@@ -213,7 +242,7 @@ mod tests {
     #[test]
     fn generated_files_are_not_sources() {
         let kept = tempfile::tempdir().expect("a directory");
-        let dir = kept.path().to_owned();
+        let dir = fs::canonicalize(kept.path()).expect("there");
         let write = |name: &str| {
             let path = dir.join(name);
             fs::create_dir_all(path.parent().expect("a parent")).expect("writable");
@@ -221,7 +250,7 @@ mod tests {
         };
         assert!(matches!(
             Project::find(&dir),
-            Err(ProjectError::NoSource(_))
+            Err(build::Error::NoSource(_))
         ));
         ["Cargo.toml", "src/lib.rs", "src/deep/x.txt"]
             .into_iter()
@@ -255,20 +284,51 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_watched_with_others_of_its_extension() {
+    fn after_a_build_the_files_that_it_has_read_are_watched_and_no_others() {
         let kept = tempfile::tempdir().expect("a directory");
-        let dir = kept.path().to_owned();
-        for name in ["a.rs", "b.rs", "c.txt", "server.js"] {
-            fs::write(dir.join(name), name).expect("writable");
+        let root = fs::canonicalize(kept.path()).expect("there");
+        let dir = root.join("guest");
+        fs::create_dir_all(root.join("shared")).expect("writable");
+        fs::create_dir_all(&dir).expect("writable");
+        for name in ["guest/a.js", "guest/b.js", "guest/c.txt", "shared/x.js"] {
+            fs::write(root.join(name), name).expect("writable");
         }
-        let project = Project::find(&dir.join("a.rs")).expect("a file");
+        let mut project = Project::find(&dir.join("a.js")).expect("a file");
         assert_eq!(project.files().0.len(), 2);
-        let project = Project::find(&dir).expect("a directory");
-        assert_eq!(project.source, dir.join("server.js"));
-        assert_eq!(project.files().0.len(), 4);
+        let began = SystemTime::now() + Duration::from_secs(60);
+        let before = project.all_files();
+        let shared = root.join("shared/x.js");
+        let inputs = vec![dir.join("a.js"), shared.clone()];
+        let files = project.built(inputs.clone(), &before, began);
+        assert_eq!(files.difference(&project.files()), None);
+        let directories = BTreeSet::from([dir.clone(), root.join("shared")]);
+        assert_eq!(project.directories(), directories);
+        fs::write(dir.join("b.js"), "unrelated").expect("writable");
+        fs::write(dir.join("a.test.js"), "new").expect("writable");
+        assert_eq!(files.difference(&project.files()), None);
+        fs::write(&shared, "longer than before").expect("writable");
+        assert_eq!(files.difference(&project.files()), Some(shared.clone()));
+
+        // Saved while it was built, and not known before: build again.
+        let files = project.built(inputs.clone(), &before, SystemTime::UNIX_EPOCH);
+        assert_eq!(files.difference(&project.files()), Some(shared));
+        // What mends a failure may be any file.
+        let before = project.all_files();
+        let files = project.failed(before);
+        fs::write(dir.join("new.js"), "new").expect("writable");
+        assert_eq!(files.difference(&project.files()), Some(dir.join("new.js")));
+    }
+
+    #[test]
+    fn a_directory_is_a_project() {
+        let kept = tempfile::tempdir().expect("a directory");
+        fs::write(kept.path().join("server.js"), "").expect("writable");
+        let project = Project::find(kept.path()).expect("a directory");
+        assert_eq!(project.source, kept.path());
+        assert_eq!(project.name, kept.path().join("server.js"));
         assert!(matches!(
-            Project::find(&dir.join("none")),
-            Err(ProjectError::Read { .. })
+            Project::find(&kept.path().join("none")),
+            Err(build::Error::Read { .. })
         ));
     }
 }

@@ -32,6 +32,7 @@ pub enum Language {
     Js,
     #[value(alias = "py")]
     Python,
+    C,
 }
 
 /// Why no project was created.
@@ -50,8 +51,6 @@ pub enum NewError {
 pub struct Created {
     /// The file with the guest's code.
     pub guest: &'static str,
-    /// The argument for `build`, `dev` and `test` in the new directory.
-    pub source: &'static str,
 }
 
 type Template = &'static [(&'static str, &'static str)];
@@ -68,6 +67,7 @@ macro_rules! template {
 const RUST: Template = template!("rust": "Cargo.toml", "README.md", "gitignore", "src/lib.rs");
 const JS: Template = template!("js": "README.md", "gitignore", "package.json", "server.js");
 const PYTHON: Template = template!("python": "README.md", "gitignore", "handler.py");
+const C: Template = template!("c": "README.md", "gitignore", "handler.c");
 
 /// Create a directory with a guest that builds, serves and has a test.
 ///
@@ -76,10 +76,11 @@ const PYTHON: Template = template!("python": "README.md", "gitignore", "handler.
 /// is left on disk.
 pub fn create(dir: &Path, language: Language) -> Result<Created, NewError> {
     let name = name_of(dir)?;
-    let (template, created) = match language {
-        Language::Rust => (RUST, ("src/lib.rs", ".")),
-        Language::Js => (JS, ("server.js", ".")),
-        Language::Python => (PYTHON, ("handler.py", "handler.py")),
+    let (template, guest) = match language {
+        Language::Rust => (RUST, "src/lib.rs"),
+        Language::Js => (JS, "server.js"),
+        Language::Python => (PYTHON, "handler.py"),
+        Language::C => (C, "handler.c"),
     };
     let failed = |path: &Path, error| NewError::Create {
         path: path.to_owned(),
@@ -115,8 +116,7 @@ pub fn create(dir: &Path, language: Language) -> Result<Created, NewError> {
             return Err(failed(&path, error));
         }
     }
-    let (guest, source) = created;
-    Ok(Created { guest, source })
+    Ok(Created { guest })
 }
 
 /// The last part of the path, if it is a valid name of a package.
@@ -185,15 +185,10 @@ mod tests {
             ("a", Language::Rust),
             ("b", Language::Js),
             ("c", Language::Python),
+            ("d", Language::C),
         ] {
             let created = create(&dir.join(name), language).expect("made");
-            for file in [
-                created.guest,
-                created.source,
-                TEST,
-                "README.md",
-                ".gitignore",
-            ] {
+            for file in [created.guest, TEST, "README.md", ".gitignore"] {
                 assert!(dir.join(name).join(file).exists(), "{name}/{file}");
             }
             let readme = fs::read_to_string(dir.join(name).join("README.md")).expect("text");

@@ -238,13 +238,6 @@ async fn read_guest(
     };
     match guest_file::read_in_time(path, max).await {
         Ok(component) => Ok((component, Source::File(path.to_owned()))),
-        Err(error)
-            if error.kind() == std::io::ErrorKind::NotFound
-                && path.components().count() == 1
-                && path.extension().is_none() =>
-        {
-            Err(StartError::NoCommand(path.to_owned()))
-        }
         Err(error) => Err(StartError::Read {
             path: path.to_owned(),
             error,

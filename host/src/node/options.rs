@@ -63,8 +63,6 @@ pub enum Control {
 pub enum StartError {
     #[error(transparent)]
     Limit(#[from] LimitError),
-    #[error("{} is neither a command nor a file; `hotsocket --help` lists the commands", .0.display())]
-    NoCommand(PathBuf),
     #[error("cannot read {}: {}{}", .path.display(), crate::os_error::message(.error), hint(.error))]
     Read {
         path: PathBuf,
@@ -92,9 +90,6 @@ fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::NotFound => {
             "; name a guest's .wasm file, or none to serve the built-in one"
-        }
-        std::io::ErrorKind::IsADirectory => {
-            "; name a guest's .wasm file (`hotsocket build DIR` makes one)"
         }
         _ => "",
     }

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use super::sources::Hashed;
 use super::stage::Stage;
-use super::{Compiled, Error, Section, encode};
+use super::{Compiled, Error, Section, dep_info, encode};
 pub use tools::CError;
 use tools::Tools;
 
@@ -71,7 +71,14 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         let mut clang = Command::new(&tools.clang);
         clang
             .env("TMPDIR", stage.temporary()?)
-            .args(["--target=wasm32-wasip1", "-std=gnu17", "-O2", "-c", "-Wall"])
+            .args([
+                "--target=wasm32-wasip1",
+                "-std=gnu17",
+                "-O2",
+                "-c",
+                "-Wall",
+                "-MMD",
+            ])
             // The paths in messages of `assert` are the same on every machine.
             .arg(format!("-ffile-prefix-map={}/=", own.display()))
             .arg("-isystem")
@@ -116,20 +123,19 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             sources: Some(hash),
             port: None,
         },
-        inputs: inputs(&path),
+        inputs: inputs(dir, &path),
         output: file.with_extension("wasm"),
         toolchain: "clang",
     })
 }
 
-/// The file, and the headers in its directory, which it may include.
-fn inputs(file: &Path) -> Vec<PathBuf> {
-    let siblings = file.parent().and_then(|dir| fs::read_dir(dir).ok());
-    let headers = siblings.into_iter().flatten().flatten();
-    let headers = headers.map(|entry| entry.path());
-    let is_header = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "h");
-    let mut inputs = vec![file.to_owned()];
-    inputs.extend(headers.filter(is_header));
+/// The files that clang has read for the guest's own, without those of the stage and
+/// of the system.
+fn inputs(stage: &Path, file: &Path) -> Vec<PathBuf> {
+    let list = fs::read_to_string(stage.join("handler.d")).unwrap_or_default();
+    let mut inputs = dep_info::files(&list);
+    inputs.retain(|input| input != file && !input.starts_with(stage));
+    inputs.insert(0, file.to_owned());
     inputs
 }
 
@@ -140,7 +146,7 @@ pub(super) fn sources(file: &Path) -> std::io::Result<String> {
         hash.add(name, content);
     }
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    hash.add(&name, &fs::read(file)?);
+    hash.add(&name, &super::sources::read(file)?);
     Ok(hash.hex())
 }
 

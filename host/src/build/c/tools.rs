@@ -7,24 +7,32 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::super::Error;
-use super::super::toolchain::versions_of;
+use super::super::toolchain::{list, versions_of};
+use crate::descriptors;
 
-/// Where `wasi-libc` installs its files.
-const HEADERS: &str = "/usr/include/wasm32-wasi";
-const LIBRARIES: &str = "/usr/lib/wasm32-wasi";
+/// Where `wasi-libc` installs its files, below `/usr`.
+const HEADERS: &str = "include/wasm32-wasi";
+const LIBRARIES: &str = "lib/wasm32-wasi";
 /// Older versions are untested.
 const OLDEST_CLANG: u32 = 14;
+/// Debian's newest, for messages.
+const DEBIAN_CLANG: u32 = 22;
 
 /// Errors of C guests only; the others are in [`Error`].
 #[derive(Debug, thiserror::Error)]
 pub enum CError {
     #[error(
-        "a guest in C needs {what} to be built: install it, on Debian 12 with `apt-get install clang-22 libclang-rt-22-dev-wasm32 lld-22 wasi-libc`"
+        "a guest in C needs {missing} to be built, and finds {found}: install it, on Debian 12 with `apt-get install {packages}`"
     )]
-    Missing { what: &'static str },
+    Missing {
+        missing: String,
+        found: String,
+        packages: String,
+    },
 }
 
 /// The paths of everything that a build needs.
+#[derive(Debug)]
 pub(super) struct Tools {
     pub(super) clang: PathBuf,
     pub(super) builtins: PathBuf,
@@ -35,31 +43,76 @@ pub(super) struct Tools {
 
 impl Tools {
     pub(super) fn find() -> Result<Self, CError> {
-        let missing = |what| CError::Missing { what };
+        let path = env::var_os("PATH").unwrap_or_default();
+        Self::find_in(
+            &env::split_paths(&path).collect::<Vec<_>>(),
+            Path::new("/usr"),
+        )
+    }
+
+    /// Programs in these directories, and files below `usr`.
+    fn find_in(path: &[PathBuf], usr: &Path) -> Result<Self, CError> {
+        let on_path = |name| versions_of(name, path.iter().cloned(), OLDEST_CLANG);
         let clangs = on_path("clang");
-        if clangs.is_empty() {
-            return Err(missing("clang"));
-        }
         let with_builtins = clangs
-            .into_iter()
-            .find_map(|clang| builtins(&clang).map(|builtins| (clang, builtins)));
-        let (clang, builtins) = with_builtins.ok_or(missing("clang's library for WebAssembly"))?;
-        if !Path::new(LIBRARIES).join("libc.a").exists() || !Path::new(HEADERS).is_dir() {
-            return Err(missing("wasi-libc"));
-        }
+            .iter()
+            .find_map(|clang| builtins(clang).map(|builtins| (clang.clone(), builtins)));
+        let (headers, libraries) = (usr.join(HEADERS), usr.join(LIBRARIES));
+        let has_libc = libraries.join("libc.a").exists() && headers.is_dir();
         let wasm_ld = on_path("wasm-ld").into_iter().next();
-        Ok(Tools {
-            clang,
-            builtins,
-            wasm_ld: wasm_ld.ok_or(missing("wasm-ld"))?,
-            headers: PathBuf::from(HEADERS),
-            libraries: PathBuf::from(LIBRARIES),
-        })
+        match (with_builtins, wasm_ld) {
+            (Some((clang, builtins)), Some(wasm_ld)) if has_libc => Ok(Tools {
+                clang,
+                builtins,
+                wasm_ld,
+                headers,
+                libraries,
+            }),
+            (with_builtins, wasm_ld) => {
+                // The library must be of the compiler's version.
+                let version = clangs.iter().find_map(|clang| version(clang));
+                let version = version.unwrap_or(DEBIAN_CLANG);
+                Err(CError::missing([
+                    (
+                        !clangs.is_empty(),
+                        "clang 14 or newer",
+                        format!("clang-{version}"),
+                    ),
+                    (
+                        with_builtins.is_some(),
+                        "clang's library for WebAssembly",
+                        format!("libclang-rt-{version}-dev-wasm32"),
+                    ),
+                    (wasm_ld.is_some(), "wasm-ld", format!("lld-{version}")),
+                    (has_libc, "wasi-libc", "wasi-libc".to_owned()),
+                ]))
+            }
+        }
+    }
+}
+
+impl CError {
+    /// From whether each part is there, what it is, and Debian's package with it.
+    fn missing(parts: [(bool, &str, String); 4]) -> Self {
+        let (found, missing): (Vec<_>, Vec<_>) = parts.iter().partition(|(there, ..)| *there);
+        let names = |parts: &[&(bool, &str, String)]| {
+            list(&parts.iter().map(|(_, name, _)| *name).collect::<Vec<_>>())
+        };
+        let packages: Vec<_> = missing
+            .iter()
+            .map(|(.., package)| package.as_str())
+            .collect();
+        CError::Missing {
+            missing: names(&missing),
+            found: names(&found),
+            packages: packages.join(" "),
+        }
     }
 }
 
 /// Run a program with its output on standard error. Returns whether it succeeded.
 pub(super) fn run(command: &mut Command) -> Result<bool, Error> {
+    let command = descriptors::inherit_limit(command);
     let status = command.stdin(Stdio::null()).stdout(io::stderr()).status();
     let status = status.map_err(|error| Error::Run {
         path: PathBuf::from(command.get_program()),
@@ -68,9 +121,11 @@ pub(super) fn run(command: &mut Command) -> Result<bool, Error> {
     Ok(status.success())
 }
 
-fn on_path(name: &str) -> Vec<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    versions_of(name, env::split_paths(&path), OLDEST_CLANG)
+/// The major version of a clang, by its directory of resources.
+fn version(clang: &Path) -> Option<u32> {
+    let dir = stdout_of(Command::new(clang).arg("-print-resource-dir"))?;
+    let name = Path::new(&dir).file_name()?.to_str()?;
+    name.split('.').next()?.parse().ok()
 }
 
 /// clang's runtime library: functions for operations that WebAssembly lacks.
@@ -91,4 +146,55 @@ fn stdout_of(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_one_part_that_is_missing_is_named_and_what_is_there() {
+        let kept = tempfile::tempdir().expect("a directory");
+        let usr = kept.path();
+        let resources = usr.join("lib/clang/16");
+        let clang = format!("#!/bin/sh\necho {}\n", resources.display());
+        let builtins = "lib/clang/16/lib/wasi/libclang_rt.builtins-wasm32.a";
+        let files = [
+            ("bin/clang-16", "clang-16"),
+            (builtins, "libclang-rt-16-dev-wasm32"),
+            ("bin/wasm-ld-16", "lld-16"),
+            ("lib/wasm32-wasi/libc.a", "wasi-libc"),
+        ];
+        let put = |path: &str| {
+            let path = usr.join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("ours");
+            fs::write(&path, &clang).expect("ours");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
+        };
+        fs::create_dir_all(usr.join(HEADERS)).expect("ours");
+        files.iter().for_each(|(path, _)| put(path));
+        let find = || Tools::find_in(&[usr.join("bin")], usr);
+        let tools = find().expect("complete");
+        assert_eq!(tools.builtins, usr.join(builtins));
+        for (path, package) in files.into_iter().skip(1) {
+            fs::remove_file(usr.join(path)).expect("ours");
+            let told = find().expect_err("incomplete").to_string();
+            let end = format!("`apt-get install {package}`");
+            assert!(
+                told.ends_with(&end) && told.contains("finds clang 14 or newer"),
+                "{told}"
+            );
+            put(path);
+        }
+        // Nothing tells the library's version.
+        fs::remove_file(usr.join("bin/clang-16")).expect("ours");
+        let told = find().expect_err("incomplete").to_string();
+        let end = "`apt-get install clang-22 libclang-rt-22-dev-wasm32`";
+        assert!(
+            told.contains("finds wasm-ld and wasi-libc") && told.ends_with(end),
+            "{told}"
+        );
+    }
 }

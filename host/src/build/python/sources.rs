@@ -40,7 +40,7 @@ impl Sources {
                     "it imports more than {MAX_FILES} files"
                 )));
             }
-            let content = fs::read(&path)?;
+            let content = super::super::sources::read(&path)?;
             for module in imported(&String::from_utf8_lossy(&content)) {
                 if let Some(found) = roots.iter().find_map(|root| find(root, module)) {
                     waiting.extend(found);
@@ -133,7 +133,7 @@ fn add_package(found: &mut Vec<(String, PathBuf)>, dir: &Path, prefix: &str) {
         let name = format!("{prefix}/{name}");
         if path.is_dir() {
             add_package(found, &path, &name);
-        } else if name.ends_with(".py") {
+        } else if name.ends_with(".py") && path.is_file() {
             found.push((name, path));
         }
     }

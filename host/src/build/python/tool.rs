@@ -145,7 +145,9 @@ impl Tool {
 
 fn python(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    command.stdin(Stdio::null()).env("PYTHONUTF8", "1");
+    crate::descriptors::inherit_limit(&mut command)
+        .stdin(Stdio::null())
+        .env("PYTHONUTF8", "1");
     for name in IGNORED_ENV {
         command.env_remove(name);
     }
