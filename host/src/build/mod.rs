@@ -2,8 +2,8 @@
 //! that are installed.
 //!
 //! This module owns the path from a [`Request`] to a file: `toolchain` finds a
-//! Rust compiler, `single` generates a package for a single file (`embedded` holds
-//! the SDK and the contract for it), `package` reads a package of the user's, `cargo`
+//! Rust compiler, `single` generates a package for a single file (`settings`
+//! reads what the file asks for, `embedded` holds the SDK and the contract), `package` reads a package of the user's, `cargo`
 //! runs the compiler; `javascript`, `python` and `c` build guests in these languages,
 //! the latter two in a temporary `stage`; `encode` encodes the module of a Rust or C
 //! compiler as a component, `strip` removes the function names of a language's
@@ -21,6 +21,7 @@ mod javascript;
 mod package;
 mod python;
 mod section;
+mod settings;
 mod single;
 mod sources;
 mod stage;
