@@ -68,7 +68,14 @@ hs_written hs_try_write(const void *data, size_t size) {
     }
 }
 
-bool hs_write(const void *data, size_t size) { return hs_try_write(data, size) == HS_TAKEN; }
+bool hs_write(const void *data, size_t size) {
+    hs_written written = hs_try_write(data, size);
+    if (written == HS_FULL)
+        hs_panic("cannot write %zu bytes: too many bytes wait for the peer "
+                 "(raise --max-queue, or use hs_try_write and wait for on_drained)", size);
+    if (written == HS_FAILED) hs_panic("cannot write %zu bytes", size);
+    return written == HS_TAKEN;
+}
 void hs_end(void) { hotsocket_socket_connection_end(); }
 void hs_abort(void) { hotsocket_socket_connection_abort(); }
 void hs_hold_open(void) { hotsocket_socket_connection_hold_open(); }

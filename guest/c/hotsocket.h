@@ -39,11 +39,15 @@ hs_address hs_peer(void);
 
 /* Queue bytes for the peer; they are sent in order. true: go on. false: stop,
  * because more than 64 KiB wait for the peer (`on_drained` follows), or because
- * the bytes were not taken at all. A guest that only answers may ignore it: the
- * server reads nothing more from a peer that does not take its answers. */
+ * this side is closed. A guest that only answers may ignore it: the server reads
+ * nothing more from a peer that does not take its answers. Bytes that do not fit
+ * into the queue (the server's `--max-queue`, 8 MiB if not set) end the
+ * connection, and the server logs why: a reply that is missing in the stream
+ * would make the next one look like its answer. */
 bool hs_write(const void *data, size_t size);
 
-/* The same, telling more. */
+/* The same, but returns why bytes were not taken. After HS_FULL keep them, and
+ * write them again in `on_drained`. */
 typedef enum {
     HS_TAKEN,  /* go on */
     HS_WAIT,   /* taken; wait for `on_drained` */

@@ -7,6 +7,7 @@
 
 mod between;
 mod c;
+mod full_queue;
 mod javascript;
 mod python;
 mod rust_sdk;

@@ -17,8 +17,12 @@ fn saves_not(old: &Guest, args: &[&str], why: &str) {
     );
     let answer = server.swap(&new, &[]);
     assert_eq!(
-        (&answer["migrated"], &answer["without_snapshot"]),
-        (&3.into(), &3.into())
+        [
+            &answer["migrated"],
+            &answer["without_snapshot"],
+            &answer["without_state"]
+        ],
+        [3, 3, 3]
     );
     let line = server.stderr.wait("no snapshot");
     assert!(line.contains(why), "{line}");
@@ -92,4 +96,31 @@ fn a_dead_instance_without_successor_ends_the_connection_and_no_other() {
     server.swap(&opening("B", "(call $trap)"), &[]);
     client.expect_rest("");
     server.connect().ask("x", "B1");
+}
+
+/// Code that saves nothing is not bad, but whoever swaps it should know.
+#[test]
+fn the_answer_says_how_many_moved_without_state() {
+    let server = serve(counting("A").build()).start();
+    let mut clients: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "A1"));
+    let answer = server.swap(echo_without_state(), &[]);
+    assert_eq!(
+        (&answer["migrated"], &answer["without_state"]),
+        (&2.into(), &0.into())
+    );
+    // The ones that `A` counted are lost now.
+    clients.iter_mut().for_each(|client| client.ask("y", "y"));
+    let answer = server.swap(&counting("B"), &[]);
+    assert_eq!(
+        (&answer["migrated"], &answer["without_state"]),
+        (&2.into(), &2.into())
+    );
+    server
+        .stderr
+        .wait("2 connections migrated (2 without state); ");
+}
+
+fn echo_without_state() -> Vec<u8> {
+    crate::harness::prebuilt("echo")
 }

@@ -100,19 +100,26 @@ class Connection:
         """Queue bytes for the peer; they are sent in order.
 
         True: go on. False: stop, because more than 64 KiB wait for the peer
-        (`drained` follows), or because the bytes were not taken at all. A guest
-        that only answers may ignore it: the server reads nothing more from a
-        peer that does not take its answers. A guest that sends much on its own
-        uses `try_write`.
+        (`drained` follows), or because this side is closed. A guest that only
+        answers may ignore it: the server reads nothing more from a peer that
+        does not take its answers.
+
+        Raises `Full` when the bytes do not fit into the queue (the server's
+        `--max-queue`, 8 MiB if not set), which ends the connection unless it is
+        caught: a reply that is missing in the stream would make the next one
+        look like its answer.
         """
         try:
-            return host.write(_bytes(data))
-        except host.Err:
+            return self.try_write(data)
+        except Closed:
             return False
+        except Full as full:
+            cure = "raise --max-queue, or use try_write and wait for drained"
+            raise Full(f"cannot write {len(data)} bytes: {full} ({cure})") from None
 
     def try_write(self, data: bytes) -> bool:
-        """Like `write`, but raises `Closed` or `Full` when none of the bytes
-        were taken."""
+        """Like `write`, but raises `Closed`, too, when none of the bytes were
+        taken. After `Full` keep them, and write them again in `drained`."""
         try:
             return host.write(_bytes(data))
         except host.Err as error:

@@ -44,15 +44,29 @@ impl Connection {
     /// Queue bytes for the peer; they are sent in order.
     ///
     /// `true`: go on. `false`: stop, because more than 64 KiB wait for the peer
-    /// ([`drained`](crate::Handler::drained) follows), or because the bytes
-    /// were not taken at all. A guest that only answers may ignore the result:
-    /// the host reads nothing more from a peer that does not take its answers.
-    /// A guest that sends much on its own uses [`try_write`](Self::try_write).
+    /// ([`drained`](crate::Handler::drained) follows), or because this side is
+    /// closed. A guest that only answers may ignore the result: the host reads
+    /// nothing more from a peer that does not take its answers. A guest that
+    /// sends more at once than the server's `--max-queue` (8 MiB if not set)
+    /// uses [`try_write`](Self::try_write).
+    ///
+    /// # Panics
+    /// The bytes do not fit into the queue. A reply that is missing in the
+    /// stream would make the next one look like its answer, so the connection
+    /// ends; the server logs the size and the place of the call.
+    #[track_caller]
     pub fn write(&self, bytes: impl AsRef<[u8]>) -> bool {
-        self.try_write(bytes).unwrap_or(false)
+        let bytes = bytes.as_ref();
+        match self.try_write(bytes) {
+            Ok(go_on) => go_on,
+            Err(WriteError::Closed) => false,
+            Err(error) => not_taken(bytes.len(), &error),
+        }
     }
 
-    /// Like [`write`](Self::write), and tells why bytes were not taken.
+    /// Like [`write`](Self::write), but returns why bytes were not taken. After
+    /// [`WriteError::Full`] keep them, and write them again in
+    /// [`drained`](crate::Handler::drained).
     ///
     /// # Errors
     /// None of the bytes were taken: this side is closed, or too much waits.
@@ -96,13 +110,26 @@ impl Connection {
     }
 }
 
+/// Outside `write`, which is compiled for each type of bytes.
+#[cold]
+#[track_caller]
+fn not_taken(size: usize, error: &WriteError) -> ! {
+    let cure = match error {
+        WriteError::Full => " (raise --max-queue, or use `try_write` and wait for `drained`)",
+        WriteError::Closed | WriteError::Other(_) => "",
+    };
+    panic!("cannot write {size} bytes: {error}{cure}");
+}
+
 /// Why bytes were not taken for writing. None of them were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteError {
     /// This side has been closed, or the connection is over.
     Closed,
-    /// More would wait for the peer than the server allows one connection.
-    /// Wait for [`drained`](crate::Handler::drained).
+    /// More would wait for the peer than the server allows one connection
+    /// (`--max-queue`). Wait for [`drained`](crate::Handler::drained), unless
+    /// nothing waits yet: then these bytes alone are more than is allowed, and
+    /// go in parts.
     Full,
     /// Another reason, in words.
     Other(String),

@@ -279,8 +279,9 @@ fn faulting_function(error: &wasmtime::Error) -> Option<String> {
         .find(|name| !PANIC_CODE.iter().any(|prefix| name.starts_with(prefix)))
 }
 
-/// Functions that Rust and the C guests' header run between a panic and its trap.
-const PANIC_CODE: [&str; 10] = [
+/// Functions that Rust, its SDK and the C guests' header run between a panic and its
+/// trap.
+const PANIC_CODE: [&str; 11] = [
     "core::",
     "std::",
     "alloc::",
@@ -289,6 +290,7 @@ const PANIC_CODE: [&str; 10] = [
     "abort",
     "<std::",
     "hotsocket_guest::panic",
+    "hotsocket_guest::connection::not_taken",
     "hs_panic",
     "__assert_fail",
 ];

@@ -33,6 +33,12 @@ pub enum Error {
     NoCdylib { path: PathBuf },
     #[error("the path {} is not UTF-8, which cargo cannot handle: rename it", path.display())]
     NotUtf8 { path: PathBuf },
+    #[error("line {line} of {}: {problem}; write `// hotsocket: features = [\"wasi\"]`, with any of: {}", path.display(), super::settings::FEATURES.join(", "))]
+    Settings {
+        path: PathBuf,
+        line: usize,
+        problem: String,
+    },
     #[error("no directory to build in: set HOME or XDG_CACHE_HOME")]
     NoCache,
     /// With what was found, and what is to be installed.

@@ -2,13 +2,14 @@
 //! that are installed.
 //!
 //! This module owns the path from a [`Request`] to a file: `find` says which source a
-//! path stands for, `toolchain` finds a
-//! Rust compiler, `single` generates a package for a single file (`embedded` holds
-//! the SDK and the contract for it), `package` reads a package of the user's, `cargo`
-//! runs the compiler; `javascript`, `python` and `c` build guests in these languages,
-//! the latter two in a temporary `stage`; `encode` encodes the module of a Rust or C
-//! compiler as a component, `dep_info` reads which files it has read, `strip` removes the function names of a language's
-//! runtime, `section` adds the metadata, `sources` hashes the sources, and `cached`
+//! path stands for, `toolchain` finds a Rust compiler, `single` generates a package for
+//! a single file (`settings` reads what the file asks for, `embedded` holds the SDK and
+//! the contract), `package` reads a package of the user's, `cargo` runs the compiler;
+//! `javascript`, `python` and `c` build guests in these languages, the latter two in a
+//! temporary `stage`; `encode` encodes the module of a Rust or C compiler as a
+//! component, `dep_info` reads which files it has read, `strip` removes the function
+//! names of a language's runtime, `section` adds the metadata, `sources` hashes the
+//! sources, and `cached`
 //! builds again for `serve` only what has changed. It depends on no other module of
 //! the host but small ones (durations, writing a file).
 
@@ -24,6 +25,7 @@ mod javascript;
 mod package;
 mod python;
 mod section;
+mod settings;
 mod single;
 mod sources;
 mod stage;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::cargo::Cargo;
 use super::toolchain::{self, remap};
-use super::{Compiled, Error, Section, embedded, sources};
+use super::{Compiled, Error, Section, embedded, settings, sources};
 
 pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let stem = file.file_stem().and_then(|stem| stem.to_str());
@@ -27,7 +27,9 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
     let _lock = lock(&cache, "lock")?;
     let package = cache.join("package");
-    unpack(&package, &manifest(stem, &path)?)?;
+    let source = fs::read(file).map_err(|error| Error::read(file, error))?;
+    let features = settings::features(&source, file)?;
+    unpack(&package, &manifest(stem, &path, &features)?)?;
 
     let toolchain = toolchain::find(&package)?;
     let cargo = Cargo {
@@ -77,7 +79,7 @@ pub(super) fn authors(files: Vec<PathBuf>, except: &[&Path], source: PathBuf) ->
 
 /// The package is called the same for every file, so that one lock file fits;
 /// the library, whose name appears in back traces, is called like the file.
-pub(super) fn manifest(stem: &str, path: &Path) -> Result<String, Error> {
+pub(super) fn manifest(stem: &str, path: &Path, features: &[String]) -> Result<String, Error> {
     let path = path.to_str().ok_or_else(|| Error::NotUtf8 {
         path: path.to_owned(),
     })?;
@@ -91,8 +93,13 @@ pub(super) fn manifest(stem: &str, path: &Path) -> Result<String, Error> {
     };
     // A JSON string is a TOML string.
     let path = serde_json::Value::from(path);
+    let features = match features {
+        [] => String::new(),
+        some => format!(", features = {}", serde_json::Value::from(some)),
+    };
     Ok(MANIFEST
         .replace("{name}", &name)
+        .replace("{features}", &features)
         .replace("{path}", &path.to_string()))
 }
 
@@ -114,7 +121,7 @@ crate-type = ["cdylib"]
 doctest = false
 
 [dependencies]
-hotsocket-guest = { path = "guest/sdk" }
+hotsocket-guest = { path = "guest/sdk"{features} }
 
 [profile.release]
 opt-level = "s"
@@ -209,10 +216,11 @@ mod tests {
 
     #[test]
     fn any_file_name_makes_a_manifest() {
-        let manifest = |stem| manifest(stem, Path::new("/a \"b\"/x.rs")).expect("UTF-8");
+        let manifest = |stem| manifest(stem, Path::new("/a \"b\"/x.rs"), &[]).expect("UTF-8");
         assert!(manifest("echo").contains("[lib]\nname = \"echo\"\n"));
         assert!(manifest("my-guest.v2").contains("name = \"my_guest_v2\"\n"));
         assert!(manifest("2nd").contains("name = \"_2nd\"\n"));
+        assert!(manifest("echo").contains("{ path = \"guest/sdk\" }"));
         assert!(manifest("echo").contains(r#"path = "/a \"b\"/x.rs""#));
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::{embedded, single};
+use super::{embedded, settings, single};
 use crate::guest_file;
 
 /// Read a source. Whatever stands in its place, that ends; see [`guest_file`].
@@ -61,9 +61,12 @@ pub fn of_file(file: &Path) -> io::Result<String> {
     sources.add("embedded", of_embedded().as_bytes());
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     // Without the directory: it is another on every machine.
-    let manifest = single::manifest(&name, Path::new("guest.rs")).unwrap_or_default();
+    let source = read(file)?;
+    // With settings that are wrong the build fails, whatever the hash is.
+    let features = settings::features(&source, file).unwrap_or_default();
+    let manifest = single::manifest(&name, Path::new("guest.rs"), &features).unwrap_or_default();
     sources.add("Cargo.toml", manifest.as_bytes());
-    sources.add(&name, &read(file)?);
+    sources.add(&name, &source);
     Ok(sources.hex())
 }
 

@@ -73,6 +73,7 @@ impl Report {
                     failed = self.count.failed,
                     closed = self.count.closed,
                     without_snapshot = self.count.without_snapshot,
+                    without_state = self.count.without_state,
                     remaining = self.remaining,
                     room = self.room,
                     compile_ms = self.compile_ms,
@@ -99,6 +100,7 @@ impl Report {
             failed,
             closed,
             without_snapshot,
+            without_state,
         } = self.count;
         let mut text = match self.outcome {
             Outcome::Unchanged => return format!("unchanged: {generation} already"),
@@ -121,10 +123,11 @@ impl Report {
         if migrated > 0 {
             text.push_str(&format!("; {} migrated", connections(migrated)));
         }
+        if migrated > 0 && without_state > 0 {
+            text.push_str(&format!(" ({without_state} without state)"));
+        }
         if without_snapshot > 0 {
-            text.push_str(&format!(
-                ", {without_snapshot} of them without state because `save` failed"
-            ));
+            text.push_str(&format!("; `save` failed for {without_snapshot}"));
         }
         if failed > 0 {
             text.push_str(&format!(

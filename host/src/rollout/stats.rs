@@ -19,6 +19,7 @@ pub struct RolloutStats {
     failed: AtomicUsize,
     closed: AtomicUsize,
     without_snapshot: AtomicUsize,
+    without_state: AtomicUsize,
     early_failures: AtomicUsize,
     /// `None`: nothing undoes the swap by itself.
     limit: Option<RollbackAfter>,
@@ -37,9 +38,12 @@ impl RolloutStats {
         self.attempts.fetch_add(1, Ordering::AcqRel)
     }
 
-    /// The successor's `open` has succeeded.
-    pub fn migrated(&self) {
+    /// The successor's `open` has succeeded, with a snapshot or without.
+    pub fn migrated(&self, with_state: bool) {
         self.migrated.fetch_add(1, Ordering::AcqRel);
+        if !with_state {
+            self.without_state.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// The successor at this position could not begin. True if the swap must be
@@ -52,10 +56,13 @@ impl RolloutStats {
         self.must_undo()
     }
 
-    /// The successor at this position had begun and died in its first event.
-    /// True if the swap must be undone now.
-    pub fn relapsed(&self, position: usize) -> bool {
+    /// The successor at this position had begun, with a snapshot or without, and
+    /// died in its first event. True if the swap must be undone now.
+    pub fn relapsed(&self, position: usize, with_state: bool) -> bool {
         self.migrated.fetch_sub(1, Ordering::AcqRel);
+        if !with_state {
+            self.without_state.fetch_sub(1, Ordering::AcqRel);
+        }
         self.failed(position)
     }
 
@@ -86,6 +93,7 @@ impl RolloutStats {
             failed: self.failed.load(Ordering::Acquire),
             closed: self.closed.load(Ordering::Acquire),
             without_snapshot: self.without_snapshot.load(Ordering::Acquire),
+            without_state: self.without_state.load(Ordering::Acquire),
         }
     }
 }
@@ -99,6 +107,10 @@ pub struct Count {
     pub failed: usize,
     /// Connections closed because the policy says so.
     pub closed: usize,
-    /// Connections that migrated without their state because `save` failed.
+    /// Connections whose state was lost because `save` failed.
     pub without_snapshot: usize,
+    /// Those of the migrated whose successor got no snapshot: `save` failed, or
+    /// gave none.
+    #[serde(default)]
+    pub without_state: usize,
 }

@@ -147,7 +147,8 @@ impl Session {
             return false;
         };
         let position = rollout.stats.begin_migration();
-        rollout.stats.migrated();
+        // Only a session with a snapshot can sleep.
+        rollout.stats.migrated(true);
         let drain = self.rollout.drain.take();
         let (old, drain) = match self.probation.take() {
             Some(probation) => (probation.old, drain.or(probation.drain)),

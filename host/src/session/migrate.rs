@@ -166,7 +166,7 @@ impl Session {
         };
         match entered {
             Ok(held_back) => {
-                rollout.stats.migrated();
+                rollout.stats.migrated(snapshot.is_some());
                 let drain = probation.and_then(|probation| probation.drain);
                 self.probation = Some(Box::new(Probation {
                     old,
@@ -259,7 +259,9 @@ impl Session {
         event: Event<'_>,
     ) -> Result<bool, CloseCause> {
         let rollout = &probation.rollout;
-        let must_undo = rollout.stats.relapsed(probation.position);
+        let must_undo = rollout
+            .stats
+            .relapsed(probation.position, probation.snapshot.is_some());
         let serving = probation.old.number;
         self.report_failure(
             rollout,

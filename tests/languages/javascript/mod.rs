@@ -38,7 +38,7 @@ fn component(script: &Path) -> Option<Vec<u8>> {
 }
 
 /// The component of a script that is given as text.
-fn component_of(name: &str, text: &str) -> Option<Vec<u8>> {
+pub(super) fn component_of(name: &str, text: &str) -> Option<Vec<u8>> {
     let dir = kept("javascript");
     fs::create_dir_all(&dir).expect("a directory");
     let script = dir.join(format!("{name}.js"));
