@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{
-    FIRST_BUILD, Ran, hotsocket, kept, lacks_tools, repo, run, run_within, serve, temp_dir,
+    FIRST_BUILD, Ran, hotsocket, kept, lacks_program, lacks_tools, repo, run, run_within, serve,
+    temp_dir,
 };
 
 /// Build, unless there is no toolchain; the component and what was said.
@@ -160,4 +161,101 @@ fn without_a_toolchain_both_install_commands_are_named() {
     ] {
         assert!(told.contains(install), "{told}");
     }
+}
+
+/// A program of this name in a directory of its own, which stands first in the path.
+fn fake(dir: &Path, name: &str, script: &str) -> std::ffi::OsString {
+    use std::os::unix::fs::PermissionsExt;
+    let path = dir.join("bin").join(name);
+    fs::create_dir_all(dir.join("bin")).expect("ours");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("ours");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
+    let mut dirs = vec![dir.join("bin")];
+    dirs.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    std::env::join_paths(dirs).expect("a path")
+}
+
+#[test]
+fn npm_gets_no_settings_meant_for_others_and_is_not_believed() {
+    if lacks_program("node") {
+        return;
+    }
+    let dir = temp_dir();
+    let record = dir.path().join("record");
+    let script = format!("env > {0}; echo \"$@\" >> {0}", record.display());
+    let path = fake(dir.path(), "npm", &script);
+    let source = dir.path().join("mine.js");
+    fs::write(&source, "").expect("ours");
+    let ran = run(hotsocket()
+        .arg("build")
+        .arg(&source)
+        .env("PATH", path)
+        .env("XDG_CACHE_HOME", dir.path())
+        .env("npm_config_omit", "optional")
+        .env("NPM_CONFIG_REGISTRY", "https://mirror.example/")
+        .env("NODE_ENV", "production"));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let told = ran.last_line();
+    assert!(
+        told.contains("is not complete: ") && !told.contains("mine.js"),
+        "{told}"
+    );
+    let record = fs::read_to_string(record).expect("it ran");
+    for kept in [
+        "NPM_CONFIG_REGISTRY=https://mirror.example/",
+        "--include=optional",
+    ] {
+        assert!(record.contains(kept), "{kept}: {record}");
+    }
+    for gone in ["npm_config_omit", "NODE_ENV"] {
+        assert!(!record.contains(gone), "{gone}: {record}");
+    }
+    // Nothing was called installed.
+    let left = dir.path().join("hotsocket/build");
+    for entry in fs::read_dir(left).expect("made").flatten() {
+        assert!(!entry.path().join("installed").exists());
+    }
+}
+
+#[test]
+fn pip_gets_no_settings_meant_for_others_and_is_not_believed() {
+    let dir = temp_dir();
+    let record = dir.path().join("record");
+    let script = format!(
+        "case \"$*\" in\n\
+         *'-m venv'*) for last; do :; done; mkdir -p \"$last/bin\"; cp \"$0\" \"$last/bin/python3\";;\n\
+         *'config list'*) echo \"install.target='/elsewhere'\"; echo \"global.index-url='https://m/simple'\";;\n\
+         *'pip install'*) env > {};;\n\
+         *version_info*) echo 3.11;;\n\
+         *) echo \"ModuleNotFoundError: No module named 'componentize_py'\" >&2; exit 1;;\n\
+         esac",
+        record.display()
+    );
+    let path = fake(dir.path(), "python3", &script);
+    let source = dir.path().join("mine.py");
+    fs::write(&source, "").expect("ours");
+    let ran = run(hotsocket()
+        .arg("build")
+        .arg(&source)
+        .env("PATH", path)
+        .env("XDG_CACHE_HOME", dir.path())
+        .env("PIP_PREFIX", "/elsewhere")
+        .env("PYTHONWARNINGS", "error"));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let told = ran.last_line();
+    assert!(
+        told.contains("it does not run: ModuleNotFoundError") && !told.contains("mine.py"),
+        "{told}"
+    );
+    let record = fs::read_to_string(record).expect("it ran");
+    assert!(
+        record.contains("PIP_INDEX_URL=https://m/simple"),
+        "{record}"
+    );
+    assert!(
+        !record.contains("elsewhere") && !record.contains("PYTHONWARNINGS"),
+        "{record}"
+    );
 }

@@ -103,13 +103,22 @@ impl Cargo<'_> {
     }
 
     /// Compile the package's library, and encode the module as a component. `last`
-    /// are flags for the package's own crate only.
+    /// are flags for the package's own crate only, `target` is where cargo compiles, if it
+    /// is the directory that builds share.
     pub(super) fn compile(
         &self,
         args: &[OsString],
         env: &[(&str, &str)],
         last: &[String],
+        target: Option<&Path>,
     ) -> Result<Made, Error> {
+        if let Some(target) = target
+            && self.compiles_library(target)
+        {
+            super::print_progress(
+                "compiling Rust's standard library first, once: one to three minutes …",
+            );
+        }
         let mut child = self
             .command()
             .args([
@@ -150,6 +159,14 @@ impl Cargo<'_> {
             component: encode::component(&module, self.source)?,
             inputs: dep_info::files(&list),
         })
+    }
+
+    /// Whether the standard library is compiled, and has not been yet.
+    fn compiles_library(&self, target: &Path) -> bool {
+        let deps = target.join(TARGET).join("release/deps");
+        let mut found = fs::read_dir(deps).into_iter().flatten().flatten();
+        let is_library = |name: &OsString| name.as_encoded_bytes().starts_with(b"libstd-");
+        self.toolchain.compiles_library() && !found.any(|entry| is_library(&entry.file_name()))
     }
 
     fn run_error(&self, error: std::io::Error) -> Error {

@@ -61,6 +61,10 @@ pub enum Error {
     },
     #[error("cannot install what {} is built with: npm reports: {message}; the first build needs the network, later ones do not", path.display())]
     Packages { path: PathBuf, message: String },
+    #[error(
+        "what npm has installed in the user's cache is not complete: {message}; the next build installs it again"
+    )]
+    Incomplete { message: String },
     #[error("{program} timed out after {} and was killed", crate::duration::show(*limit))]
     Timeout {
         program: &'static str,

@@ -44,7 +44,8 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let output = stage.path().join("guest.wasm");
     let mut node = Command::new("node");
     node.arg("build.mjs").arg(&source).arg(&output);
-    node.env("TMPDIR", stage.temporary()?);
+    node.env("TMPDIR", stage.temporary()?)
+        .env_remove("NODE_OPTIONS");
     let ran = run(node.current_dir(&dir), "node", BUILD_TIMEOUT, file)?;
     if !ran.success {
         let message = ran.stderr.trim_end();
@@ -53,10 +54,17 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             Some(1) => Error::Script {
                 message: message.replace('\n', " | "),
             },
-            _ => Error::Builder {
-                path: file.to_owned(),
-                message: error_line(message),
-            },
+            _ => {
+                // It may be the builder that is damaged.
+                if let Err(error) = check(&dir, file) {
+                    let _ = fs::remove_file(dir.join(INSTALLED));
+                    return Err(error);
+                }
+                Error::Builder {
+                    path: file.to_owned(),
+                    message: error_line(message),
+                }
+            }
         });
     }
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
@@ -132,7 +140,9 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
     if dir.join(INSTALLED).exists() {
         return Ok(());
     }
-    super::print_progress("installing componentize-qjs and esbuild with npm, once …");
+    super::print_progress(
+        "installing componentize-qjs and esbuild with npm, once: 20 MB, up to a minute …",
+    );
     let mut npm = Command::new("npm");
     // No script of a package is run. Without a network, fail within a minute.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
@@ -141,7 +151,13 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
             "--fetch-retries=1",
             "--fetch-timeout=60000",
         ])
-        .args(["--fetch-retry-mintimeout=1000", "--update-notifier=false"]);
+        .args(["--fetch-retry-mintimeout=1000", "--update-notifier=false"])
+        .args(OWN_SETTINGS);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_for_others) {
+            npm.env_remove(name);
+        }
+    }
     let ran = run(npm.current_dir(dir), "npm", INSTALL_TIMEOUT, file)?;
     if !ran.success {
         return Err(Error::Packages {
@@ -149,7 +165,79 @@ fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
             message: npm_error(&ran.stderr),
         });
     }
+    check(dir, file)?;
     write_if_changed(dir, INSTALLED, "")
+}
+
+/// Whether all packages are there, with the programs for this machine.
+fn check(dir: &Path, file: &Path) -> Result<(), Error> {
+    let mut node = Command::new("node");
+    node.env_remove("NODE_OPTIONS")
+        .args(["--input-type=module", "--eval", CHECK]);
+    let ran = run(node.current_dir(dir), "node", BUILD_TIMEOUT, file)?;
+    match ran.success {
+        true => Ok(()),
+        false => Err(Error::Incomplete {
+            message: error_line(&ran.stderr),
+        }),
+    }
+}
+
+const CHECK: &str = "
+import { existsSync, readFileSync } from 'node:fs';
+for (const name of Object.keys(JSON.parse(readFileSync('package.json')).dependencies)) {
+  if (!existsSync(`node_modules/${name}/package.json`)) throw new Error(`${name} is missing`);
+}
+await import('componentize-qjs');
+await (await import('esbuild')).transform('1');
+";
+
+/// Stronger than what the user's `.npmrc` says for other installations. Of packages for
+/// many machines, those that fit are optional.
+const OWN_SETTINGS: [&str; 9] = [
+    "--include=prod",
+    "--include=optional",
+    "--global=false",
+    "--location=project",
+    "--dry-run=false",
+    "--package-lock=true",
+    "--package-lock-only=false",
+    "--install-strategy=hoisted",
+    "--workspaces=false",
+];
+
+/// Variables of npm's that are passed on: where packages come from and how they are
+/// reached. Those of a registry's own begin with `//` or `@`.
+const KEPT_ENV: [&str; 17] = [
+    "registry",
+    "proxy",
+    "https_proxy",
+    "http_proxy",
+    "noproxy",
+    "ca",
+    "cafile",
+    "cert",
+    "key",
+    "strict_ssl",
+    "userconfig",
+    "globalconfig",
+    "cache",
+    "offline",
+    "prefer_offline",
+    "maxsockets",
+    "local_address",
+];
+
+/// Whether a variable is meant for other installations.
+fn is_for_others(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    match lower.strip_prefix("npm_config_") {
+        Some(setting) => {
+            let setting = setting.replace('-', "_");
+            !KEPT_ENV.contains(&setting.as_str()) && !setting.starts_with(['/', '@', '_'])
+        }
+        None => ["NODE_ENV", "NODE_OPTIONS", "NODE_PATH"].contains(&name),
+    }
 }
 
 /// A program that has exited.
@@ -232,8 +320,13 @@ fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Str
 fn error_line(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.clone().next().unwrap_or("node printed no error");
-    lines
-        .find(|line| line.contains("Error"))
+    // Node shows the line of code that threw before the error itself.
+    let named = lines.clone().find(|line| {
+        let word = line.split(':').next().unwrap_or_default();
+        word.ends_with("Error") && !word.contains(' ') && word != *line
+    });
+    named
+        .or_else(|| lines.find(|line| line.contains("Error")))
         .unwrap_or(first)
         .to_owned()
 }
@@ -263,8 +356,28 @@ mod tests {
     }
 
     #[test]
+    fn where_packages_come_from_is_kept_and_what_is_left_out_is_not() {
+        for theirs in [
+            "npm_config_omit",
+            "NPM_CONFIG_GLOBAL",
+            "npm_config_dry-run",
+            "NODE_ENV",
+        ] {
+            assert!(is_for_others(theirs), "{theirs}");
+        }
+        for kept in [
+            "npm_config_registry",
+            "npm_config_//host/:_authToken",
+            "NPM_CONFIG_HTTPS-PROXY",
+            "PATH",
+        ] {
+            assert!(!is_for_others(kept), "{kept}");
+        }
+    }
+
+    #[test]
     fn the_error_in_a_trace_is_found() {
-        let text = "file.mjs:3\n  throw x\n  ^\n\nTypeError: no\n    at y\n";
+        let text = "file.mjs:3\n  throw new Error(x)\n  ^\n\nTypeError: no\n    at y\n";
         assert_eq!(error_line(text), "TypeError: no");
     }
 

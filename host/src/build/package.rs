@@ -66,6 +66,7 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
         true => single::cache_dir().ok(),
         false => None,
     };
+    let shared = cache.as_ref().map(|cache| cache.join("target"));
     let mut lock = None;
     let mut args = Vec::<OsString>::new();
     if let Some(cache) = &cache {
@@ -73,7 +74,7 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
         lock = Some(single::lock(cache, "lock")?);
         args.extend(["--target-dir".into(), cache.join("target").into()]);
     }
-    let made = cargo.compile(&args, profile, &[])?;
+    let made = cargo.compile(&args, profile, &[], shared.as_deref())?;
     drop(lock);
     // Besides the files that were compiled: the manifests of the packages on this machine,
     // and what cargo reads for all of them.

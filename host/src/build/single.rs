@@ -46,7 +46,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     ];
     // Only the guest's own crate gets the flag with the file's directory: as a flag
     // for all crates it would compile all of them again for each directory.
-    let made = cargo.compile(&target, &[], &[remap(dir, "")])?;
+    let made = cargo.compile(&target, &[], &[remap(dir, "")], Some(&cache.join("target")))?;
     Ok(Compiled {
         component: made.component,
         section: Section {

@@ -34,6 +34,11 @@ pub(super) struct Toolchain {
 }
 
 impl Toolchain {
+    /// Whether the standard library is compiled with the guest.
+    pub(super) fn compiles_library(&self) -> bool {
+        self.args.contains(&"-Z")
+    }
+
     /// The compiler's flag that names the linker.
     pub(super) fn linker(&self) -> OsString {
         let mut flag = OsString::from("-Clinker=");

@@ -6,6 +6,7 @@
 //! the program reads everything in a source's directory, and that may be a home
 //! directory.
 
+mod pip;
 mod sources;
 mod tool;
 
@@ -65,6 +66,11 @@ pub enum PythonError {
         tool::NAME
     )]
     Install { message: String },
+    #[error(
+        "{} in the user's cache is damaged: {message}; the next build installs it again",
+        tool::NAME
+    )]
+    Damaged { message: String },
 }
 
 pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
@@ -99,6 +105,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
 
     if let Some(errors) = tool.run(&stage, ENTRY)? {
+        tool.check_again()?;
         super::print_progress(&sources.with_real_paths(&errors));
         return Err(not_compiled());
     }

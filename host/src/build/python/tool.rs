@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::stage::Stage;
 use super::super::{Error, single};
-use super::PythonError;
+use super::{PythonError, pip};
 
 /// The program and its version.
 pub(super) const NAME: &str = "componentize-py 0.25.1";
@@ -27,17 +27,16 @@ const REQUIREMENTS: &str = include_str!("requirements.txt");
 const INSTALLED: &str = "complete";
 /// Encloses the SDK's errors for the guest's author in the program's output.
 const MARK: char = '\u{1e}';
-/// Variables of Python's that are meant for other programs.
-const IGNORED_ENV: [&str; 4] = [
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "PYTHONSAFEPATH",
-];
+/// What an installed program can do.
+const CHECK: &str = "import sys; from importlib.metadata import version; \
+                     from componentize_py import script; \
+                     sys.exit(' '.join(('componentize-py', version('componentize-py'))) != sys.argv[1])";
 
 /// An installed program.
 pub(super) struct Tool {
     python: PathBuf,
+    /// The file [`INSTALLED`].
+    marker: PathBuf,
 }
 
 /// The program, installed first if it is not there yet.
@@ -60,6 +59,7 @@ pub(super) fn find(cache: &Path) -> Result<Tool, Error> {
     let _lock = single::lock(cache, "python-lock")?;
     let tool = Tool {
         python: dir.join("bin/python3"),
+        marker: dir.join(INSTALLED),
     };
     if !dir.join(INSTALLED).exists() || !tool.python.exists() {
         tool.install(&dir)?;
@@ -69,7 +69,9 @@ pub(super) fn find(cache: &Path) -> Result<Tool, Error> {
 
 impl Tool {
     fn install(&self, dir: &Path) -> Result<(), Error> {
-        super::super::print_progress(&format!("installing {NAME}, once\n"));
+        super::super::print_progress(&format!(
+            "installing {NAME} from PyPI, once: half a minute; then each build takes 10 to 30 s …"
+        ));
         let made = python("python3")
             .args(["-m", "venv", "--clear"])
             .arg(dir)
@@ -81,7 +83,15 @@ impl Tool {
         }
         let requirements = dir.join("requirements.txt");
         fs::write(&requirements, REQUIREMENTS).map_err(|error| Error::write(dir, error))?;
-        let installed = python(&self.python)
+        // As the user has configured it, with variables and files.
+        let listed = Command::new(&self.python)
+            .args(["-m", "pip", "--disable-pip-version-check", "config", "list"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|_| PythonError::NoPython)?;
+        let mut pip = python(&self.python);
+        pip::configure(&mut pip, &String::from_utf8_lossy(&listed.stdout));
+        let installed = pip
             .args(["-m", "pip", "install", "--quiet", "--no-input"])
             .args(["--disable-pip-version-check", "--retries", "1"])
             .args(["--only-binary", ":all:", "--require-hashes", "-r"])
@@ -94,8 +104,30 @@ impl Tool {
             }
             .into());
         }
-        let marker = dir.join(INSTALLED);
-        fs::write(&marker, NAME).map_err(|error| Error::write(&marker, error))
+        self.check().map_err(|message| PythonError::Install {
+            message: format!("pip reported success, but it does not run: {message}"),
+        })?;
+        fs::write(&self.marker, NAME).map_err(|error| Error::write(&self.marker, error))
+    }
+
+    /// Whether what is installed is complete, or what it says.
+    fn check(&self) -> Result<(), String> {
+        let output = python(&self.python).args(["-c", CHECK, NAME]).output();
+        match output {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(last_line(&output)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The same after a failure, which may be that of a damaged program and none of the
+    /// guest's.
+    pub(super) fn check_again(&self) -> Result<(), Error> {
+        self.check().map_err(|message| {
+            // If that fails, the next build says the same.
+            let _ = fs::remove_file(&self.marker);
+            PythonError::Damaged { message }.into()
+        })
     }
 
     /// The first error of syntax in these files, if Python itself finds one. It takes
@@ -145,12 +177,15 @@ impl Tool {
 
 fn python(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
-    crate::descriptors::inherit_limit(&mut command)
-        .stdin(Stdio::null())
-        .env("PYTHONUTF8", "1");
-    for name in IGNORED_ENV {
-        command.env_remove(name);
+    crate::descriptors::inherit_limit(&mut command).stdin(Stdio::null());
+    // Python's and pip's own variables are meant for other programs.
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PYTHON") {
+            command.env_remove(name);
+        }
     }
+    pip::clear(&mut command);
+    command.env("PYTHONUTF8", "1");
     command
 }
 
