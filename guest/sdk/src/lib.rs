@@ -100,7 +100,7 @@ pub use handler::Handler;
 pub use snapshot::{How, Resumed, Snapshot, Upgrade};
 
 /// Make a type that implements [`Handler`] the guest of this crate. Once per
-/// crate.
+/// crate. The type may be a library's, with parameters: `export!(Server<Mine>)`.
 #[macro_export]
 macro_rules! export {
     ($handler:ty) => {
@@ -110,8 +110,12 @@ macro_rules! export {
                     const { ::std::cell::RefCell::new(::std::option::Option::None) };
             }
 
-            impl $crate::__private::Exported for $handler {
-                fn cell() -> &'static ::std::thread::LocalKey<$crate::__private::Cell<Self>> {
+            enum Exporting {}
+
+            impl $crate::__private::Exported for Exporting {
+                type Handler = $handler;
+
+                fn cell() -> &'static ::std::thread::LocalKey<$crate::__private::Cell<$handler>> {
                     &CELL
                 }
             }
@@ -124,7 +128,7 @@ macro_rules! export {
             static USED: fn() -> $handler = <$handler as ::std::default::Default>::default;
 
             #[cfg(target_family = "wasm")]
-            type Glue = $crate::__private::Glue<$handler>;
+            type Glue = $crate::__private::Glue<Exporting>;
             #[cfg(target_family = "wasm")]
             $crate::__private::export_bindings!(
                 Glue with_types_in $crate::bindings
