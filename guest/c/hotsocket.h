@@ -57,6 +57,56 @@ typedef enum {
 } hs_written;
 hs_written hs_try_write(const void *data, size_t size);
 
+/* ---- Frames out of a stream. What has come of a frame waits for the rest, up to
+ * a limit; it is part of the guest's state (`hs_half`), so a swap in the middle of
+ * a frame loses nothing.
+ *
+ *     static hs_frames lines = {.max = 512};
+ *
+ *     void on_data(const uint8_t *data, size_t size) {
+ *         hs_frame line;
+ *         hs_push(&lines, data, size);
+ *         while (hs_next_line(&lines, &line) == HS_FRAME) greet(line.data, line.size);
+ *         if (hs_next_line(&lines, &line) == HS_TOO_LONG) hs_end();
+ *     }
+ */
+typedef struct {
+    size_t max; /* the longest contents; 0: 64 KiB */
+    /* The SDK's own. */
+    uint8_t *bytes;
+    size_t size, room, taken, seen;
+} hs_frames;
+
+typedef struct {
+    const uint8_t *data; /* until the next `hs_push` */
+    size_t size;
+} hs_frame;
+
+typedef enum {
+    HS_FRAME,    /* here is one */
+    HS_PART,     /* not before more has come */
+    HS_TOO_LONG, /* it is longer than `max`: end the connection */
+    HS_INVALID   /* a codec of your own: no frame begins like this */
+} hs_found;
+
+/* Append what the peer has sent. */
+void hs_push(hs_frames *frames, const void *data, size_t size);
+/* Lines that end in `\n` or `\r\n`, which are not part of them. */
+hs_found hs_next_line(hs_frames *frames, hs_frame *line);
+/* Contents that end with one byte, which is not part of them. */
+hs_found hs_next_until(hs_frames *frames, uint8_t delimiter, hs_frame *frame);
+/* A length in `prefix` bytes (1 to 8), the most significant one first, then the
+ * contents. */
+hs_found hs_next_prefixed(hs_frames *frames, size_t prefix, hs_frame *frame);
+/* A format of your own. The codec looks at what has come; of a whole frame it gives
+ * the contents and, as `end`, the size with all that is around them. Of a part it
+ * gives in `contents->size` the least that the contents will have. */
+typedef hs_found hs_codec(const uint8_t *data, size_t size, hs_frame *contents, size_t *end);
+hs_found hs_next(hs_frames *frames, hs_codec *codec, hs_frame *frame);
+/* What has come of a frame that is not whole, for `on_save`. In `on_restore`, push
+ * it again. */
+hs_frame hs_half(const hs_frames *frames);
+
 /* Close this side: FIN follows when everything queued has been written. */
 void hs_end(void);
 /* Reset the connection at once. What is queued is lost. */

@@ -6,7 +6,7 @@ import unittest
 from unittest import mock
 
 import hotsocket
-from hotsocket import Address, Connection, Handler, Refuse, Resumed, glue, host
+from hotsocket import Address, Connection, Handler, Refuse, Resumed, framing, glue, host
 
 
 def resumed(state, version):
@@ -115,6 +115,54 @@ class Glue(unittest.TestCase):
             glue.find(module)
         with self.assertRaisesRegex(SystemExit, "no class in it derives"):
             glue.find(types.SimpleNamespace(__file__="x.py", __name__="x"))
+
+
+class Framing(unittest.TestCase):
+    def cut(self, make, stream, size):
+        """All frames of a stream in pieces of this size; then the half, or the error."""
+        frames, out = make(), []
+        try:
+            for at in range(0, len(stream), size):
+                out += frames.feed(stream[at : at + size])
+                # As after a swap.
+                half, frames = frames.half, make()
+                frames.half = half
+        except framing.FrameError as error:
+            with self.assertRaises(type(error)):
+                next(frames)
+            return out, str(error)
+        return out, frames.half
+
+    def test_frames_are_the_same_in_whatever_pieces_they_come(self):
+        lines = lambda: framing.Lines(max=10)
+        ends = lambda: framing.Delimited(b"--", max=10)
+        prefixed = lambda: framing.LengthPrefixed(2, max=10)
+        whole = b"".join(map(prefixed().encode, (b"one", b"", b"two"))) + b"\0"
+        long = "more than 10 bytes in one piece"
+        for size in range(1, 40):
+            self.assertEqual(
+                self.cut(lines, b"one\r\n\n\rtwo\n0123456789\r\nhalf\r", size),
+                ([b"one", b"", b"\rtwo", b"0123456789"], b"half\r"),
+            )
+            self.assertEqual(
+                self.cut(ends, b"one----0123456789--ha-", size),
+                ([b"one", b"", b"0123456789"], b"ha-"),
+            )
+            self.assertEqual(self.cut(prefixed, whole, size), ([b"one", b"", b"two"], b"\0"))
+        # Whole frames before one that is too long are given, too, if they come first.
+        self.assertEqual(self.cut(lines, b"one\n0123456789a\ntwo\n", 1)[1], long)
+        self.assertEqual(self.cut(ends, b"0123456789a-", 1)[1], long)
+        self.assertEqual(self.cut(prefixed, b"\0\x0b", 1)[1], long)
+
+
+class Writing(unittest.TestCase):
+    def test_what_does_not_fit_is_raised_and_a_closed_side_is_not(self):
+        with mock.patch.object(Connection, "try_write", side_effect=hotsocket.Closed):
+            self.assertIs(Connection().write(b"x"), False)
+        full = hotsocket.Full("too many")
+        with mock.patch.object(Connection, "try_write", side_effect=full):
+            with self.assertRaisesRegex(hotsocket.Full, "1 bytes: too many .*--max-queue"):
+                Connection().write(b"x")
 
 
 class Ends(unittest.TestCase):

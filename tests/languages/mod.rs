@@ -7,6 +7,7 @@
 
 mod between;
 mod c;
+mod framing;
 mod full_queue;
 mod javascript;
 mod python;

@@ -26,25 +26,28 @@ pub struct Serving<H> {
 pub type Cell<H> = RefCell<Option<Serving<H>>>;
 
 /// Implemented by [`export!`](crate::export), which knows the type and so can
-/// declare its static.
-pub trait Exported: Handler {
-    fn cell() -> &'static LocalKey<Cell<Self>>;
+/// declare its static. Not for the handler itself, which may be a library's: a
+/// crate may implement this only for a type of its own.
+pub trait Exported {
+    type Handler: Handler;
+
+    fn cell() -> &'static LocalKey<Cell<Self::Handler>>;
 }
 
 /// The type whose functions are exported.
-pub struct Glue<H>(PhantomData<H>);
+pub struct Glue<E>(PhantomData<E>);
 
 /// Run an event. There is nothing to run before `open`, nor in the instance
 /// that only hears `listening`.
-fn event<H: Exported>(run: impl FnOnce(&mut H, &Connection)) {
-    H::cell().with_borrow_mut(|cell| {
+fn event<E: Exported>(run: impl FnOnce(&mut E::Handler, &Connection)) {
+    E::cell().with_borrow_mut(|cell| {
         if let Some(Serving { handler, conn }) = cell {
             run(handler, conn);
         }
     });
 }
 
-impl<H: Exported> Guest for Glue<H> {
+impl<E: Exported> Guest for Glue<E> {
     // `listening` and `open` are the first events of any instance, so the hook
     // is set there and the others pay nothing for it.
     fn listening(listeners: Vec<types::Address>) {
@@ -53,12 +56,12 @@ impl<H: Exported> Guest for Glue<H> {
             .iter()
             .map(|address| socket_addr(&address.ip, address.port))
             .collect();
-        H::listening(&listeners);
+        E::Handler::listening(&listeners);
     }
 
     fn open(origin: types::Origin) -> Result<(), String> {
         install_panic_hook();
-        H::cell().with_borrow_mut(|cell| {
+        E::cell().with_borrow_mut(|cell| {
             let Serving { handler, conn } = cell.insert(Serving::default());
             let (how, succession) = match origin {
                 types::Origin::Accepted => return handler.open(conn),
@@ -76,27 +79,27 @@ impl<H: Exported> Guest for Glue<H> {
     }
 
     fn data(bytes: Vec<u8>) {
-        event::<H>(|handler, conn| handler.data(conn, &bytes));
+        event::<E>(|handler, conn| handler.data(conn, &bytes));
     }
 
     fn drained() {
-        event::<H>(H::drained);
+        event::<E>(E::Handler::drained);
     }
 
     fn end() {
-        event::<H>(H::end);
+        event::<E>(E::Handler::end);
     }
 
     fn timer(id: u32) {
-        event::<H>(|handler, conn| handler.timer(conn, id));
+        event::<E>(|handler, conn| handler.timer(conn, id));
     }
 
     fn close(reason: types::CloseReason) {
-        event::<H>(|handler, conn| handler.close(conn, close_reason(reason)));
+        event::<E>(|handler, conn| handler.close(conn, close_reason(reason)));
     }
 
     fn save() -> Option<Vec<u8>> {
-        H::cell().with_borrow(|cell| Some(cell.as_ref()?.handler.save()?.encode()))
+        E::cell().with_borrow(|cell| Some(cell.as_ref()?.handler.save()?.encode()))
     }
 }
 
@@ -143,8 +146,20 @@ mod tests {
         }
     }
 
-    crate::export!(Told);
-    type Exports = Glue<Told>;
+    struct Exporting;
+
+    impl Exported for Exporting {
+        type Handler = Told;
+
+        fn cell() -> &'static LocalKey<Cell<Told>> {
+            thread_local! {
+                static CELL: Cell<Told> = const { RefCell::new(None) };
+            }
+            &CELL
+        }
+    }
+
+    type Exports = Glue<Exporting>;
 
     fn succession(snapshot: Option<Vec<u8>>) -> types::Succession {
         types::Succession {
@@ -177,7 +192,7 @@ mod tests {
         let migrated = types::Origin::Migrated(succession(Some(b"\x01\0\0\0x".to_vec())));
         assert_eq!(Exports::open(migrated), Ok(()));
         let expected = "Migrated true Snapshot { version: 1, state: [120] }";
-        Told::cell().with_borrow(|cell| {
+        Exporting::cell().with_borrow(|cell| {
             assert_eq!(
                 cell.as_ref().map(|serving| serving.handler.0.as_str()),
                 Some(expected)

@@ -15,6 +15,19 @@ use crate::{CloseReason, Connection, Resumed, Snapshot};
 ///
 /// A panic costs this connection and no other: the server logs the message
 /// with its place in the source.
+///
+/// # Budgets
+/// The server bounds what a guest uses, each by a flag:
+///
+/// | what | flag | if not set | beyond it |
+/// | --- | --- | --- | --- |
+/// | CPU time of one event | `--cpu-budget` | 100 ms | the connection ends |
+/// | time of one event that waits in WASI | `--event-timeout` | 5 s | the connection ends |
+/// | memory of one instance | `--max-memory` | 64 MiB | an allocation fails, which panics |
+/// | stack of one instance | `--max-stack` | 512 KiB | the connection ends |
+/// | timers of one connection | `--max-timers` | 64 | the connection ends |
+/// | bytes waiting for the peer | `--max-queue` | 8 MiB | [`write`](Connection::write) panics, [`try_write`](Connection::try_write) gives [`Full`](crate::WriteError::Full) |
+/// | what [`save`](Self::save) returns | `--max-snapshot` | 1 MiB | new code begins without a state |
 #[allow(unused_variables, reason = "the defaults ignore what they are told")]
 pub trait Handler: Default + 'static {
     /// The server is listening (at least one address). Called once when it

@@ -61,6 +61,11 @@
 //! export!(Count);
 //! ```
 //!
+//! By hand like this, any other guest can read it. With the feature `state` a type
+//! is enough (the macro `state!`, and `Snapshot::of` and `Snapshot::read`), and
+//! a snapshot of other fields is refused. A single file turns a feature on with
+//! a line at its top: `// hotsocket: features = ["state"]`.
+//!
 //! # No WASI
 //! A guest imports what the contract gives and nothing else. [`println!`],
 //! [`eprintln!`] and panics go through it, and so do `std`'s own `println!` and
@@ -76,13 +81,19 @@
 //!
 //! # Layout
 //! `handler` is the trait, `connection` the handle, `snapshot` the state that
-//! moves, `output` the lines and the panic hook; `glue` joins them to the
-//! generated `bindings`, `sys` to the host; `libc` keeps WASI out.
+//! moves, `state` makes snapshots of types, `framing` makes messages of a stream,
+//! `output` the lines and the panic hook; `glue` joins them to the generated
+//! `bindings`, `sys` to the host; `libc` keeps WASI out.
+
+// So that the expansion of `state!` has the same paths in here.
+#[cfg(feature = "state")]
+extern crate self as hotsocket_guest;
 
 mod address;
 #[doc(hidden)] // public for the expansion of `export!` only
 pub mod bindings;
 mod connection;
+pub mod framing;
 mod glue;
 mod handler;
 #[cfg(any(test, all(target_arch = "wasm32", not(target_feature = "atomics"))))]
@@ -91,6 +102,8 @@ mod heap;
 mod libc;
 mod output;
 mod snapshot;
+#[cfg(feature = "state")]
+pub mod state;
 mod sys;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -100,7 +113,7 @@ pub use handler::Handler;
 pub use snapshot::{How, Resumed, Snapshot, Upgrade};
 
 /// Make a type that implements [`Handler`] the guest of this crate. Once per
-/// crate.
+/// crate. The type may be a library's, with parameters: `export!(Server<Mine>)`.
 #[macro_export]
 macro_rules! export {
     ($handler:ty) => {
@@ -110,8 +123,12 @@ macro_rules! export {
                     const { ::std::cell::RefCell::new(::std::option::Option::None) };
             }
 
-            impl $crate::__private::Exported for $handler {
-                fn cell() -> &'static ::std::thread::LocalKey<$crate::__private::Cell<Self>> {
+            enum Exporting {}
+
+            impl $crate::__private::Exported for Exporting {
+                type Handler = $handler;
+
+                fn cell() -> &'static ::std::thread::LocalKey<$crate::__private::Cell<$handler>> {
                     &CELL
                 }
             }
@@ -124,7 +141,7 @@ macro_rules! export {
             static USED: fn() -> $handler = <$handler as ::std::default::Default>::default;
 
             #[cfg(target_family = "wasm")]
-            type Glue = $crate::__private::Glue<$handler>;
+            type Glue = $crate::__private::Glue<Exporting>;
             #[cfg(target_family = "wasm")]
             $crate::__private::export_bindings!(
                 Glue with_types_in $crate::bindings

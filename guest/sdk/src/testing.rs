@@ -15,8 +15,37 @@
 //! assert_eq!(session.data("ping"), b"ping");
 //! ```
 //!
+//! Time passes when the test says so, and timers run out in it:
+//!
+//! ```
+//! use hotsocket_guest::{Connection, Handler, testing::Session};
+//! use std::time::Duration;
+//!
+//! #[derive(Default)]
+//! struct Login;
+//! impl Handler for Login {
+//!     fn open(&mut self, conn: &Connection) -> Result<(), String> {
+//!         conn.set_timer(1, Duration::from_secs(60));
+//!         Ok(())
+//!     }
+//!
+//!     fn timer(&mut self, conn: &Connection, _: u32) {
+//!         conn.write("too late\n");
+//!         conn.end();
+//!     }
+//! }
+//!
+//! let mut session = Session::<Login>::open();
+//! assert_eq!(session.timers(), [(1, Duration::from_secs(60))]);
+//! assert_eq!(session.advance(Duration::from_secs(59)), b"");
+//! assert_eq!(session.advance(Duration::from_secs(1)), b"too late\n");
+//! assert!(session.has_ended());
+//! ```
+//!
 //! A test has one session at a time: what the guest does is recorded per
 //! thread.
+
+use std::time::Duration;
 
 use crate::{CloseReason, Connection, Handler, How, Resumed, Snapshot};
 
@@ -25,7 +54,13 @@ pub struct Session<H> {
     /// The guest, for a look at its state.
     pub handler: H,
     conn: Connection,
+    /// The peer has sent FIN.
+    peer_ended: bool,
 }
+
+/// The most timers that run out in one [`Session::advance`]: a guest that sets a
+/// timer of 0 ms again and again must not hang its test.
+const MAX_RUN_OUT: usize = 1_000_000;
 
 impl<H: Handler> Session<H> {
     /// Accept a connection.
@@ -34,12 +69,16 @@ impl<H: Handler> Session<H> {
     /// The guest refused it.
     #[must_use]
     pub fn open() -> Self {
-        recorder::take();
+        recorder::reset();
         let (mut handler, conn) = (H::default(), Connection::default());
         if let Err(why) = handler.open(&conn) {
             panic!("the guest refused the connection: {why}");
         }
-        Self { handler, conn }
+        Self {
+            handler,
+            conn,
+            peer_ended: false,
+        }
     }
 
     /// The peer sends bytes. Gives what the guest answers.
@@ -50,14 +89,73 @@ impl<H: Handler> Session<H> {
 
     /// The peer sends FIN. Gives what the guest answers.
     pub fn end(&mut self) -> Vec<u8> {
+        self.peer_ended = true;
         self.handler.end(&self.conn);
         self.written()
     }
 
-    /// A timer runs out. Gives what the guest writes.
+    /// A timer runs out, whether it is set or not. Gives what the guest writes.
     pub fn timer(&mut self, id: u32) -> Vec<u8> {
+        recorder::with(|recorded| recorded.timers.remove(&id));
         self.handler.timer(&self.conn, id);
         self.written()
+    }
+
+    /// Time passes, and the timers that are set run out when it is theirs, also
+    /// those that are set meanwhile. Gives what the guest writes.
+    ///
+    /// # Panics
+    /// The guest sets timers without end.
+    pub fn advance(&mut self, time: Duration) -> Vec<u8> {
+        let end = recorder::with(|recorded| recorded.now) + time;
+        for _ in 0..MAX_RUN_OUT {
+            let Some(id) = recorder::run_out(end) else {
+                return self.written();
+            };
+            self.handler.timer(&self.conn, id);
+        }
+        panic!("more than {MAX_RUN_OUT} timers have run out in {time:?}");
+    }
+
+    /// The peer has taken enough of what was queued. Gives what the guest writes.
+    pub fn drained(&mut self) -> Vec<u8> {
+        self.handler.drained(&self.conn);
+        self.written()
+    }
+
+    /// The timers that are set, by id, and how long each has still to run.
+    #[must_use]
+    pub fn timers(&self) -> Vec<(u32, Duration)> {
+        recorder::with(|recorded| {
+            let left = |&due: &Duration| due.saturating_sub(recorded.now);
+            let timers = recorded.timers.iter();
+            timers.map(|(&id, due)| (id, left(due))).collect()
+        })
+    }
+
+    /// Whether the guest has called [`Connection::end`].
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        recorder::with(|recorded| recorded.ended)
+    }
+
+    /// Whether the guest has called [`Connection::abort`].
+    #[must_use]
+    pub fn has_aborted(&self) -> bool {
+        recorder::with(|recorded| recorded.aborted)
+    }
+
+    /// Whether the guest has called [`Connection::hold_open`], and not ended its
+    /// side since.
+    #[must_use]
+    pub fn is_held_open(&self) -> bool {
+        recorder::with(|recorded| recorded.held_open && !recorded.ended)
+    }
+
+    /// From now on at most so many bytes wait for the peer, as with `--max-queue`:
+    /// what an event writes beyond them is [`WriteError::Full`](crate::WriteError).
+    pub fn set_max_queue(&mut self, max: usize) {
+        recorder::with(|recorded| recorded.max_queue = Some(max));
     }
 
     /// The connection is over. Gives the guest's farewell.
@@ -77,15 +175,19 @@ impl<H: Handler> Session<H> {
         let resumed = Resumed {
             how: How::Migrated,
             snapshot: saved.map(Snapshot::decode),
-            peer_ended: false,
+            peer_ended: self.peer_ended,
         };
         handler.resume(&conn, resumed)?;
-        Ok(Session { handler, conn })
+        Ok(Session {
+            handler,
+            conn,
+            peer_ended: self.peer_ended,
+        })
     }
 
     /// What the guest has written since it was last asked.
     pub fn written(&mut self) -> Vec<u8> {
-        recorder::take().written
+        recorder::with(|recorded| std::mem::take(&mut recorded.written))
     }
 }
 
@@ -98,14 +200,24 @@ pub fn printed() -> Vec<String> {
 /// What stands in for the host natively; `sys` calls it.
 pub(crate) mod recorder {
     use std::cell::RefCell;
+    use std::collections::BTreeMap;
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::time::Duration;
 
     use crate::connection::{Info, WriteError};
 
+    /// What belongs to the connection, and so outlives a swap.
     #[derive(Default)]
     pub(crate) struct Recorded {
         pub(crate) written: Vec<u8>,
-        ended: bool,
+        pub(crate) ended: bool,
+        pub(crate) aborted: bool,
+        pub(crate) held_open: bool,
+        /// When each timer runs out.
+        pub(crate) timers: BTreeMap<u32, Duration>,
+        /// The time since the connection was accepted.
+        pub(crate) now: Duration,
+        pub(crate) max_queue: Option<usize>,
     }
 
     thread_local! {
@@ -113,9 +225,25 @@ pub(crate) mod recorder {
         static PRINTED: RefCell<Vec<String>> = RefCell::default();
     }
 
-    /// What was written, leaving the rest as it is.
-    pub(crate) fn take() -> Recorded {
-        RECORDED.with_borrow_mut(std::mem::take)
+    pub(crate) fn with<T>(run: impl FnOnce(&mut Recorded) -> T) -> T {
+        RECORDED.with_borrow_mut(run)
+    }
+
+    pub(crate) fn reset() {
+        RECORDED.take();
+    }
+
+    /// Take the first timer that runs out until `end`, and let it be that time;
+    /// or let it be `end`.
+    pub(crate) fn run_out(end: Duration) -> Option<u32> {
+        with(|recorded| {
+            let set = recorded.timers.iter().map(|(&id, &due)| (due, id));
+            let first = set.filter(|(due, _)| *due <= end).min();
+            recorded.now = first.map_or(end, |(due, _)| due.max(recorded.now));
+            let (_, id) = first?;
+            recorded.timers.remove(&id);
+            Some(id)
+        })
     }
 
     pub(crate) fn take_printed() -> Vec<String> {
@@ -132,9 +260,13 @@ pub(crate) mod recorder {
     }
 
     pub(crate) fn write(bytes: &[u8]) -> Result<bool, WriteError> {
-        RECORDED.with_borrow_mut(|recorded| {
-            if recorded.ended {
+        with(|recorded| {
+            if recorded.ended || recorded.aborted {
                 return Err(WriteError::Closed);
+            }
+            let size = recorded.written.len() + bytes.len();
+            if recorded.max_queue.is_some_and(|max| size > max) {
+                return Err(WriteError::Full);
             }
             recorded.written.extend_from_slice(bytes);
             Ok(true)
@@ -142,11 +274,11 @@ pub(crate) mod recorder {
     }
 
     pub(crate) fn end() {
-        RECORDED.with_borrow_mut(|recorded| recorded.ended = true);
+        with(|recorded| recorded.ended = true);
     }
 
     pub(crate) fn abort() {
-        end();
+        with(|recorded| recorded.aborted = true);
     }
 
     pub(crate) fn print(line: &str) {
@@ -161,7 +293,90 @@ pub(crate) mod recorder {
         std::eprintln!("{message}");
     }
 
-    pub(crate) fn hold_open() {}
-    pub(crate) fn set_timer(_: u32, _: u64) {}
-    pub(crate) fn clear_timer(_: u32) {}
+    pub(crate) fn hold_open() {
+        with(|recorded| recorded.held_open = true);
+    }
+
+    pub(crate) fn set_timer(id: u32, after_ms: u64) {
+        with(|recorded| {
+            let due = recorded.now.saturating_add(Duration::from_millis(after_ms));
+            recorded.timers.insert(id, due);
+        });
+    }
+
+    pub(crate) fn clear_timer(id: u32) {
+        with(|recorded| recorded.timers.remove(&id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `t` sets timers, `c` clears one, `e` ends, `a` aborts, `h` holds open.
+    #[derive(Default)]
+    struct Obeys;
+
+    impl Handler for Obeys {
+        fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+            match bytes {
+                b"t" => [30, 10, 20].iter().for_each(|&id| {
+                    conn.set_timer(id, Duration::from_secs(u64::from(id)));
+                }),
+                b"c" => conn.clear_timer(20),
+                b"e" => conn.end(),
+                b"a" => conn.abort(),
+                b"h" => conn.hold_open(),
+                _ => drop(conn.write(bytes)),
+            }
+        }
+
+        fn timer(&mut self, conn: &Connection, id: u32) {
+            conn.write(format!("{id} "));
+            if id == 10 {
+                conn.set_timer(11, Duration::from_secs(5));
+            }
+        }
+
+        fn save(&self) -> Option<Snapshot> {
+            Some(Snapshot::new(1, []))
+        }
+    }
+
+    #[test]
+    fn timers_run_out_in_their_order_also_across_a_swap() {
+        let mut session = Session::<Obeys>::open();
+        session.data("t");
+        session.data("c");
+        let seconds = Duration::from_secs;
+        assert_eq!(session.timers(), [(10, seconds(10)), (30, seconds(30))]);
+        assert_eq!(session.advance(seconds(9)), b"");
+        let mut session = session.swap::<Obeys>().expect("the same code");
+        assert_eq!(session.advance(seconds(1)), b"10 ");
+        assert_eq!(session.timers(), [(11, seconds(5)), (30, seconds(20))]);
+        assert_eq!(session.advance(seconds(100)), b"11 30 ");
+        assert_eq!(session.timers(), []);
+    }
+
+    #[test]
+    fn what_is_done_to_the_connection_is_seen() {
+        let mut session = Session::<Obeys>::open();
+        session.data("h");
+        assert!(session.is_held_open() && !session.has_ended());
+        session.data("e");
+        assert!(session.has_ended() && !session.is_held_open());
+        assert_eq!(session.data("late"), b"", "its side is closed");
+        let mut session = Session::<Obeys>::open();
+        session.data("a");
+        assert!(session.has_aborted() && !session.has_ended());
+    }
+
+    #[test]
+    #[should_panic = "cannot write 5 bytes: too many bytes wait for the peer (raise --max-queue"]
+    fn a_write_beyond_the_queue_panics() {
+        let mut session = Session::<Obeys>::open();
+        session.set_max_queue(4);
+        assert_eq!(session.data("four"), b"four");
+        session.data("fives");
+    }
 }

@@ -19,6 +19,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/connection.rs"),
     ),
     (
+        "guest/sdk/src/framing.rs",
+        include_str!("../../../guest/sdk/src/framing.rs"),
+    ),
+    (
         "guest/sdk/src/glue.rs",
         include_str!("../../../guest/sdk/src/glue.rs"),
     ),
@@ -49,6 +53,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "guest/sdk/src/snapshot.rs",
         include_str!("../../../guest/sdk/src/snapshot.rs"),
+    ),
+    (
+        "guest/sdk/src/state.rs",
+        include_str!("../../../guest/sdk/src/state.rs"),
     ),
     (
         "guest/sdk/src/sys.rs",

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::Error;
 
 /// The features of the SDK.
-pub(super) const FEATURES: &[&str] = &["wasi"];
+pub(super) const FEATURES: &[&str] = &["wasi", "state"];
 
 /// The features that a file turns on. The comments before its first item are
 /// looked at, and nothing after them.
@@ -82,7 +82,7 @@ mod tests {
                 error.starts_with(&format!("line 2 of x.rs: {problem}; write `")),
                 "{error}"
             );
-            assert!(error.ends_with("with any of: wasi"), "{error}");
+            assert!(error.ends_with("with any of: wasi, state"), "{error}");
         }
     }
 

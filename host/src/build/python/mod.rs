@@ -24,6 +24,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/python/hotsocket/__init__.py"),
     ),
     (
+        "guest/hotsocket/framing.py",
+        include_str!("../../../../guest/python/hotsocket/framing.py"),
+    ),
+    (
         "guest/hotsocket/glue.py",
         include_str!("../../../../guest/python/hotsocket/glue.py"),
     ),

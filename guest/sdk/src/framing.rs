@@ -1,0 +1,393 @@
+//! Frames out of a stream: lines, lengths before contents, any delimiter, or a
+//! format of your own.
+//!
+//! TCP has no messages. [`Frames`] keeps what has come of a frame until the rest
+//! comes, up to a limit; it is part of the guest's state, so a swap in the middle
+//! of a frame loses nothing.
+//!
+//! ```
+//! use hotsocket_guest::framing::{Frames, Lines};
+//! use hotsocket_guest::{Connection, Handler, Snapshot, export};
+//!
+//! #[derive(Default)]
+//! struct Greeter {
+//!     lines: Frames<Lines, 512>,
+//! }
+//!
+//! impl Handler for Greeter {
+//!     fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+//!         self.lines.push(bytes);
+//!         loop {
+//!             match self.lines.next() {
+//!                 Ok(Some(name)) => {
+//!                     conn.write([b"Hello, ", &*name, b"\n"].concat());
+//!                 }
+//!                 Ok(None) => return,
+//!                 Err(error) => {
+//!                     conn.write(format!("{error}\n"));
+//!                     return conn.end();
+//!                 }
+//!             }
+//!         }
+//!     }
+//!
+//!     fn save(&self) -> Option<Snapshot> {
+//!         Some(Snapshot::new(1, self.lines.half()))
+//!     }
+//!
+//!     fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
+//!         self.lines = Frames::from_half(snapshot.upgrade(1, &[])?);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! export!(Greeter);
+//! ```
+//!
+//! In a type from `state!` (feature `state`) a `Frames` is a field like any other.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// How a frame is told from what follows it. Implement it for a format of your
+/// own; it has no state, for all there is to know is in the bytes.
+pub trait Codec {
+    /// Look for the first frame in `bytes`. The first `seen` of them were there
+    /// when this was last called and gave [`Found::Part`], so a search for a
+    /// delimiter need not begin anew.
+    ///
+    /// # Errors
+    /// No frame can begin like this: why, in words.
+    fn find(bytes: &[u8], seen: usize) -> Result<Found, String>;
+
+    /// The bytes of a frame with these contents, to be written.
+    fn encode(contents: &[u8]) -> Vec<u8>;
+}
+
+/// What a [`Codec`] has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A whole frame: where its contents are, and where it ends.
+    Frame {
+        /// What [`Frames::next`] gives.
+        contents: Range<usize>,
+        /// Where the next frame begins: not 0.
+        end: usize,
+    },
+    /// The beginning of a frame whose contents are at least so long.
+    Part {
+        /// More than the limit is an error before the bytes have come.
+        at_least: usize,
+    },
+}
+
+/// What has come of a stream, as frames of at most `MAX` bytes of contents (64 KiB
+/// if not said).
+///
+/// Give it what comes with [`push`](Self::push), then take frames with
+/// [`next`](Self::next) until it gives none.
+pub struct Frames<C, const MAX: usize = 65_536> {
+    /// What no frame was made of yet.
+    bytes: Vec<u8>,
+    /// How much at the beginning of `bytes` belongs to frames that were taken. It
+    /// is removed by the next `push`, at once and not frame by frame.
+    taken: usize,
+    /// How many bytes after `taken` the codec has looked at.
+    seen: usize,
+    codec: PhantomData<fn() -> C>,
+}
+
+impl<C: Codec, const MAX: usize> Frames<C, MAX> {
+    /// Append what the peer has sent.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The contents of the next whole frame; `None` until more comes.
+    ///
+    /// # Errors
+    /// The frame is longer than `MAX`, or none can begin like this. Nothing is
+    /// known then of where the next one begins: end the connection. Every
+    /// further call gives the same error.
+    // Not an iterator: it goes on after `None`.
+    #[allow(clippy::should_implement_trait, reason = "see above")]
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
+        let bytes = &self.bytes[self.taken..];
+        let (length, frame) = match C::find(bytes, self.seen).map_err(FrameError::Invalid)? {
+            Found::Frame { contents, end } => (contents.len(), Some((contents, end))),
+            Found::Part { at_least } => (at_least, None),
+        };
+        if length > MAX {
+            return Err(FrameError::TooLong { max: MAX });
+        }
+        let Some((contents, end)) = frame else {
+            self.seen = bytes.len();
+            return Ok(None);
+        };
+        let contents = bytes[contents].to_vec();
+        self.taken += end;
+        self.seen = 0;
+        Ok(Some(contents))
+    }
+
+    /// What has come of a frame that is not whole: what the guest saves, and at
+    /// the end of the stream what is left of it.
+    #[must_use]
+    pub fn half(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    /// With what [`half`](Self::half) gave in a predecessor.
+    #[must_use]
+    pub fn from_half(half: impl Into<Vec<u8>>) -> Self {
+        let bytes = half.into();
+        Self {
+            bytes,
+            ..Self::default()
+        }
+    }
+
+    /// The bytes of a frame with these contents, to be written.
+    #[must_use]
+    pub fn encode(contents: impl AsRef<[u8]>) -> Vec<u8> {
+        C::encode(contents.as_ref())
+    }
+}
+
+impl<C, const MAX: usize> Default for Frames<C, MAX> {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            taken: 0,
+            seen: 0,
+            codec: PhantomData,
+        }
+    }
+}
+
+impl<C, const MAX: usize> fmt::Debug for Frames<C, MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let half = String::from_utf8_lossy(&self.bytes[self.taken..]);
+        f.debug_tuple("Frames").field(&half).finish()
+    }
+}
+
+/// Why there is no next frame and never will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FrameError {
+    /// It is longer than it may be.
+    TooLong {
+        /// The limit, in bytes of contents.
+        max: usize,
+    },
+    /// What came is no frame: the codec's words.
+    Invalid(String),
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { max } => write!(f, "more than {max} bytes in one piece"),
+            Self::Invalid(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+/// Lines that end in `\n`, or in `\r\n`; neither is part of the contents.
+#[derive(Clone, Copy, Debug)]
+pub enum Lines {}
+
+impl Codec for Lines {
+    fn find(bytes: &[u8], seen: usize) -> Result<Found, String> {
+        let newline = bytes[seen..].iter().position(|&byte| byte == b'\n');
+        Ok(match newline.map(|at| seen + at) {
+            Some(at) => Found::Frame {
+                contents: 0..at - usize::from(bytes[..at].ends_with(b"\r")),
+                end: at + 1,
+            },
+            None => Found::Part {
+                at_least: bytes.len() - usize::from(bytes.ends_with(b"\r")),
+            },
+        })
+    }
+
+    fn encode(contents: &[u8]) -> Vec<u8> {
+        [contents, b"\n"].concat()
+    }
+}
+
+/// Contents that end with one byte, which is not part of them: `Delimited<0>` for
+/// strings that end in NUL.
+#[derive(Clone, Copy, Debug)]
+pub enum Delimited<const DELIMITER: u8> {}
+
+impl<const DELIMITER: u8> Codec for Delimited<DELIMITER> {
+    fn find(bytes: &[u8], seen: usize) -> Result<Found, String> {
+        let end = bytes[seen..].iter().position(|&byte| byte == DELIMITER);
+        Ok(match end.map(|at| seen + at) {
+            Some(at) => Found::Frame {
+                contents: 0..at,
+                end: at + 1,
+            },
+            None => Found::Part {
+                at_least: bytes.len(),
+            },
+        })
+    }
+
+    fn encode(contents: &[u8]) -> Vec<u8> {
+        [contents, &[DELIMITER]].concat()
+    }
+}
+
+/// The length of the contents in `SIZE` bytes (1 to 8), the most significant one
+/// first, then the contents.
+#[derive(Clone, Copy, Debug)]
+pub enum LengthPrefixed<const SIZE: usize = 4> {}
+
+impl<const SIZE: usize> Codec for LengthPrefixed<SIZE> {
+    fn find(bytes: &[u8], _: usize) -> Result<Found, String> {
+        const { assert!(SIZE >= 1 && SIZE <= 8, "a length has 1 to 8 bytes") };
+        let Some((head, rest)) = bytes.split_at_checked(SIZE) else {
+            return Ok(Found::Part { at_least: 0 });
+        };
+        let length = head.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        Ok(match rest.len() >= length {
+            true => Found::Frame {
+                contents: SIZE..SIZE + length,
+                end: SIZE + length,
+            },
+            false => Found::Part { at_least: length },
+        })
+    }
+
+    fn encode(contents: &[u8]) -> Vec<u8> {
+        let length = (contents.len() as u64).to_be_bytes();
+        [&length[8 - SIZE..], contents].concat()
+    }
+}
+
+/// What is saved of it is the half frame.
+#[cfg(feature = "state")]
+mod saved {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Codec, Frames};
+
+    impl<C: Codec, const MAX: usize> Serialize for Frames<C, MAX> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.half().serialize(serializer)
+        }
+    }
+
+    impl<'de, C: Codec, const MAX: usize> Deserialize<'de> for Frames<C, MAX> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Vec::<u8>::deserialize(deserializer).map(Self::from_half)
+        }
+    }
+
+    impl<C, const MAX: usize> postcard_schema::Schema for Frames<C, MAX> {
+        const SCHEMA: &'static postcard_schema::schema::NamedType = <Vec<u8>>::SCHEMA;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All frames of a stream that comes in pieces of this size, then the half.
+    fn frames<C: Codec>(stream: &[u8], size: usize) -> (Vec<String>, Vec<u8>) {
+        let mut frames = Frames::<C, 10>::default();
+        let mut all = Vec::new();
+        for piece in stream.chunks(size) {
+            frames.push(piece);
+            loop {
+                match frames.next() {
+                    Ok(Some(frame)) => all.push(String::from_utf8(frame).expect("text")),
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert_eq!(frames.next(), Err(error.clone()), "for ever");
+                        all.push(error.to_string());
+                        return (all, Vec::new());
+                    }
+                }
+            }
+            // As after a swap.
+            frames = Frames::from_half(frames.half());
+        }
+        (all, frames.half().to_vec())
+    }
+
+    #[test]
+    fn frames_are_the_same_in_whatever_pieces_they_come() {
+        const LONG: &str = "more than 10 bytes in one piece";
+        let length = |contents: &[u8]| LengthPrefixed::<2>::encode(contents);
+        let prefixed = [length(b"one"), length(b""), length(b"two"), vec![0]].concat();
+        for size in 1..40 {
+            let lines = frames::<Lines>(b"one\r\n\n\rtwo\n0123456789\r\nhalf\r", size);
+            let expected = ["one", "", "\rtwo", "0123456789"].map(str::to_owned);
+            assert_eq!(lines, (expected.to_vec(), b"half\r".to_vec()), "{size}");
+            let (lines, _) = frames::<Lines>(b"one\n0123456789a\ntwo\n", size);
+            assert_eq!(lines, ["one", LONG], "{size}");
+            let strings = frames::<Delimited<0>>(b"one\0\0two\0ha", size);
+            let expected = ["one", "", "two"].map(str::to_owned);
+            assert_eq!(strings, (expected.to_vec(), b"ha".to_vec()), "{size}");
+            let lengths = frames::<LengthPrefixed<2>>(&prefixed, size);
+            assert_eq!(lengths, (expected_lengths(), vec![0]), "{size}");
+        }
+    }
+
+    fn expected_lengths() -> Vec<String> {
+        ["one", "", "two"].map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn a_length_beyond_the_limit_is_an_error_before_the_contents_come() {
+        for head in [&[0, 0, 0, 11][..], &[255; 4]] {
+            let mut frames = Frames::<LengthPrefixed, 10>::default();
+            frames.push(head);
+            assert_eq!(frames.next(), Err(FrameError::TooLong { max: 10 }));
+        }
+        let mut frames = Frames::<LengthPrefixed<8>, 10>::default();
+        frames.push(&[255; 8]);
+        assert_eq!(frames.next(), Err(FrameError::TooLong { max: 10 }));
+    }
+
+    /// A format of one's own: a digit, and as many bytes.
+    enum Digit {}
+
+    impl Codec for Digit {
+        fn find(bytes: &[u8], _: usize) -> Result<Found, String> {
+            let Some((&digit, rest)) = bytes.split_first() else {
+                return Ok(Found::Part { at_least: 0 });
+            };
+            let length = char::from(digit).to_digit(10).ok_or("no digit")? as usize;
+            Ok(match rest.len() >= length {
+                true => Found::Frame {
+                    contents: 1..length + 1,
+                    end: length + 1,
+                },
+                false => Found::Part { at_least: length },
+            })
+        }
+
+        fn encode(contents: &[u8]) -> Vec<u8> {
+            [format!("{}", contents.len()).as_bytes(), contents].concat()
+        }
+    }
+
+    #[test]
+    fn a_codec_of_ones_own() {
+        for size in 1..12 {
+            let (found, _) = frames::<Digit>(b"1a03bcdx", size);
+            assert_eq!(found, ["a", "", "bcd", "no digit"]);
+        }
+        assert_eq!(Frames::<Digit>::encode("abc"), b"3abc");
+    }
+}

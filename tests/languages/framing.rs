@@ -1,0 +1,107 @@
+//! Frames out of a stream, with the SDK for C: the same in whatever pieces they come
+//! and across a swap. The SDKs for Rust and Python have unit tests of it.
+
+use std::fs;
+
+use super::built;
+use crate::harness::{hotsocket, kept, run, temp_dir};
+
+const FRAMES: &str = r#"
+#include <hotsocket.h>
+#include <string.h>
+
+/* `l` lines, `z` strings that end in NUL, `p` two bytes of length, `d` a digit. */
+static uint8_t kind;
+static hs_frames frames = {.max = 10};
+
+static hs_found digit(const uint8_t *data, size_t size, hs_frame *contents, size_t *end) {
+    if (size == 0) return HS_PART;
+    if (data[0] < '0' || data[0] > '9') return HS_INVALID;
+    *contents = (hs_frame){data + 1, data[0] - '0'};
+    *end = contents->size + 1;
+    return size >= *end ? HS_FRAME : HS_PART;
+}
+
+static hs_found next(hs_frame *frame) {
+    switch (kind) {
+    case 'l': return hs_next_line(&frames, frame);
+    case 'z': return hs_next_until(&frames, 0, frame);
+    case 'p': return hs_next_prefixed(&frames, 2, frame);
+    default: return hs_next(&frames, digit, frame);
+    }
+}
+
+void on_data(const uint8_t *data, size_t size) {
+    if (kind == 0) {
+        kind = *data++;
+        size--;
+    }
+    hs_push(&frames, data, size);
+    hs_frame frame;
+    hs_found found;
+    while ((found = next(&frame)) == HS_FRAME) {
+        hs_write("[", 1);
+        hs_write(frame.data, frame.size);
+        hs_write("]", 1);
+    }
+    if (found == HS_TOO_LONG || found == HS_INVALID) {
+        hs_write(found == HS_TOO_LONG ? "long" : "invalid", found == HS_TOO_LONG ? 4 : 7);
+        hs_end();
+    }
+}
+
+hs_snapshot on_save(void) {
+    static uint8_t state[65536];
+    hs_frame half = hs_half(&frames);
+    state[0] = kind;
+    if (half.size > 0) memcpy(state + 1, half.data, half.size);
+    return (hs_snapshot){1, state, half.size + 1};
+}
+
+const char *on_restore(hs_snapshot snapshot) {
+    const uint8_t *state = snapshot.data;
+    kind = state[0];
+    hs_push(&frames, state + 1, snapshot.size - 1);
+    return NULL;
+}
+"#;
+
+#[test]
+fn frames_in_c_are_the_same_in_whatever_pieces_they_come() {
+    let source = kept("frames.c");
+    fs::write(&source, FRAMES).expect("written");
+    let Some(component) = built(&source) else {
+        return;
+    };
+    let dir = temp_dir();
+    let guest = dir.path().join("frames.wasm");
+    fs::write(&guest, component).expect("written");
+    let mut steps = String::new();
+    for (n, (stream, frames)) in STREAMS.iter().enumerate() {
+        let (kind, rest) = stream.split_at(1);
+        steps += &format!("a{n}: send \"{stream}\"\na{n}: expect \"{frames}\"\n");
+        steps += &format!("b{n}: send split 1 \"{stream}\"\nb{n}: expect \"{frames}\"\n");
+        // Across a swap, and with the first byte alone.
+        steps += &format!("c{n}: send \"{kind}\"\nswap\n");
+        steps += &format!("c{n}: send split 2 \"{rest}\"\nc{n}: expect \"{frames}\"\n");
+    }
+    steps += "send \"lone\\ntw\"\nexpect \"[one]\"\nswap\nsend \"o\\n\"\nexpect \"[two]\"\n";
+    let script = dir.path().join("frames.test");
+    fs::write(&script, steps).expect("written");
+    let ran = run(hotsocket().arg("test").arg(&guest).arg(&script));
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+/// What comes, and what the guest makes of it.
+const STREAMS: [(&str, &str); 7] = [
+    (
+        r"lone\r\n\n\rtwo\n0123456789\r\n",
+        r"[one][][\rtwo][0123456789]",
+    ),
+    (r"l0123456789a", "long"),
+    (r"zone\x00\x00two\x00", "[one][][two]"),
+    (r"p\x00\x03one\x00\x00\x00\x03two", "[one][][two]"),
+    (r"p\x00\x0b", "long"),
+    (r"d1a03bcd", "[a][][bcd]"),
+    (r"d1ax", "[a]invalid"),
+];
