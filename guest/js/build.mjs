@@ -23,15 +23,27 @@ const TRIAL_MS = 5000;
 // that the script asks for become part of its component.
 const MODULES = {
   'net': "require('./shim/net.js').net",
+  'assert': "require('./shim/assert.js')",
+  'assert/strict': "require('./shim/assert.js').strict",
+  'async_hooks': "require('./shim/async_hooks.js')",
   'buffer': "require('./shim/buffer.js')",
   'console': "require('./shim/console.js').console",
+  'crypto': "require('./shim/crypto.js')",
+  'diagnostics_channel': "require('./shim/diagnostics_channel.js')",
   'events': "require('./shim/events.js')",
+  'os': "require('./shim/os.js')",
+  'path': "require('./shim/path.js')",
+  'path/posix': "require('./shim/path.js')",
+  'perf_hooks': "require('./shim/perf_hooks.js')",
   'process': "require('./shim/process.js')",
+  'querystring': "require('./shim/querystring.js')",
   'stream': "require('./shim/stream.js')",
   'stream/promises': "require('./shim/stream.js').promises",
   'string_decoder': "require('./shim/string_decoder.js')",
   'timers': "require('./shim/timers.js').timers",
   'timers/promises': "require('./shim/promises.js').timers",
+  'tty': "require('./shim/tty.js')",
+  'url': "require('./shim/url.js')",
   'util': "require('./shim/util.js')",
   'util/types': "require('./shim/util.js').types",
 };
@@ -55,18 +67,24 @@ const COMMON = {
 // function (require, module, exports).
 async function bundleScript() {
   const asked = new Set();
+  // Those that Node has and a guest hasn't, and the file that asks for each.
+  const missing = new Map();
   const modules = {
     name: 'modules',
     setup(build) {
-      build.onResolve({ filter: /^(node:)?[a-z_0-9]+(\/[a-z_]+)?$/ }, ({ path }) => {
+      build.onResolve({ filter: /^(node:)?[a-z_0-9]+(\/[a-z_]+)?$/ }, ({ path, importer }) => {
         const module = path.replace(/^node:/, '');
         if (!builtinModules.includes(module) && !path.startsWith('node:')) return undefined;
         if (module in MODULES) {
           asked.add(module);
           return { path: module, external: true };
         }
-        const has = Object.keys(MODULES).join(', ');
-        return { errors: [{ text: `the module "${path}" is not available in a hotsocket guest, which has ${has}` }] };
+        if (!builtinModules.includes(module)) {
+          return { errors: [{ text: `Node ${process.versions.node} has no module "${path}"` }] };
+        }
+        const asking = relative(dirname(source), importer);
+        if (!missing.has(module)) missing.set(module, asking);
+        return { path: module, external: true };
       });
     },
   };
@@ -84,7 +102,7 @@ async function bundleScript() {
     const output = (ending) => result.outputFiles.find(({ path }) => path.endsWith(ending)).text;
     const code = output('.js');
     const inputs = Object.keys(result.metafile.inputs).map((path) => resolve(dirname(source), path));
-    return { code, places: placesOf(code, output('.map')), asked, inputs };
+    return { code, places: placesOf(code, output('.map')), asked, missing, inputs };
   } catch (error) {
     const [first] = error.errors ?? [];
     if (!first) throw error;
@@ -115,10 +133,15 @@ function placesOf(code, map) {
 }
 
 // The shim and the packages that it stands upon, around the script.
-async function bundleGuest({ code, places, asked }, trial) {
+async function bundleGuest({ code, places, asked, missing }, trial) {
   const entry = `
     import { ${trial ? 'tryOut' : 'start'}, setPlaces } from './shim/main.js';
     const modules = { ${[...asked].map((module) => `${JSON.stringify(module)}: () => ${MODULES[module]}`).join(', ')} };
+    ${missing.size > 0 ? "const missing = require('./shim/missing.js');" : ''}
+    for (const name of ${JSON.stringify([...missing.keys()])}) {
+      const module = missing(name);
+      modules[name] = () => module;
+    }
     // Not part of this module: a script that is no module need not be strict.
     const script = new Function('require', 'module', 'exports', ${JSON.stringify(code)});
     setPlaces(${JSON.stringify(places)});
@@ -134,6 +157,8 @@ async function bundleGuest({ code, places, asked }, trial) {
       // The packages ask for one another, and for Node's modules, by names that
       // are ours to give.
       const files = {
+        'url-from-npm': 'node_modules/url/url.js',
+        'qs': 'shim/querystring.js',
         'buffer-from-npm': 'node_modules/buffer/index.js',
         'events-from-npm': 'node_modules/events/events.js',
         'buffer': 'shim/buffer.js',
@@ -218,7 +243,9 @@ async function main() {
   const jsSource = await bundleGuest(script, false);
   const { component } = await componentize({ witPath: resolve(here, 'wit'), jsSource, sync: true });
   writeFileSync(output, component);
-  process.stdout.write(JSON.stringify({ port, inputs: script.inputs }));
+  const warnings = [...script.missing].map(([module, file]) =>
+    `the module "${module}", which ${file} asks for, is not available in a hotsocket guest: using it throws`);
+  process.stdout.write(JSON.stringify({ port, inputs: script.inputs, warnings }));
 }
 
 try {

@@ -8,7 +8,8 @@ globalThis.global = globalThis;
 globalThis.performance = require('./clock.js').performance;
 globalThis.Promise = require('./promise.js');
 const loop = require('./loop.js');
-globalThis.queueMicrotask = (task) => loop.microtask(task);
+const context = require('./context.js');
+globalThis.queueMicrotask = (task) => loop.microtask(context.bound(task));
 
 const { TextDecoder, TextEncoder } = require('./text.js');
 Object.assign(globalThis, { TextDecoder, TextEncoder });

@@ -6,6 +6,8 @@
 // script has a handler for it. Timers are in timers.js.
 'use strict';
 
+const context = require('./context.js');
+
 // A queue that doesn't move its elements at each `take`.
 class Queue {
   constructor() { this.items = []; this.at = 0; }
@@ -74,12 +76,12 @@ module.exports = {
   runImmediates,
   orphans,
   immediate(task) {
-    const entry = { task, cleared: false };
+    const entry = { task: context.bound(task), cleared: false };
     immediates.push(entry);
     return entry;
   },
   hasImmediates: () => immediates.length > 0,
-  tick: (task) => ticks.put(task),
+  tick: (task) => ticks.put(context.bound(task)),
   microtask: (task) => microtasks.put(task),
   onUncaught(handler) { uncaught = handler; },
   onUnhandled(handler) { unhandled = handler; },

@@ -57,7 +57,7 @@ function hrtime(since) {
   }
   return [seconds, nanos];
 }
-hrtime.bigint = () => monotonicClock.now();
+hrtime.bigint = () => BigInt(monotonicClock.now());
 
 const exit = (code = process.exitCode ?? 0) =>
   die(`process.exit(${code}) was called: it ends this connection, not the server`);

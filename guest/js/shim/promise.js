@@ -4,6 +4,7 @@
 // functions are turned into generators by the build, and land here, too.
 'use strict';
 
+const context = require('./context.js');
 const loop = require('./loop.js');
 
 const PENDING = 0;
@@ -77,11 +78,11 @@ class Promise {
     for (const reaction of reactions) this.#react(reaction);
   }
 
-  #react({ onFulfilled, onRejected, resolve, reject }) {
+  #react({ onFulfilled, onRejected, resolve, reject, within }) {
     const handler = this.#state === FULFILLED ? onFulfilled : onRejected;
     const value = this.#value;
     const pass = this.#state === FULFILLED ? resolve : reject;
-    loop.microtask(() => {
+    const job = () => {
       if (typeof handler !== 'function') return pass(value);
       let result;
       try {
@@ -90,13 +91,14 @@ class Promise {
         return reject(error);
       }
       resolve(result);
-    });
+    };
+    loop.microtask(within.size === 0 ? job : () => context.within(within, job));
   }
 
   then(onFulfilled, onRejected) {
     const Derived = this.constructor?.[Symbol.species] ?? Promise;
     const { promise, resolve, reject } = capability(Derived);
-    const reaction = { onFulfilled, onRejected, resolve, reject };
+    const reaction = { onFulfilled, onRejected, resolve, reject, within: context.get() };
     if (this.#state === PENDING) {
       this.#reactions.push(reaction);
     } else {

@@ -4,6 +4,7 @@
 
 const { connection } = require('./host.js');
 const clock = require('./clock.js');
+const context = require('./context.js');
 const loop = require('./loop.js');
 
 // The id under which the host knows it.
@@ -67,7 +68,7 @@ class Timeout {
     after = Number(after);
     this.#after = after >= 1 && after <= LONGEST ? Math.trunc(after) : 1;
     this.#repeats = repeats;
-    this.#call = () => callback.apply(this, args);
+    this.#call = context.bound(() => callback.apply(this, args));
     this.#id = ++lastId;
     if (isFirst) {
       this.#source = `${repeats ? 'interval' : 'timeout'} ${Function.prototype.toString.call(callback)}`;

@@ -4,6 +4,7 @@
 
 const { format, formatWithOptions, inspect } = require('node-inspect-extracted');
 const { absent, coded } = require('./errors.js');
+const { isDeepStrictEqual } = require('./equal.js');
 const { TextDecoder, TextEncoder } = require('./text.js');
 
 const promisified = Symbol.for('nodejs.util.promisify.custom');
@@ -70,6 +71,7 @@ module.exports = absent({
   format,
   formatWithOptions,
   inspect,
+  isDeepStrictEqual,
   promisify,
   callbackify,
   inherits,
@@ -83,6 +85,6 @@ module.exports = absent({
   TextDecoder,
   TextEncoder,
 }, 'util', [
-  'isDeepStrictEqual', 'parseArgs', 'styleText', 'getSystemErrorName', 'getSystemErrorMap',
+  'parseArgs', 'styleText', 'getSystemErrorName', 'getSystemErrorMap',
   'aborted', 'MIMEType', 'MIMEParams', 'transferableAbortController', 'transferableAbortSignal',
 ]);

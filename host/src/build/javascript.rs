@@ -73,6 +73,10 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         .and_then(Value::as_array)
         .map(|paths| paths.iter().filter_map(Value::as_str).map(PathBuf::from))
         .map_or_else(|| vec![source.clone()], Iterator::collect);
+    let warnings = report.get("warnings").and_then(Value::as_array);
+    for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
+        super::print_progress(&format!("warning: {warning}"));
+    }
     let component = fs::read(&output).map_err(|error| Error::read(&output, error))?;
     let mut sources = Hashed::default();
     sources.add("embedded", of_embedded().as_bytes());

@@ -78,6 +78,44 @@ fn a_script_is_built_served_and_built_again_when_it_has_changed() {
     Client::connect(built(true).addresses[0]).expect_rest("second");
 }
 
+/// Programs load modules that they may never use.
+#[test]
+fn a_module_that_is_missing_is_a_warning_until_it_is_used() {
+    let text = "const fs = require('fs'); const { Agent } = require('node:http');\n\
+                class Mine extends Agent {}\n\
+                require('net').createServer((s) => s.on('data', (data) => {\n\
+                  if (String(data) === 'use') fs.promises.readFile('x');\n\
+                  if (String(data) === 'new') new Mine();\n\
+                  s.write('ok');\n\
+                })).listen(3000);\n";
+    if component_of("builds", "require('net').createServer().listen(1)").is_none() {
+        return;
+    }
+    let dir = temp_dir();
+    let script = dir.path().join("loads.js");
+    fs::write(&script, text).expect("written");
+    let ran = run_within(LONG, hotsocket().arg("build").arg(&script));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for module in ["fs", "http"] {
+        let told = format!(
+            "warning: the module \"{module}\", which loads.js asks for, is not available in a hotsocket guest: using it throws"
+        );
+        assert!(ran.stderr.contains(&told), "{ran:?}");
+    }
+    let component = fs::read(dir.path().join("loads.wasm")).expect("built");
+    let server = super::serve_script(component).start();
+    server.connect().ask("hello", "ok");
+    for (word, name) in [("use", "fs.promises.readFile"), ("new", "http.Agent")] {
+        let mut client = server.connect();
+        client.send(word);
+        client.expect_over();
+        let line = server
+            .stderr
+            .wait(&format!("{name} is not available in a hotsocket guest"));
+        assert!(line.contains("loads.js:"), "{line}");
+    }
+}
+
 #[test]
 fn the_port_is_in_the_component() {
     let Some(component) = component_of(

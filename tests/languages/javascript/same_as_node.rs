@@ -237,6 +237,11 @@ fn values_are_printed_the_same() {
     same_as_node("inspect.js", "<Buffer ff fe>", &[&[Read(5), End]]);
 }
 
+#[test]
+fn modules_are_the_same() {
+    same_as_node("modules.js", "over", &[&[Send(b"go"), Read(4), End]]);
+}
+
 /// The port is another one each time. It may also be a part of a longer number, which
 /// stays.
 fn without_port(text: &str, port: &str) -> String {

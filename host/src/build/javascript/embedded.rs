@@ -17,6 +17,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/abort.js"),
     ),
     (
+        "shim/assert.js",
+        include_str!("../../../../guest/js/shim/assert.js"),
+    ),
+    (
+        "shim/async_hooks.js",
+        include_str!("../../../../guest/js/shim/async_hooks.js"),
+    ),
+    (
         "shim/buffer.js",
         include_str!("../../../../guest/js/shim/buffer.js"),
     ),
@@ -27,6 +35,22 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/console.js",
         include_str!("../../../../guest/js/shim/console.js"),
+    ),
+    (
+        "shim/context.js",
+        include_str!("../../../../guest/js/shim/context.js"),
+    ),
+    (
+        "shim/crypto.js",
+        include_str!("../../../../guest/js/shim/crypto.js"),
+    ),
+    (
+        "shim/diagnostics_channel.js",
+        include_str!("../../../../guest/js/shim/diagnostics_channel.js"),
+    ),
+    (
+        "shim/equal.js",
+        include_str!("../../../../guest/js/shim/equal.js"),
     ),
     (
         "shim/errors.js",
@@ -57,8 +81,24 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/main.js"),
     ),
     (
+        "shim/missing.js",
+        include_str!("../../../../guest/js/shim/missing.js"),
+    ),
+    (
         "shim/net.js",
         include_str!("../../../../guest/js/shim/net.js"),
+    ),
+    (
+        "shim/os.js",
+        include_str!("../../../../guest/js/shim/os.js"),
+    ),
+    (
+        "shim/path.js",
+        include_str!("../../../../guest/js/shim/path.js"),
+    ),
+    (
+        "shim/perf_hooks.js",
+        include_str!("../../../../guest/js/shim/perf_hooks.js"),
     ),
     (
         "shim/process.js",
@@ -71,6 +111,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/promises.js",
         include_str!("../../../../guest/js/shim/promises.js"),
+    ),
+    (
+        "shim/querystring.js",
+        include_str!("../../../../guest/js/shim/querystring.js"),
     ),
     (
         "shim/sleep.js",
@@ -99,6 +143,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/trial.js",
         include_str!("../../../../guest/js/shim/trial.js"),
+    ),
+    (
+        "shim/tty.js",
+        include_str!("../../../../guest/js/shim/tty.js"),
+    ),
+    (
+        "shim/url.js",
+        include_str!("../../../../guest/js/shim/url.js"),
     ),
     (
         "shim/util.js",
