@@ -5,4 +5,5 @@ mod first_release;
 mod hello_as_in_node;
 mod http;
 mod postgres;
+mod smtp;
 mod up_to_date;

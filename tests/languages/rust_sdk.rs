@@ -8,7 +8,7 @@ use std::fs;
 use std::process::Command;
 
 use super::built;
-use crate::harness::{build, kept, repo, serve, temp_dir};
+use crate::harness::{build, hotsocket, kept, repo, run, serve, temp_dir};
 
 #[test]
 fn the_sdk_passes_its_own_tests() {
@@ -180,4 +180,51 @@ fn fields_in_another_order_do_not_take_over_a_connection() {
         (&1.into(), &0.into())
     );
     client.ask("-", "3 paid, 2 owed\n");
+}
+
+/// It imports `hotsocket:session` because it calls something of it; an echo does not.
+#[test]
+fn a_guest_pauses_its_peer_and_names_the_connection() {
+    let Some(component) = guest(
+        "pausing",
+        r#"
+use std::time::Duration;
+use hotsocket_guest::{Connection, Handler, export};
+
+#[derive(Default)]
+struct Pausing;
+
+impl Handler for Pausing {
+    fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+        conn.set_label("alice");
+        conn.checkpoint();
+        if bytes == b"pause" {
+            conn.pause();
+            conn.set_timer(1, Duration::from_millis(50));
+        }
+        conn.write(bytes);
+    }
+
+    fn timer(&mut self, conn: &Connection, _: u32) {
+        conn.write("timer ");
+        conn.resume();
+    }
+}
+
+export!(Pausing);
+"#,
+    ) else {
+        return;
+    };
+    let server = serve(component).args(&["--access-log"]).start();
+    let mut client = server.connect();
+    client.ask("pause", "pause");
+    client.send("next");
+    client.expect("timer next");
+    client.end();
+    client.expect_rest("");
+    server.stderr.wait("(alice) closed: ended");
+    let path = repo("guest/prebuilt/echo.wasm");
+    let echo = run(hotsocket().arg("inspect").arg(path)).stdout;
+    assert!(!echo.contains("hotsocket:session"), "{echo}");
 }

@@ -13,3 +13,11 @@ wit_bindgen::generate!({
     export_macro_name: "export_bindings",
     default_bindings_module: "hotsocket_guest::bindings",
 });
+
+/// `hotsocket:session`, which a guest imports only if it calls something of it.
+pub mod session {
+    wit_bindgen::generate!({
+        path: "../../wit/session",
+        world: "imports",
+    });
+}

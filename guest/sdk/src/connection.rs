@@ -105,6 +105,31 @@ impl Connection {
         sys::clear_timer(id);
     }
 
+    /// Read nothing more from the peer until [`resume`](Self::resume): no `data`
+    /// and no `end` come meanwhile. It takes effect when the event has succeeded,
+    /// and outlives a swap, as the three functions below.
+    pub fn pause(&self) {
+        sys::pause();
+    }
+
+    /// Read on.
+    pub fn resume(&self) {
+        sys::resume();
+    }
+
+    /// With `--on-trap restart`: the state is worth keeping now. `save` is called
+    /// when this event has succeeded, and from the first call on only then, no
+    /// longer after every `--snapshot-every` events.
+    pub fn checkpoint(&self) {
+        sys::checkpoint();
+    }
+
+    /// Call the connection so in the log. The first 64 bytes count; an empty name
+    /// takes it away.
+    pub fn set_label(&self, name: &str) {
+        sys::label(name);
+    }
+
     fn info(&self) -> &Info {
         self.info.get_or_init(sys::info)
     }

@@ -12,10 +12,12 @@ pub(crate) use wasm::*;
 mod wasm {
     use crate::bindings::hotsocket::socket::types::WriteError as Wire;
     use crate::bindings::hotsocket::socket::{connection, output};
+    use crate::bindings::session::hotsocket::session::session;
     use crate::connection::{Info, WriteError};
 
     pub(crate) use connection::{abort, clear_timer, end, hold_open};
     pub(crate) use output::{error, panic, print};
+    pub(crate) use session::{checkpoint, label, pause, resume};
 
     pub(crate) fn info() -> Info {
         let info = connection::info();

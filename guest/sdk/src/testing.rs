@@ -152,6 +152,25 @@ impl<H: Handler> Session<H> {
         recorder::with(|recorded| recorded.held_open && !recorded.ended)
     }
 
+    /// Whether the guest has called [`Connection::pause`], and not
+    /// [`Connection::resume`] since.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        recorder::with(|recorded| recorded.paused)
+    }
+
+    /// How often the guest has called [`Connection::checkpoint`].
+    #[must_use]
+    pub fn checkpoints(&self) -> usize {
+        recorder::with(|recorded| recorded.checkpoints)
+    }
+
+    /// What the guest calls the connection ([`Connection::set_label`]).
+    #[must_use]
+    pub fn label(&self) -> String {
+        recorder::with(|recorded| recorded.label.clone())
+    }
+
     /// From now on at most so many bytes wait for the peer, as with `--max-queue`:
     /// what an event writes beyond them is [`WriteError::Full`](crate::WriteError).
     pub fn set_max_queue(&mut self, max: usize) {
@@ -213,6 +232,9 @@ pub(crate) mod recorder {
         pub(crate) ended: bool,
         pub(crate) aborted: bool,
         pub(crate) held_open: bool,
+        pub(crate) paused: bool,
+        pub(crate) checkpoints: usize,
+        pub(crate) label: String,
         /// When each timer runs out.
         pub(crate) timers: BTreeMap<u32, Duration>,
         /// The time since the connection was accepted.
@@ -279,6 +301,22 @@ pub(crate) mod recorder {
 
     pub(crate) fn abort() {
         with(|recorded| recorded.aborted = true);
+    }
+
+    pub(crate) fn pause() {
+        with(|recorded| recorded.paused = true);
+    }
+
+    pub(crate) fn resume() {
+        with(|recorded| recorded.paused = false);
+    }
+
+    pub(crate) fn checkpoint() {
+        with(|recorded| recorded.checkpoints += 1);
+    }
+
+    pub(crate) fn label(name: &str) {
+        with(|recorded| name.clone_into(&mut recorded.label));
     }
 
     pub(crate) fn print(line: &str) {

@@ -50,7 +50,7 @@ pub(crate) const RUST_SDK: &[(&str, &str)] = embedded::FILES;
 /// What to build, and where to.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// A file, or a directory, as for [`find`].
+    /// A file, or a directory, as for [`find()`].
     pub source: PathBuf,
     /// The component's path; by default next to the source, as `DIR/NAME.wasm` or
     /// `FILE.wasm`.
