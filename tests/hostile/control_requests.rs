@@ -213,7 +213,7 @@ fn clients_that_hang_disturb_no_swap() {
 #[test]
 fn a_request_that_waits_to_be_read_keeps_its_place() {
     let mut scene = Scene::start(&obeying(&[]), &[]);
-    scene.server.signal(Signal::STOP);
+    scene.server.freeze();
     let asking: Vec<_> = (0..60)
         .map(|_| {
             let mut stream = connect(&scene.server);

@@ -62,7 +62,7 @@ fn after_a_pause_what_has_arrived_is_answered() {
         .start();
     let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(|client| client.ask("x", "x"));
-    server.signal(Signal::STOP);
+    server.freeze();
     clients
         .iter_mut()
         .for_each(|client| client.send("still here"));
