@@ -6,7 +6,7 @@
 // Tells what it did as JSON on standard output. What is wrong with the script is
 // one line on standard error and exit code 1; anything else is 2.
 import { builtinModules, SourceMap } from 'node:module';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
@@ -72,6 +72,13 @@ async function bundleScript() {
   const modules = {
     name: 'modules',
     setup(build) {
+      // Only the script itself is `require.main`, and begins with `#!`. The same
+      // length, so that each line stays where it is.
+      build.onLoad({ filter: /\.(c|m)?js$/ }, ({ path }) => {
+        if (path !== source) return undefined;
+        const text = readFileSync(path, 'utf8');
+        return { contents: text.replace(/^#!.*/, '').replace(/\brequire\.main(?=\s*={2,3}\s*module\b)/g, 'module      ') };
+      });
       build.onResolve({ filter: /^(node:)?[a-z_0-9]+(\/[a-z_]+)?$/ }, ({ path, importer }) => {
         const module = path.replace(/^node:/, '');
         if (!builtinModules.includes(module) && !path.startsWith('node:')) return undefined;
@@ -97,7 +104,8 @@ async function bundleScript() {
       outfile: 'script.js',
       format: 'cjs',
       sourcemap: 'external',
-      define: { __filename: JSON.stringify(`/${name}`), __dirname: '"/"' },
+      define: { __filename: JSON.stringify(`/${name}`), __dirname: '"/"',
+        'import.meta.url': JSON.stringify(`file:///${name}`), 'import.meta.dirname': '"/"', 'import.meta.filename': JSON.stringify(`/${name}`) },
     });
     const output = (ending) => result.outputFiles.find(({ path }) => path.endsWith(ending)).text;
     const code = output('.js');

@@ -123,6 +123,24 @@ function received(value) {
   return `type ${typeof value} (${typeof value === 'bigint' ? `${shown}n` : shown})`;
 }
 
+proto.equals = function (other) {
+  if (!(other instanceof Uint8Array)) {
+    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE',
+      `The "otherBuffer" argument must be an instance of Buffer or Uint8Array. Received ${received(other)}`);
+  }
+  return this === other || (this.length === other.length && Buffer.compare(this, other) === 0);
+};
+
+// Nothing is everywhere.
+for (const [name, missing] of [['indexOf', 0], ['lastIndexOf', Infinity]]) {
+  const search = proto[name];
+  proto[name] = function (value, from, how) {
+    if (value !== '' && !(value instanceof Uint8Array && value.length === 0)) return search.call(this, value, from, how);
+    const at = typeof from === 'number' && !Number.isNaN(from) ? Math.trunc(from) : missing;
+    return Math.min(Math.max(at < 0 ? at + this.length : at, 0), this.length);
+  };
+}
+
 const { fill, copyWithin } = Uint8Array.prototype;
 proto.fill = function (value, start, end, how) {
   if (typeof start === 'string') [how, start] = [start, undefined];

@@ -10,6 +10,12 @@ EventEmitter.setMaxListeners ??= (count, ...emitters) => {
   if (emitters.length === 0) EventEmitter.defaultMaxListeners = count;
   for (const emitter of emitters) emitter.setMaxListeners(count);
 };
-absent(EventEmitter, 'events', ['on', 'addAbortListener', 'EventEmitterAsyncResource']);
+EventEmitter.addAbortListener ??= (signal, listener) => {
+  const remove = () => signal.removeEventListener('abort', listener);
+  if (signal.aborted) queueMicrotask(() => listener());
+  else signal.addEventListener('abort', listener);
+  return { [Symbol.dispose ?? Symbol('dispose')]: remove };
+};
+absent(EventEmitter, 'events', ['on', 'EventEmitterAsyncResource']);
 
 module.exports = EventEmitter;

@@ -61,6 +61,7 @@ class Server extends EventEmitter {
 
   #accept(ends) {
     const socket = new Socket({ allowHalfOpen: this.#options.allowHalfOpen });
+    if (this.#options.pauseOnConnect) socket.pause();
     this.#open++;
     return host.attach(socket, ends, this, () => {
       this.#open = 0;
@@ -150,11 +151,12 @@ const callable = (Class) => new Proxy(Class, {
   apply: (target, self, args) => Reflect.construct(target, args),
 });
 
+const Socket_ = callable(Socket);
 const net = absent({
   createServer,
   Server: callable(Server),
-  Socket: callable(Socket),
-  Stream: callable(Socket),
+  Socket: Socket_,
+  Stream: Socket_,
   isIP: (text) => (isIPv4(text) ? 4 : isIPv6(text) ? 6 : 0),
   isIPv4,
   isIPv6,

@@ -242,6 +242,11 @@ fn modules_are_the_same() {
     same_as_node("modules.js", "over", &[&[Send(b"go"), Read(4), End]]);
 }
 
+#[test]
+fn small_cases_are_the_same() {
+    same_as_node("cases.js", "over", &[&[Send(b"go"), Read(4), End]]);
+}
+
 /// The port is another one each time. It may also be a part of a longer number, which
 /// stays.
 fn without_port(text: &str, port: &str) -> String {
