@@ -186,7 +186,7 @@ fn fields_in_another_order_do_not_take_over_a_connection() {
 #[test]
 fn a_guest_pauses_its_peer_and_names_the_connection() {
     let Some(component) = guest(
-        "pausing",
+        "pausing.rs",
         r#"
 use std::time::Duration;
 use hotsocket_guest::{Connection, Handler, export};
