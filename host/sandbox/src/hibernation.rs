@@ -49,7 +49,7 @@ impl Hibernation {
         self.stays_awake.take()
     }
 
-    /// What the last `save` keeps beside the snapshot.
+    /// What the last `save` keeps in addition to the snapshot.
     pub fn take_keeps(&mut self) -> Option<Vec<u8>> {
         self.keeps.take()
     }

@@ -291,7 +291,7 @@ impl Instance {
         self.store.data_mut().hibernation.take_reason()
     }
 
-    /// What the guest keeps beside what `save` has just returned, for
+    /// What the guest keeps in addition to what `save` has just returned, for
     /// [`Self::give_kept`].
     pub fn take_keeps(&mut self) -> Option<Vec<u8>> {
         self.store.data_mut().hibernation.take_keeps()

@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What is left of an instance that sleeps.
 pub(super) struct Asleep {
     snapshot: Vec<u8>,
-    /// What the guest keeps beside it, for an instance of the same code.
+    /// What the guest keeps in addition to it, for an instance of the same code.
     kept: Option<Vec<u8>>,
     /// A rollout has been applied meanwhile: the next instance is a successor.
     migrated: bool,
