@@ -50,12 +50,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// How a frame is told from what follows it. Implement it for a format of your
+/// Where a frame ends. Implement it for a format of your
 /// own; it has no state, for all there is to know is in the bytes.
 pub trait Codec {
     /// Look for the first frame in `bytes`. The first `seen` of them were there
     /// when this was last called and gave [`Found::Part`], so a search for a
-    /// delimiter need not begin anew.
+    /// delimiter goes on from there.
     ///
     /// # Errors
     /// No frame can begin like this: why, in words.

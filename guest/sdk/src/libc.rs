@@ -6,7 +6,7 @@
 //! import WASI's environment and streams for that, and link a second allocator.
 //! A definition in the program comes before one in a library, so these take
 //! their place. Whoever wants the real ones enables the feature `wasi`; a guest
-//! that uses these for more than a panic needs is told so, in a line on the
+//! that uses these for more than a panic needs says so, in a line on the
 //! server's standard error.
 
 use core::ffi::{CStr, c_char, c_int, c_void};

@@ -67,6 +67,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/testing.rs"),
     ),
     (
+        "guest/sdk/src/testing/recorder.rs",
+        include_str!("../../../guest/sdk/src/testing/recorder.rs"),
+    ),
+    (
         "wit/connection.wit",
         include_str!("../../../wit/connection.wit"),
     ),
