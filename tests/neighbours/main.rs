@@ -25,6 +25,7 @@ mod harness;
 
 mod hostile;
 
+use std::fs::File;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -100,7 +101,12 @@ fn main() -> ExitCode {
         let (over, address) = (AtomicBool::new(false), server.addresses[0]);
         let (beside, events) = thread::scope(|scope| {
             let bad: Vec<_> = (0..args.hostile)
-                .map(|_| scope.spawn(|| hostile::run(kind, address, ORDER, usize::MAX, &over)))
+                .map(|_| {
+                    scope.spawn(|| {
+                        leave_cores(cores);
+                        hostile::run(kind, address, ORDER, usize::MAX, &over)
+                    })
+                })
                 .collect();
             let connected = args.idle + args.connections + args.hostile;
             hostile::wait_for_them(kind, &server, connected as u64);
@@ -153,7 +159,14 @@ fn start(kind: &Kind, cores: usize) -> Server {
         kind.body
     );
     let guest = guest().data(&body).body("timer", kind.timer).build();
-    on_cores(cores, || serve(guest).args(kind.args).start())
+    // Who reads what guests print would take a processor from the ones that are timed.
+    let nobody = File::options()
+        .write(true)
+        .open("/dev/null")
+        .expect("a device");
+    on_cores(cores, || {
+        serve(guest).args(kind.args).stdout_to(nobody).start()
+    })
 }
 
 /// A connection that has an instance, and does nothing with it.
@@ -166,13 +179,32 @@ fn silent(server: &Server) -> Client {
 /// A process that is started in `work` has only so many processors.
 fn on_cores<R>(cores: usize, work: impl FnOnce() -> R) -> R {
     let all = rustix::thread::sched_getaffinity(None).expect("Linux");
-    let allowed = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
-    let mut few = CpuSet::new();
-    allowed.take(cores).for_each(|cpu| few.set(cpu));
+    let (few, _) = split(&all, cores);
     rustix::thread::sched_setaffinity(None, &few).expect("some of its own");
     let result = work();
     rustix::thread::sched_setaffinity(None, &all).expect("as before");
     result
+}
+
+/// This thread stands for another machine: it runs on the processors that the server
+/// doesn't have, if there are any.
+fn leave_cores(cores: usize) {
+    let all = rustix::thread::sched_getaffinity(None).expect("Linux");
+    let (_, rest) = split(&all, cores);
+    if rest.count() > 0 {
+        rustix::thread::sched_setaffinity(None, &rest).expect("some of its own");
+    }
+}
+
+/// So many processors of these, and the rest.
+fn split(all: &CpuSet, count: usize) -> (CpuSet, CpuSet) {
+    let (mut few, mut rest) = (CpuSet::new(), CpuSet::new());
+    let allowed = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
+    for (number, cpu) in allowed.enumerate() {
+        let part = if number < count { &mut few } else { &mut rest };
+        part.set(cpu);
+    }
+    (few, rest)
 }
 
 /// How long the answers took, in order.

@@ -188,9 +188,16 @@ pub fn lower_priority() {
     set_niceness(NICENESS);
 }
 
-/// Let the calling thread run only where no other wants to, or nearly so.
+/// Let the calling thread run only where no other wants to, or nearly so, and make
+/// way at once for one that does. With the highest nice value alone it would first use
+/// up its time slice of about 3 ms, and others would wait for it: `SCHED_IDLE` of
+/// sched(7), which rustix does not have.
 pub fn lower_priority_to_idle() {
     set_niceness(19);
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel reads the parameters of this call and keeps no pointer; 0 is
+    // the calling thread. A failure only leaves the nice value.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) };
 }
 
 fn set_niceness(nice: i32) {

@@ -21,6 +21,8 @@
 //! once: another thread looks at the sockets, and an honest event that met a tick by
 //! chance waits for its turn behind all that compute.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -35,8 +37,8 @@ use crate::cpu_budget::{TICK, mark_slice, wants_more};
 use crate::epoch_ticker::{EpochTicker, TickRate};
 use crate::fault::Cause;
 
-/// When the events of an unproven instance have taken longer, everything else runs
-/// before the next event begins.
+/// When the events of unproven instances on a thread have taken longer together,
+/// everything else runs before the next of them begins.
 const SHORT: Duration = Duration::from_micros(250);
 const _: () = assert!(SHORT.as_nanos() * 4 <= TICK.as_nanos());
 
@@ -64,6 +66,32 @@ impl Turns {
     }
 }
 
+/// Everything else that is ready on this thread runs, and the runtime looks at its
+/// sockets and lets run what it finds there.
+pub async fn let_others_run() {
+    yield_now().await;
+    to_the_back().await;
+}
+
+/// Run again after all tasks that are ready on this thread. Who is woken last, by a
+/// permit that another gives up or after a [`yield_now`], would run next, before what
+/// the runtime has just found to be ready at its sockets: it takes the thread's LIFO
+/// slot
+/// (<https://docs.rs/tokio/latest/tokio/runtime/index.html#multi-threaded-runtime-behavior-at-the-time-of-writing>).
+/// A task that is woken while it runs goes to the end of the queue instead.
+async fn to_the_back() {
+    let mut is_there = false;
+    poll_fn(|cx| {
+        if is_there {
+            return Poll::Ready(());
+        }
+        is_there = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// The right to begin an event; without a permit, that of one that has waited long.
 struct Start {
     permit: Option<OwnedSemaphorePermit>,
@@ -78,7 +106,7 @@ impl Start {
 
     /// Keep it until everything that is ready has run.
     async fn end(self) {
-        yield_now().await;
+        let_others_run().await;
     }
 }
 
@@ -86,41 +114,34 @@ impl Start {
 pub enum Standing<'a> {
     /// Its last events met no tick.
     Proven,
-    Unproven(&'a mut Used),
+    /// This is set to how long the event took, up to where it gave way.
+    Unproven(&'a mut Duration),
 }
 
-/// The time of an unproven instance's events; up to date when one is over.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Used {
-    /// Since others ran in between.
-    since: Duration,
-    /// Of the last event, up to where it gave way.
-    pub last: Duration,
+thread_local! {
+    /// How long events of unproven instances ran on this thread since others could.
+    static USED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 impl Standing<'_> {
     /// The event has taken so long, and is over. Whether others must run before the
     /// next one.
     fn is_used_up(&mut self, took: Duration) -> bool {
-        match self {
-            Standing::Proven => false,
-            Standing::Unproven(used) => {
-                used.last = took;
-                used.since = used.since.saturating_add(took);
-                let is_used_up = used.since > SHORT;
-                if is_used_up {
-                    used.since = Duration::ZERO;
-                }
-                is_used_up
-            }
-        }
+        let Standing::Unproven(last) = self else {
+            return false;
+        };
+        **last = took;
+        let used = USED.get().saturating_add(took);
+        let is_used_up = used > SHORT;
+        USED.set(if is_used_up { Duration::ZERO } else { used });
+        is_used_up
     }
 
     /// The event gives way after so long.
     fn gave_way(&mut self, took: Duration) {
-        if let Standing::Unproven(used) = self {
-            used.last = took;
-            used.since = Duration::ZERO;
+        if let Standing::Unproven(last) = self {
+            **last = took;
+            USED.set(Duration::ZERO);
         }
     }
 }
@@ -211,8 +232,7 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
                 Err(_) => {
                     *this.next = Next::Start(Box::pin(async move {
                         let permit = timeout(PATIENCE, starts.acquire_owned()).await;
-                        // Woken by the one that had it, this would run next.
-                        yield_now().await;
+                        let_others_run().await;
                         Start::new(permit.ok().and_then(Result::ok))
                     }));
                 }
@@ -275,7 +295,9 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
                     yield_now().await;
                     // To the next in line. This event queues up for another.
                     drop((start, turn));
-                    turns.acquire_owned().await.ok()
+                    let turn = turns.acquire_owned().await.ok();
+                    to_the_back().await;
+                    turn
                 }))
             } else {
                 Next::Wake
@@ -292,5 +314,46 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             }
             _ => Poll::Pending,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::UnixStream as TokioStream;
+
+    use super::*;
+
+    #[test]
+    fn others_that_a_socket_wakes_run_first() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_io()
+            .build()
+            .expect("a runtime");
+        let has_run = Arc::new(AtomicBool::new(false));
+        let sets = Arc::clone(&has_run);
+        let work = async move {
+            let (mut ours, theirs) = UnixStream::pair().expect("sockets");
+            theirs.set_nonblocking(true).expect("a socket");
+            let mut theirs = TokioStream::from_std(theirs).expect("a socket");
+            let other = tokio::spawn(async move {
+                theirs.read_u8().await.expect("a byte");
+                sets.store(true, Ordering::Relaxed);
+            });
+            // It waits for its byte.
+            let_others_run().await;
+            ours.write_all(b"x").expect("a byte");
+            let_others_run().await;
+            let is_first = has_run.load(Ordering::Relaxed);
+            other.await.expect("it ends");
+            is_first
+        };
+        let worker = runtime.spawn(work);
+        assert!(runtime.block_on(worker).expect("it ends"));
     }
 }

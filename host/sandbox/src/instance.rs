@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use hotsocket_slab::Slot;
 use wasmtime::Store;
@@ -19,7 +20,7 @@ use crate::call_mode::CallMode;
 use crate::compiled::LoadedGuest;
 use crate::effects::{Effects, Window};
 use crate::engine_pool::Place;
-use crate::fairness::{Standing, Used};
+use crate::fairness::Standing;
 use crate::fault::{Cause, Event, Fault};
 use crate::limit_counters::Limit;
 use crate::reclaim::FinishedInstance;
@@ -83,8 +84,8 @@ pub struct Instance {
     guest: Arc<LoadedGuest>,
     /// Looked up at the first of the events that there are most of.
     data: Option<TypedFunc<(&'static [u8],), ()>>,
-    /// See [`Standing::Unproven`].
-    used: Used,
+    /// How long the last event took, by the clock; see [`Standing::Unproven`].
+    last: Duration,
     /// Dropped last: the place is free when the store is gone.
     place: Place,
 }
@@ -103,10 +104,10 @@ impl Instance {
     ) -> Result<Self, Fault> {
         let shared = &guest.shared;
         store.data_mut().cpu_budget.begin_event();
-        let mut used = Used::default();
+        let mut last = Duration::ZERO;
         let standing = match store.data_mut().cpu_budget.proof().is_proven() {
             true => Standing::Proven,
-            false => Standing::Unproven(&mut used),
+            false => Standing::Unproven(&mut last),
         };
         let made = match shared.history.mode() {
             CallMode::Fiber => {
@@ -122,7 +123,7 @@ impl Instance {
         };
         let error = match made {
             Ok(instance) if store.data_mut().memory.charge_host(slot.size_needed()) => {
-                store.data_mut().cpu_budget.record(used.last);
+                store.data_mut().cpu_budget.record(last);
                 shared
                     .slot_size
                     .fetch_max(slot.size_needed(), Ordering::Relaxed);
@@ -131,7 +132,7 @@ impl Instance {
                     instance,
                     guest,
                     data: None,
-                    used: Used::default(),
+                    last: Duration::ZERO,
                     place,
                 });
             }
@@ -332,14 +333,14 @@ impl Instance {
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         let Instance {
-            store, guest, used, ..
+            store, guest, last, ..
         } = self;
         let shared = &guest.shared;
         store.data_mut().begin_event();
         store.set_epoch_deadline(1);
         let (mode, standing) = match store.data_mut().cpu_budget.proof().is_proven() {
             true => (shared.history.mode(), Standing::Proven),
-            false => (CallMode::Fiber, Standing::Unproven(&mut *used)),
+            false => (CallMode::Fiber, Standing::Unproven(&mut *last)),
         };
         let result = match (function, mode) {
             (Ok(function), CallMode::Direct) => {
@@ -356,7 +357,7 @@ impl Instance {
             (Err(error), _) => Err(error),
         };
         let data = store.data_mut();
-        data.cpu_budget.record(used.last);
+        data.cpu_budget.record(*last);
         match result {
             Ok(result) => {
                 data.warn_of_rejected_growth();

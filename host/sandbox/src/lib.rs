@@ -82,6 +82,7 @@ pub use effects::{
 };
 pub use engine::{lower_priority, prepare_thread};
 pub use engine_pool::{EnginePool, LinkWasi};
+pub use fairness::let_others_run;
 pub use fault::{Cause, Event, Fault, one_line};
 pub use guest_output::{LineSink, StandardStream};
 pub use hash::{ComponentBytes, Hash};

@@ -9,6 +9,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
+use hotsocket_sandbox::let_others_run;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Channel, ReadBuffer, Traffic};
@@ -100,7 +101,7 @@ impl Closing {
     async fn flush(&mut self) -> std::io::Result<()> {
         while self.0.queued() > 0 {
             poll_fn(|cx| self.0.poll_flush(cx)).await?;
-            tokio::task::yield_now().await;
+            let_others_run().await;
         }
         match self.0.fin_sent() {
             true => Ok(()),

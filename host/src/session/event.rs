@@ -81,6 +81,8 @@ impl Session {
 
     /// The event has killed the instance: get another one, if there may be.
     async fn handle_trap(&mut self, fault: Fault, event: Event<'_>) -> Result<(), CloseCause> {
+        // To walk a deep stack takes as long as many events, and what follows as well.
+        self.let_others_run().await;
         let Some(probation) = self.probation.take() else {
             return self.restart(fault).await;
         };

@@ -59,7 +59,7 @@ impl Session {
 
     /// Everything else that is ready runs.
     pub async fn let_others_run(&mut self) {
-        tokio::task::yield_now().await;
+        hotsocket_sandbox::let_others_run().await;
         self.pace.rest();
     }
 }
