@@ -23,6 +23,7 @@ const TRIAL_MS = 5000;
 // that the script asks for become part of its component.
 const MODULES = {
   'net': "require('./shim/net.js').net",
+  'http': "require('./shim/http.js')",
   'assert': "require('./shim/assert.js')",
   'assert/strict': "require('./shim/assert.js').strict",
   'async_hooks': "require('./shim/async_hooks.js')",
@@ -36,7 +37,10 @@ const MODULES = {
   'path/posix': "require('./shim/path.js')",
   'perf_hooks': "require('./shim/perf_hooks.js')",
   'process': "require('./shim/process.js')",
+  'punycode': "require('punycode-from-npm')",
   'querystring': "require('./shim/querystring.js')",
+  'readline': "require('./shim/readline.js')",
+  'readline/promises': "require('./shim/readline.js').promises",
   'stream': "require('./shim/stream.js')",
   'stream/promises': "require('./shim/stream.js').promises",
   'string_decoder': "require('./shim/string_decoder.js')",
@@ -48,6 +52,19 @@ const MODULES = {
   'util/types': "require('./shim/util.js').types",
 };
 
+// What is not part of a component whose script never names it: the name, whose property
+// it is, and where it comes from.
+const NAMED = {
+  'URL': ['globalThis', "require('./shim/whatwg.js').URL"],
+  'URLSearchParams': ['globalThis', "require('./shim/whatwg.js').URLSearchParams"],
+  'Blob': ['globalThis', "require('./shim/blob.js').Blob"],
+  'File': ['globalThis', "require('./shim/blob.js').File"],
+  'structuredClone': ['globalThis', "require('./shim/structured_clone.js')"],
+  'parseArgs': ["require('./shim/util.js')", "require('@pkgjs/parseargs').parseArgs"],
+  'BlockList': ["require('./shim/net.js').net", "require('./shim/block_list.js').BlockList"],
+  'SocketAddress': ["require('./shim/net.js').net", "require('./shim/block_list.js').SocketAddress"],
+};
+
 class Mistake extends Error {}
 
 const COMMON = {
@@ -56,7 +73,7 @@ const COMMON = {
   platform: 'node',
   target: 'esnext',
   // The engine's promises stand still; the shim's are reached this way.
-  supported: { 'async-await': false, 'async-generator': false, 'for-await': false },
+  supported: { 'dynamic-import': false, 'async-await': false, 'async-generator': false, 'for-await': false },
   keepNames: true,
   legalComments: 'none',
   metafile: true,
@@ -142,6 +159,7 @@ function placesOf(code, map) {
 
 // The shim and the packages that it stands upon, around the script.
 async function bundleGuest({ code, places, asked, missing }, trial) {
+  const named = Object.entries(NAMED).filter(([name]) => new RegExp(`\\b${name}\\b`).test(code) || (name === 'URL' && code.includes('pathToFileURL')));
   const entry = `
     import { ${trial ? 'tryOut' : 'start'}, setPlaces } from './shim/main.js';
     const modules = { ${[...asked].map((module) => `${JSON.stringify(module)}: () => ${MODULES[module]}`).join(', ')} };
@@ -151,6 +169,9 @@ async function bundleGuest({ code, places, asked, missing }, trial) {
       modules[name] = () => module;
     }
     // Not part of this module: a script that is no module need not be strict.
+    ${named.length > 0 ? "const lazily = require('./shim/lazily.js');" : ''}
+    ${/\btoLocale/.test(code) ? "require('./shim/locale.js');" : ''}
+    ${named.map(([name, [owner, from]]) => `lazily(${owner}, ${JSON.stringify(name)}, () => ${from});`).join('\n')}
     const script = new Function('require', 'module', 'exports', ${JSON.stringify(code)});
     setPlaces(${JSON.stringify(places)});
     const run = () => {
@@ -175,9 +196,18 @@ async function bundleGuest({ code, places, asked, missing }, trial) {
         'string_decoder/': 'shim/string_decoder.js',
         'stream': 'shim/stream.js',
         'abort-controller': 'shim/abort.js',
+        'punycode-from-npm': 'node_modules/punycode/punycode.js',
+        'punycode': 'node_modules/punycode/punycode.js',
+        'tr46': 'shim/tr46.js',
+        'http-parser-from-npm': 'node_modules/http-parser-js/http-parser.js',
+        'assert': 'shim/assert.js',
       };
-      build.onResolve({ filter: /^[a-z-_]+\/?$/ }, ({ path }) =>
+      build.onResolve({ filter: /^[a-z0-9-_]+\/?$/ }, ({ path }) =>
         (path in files ? { path: resolve(here, files[path]) } : undefined));
+      // It looks for the prototype of async generators, of which the build makes others.
+      build.onLoad({ filter: /whatwg-url\/lib\/utils\.js$/ }, ({ path }) => ({
+        contents: readFileSync(path, 'utf8').replace(/Object\.getPrototypeOf\(async function\* ?\(\) ?\{\}\)\.prototype/, '({})'),
+      }));
       if (trial) {
         build.onResolve({ filter: /^\.\/host\.js$/ }, () => ({ path: resolve(here, 'shim/trial.js') }));
       }

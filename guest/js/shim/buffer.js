@@ -5,6 +5,8 @@
 const base = require('buffer-from-npm');
 const text = require('./text.js');
 const { absent, coded } = require('./errors.js');
+const installChecks = require('./buffer_checks.js');
+const { outOfRange, wrongType, wrongValue } = require('./checks.js');
 
 const { Buffer } = base;
 const proto = Buffer.prototype;
@@ -101,33 +103,15 @@ for (const [name, how] of [
   proto[name] = function (start, end) { return this.toString(how, start, end); };
 }
 
-const outOfRange = (name, range, value) => coded(RangeError, 'ERR_OUT_OF_RANGE',
-  `The value of "${name}" is out of range. It must be ${range}. Received ${value}`);
-
 function fillRange(name, value, least, most) {
-  if (typeof value !== 'number') {
-    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', `The "${name}" argument must be of type number. Received ${received(value)}`);
-  }
+  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
   if (!(value >= least && value <= most)) throw outOfRange(name, `>= ${least} && <= ${most}`, value);
-  return Math.trunc(value);
-}
-
-// As Node says what it got in place of what it wanted.
-function received(value) {
-  if (value == null) return String(value);
-  if (typeof value === 'function') return `function ${value.name}`;
-  if (typeof value === 'object') {
-    return value.constructor?.name ? `an instance of ${value.constructor.name}` : '[Object: null prototype] {}';
-  }
-  const shown = typeof value === 'string' ? `'${value.length > 25 ? `${value.slice(0, 25)}...` : value}'` : String(value);
-  return `type ${typeof value} (${typeof value === 'bigint' ? `${shown}n` : shown})`;
+  return value;
 }
 
 proto.equals = function (other) {
-  if (!(other instanceof Uint8Array)) {
-    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE',
-      `The "otherBuffer" argument must be an instance of Buffer or Uint8Array. Received ${received(other)}`);
-  }
+  if (!(other instanceof Uint8Array)) throw wrongType('otherBuffer', 'an instance of Buffer or Uint8Array', other);
   return this === other || (this.length === other.length && Buffer.compare(this, other) === 0);
 };
 
@@ -147,13 +131,14 @@ proto.fill = function (value, start, end, how) {
   else if (typeof end === 'string') [how, end] = [end, undefined];
   const first = start === undefined ? 0 : fillRange('offset', start, 0, this.length);
   const last = end === undefined ? this.length : fillRange('end', end, 0, this.length);
+  if (how !== undefined && typeof how !== 'string') throw wrongType('encoding', 'of type string', how);
+  if (typeof how === 'string' && !Buffer.isEncoding(how)) throw coded(TypeError, 'ERR_UNKNOWN_ENCODING', `Unknown encoding: ${how}`);
   if (first >= last) return this;
   if (typeof value !== 'string' && !(value instanceof Uint8Array)) return fill.call(this, value & 255, first, last);
   const pattern = typeof value === 'string' ? Buffer.from(value, how) : value;
   if (pattern.length === 0) {
     if (value.length > 0 || typeof value !== 'string') {
-      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE',
-        `The argument 'value' is invalid. Received ${require('./util.js').inspect(value)}`);
+      throw wrongValue('value', value);
     }
     return fill.call(this, 0, first, last);
   }
@@ -181,13 +166,24 @@ proto.write = function (string, offset, length, how) {
   return bytes.length;
 };
 
+installChecks(Buffer);
+
+// Its own properties come after a key for each byte: longer ones are shown without.
+const MOST_KEYS = 1 << 16;
 const custom = Symbol.for('nodejs.util.inspect.custom');
-proto[custom] = function () {
+proto[custom] = function (depth, options, inspect) {
   const most = module.exports.INSPECT_MAX_BYTES;
   const rest = this.length - most;
   let shown = this.toString('hex', 0, Math.min(most, this.length)).replace(/(.{2})/g, '$1 ').trim();
   if (rest > 0) shown += ` ... ${rest} more byte${rest > 1 ? 's' : ''}`;
-  return `<Buffer${shown === '' ? ' ' : ` ${shown}`}>`;
+  const own = this.length > MOST_KEYS ? [] : Object.keys(this).slice(this.length);
+  if (own.length > 0 && inspect !== undefined) {
+    // Its own properties, as those of an object.
+    const others = inspect(Object.assign(Object.create(null), Object.fromEntries(own.map((key) => [key, this[key]]))),
+      { ...options, breakLength: Infinity, compact: true });
+    shown += `${shown === '' ? '' : ', '}${others.slice(others.indexOf('{') + 2, -2)}`;
+  }
+  return `<${this.constructor?.name ?? 'Buffer'}${shown === '' ? ' ' : ` ${shown}`}>`;
 };
 proto.inspect = proto[custom];
 for (const name of Object.keys(proto)) {
@@ -214,4 +210,8 @@ module.exports = absent({
       return false;
     }
   },
-}, 'buffer', ['Blob', 'File', 'transcode', 'resolveObjectURL']);
+}, 'buffer', ['transcode', 'resolveObjectURL']);
+// Only a script that asks for it has it in its component.
+for (const name of ['Blob', 'File']) {
+  Object.defineProperty(module.exports, name, { enumerable: true, get: () => globalThis[name] });
+}

@@ -3,13 +3,12 @@
 'use strict';
 
 const { output } = require('./host.js');
-const { absent } = require('./errors.js');
-const { formatWithOptions, inspect } = require('./util.js');
+const { coded } = require('./errors.js');
+const { consoleOn } = require('./console_methods.js');
 
 // While this is more than zero nothing is printed: what a successor's
 // connection callback prints was printed when the connection opened.
 let muted = 0;
-let indent = '';
 // Lines begun with `process.stdout.write`, by stream.
 const begun = { print: '', error: '' };
 
@@ -20,12 +19,6 @@ function line(stream, text) {
     begun[stream] = '';
   }
   output[stream](text);
-}
-
-function put(stream, args) {
-  let text = formatWithOptions({}, ...args);
-  if (indent !== '') text = indent + text.replaceAll('\n', `\n${indent}`);
-  line(stream, text);
 }
 
 // The host has lines; a part of one waits for its end.
@@ -50,50 +43,28 @@ function resume({ print, error }) {
   Object.assign(begun, { print, error });
 }
 
-const counts = new Map();
-const times = new Map();
-const elapsed = (label) => {
-  const time = performance.now() - (times.get(label) ?? performance.now());
-  return time >= 1000 ? `${(time / 1000).toFixed(3)}s` : `${Number(time.toFixed(3))}ms`;
+const streams = {
+  print: (text) => line('print', text),
+  error: (text) => line('error', text),
 };
+const console = consoleOn(streams.print, streams.error);
+Object.defineProperty(console, 'Console', { value: Console, writable: true, configurable: true, enumerable: true });
 
-const console = {
-  log: (...args) => put('print', args),
-  info: (...args) => put('print', args),
-  debug: (...args) => put('print', args),
-  error: (...args) => put('error', args),
-  warn: (...args) => put('error', args),
-  trace(...args) {
-    const stack = new Error().stack.split('\n').slice(1).join('\n');
-    put('error', [`Trace${args.length > 0 ? ': ' : ''}${formatWithOptions({}, ...args)}\n${stack}`]);
-  },
-  dir: (value, options) => put('print', [inspect(value, { customInspect: false, ...options })]),
-  dirxml: (...args) => put('print', args),
-  assert(condition, ...args) {
-    if (condition) return;
-    if (typeof args[0] === 'string') args[0] = `Assertion failed: ${args[0]}`;
-    else args.unshift('Assertion failed');
-    put('error', args);
-  },
-  group(...args) {
-    if (args.length > 0) put('print', args);
-    indent += '  ';
-  },
-  groupEnd() { indent = indent.slice(2); },
-  count(label = 'default') {
-    counts.set(label, (counts.get(label) ?? 0) + 1);
-    put('print', [`${label}: ${counts.get(label)}`]);
-  },
-  countReset(label = 'default') { counts.delete(label); },
-  time(label = 'default') { times.set(label, performance.now()); },
-  timeLog(label = 'default', ...args) { put('print', [`${label}: ${elapsed(label)}`, ...args]); },
-  timeEnd(label = 'default') {
-    put('print', [`${label}: ${elapsed(label)}`]);
-    times.delete(label);
-  },
-};
-console.groupCollapsed = console.group;
-absent(console, 'console', ['table', 'profile', 'profileEnd', 'timeStamp', 'Console']);
+// `new console.Console(stdout, stderr)`.
+function Console(options, stderr, ignoreErrors) {
+  if (typeof options?.write === 'function') options = { stdout: options, stderr, ignoreErrors };
+  const out = options?.stdout;
+  if (typeof out?.write !== 'function') {
+    throw coded(TypeError, 'ERR_CONSOLE_WRITABLE_STREAM', 'Console expects a writable stream instance for stdout');
+  }
+  const err = options.stderr ?? out;
+  if (typeof err.write !== 'function') {
+    throw coded(TypeError, 'ERR_CONSOLE_WRITABLE_STREAM', 'Console expects a writable stream instance for stderr');
+  }
+  const made = consoleOn((text) => out.write(`${text}\n`), (text) => err.write(`${text}\n`), options);
+  return Object.setPrototypeOf(made, new.target ? new.target.prototype : Console.prototype);
+}
+Object.defineProperty(Console, Symbol.hasInstance, { value: (object) => object === console || Console.prototype.isPrototypeOf(object) });
 
 module.exports = {
   console,

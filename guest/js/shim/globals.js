@@ -2,6 +2,9 @@
 // looks for it, so it is the first that main.js asks for.
 'use strict';
 
+// Before there is more than the language has: what is there now counts as built in,
+// for `%s`.
+require('node-inspect-extracted');
 const { random } = require('./host.js');
 
 globalThis.global = globalThis;
@@ -9,7 +12,10 @@ globalThis.performance = require('./clock.js').performance;
 globalThis.Promise = require('./promise.js');
 const loop = require('./loop.js');
 const context = require('./context.js');
-globalThis.queueMicrotask = (task) => loop.microtask(context.bound(task));
+globalThis.queueMicrotask = function queueMicrotask(callback) {
+  require('./checks.js').checkFunction(callback, 'callback');
+  loop.microtask(context.bound(callback));
+};
 
 const { TextDecoder, TextEncoder } = require('./text.js');
 Object.assign(globalThis, { TextDecoder, TextEncoder });
@@ -20,6 +26,8 @@ Object.assign(globalThis, timers);
 globalThis.process = require('./process.js');
 globalThis.console = require('./console.js').console;
 Object.assign(globalThis, require('./abort.js'));
+const { CustomEvent, DOMException, Event, EventTarget } = require('./event_target.js');
+Object.assign(globalThis, { CustomEvent, DOMException, Event, EventTarget });
 require('./promises.js');
 
 // The engine's generator is part of the image that all connections start from,
@@ -40,6 +48,3 @@ Math.random = function random_() {
   state = [second, first];
   return Number(((first + second) & mask) >> 11n) / 2 ** 53;
 };
-
-globalThis.structuredClone ??= undefined;
-if (globalThis.structuredClone === undefined) delete globalThis.structuredClone;

@@ -5,6 +5,7 @@
 
 const { absent, coded } = require('./errors.js');
 const { EventEmitter } = require('./events.js');
+const { checkNumber, received, wrongType, wrongValue } = require('./checks.js');
 const { Socket, family, host } = require('./socket.js');
 
 // Those that were asked to listen, in order.
@@ -12,26 +13,16 @@ const servers = [];
 // What main.js tells a server; see socket.js.
 let own;
 
-class Server extends EventEmitter {
-  #options;
+// As in socket.js: a function, whose private parts any object may get.
+function Base(object) { return object; }
+Base.prototype = EventEmitter.prototype;
+
+class Parts extends Base {
+  #options = {};
   #asked;
   #address = null;
   #closing = false;
   #open = 0;
-
-  constructor(options, onConnection) {
-    super();
-    if (typeof options === 'function') [options, onConnection] = [{}, options];
-    this.#options = options ?? {};
-    this.listening = false;
-    this.maxConnections = undefined;
-    if (onConnection !== undefined) {
-      if (typeof onConnection !== 'function') {
-        throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'The "connectionListener" argument must be of type function.');
-      }
-      this.on('connection', onConnection);
-    }
-  }
 
   listen(...args) {
     const callback = typeof args.at(-1) === 'function' ? args.pop() : undefined;
@@ -46,6 +37,7 @@ class Server extends EventEmitter {
 
   static {
     own = {
+      prepare(server, options) { server.#options = options; },
       // The port that the script asked for; 0 for any.
       askedPort: (server) => server.#asked.port,
       bound: (server, address) => server.#bound(address),
@@ -60,8 +52,9 @@ class Server extends EventEmitter {
   }
 
   #accept(ends) {
-    const socket = new Socket({ allowHalfOpen: this.#options.allowHalfOpen });
-    if (this.#options.pauseOnConnect) socket.pause();
+    const { allowHalfOpen, pauseOnConnect, highWaterMark } = this.#options;
+    const socket = new Socket({ allowHalfOpen, highWaterMark });
+    if (pauseOnConnect) socket.pause();
     this.#open++;
     return host.attach(socket, ends, this, () => {
       this.#open = 0;
@@ -98,13 +91,33 @@ class Server extends EventEmitter {
   }
 }
 
+function Server(options, onConnection) {
+  if (!(this instanceof Server)) return new Server(options, onConnection);
+  EventEmitter.call(this);
+  new Parts(this);
+  if (typeof options === 'function') [options, onConnection] = [{}, options];
+  else if (options !== null && options !== undefined && typeof options !== 'object') throw wrongType('options', 'of type object', options);
+  options ??= {};
+  if (typeof onConnection === 'function') this.on('connection', onConnection);
+  if (options.keepAliveInitialDelay !== undefined) checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay');
+  if (options.highWaterMark !== undefined) checkNumber(options.highWaterMark, 'options.highWaterMark');
+  own.prepare(this, options);
+  this.listening = false;
+  this.allowHalfOpen = Boolean(options.allowHalfOpen);
+  this.pauseOnConnect = Boolean(options.pauseOnConnect);
+  this.maxConnections = undefined;
+}
+Server.prototype = Parts.prototype;
+Object.setPrototypeOf(Server, EventEmitter);
+Object.defineProperty(Server.prototype, 'constructor', { value: Server, writable: true, configurable: true });
+
 // The ways to say where: a port, a path, or options.
 function asked([where]) {
   if (where === undefined || where === null) return { port: 0 };
   if (typeof where === 'object') {
     if (where.path !== undefined) return noPath();
     if (where.port === undefined) {
-      throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', 'The argument \'options\' must have the property "port": a hotsocket guest listens on nothing else');
+      throw wrongValue('options', where, 'must have the property "port" or "path"');
     }
     return { port: validPort(where.port) };
   }
@@ -119,7 +132,7 @@ function noPath() {
 function validPort(port) {
   const number = typeof port === 'string' && port.trim() === '' ? NaN : Number(port);
   if (!['number', 'string'].includes(typeof port) || !Number.isInteger(number) || number < 0 || number > 65535) {
-    throw coded(RangeError, 'ERR_SOCKET_BAD_PORT', `options.port should be >= 0 and < 65536. Received type ${typeof port} (${String(port)}).`);
+    throw coded(RangeError, 'ERR_SOCKET_BAD_PORT', `options.port should be >= 0 and < 65536. Received ${received(port)}.`);
   }
   return number;
 }
@@ -146,17 +159,11 @@ function isIPv6(text) {
   return groups.every((group) => /^[\da-f]{1,4}$/i.test(group)) && (halves.length === 2 ? count < 8 : count === 8);
 }
 
-// Node lets both be called without `new`.
-const callable = (Class) => new Proxy(Class, {
-  apply: (target, self, args) => Reflect.construct(target, args),
-});
-
-const Socket_ = callable(Socket);
 const net = absent({
   createServer,
-  Server: callable(Server),
-  Socket: Socket_,
-  Stream: Socket_,
+  Server,
+  Socket,
+  Stream: Socket,
   isIP: (text) => (isIPv4(text) ? 4 : isIPv6(text) ? 6 : 0),
   isIPv4,
   isIPv6,
@@ -165,5 +172,6 @@ const net = absent({
   'setDefaultAutoSelectFamily', 'getDefaultAutoSelectFamilyAttemptTimeout',
   'setDefaultAutoSelectFamilyAttemptTimeout',
 ]);
+
 
 module.exports = { net, own, servers };

@@ -5,6 +5,7 @@
 const { environment, monotonicClock } = require('./host.js');
 const { absent, die, onHandled } = require('./errors.js');
 const events = require('./events.js');
+const { checkFunction } = require('./checks.js');
 const clock = require('./clock.js');
 const loop = require('./loop.js');
 const Promise = require('./promise.js');
@@ -86,9 +87,7 @@ Object.assign(process, {
     return { rss: bytes, heapTotal: bytes, heapUsed: bytes, external: 0, arrayBuffers: 0 };
   },
   nextTick(callback, ...args) {
-    if (typeof callback !== 'function') {
-      throw new TypeError('The "callback" argument must be of type function.');
-    }
+    checkFunction(callback, 'callback');
     loop.tick(args.length === 0 ? callback : () => callback(...args));
   },
   emitWarning(warning, type = 'Warning') {

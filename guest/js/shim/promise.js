@@ -7,6 +7,8 @@
 const context = require('./context.js');
 const loop = require('./loop.js');
 
+// The engine's, which async functions give that the build has not seen.
+const Native = globalThis.Promise;
 const PENDING = 0;
 const FULFILLED = 1;
 const REJECTED = 2;
@@ -59,6 +61,9 @@ class Promise {
       return this.#settle(REJECTED, error);
     }
     if (typeof then !== 'function') return this.#settle(FULFILLED, value);
+    if (value instanceof Native) {
+      return this.#settle(REJECTED, new Error('a promise of the engine\'s own never settles in a hotsocket guest: async code in eval or new Function is not available'));
+    }
     loop.microtask(() => {
       const { resolve, reject } = this.#functions();
       try {

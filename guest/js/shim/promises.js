@@ -9,7 +9,7 @@ const later = (set, clear) => (...args) => {
   return new Promise((resolve, reject) => {
     const aborted = () => {
       clear(timer);
-      reject(signal.reason ?? Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR' }));
+      reject(Object.assign(new Error('The operation was aborted', { cause: signal.reason }), { name: 'AbortError', code: 'ABORT_ERR' }));
     };
     const timer = set(() => {
       goesOn();

@@ -21,6 +21,8 @@ Stream._uint8ArrayToBuffer ??= (bytes) => Buffer.from(bytes.buffer, bytes.byteOf
 // What may wait for a script that has paused. The contract has no word for
 // "read no more", so this bounds it, well below an instance's memory.
 const MOST_UNREAD = 4 << 20;
+// Node's high-water mark of a socket.
+const MARK = 16 * 1024;
 
 // What main.js and net.js tell a socket. Not its methods: a script may give it
 // properties of any name.
@@ -28,7 +30,13 @@ let host;
 
 const family = (ip) => (ip.includes(':') ? 'IPv6' : 'IPv4');
 
-class Socket extends Duplex {
+// A function, and not a class: old code extends it by `net.Socket.call(this)`. Its
+// private parts are put into whatever object that is by `new Parts(object)`, whose
+// base gives that object in place of a new one.
+function Base(object) { return object; }
+Base.prototype = Duplex.prototype;
+
+class Parts extends Base {
   // Bytes that have come and were not asked for yet.
   #unread = [];
   #unreadBytes = 0;
@@ -43,12 +51,18 @@ class Socket extends Duplex {
   #peerEnded = false;
   #ends;
   #onClosed;
+  // What comes after this event's immediates: see `#settle`.
+  #later = [];
   #idle;
   #lastMoved = 0;
   #written = 0;
 
   static {
     host = {
+      prepare(socket) {
+        socket.on('resume', () => socket.#pump());
+        socket.on('end', () => socket.#afterEnd());
+      },
       attach: (socket, ...how) => socket.#attach(...how),
       takeOver: (socket, peerEnded, unread) => socket.#takeOver(peerEnded, unread),
       replayed: (socket) => socket.#replayed(),
@@ -61,25 +75,6 @@ class Socket extends Duplex {
       asleep: (socket) => socket.#asleep(),
       awake: (socket, left) => socket.#awake(left),
     };
-  }
-
-  constructor(options = {}) {
-    super({
-      allowHalfOpen: Boolean(options.allowHalfOpen),
-      autoDestroy: true,
-      // With its argument, by `_destroy`.
-      emitClose: false,
-      decodeStrings: true,
-      // Bytes wait in `#unread`, undecoded, and not in the stream.
-      readableHighWaterMark: 0,
-      writableHighWaterMark: 16 * 1024,
-    });
-    this.on('resume', () => this.#pump());
-    this.on('end', () => this.#afterEnd());
-    hide(this, { bytesRead: 0 });
-    this.connecting = false;
-    this.server = undefined;
-    this.timeout = undefined;
   }
 
   // Take the connection that this instance serves.
@@ -137,9 +132,16 @@ class Socket extends Duplex {
     this.#pump();
   }
 
+  // In Node the system tells that a side has ended, and that the handle is closed: both
+  // after all ticks, microtasks and immediates.
+  #settle() {
+    while (this.#later.length > 0) loop.run(this.#later.shift());
+    this.#keepOpen();
+  }
+
   // After an event in which the peer's FIN came or was read: a script that has
   // not seen the end of the stream yet may still have something to say.
-  #settle() {
+  #keepOpen() {
     if (this.#peerEnded && !this.destroyed && !this.readableEnded) connection.holdOpen();
   }
 
@@ -211,7 +213,11 @@ class Socket extends Duplex {
     while (this.#wants && this.#unread.length > 0 && this.#isRead()) {
       this.#wants = this.push(this.#take());
     }
-    if (this.#peerEnded && this.#unread.length === 0 && !this._readableState.ended) this.push(null);
+    if (this.#peerEnded && this.#unread.length === 0 && !this._readableState.ended) {
+      this.push(null);
+      // 'end' comes also to those who have paused, if they have read all.
+      this.read(0);
+    }
   }
 
   // Somebody reads: by 'data' and not paused, or by 'readable'.
@@ -259,7 +265,7 @@ class Socket extends Duplex {
     const state = this._writableState;
     if (state.corked || state.ending || state.destroyed || state.length > 0
       || !(typeof chunk === 'string' || chunk instanceof Uint8Array)) {
-      return this.#told(super.write(chunk, encoding, callback));
+      return this.#told(super.write(chunk, encoding, callback), 0);
     }
     if (typeof encoding === 'function') [callback, encoding] = [encoding, undefined];
     const bytes = typeof chunk === 'string'
@@ -272,15 +278,25 @@ class Socket extends Duplex {
       return false;
     }
     if (callback) process.nextTick(callback);
-    return this.#told(true);
+    return this.#told(true, bytes.length);
   }
 
   // The stream would say 'drain' as soon as the host has taken the bytes; the
-  // host tells when the peer has.
-  #told(goOn) {
-    if (!this.#hostFull) return goOn;
-    this._writableState.needDrain = false;
-    this.#owesDrain = true;
+  // host tells when the peer has. A chunk as long as the stream's mark is answered by
+  // `false` and 'drain', as in Node, even if it is gone.
+  #told(goOn, length) {
+    if (this.#hostFull) {
+      this._writableState.needDrain = false;
+      this.#owesDrain = true;
+      return false;
+    }
+    if (length < this._writableState.highWaterMark) return goOn;
+    this._writableState.needDrain = true;
+    process.nextTick(() => {
+      if (this.#owesDrain || !this._writableState.needDrain || this.destroyed || this.writableEnded) return;
+      this._writableState.needDrain = false;
+      this.emit('drain');
+    });
     return false;
   }
 
@@ -290,7 +306,7 @@ class Socket extends Duplex {
 
   _final(done) {
     connection.end();
-    done();
+    this.#later.push(done);
   }
 
   _destroy(error, done) {
@@ -301,8 +317,7 @@ class Socket extends Duplex {
     // still goes out.
     connection.end();
     done(error);
-    // Node's comes when the system has closed the handle: after all ticks.
-    loop.immediate(() => {
+    this.#later.push(() => {
       this.emit('close', Boolean(error));
       this.#onClosed?.();
     });
@@ -387,15 +402,42 @@ class Socket extends Duplex {
   get localFamily() { return this.#ends && family(this.#ends.local.ip); }
   get bytesWritten() { return this.#written + this.writableLength; }
   get bufferSize() { return this.writableLength; }
+  // Bytes wait outside the stream, whose own mark is therefore 0.
+  get readableHighWaterMark() { return this._writableState.highWaterMark; }
+  get autoSelectFamilyAttemptedAddresses() { return undefined; }
+  _unrefTimer() {}
   get pending() { return this.#ends === undefined; }
 
   get readyState() {
-    if (this.#ends === undefined) return 'closed';
     if (this.readable && this.writable) return 'open';
     if (this.readable) return 'readOnly';
     return this.writable ? 'writeOnly' : 'closed';
   }
 }
+
+function Socket(options = {}) {
+  if (!(this instanceof Socket)) return new Socket(options);
+  if (typeof options === 'number') options = { fd: options };
+  Duplex.call(this, {
+    allowHalfOpen: Boolean(options.allowHalfOpen),
+    autoDestroy: true,
+    // With its argument, by `_destroy`.
+    emitClose: false,
+    decodeStrings: true,
+    // Bytes wait in `#unread`, undecoded, and not in the stream.
+    readableHighWaterMark: 0,
+    writableHighWaterMark: options.writableHighWaterMark ?? options.highWaterMark ?? MARK,
+  });
+  new Parts(this);
+  host.prepare(this);
+  hide(this, { bytesRead: 0 });
+  this.connecting = false;
+  this.server = undefined;
+  this.timeout = undefined;
+}
+Socket.prototype = Parts.prototype;
+Object.setPrototypeOf(Socket, Duplex);
+Object.defineProperty(Socket.prototype, 'constructor', { value: Socket, writable: true, configurable: true });
 absent(Socket.prototype, 'socket', ['connect']);
 
 // Not for `console.log(socket)`.

@@ -185,7 +185,7 @@ class TextEncoder {
   }
 }
 
-const LABELS = { 'iso-8859-1': 'latin1', 'windows-1252': 'latin1', 'us-ascii': 'latin1', 'utf-16': 'utf16le' };
+const LABELS = { 'ascii': 'latin1', 'iso-8859-1': 'latin1', 'windows-1252': 'latin1', 'us-ascii': 'latin1', 'utf-16': 'utf16le' };
 
 class TextDecoder {
   #name;
@@ -194,7 +194,8 @@ class TextDecoder {
   #rest = new Uint8Array(0);
 
   constructor(label = 'utf-8', options = {}) {
-    const name = LABELS[String(label).toLowerCase()] ?? encodingName(label);
+    const trimmed = String(label).trim().toLowerCase();
+    const name = LABELS[trimmed] ?? encodingName(trimmed);
     if (!['utf8', 'latin1', 'utf16le'].includes(name)) {
       const error = new RangeError(`The "${label}" encoding is not supported`);
       error.code = 'ERR_ENCODING_NOT_SUPPORTED';
@@ -209,6 +210,9 @@ class TextDecoder {
   get ignoreBOM() { return Boolean(this.#options.ignoreBOM); }
 
   decode(input = new Uint8Array(0), { stream = false } = {}) {
+    if (!ArrayBuffer.isView(input) && !(input instanceof ArrayBuffer)) {
+      throw Object.assign(new TypeError('The "list" argument must be an instance of SharedArrayBuffer, ArrayBuffer or ArrayBufferView.'), { code: 'ERR_INVALID_ARG_TYPE' });
+    }
     const view = ArrayBuffer.isView(input)
       ? new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
       : new Uint8Array(input);

@@ -6,6 +6,7 @@ const { connection } = require('./host.js');
 const clock = require('./clock.js');
 const context = require('./context.js');
 const loop = require('./loop.js');
+const { checkFunction } = require('./checks.js');
 
 // The id under which the host knows it.
 const HOST_TIMER = 1;
@@ -56,16 +57,16 @@ class Timeout {
   #call;
   #id;
   #active = false;
+  #ref = true;
   // For those of the connection callback: what tells it from others.
   #source;
 
   constructor(callback, after, args, repeats) {
-    if (typeof callback !== 'function') {
-      const error = new TypeError(`The "callback" argument must be of type function. Received ${String(callback)}`);
-      error.code = 'ERR_INVALID_ARG_TYPE';
-      throw error;
-    }
+    checkFunction(callback, 'callback');
     after = Number(after);
+    if (after > LONGEST) {
+      process.emitWarning(`${after} does not fit into a 32-bit signed integer.\nTimeout duration was set to 1.`, 'TimeoutOverflowWarning');
+    }
     this.#after = after >= 1 && after <= LONGEST ? Math.trunc(after) : 1;
     this.#repeats = repeats;
     this.#call = context.bound(() => callback.apply(this, args));
@@ -127,23 +128,26 @@ class Timeout {
   }
 
   // There is no process that a timer could keep alive.
-  ref() { return this; }
-  unref() { return this; }
-  hasRef() { return true; }
+  ref() { this.#ref = true; return this; }
+  unref() { this.#ref = false; return this; }
+  hasRef() { return this.#ref; }
   [Symbol.toPrimitive]() { return this.#id; }
   [Symbol.dispose ?? Symbol('dispose')]() { this.close(); }
 }
 
 class Immediate {
+  #ref = true;
   constructor(callback, args) {
+    checkFunction(callback, 'callback');
     Object.defineProperty(this, 'entry', {
-      value: loop.immediate(() => callback(...args)),
+      value: loop.immediate(() => callback.apply(this, args)),
       enumerable: false,
     });
   }
-  ref() { return this; }
-  unref() { return this; }
-  hasRef() { return true; }
+  ref() { this.#ref = true; return this; }
+  unref() { this.#ref = false; return this; }
+  hasRef() { return this.#ref && !this.entry.done && !this.entry.cleared; }
+  [Symbol.dispose ?? Symbol.for('SymbolDispose')]() { this.entry.cleared = true; }
 }
 
 // All that is due now.

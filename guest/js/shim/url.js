@@ -20,4 +20,21 @@ module.exports = absent({
   resolveObject: url.resolveObject,
   format: url.format,
   fileURLToPath,
-}, 'url', ['URL', 'URLSearchParams', 'pathToFileURL', 'domainToASCII', 'domainToUnicode', 'urlToHttpOptions']);
+  domainToASCII: (name) => require('punycode-from-npm').toASCII(String(name)).toLowerCase(),
+  domainToUnicode: (name) => require('punycode-from-npm').toUnicode(String(name)),
+  urlToHttpOptions(of) {
+    const { protocol, hostname, hash, search, pathname, href, port, username, password } = of;
+    const options = { __proto__: null, ...of, protocol, hostname: hostname.replace(/^\[|\]$/g, ''), hash, search, pathname, path: `${pathname ?? ''}${search ?? ''}`, href };
+    if (port !== '') options.port = Number(port);
+    if (username || password) options.auth = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return options;
+  },
+}, 'url', []);
+// Only a script that names them has them in its component (see lazily.js).
+for (const name of ['URL', 'URLSearchParams', 'pathToFileURL']) {
+  Object.defineProperty(module.exports, name, {
+    enumerable: true,
+    configurable: true,
+    get: () => (name === 'pathToFileURL' ? (path) => new globalThis.URL(`file://${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}`) : globalThis[name]),
+  });
+}

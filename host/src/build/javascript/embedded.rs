@@ -25,8 +25,24 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/async_hooks.js"),
     ),
     (
+        "shim/blob.js",
+        include_str!("../../../../guest/js/shim/blob.js"),
+    ),
+    (
+        "shim/block_list.js",
+        include_str!("../../../../guest/js/shim/block_list.js"),
+    ),
+    (
         "shim/buffer.js",
         include_str!("../../../../guest/js/shim/buffer.js"),
+    ),
+    (
+        "shim/buffer_checks.js",
+        include_str!("../../../../guest/js/shim/buffer_checks.js"),
+    ),
+    (
+        "shim/checks.js",
+        include_str!("../../../../guest/js/shim/checks.js"),
     ),
     (
         "shim/clock.js",
@@ -35,6 +51,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/console.js",
         include_str!("../../../../guest/js/shim/console.js"),
+    ),
+    (
+        "shim/console_methods.js",
+        include_str!("../../../../guest/js/shim/console_methods.js"),
     ),
     (
         "shim/context.js",
@@ -57,6 +77,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/errors.js"),
     ),
     (
+        "shim/event_target.js",
+        include_str!("../../../../guest/js/shim/event_target.js"),
+    ),
+    (
         "shim/events.js",
         include_str!("../../../../guest/js/shim/events.js"),
     ),
@@ -71,6 +95,22 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/host.js",
         include_str!("../../../../guest/js/shim/host.js"),
+    ),
+    (
+        "shim/http.js",
+        include_str!("../../../../guest/js/shim/http.js"),
+    ),
+    (
+        "shim/http_incoming.js",
+        include_str!("../../../../guest/js/shim/http_incoming.js"),
+    ),
+    (
+        "shim/http_outgoing.js",
+        include_str!("../../../../guest/js/shim/http_outgoing.js"),
+    ),
+    (
+        "shim/lazily.js",
+        include_str!("../../../../guest/js/shim/lazily.js"),
     ),
     (
         "shim/loop.js",
@@ -117,6 +157,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/querystring.js"),
     ),
     (
+        "shim/readline.js",
+        include_str!("../../../../guest/js/shim/readline.js"),
+    ),
+    (
         "shim/sleep.js",
         include_str!("../../../../guest/js/shim/sleep.js"),
     ),
@@ -133,12 +177,20 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/string_decoder.js"),
     ),
     (
+        "shim/structured_clone.js",
+        include_str!("../../../../guest/js/shim/structured_clone.js"),
+    ),
+    (
         "shim/text.js",
         include_str!("../../../../guest/js/shim/text.js"),
     ),
     (
         "shim/timers.js",
         include_str!("../../../../guest/js/shim/timers.js"),
+    ),
+    (
+        "shim/tr46.js",
+        include_str!("../../../../guest/js/shim/tr46.js"),
     ),
     (
         "shim/trial.js",
@@ -155,6 +207,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/util.js",
         include_str!("../../../../guest/js/shim/util.js"),
+    ),
+    (
+        "shim/whatwg.js",
+        include_str!("../../../../guest/js/shim/whatwg.js"),
     ),
     (
         "wit/world.wit",
