@@ -23,6 +23,8 @@ class Queue {
 
 const ticks = new Queue();
 const microtasks = new Queue();
+// What the system tells in the same turn: after all ticks, before immediates.
+const pending = new Queue();
 let immediates = [];
 // Rejected promises that nobody has handled yet.
 const orphans = new Set();
@@ -62,6 +64,7 @@ function run(task) {
 // The immediates that were set before; those that they set wait for another
 // turn, so that no script can fill an event with them.
 function runImmediates() {
+  while (pending.length > 0) run(pending.take());
   if (immediates.length === 0) return;
   const batch = immediates;
   immediates = [];
@@ -81,6 +84,7 @@ module.exports = {
     return entry;
   },
   hasImmediates: () => immediates.length > 0,
+  pending: (task) => pending.put(task),
   tick: (task) => ticks.put(context.bound(task)),
   microtask: (task) => microtasks.put(task),
   onUncaught(handler) { uncaught = handler; },

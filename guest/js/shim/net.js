@@ -54,7 +54,7 @@ class Parts extends Base {
   #accept(ends) {
     const { allowHalfOpen, pauseOnConnect, highWaterMark } = this.#options;
     const socket = new Socket({ allowHalfOpen, highWaterMark });
-    if (pauseOnConnect) socket.pause();
+    if (pauseOnConnect) host.hold(socket);
     this.#open++;
     return host.attach(socket, ends, this, () => {
       this.#open = 0;

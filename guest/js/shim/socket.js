@@ -7,6 +7,7 @@
 
 const { connection } = require('./host.js');
 const { absent, coded, system } = require('./errors.js');
+const { checkFunction, checkNumber, outOfRange, wrongType } = require('./checks.js');
 const loop = require('./loop.js');
 const clock = require('./clock.js');
 const { timers, restart } = require('./timers.js');
@@ -51,6 +52,8 @@ class Parts extends Base {
   #peerEnded = false;
   #ends;
   #onClosed;
+  // With `pauseOnConnect`: nothing is read, not even the end, before the script reads.
+  #held = false;
   // What comes after this event's immediates: see `#settle`.
   #later = [];
   #idle;
@@ -59,8 +62,16 @@ class Parts extends Base {
 
   static {
     host = {
+      hold(socket) {
+        socket.pause();
+        socket.#held = true;
+      },
       prepare(socket) {
-        socket.on('resume', () => socket.#pump());
+        // After the script's own listeners.
+        socket.on('resume', () => {
+          socket.#held = false;
+          process.nextTick(() => socket.#pump());
+        });
         socket.on('end', () => socket.#afterEnd());
       },
       attach: (socket, ...how) => socket.#attach(...how),
@@ -132,8 +143,8 @@ class Parts extends Base {
     this.#pump();
   }
 
-  // In Node the system tells that a side has ended, and that the handle is closed: both
-  // after all ticks, microtasks and immediates.
+  // In Node the system tells that the handle is closed after all ticks, microtasks and
+  // immediates.
   #settle() {
     while (this.#later.length > 0) loop.run(this.#later.shift());
     this.#keepOpen();
@@ -202,7 +213,7 @@ class Parts extends Base {
   // it straight, as the stream would do it, at a fifth of the cost.
   #pump() {
     // What has waited for the successor is for its listeners, not for the callback.
-    if (this.#replaying) return;
+    if (this.#replaying || this.#held) return;
     const { decoder } = this._readableState;
     while (this.#unread.length > 0 && this.readableFlowing === true && this.readableLength === 0
       && this.listenerCount('data') > 0 && this.listenerCount('readable') === 0) {
@@ -229,7 +240,9 @@ class Parts extends Base {
 
   _read() {
     this.#wants = true;
-    this.#pump();
+    this.#held = false;
+    // Never at once: a stream that resumes asks before it emits 'resume'.
+    if (this.#unread.length > 0 || this.#peerEnded) process.nextTick(() => this.#pump());
   }
 
   _write(bytes, encoding, done) {
@@ -262,10 +275,15 @@ class Parts extends Base {
   // The usual case goes straight to the host; the stream has the others. Either
   // way the host has the bytes when this returns.
   write(chunk, encoding, callback) {
+    if (typeof chunk === 'object' && chunk !== null && !(chunk instanceof Uint8Array) && ArrayBuffer.isView(chunk)) {
+      chunk = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    } else if (chunk !== null && typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
+      throw wrongType('chunk', 'of type string or an instance of Buffer, TypedArray, or DataView', chunk);
+    }
     const state = this._writableState;
     if (state.corked || state.ending || state.destroyed || state.length > 0
       || !(typeof chunk === 'string' || chunk instanceof Uint8Array)) {
-      return this.#told(super.write(chunk, encoding, callback), 0);
+      return this.#told(super.write(chunk, encoding, callback));
     }
     if (typeof encoding === 'function') [callback, encoding] = [encoding, undefined];
     const bytes = typeof chunk === 'string'
@@ -278,25 +296,15 @@ class Parts extends Base {
       return false;
     }
     if (callback) process.nextTick(callback);
-    return this.#told(true, bytes.length);
+    return this.#told(true);
   }
 
   // The stream would say 'drain' as soon as the host has taken the bytes; the
-  // host tells when the peer has. A chunk as long as the stream's mark is answered by
-  // `false` and 'drain', as in Node, even if it is gone.
-  #told(goOn, length) {
-    if (this.#hostFull) {
-      this._writableState.needDrain = false;
-      this.#owesDrain = true;
-      return false;
-    }
-    if (length < this._writableState.highWaterMark) return goOn;
-    this._writableState.needDrain = true;
-    process.nextTick(() => {
-      if (this.#owesDrain || !this._writableState.needDrain || this.destroyed || this.writableEnded) return;
-      this._writableState.needDrain = false;
-      this.emit('drain');
-    });
+  // host tells when the peer has.
+  #told(goOn) {
+    if (!this.#hostFull) return goOn;
+    this._writableState.needDrain = false;
+    this.#owesDrain = true;
     return false;
   }
 
@@ -306,7 +314,7 @@ class Parts extends Base {
 
   _final(done) {
     connection.end();
-    this.#later.push(done);
+    loop.pending(done);
   }
 
   _destroy(error, done) {
@@ -351,7 +359,9 @@ class Parts extends Base {
   // ---- what Node's sockets have besides
 
   setTimeout(after, callback) {
-    after = Number(after);
+    checkNumber(after, 'msecs');
+    if (!(after >= 0 && after < Infinity)) throw outOfRange('msecs', 'a non-negative finite number', after);
+    if (callback !== undefined) checkFunction(callback, 'callback');
     timers.clearTimeout(this.#idle);
     this.timeout = after;
     if (after > 0) {
