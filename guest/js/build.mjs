@@ -32,6 +32,8 @@ const MODULES = {
   'crypto': "require('./shim/crypto.js')",
   'diagnostics_channel': "require('./shim/diagnostics_channel.js')",
   'events': "require('./shim/events.js')",
+  'fs': "require('./shim/fs.js')",
+  'fs/promises': "require('./shim/fs.js').promises",
   'os': "require('./shim/os.js')",
   'path': "require('./shim/path.js')",
   'path/posix': "require('./shim/path.js')",
@@ -210,6 +212,7 @@ async function bundleGuest({ code, places, asked, missing }, trial) {
       }));
       if (trial) {
         build.onResolve({ filter: /^\.\/host\.js$/ }, () => ({ path: resolve(here, 'shim/trial.js') }));
+        build.onResolve({ filter: /^\.\/files\.js$/ }, () => ({ path: resolve(here, 'shim/files_trial.js') }));
       }
     },
   };
@@ -279,7 +282,8 @@ async function main() {
   const script = await bundleScript();
   const port = await tryOut(script);
   const jsSource = await bundleGuest(script, false);
-  const { component } = await componentize({ witPath: resolve(here, 'wit'), jsSource, sync: true });
+  const world = ['fs', 'fs/promises'].some((module) => script.asked.has(module)) ? 'javascript-with-files' : 'javascript';
+  const { component } = await componentize({ witPath: resolve(here, 'wit'), world, jsSource, sync: true });
   writeFileSync(output, component);
   const warnings = [...script.missing].map(([module, file]) =>
     `the module "${module}", which ${file} asks for, is not available in a hotsocket guest: using it throws`);

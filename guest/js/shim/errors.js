@@ -50,7 +50,21 @@ function stackOf(error, frames) {
 }
 
 const fileOf = (frame) => String(frame.getFileName());
-Error.prepareStackTrace = (error, frames) => fileOf(frames[0]);
+// What V8's call sites have besides: packages ask them where they were called from.
+function completeSites(site) {
+  const proto = Object.getPrototypeOf(site);
+  const answers = {
+    getThis: undefined, getTypeName: 'Object', getMethodName: null, getEvalOrigin: undefined, getFunction: undefined,
+    getScriptNameOrSourceURL: '', getPromiseIndex: null, isEval: false, isNative: false, isConstructor: false,
+    isToplevel: true, isAsync: false, isPromiseAll: false, getFunctionName: null, getColumnNumber: 1,
+  };
+  for (const [name, answer] of Object.entries(answers)) proto[name] ??= () => answer;
+  if (!Object.prototype.hasOwnProperty.call(proto, 'toString')) proto.toString = function () { return line(this, place(this) ?? `hotsocket:${this.getLineNumber()}`).trim().slice(3); };
+}
+Error.prepareStackTrace = (error, frames) => {
+  completeSites(frames[0]);
+  return fileOf(frames[0]);
+};
 bundleFile = new Function('return new Error("probe").stack')();
 Error.prepareStackTrace = stackOf;
 Error.stackTraceLimit = 30;

@@ -85,6 +85,22 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/events.js"),
     ),
     (
+        "shim/files.js",
+        include_str!("../../../../guest/js/shim/files.js"),
+    ),
+    (
+        "shim/files_trial.js",
+        include_str!("../../../../guest/js/shim/files_trial.js"),
+    ),
+    (
+        "shim/fs.js",
+        include_str!("../../../../guest/js/shim/fs.js"),
+    ),
+    (
+        "shim/fs_sync.js",
+        include_str!("../../../../guest/js/shim/fs_sync.js"),
+    ),
+    (
         "shim/globals.js",
         include_str!("../../../../guest/js/shim/globals.js"),
     ),
@@ -111,6 +127,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/lazily.js",
         include_str!("../../../../guest/js/shim/lazily.js"),
+    ),
+    (
+        "shim/locale.js",
+        include_str!("../../../../guest/js/shim/locale.js"),
     ),
     (
         "shim/loop.js",
@@ -223,6 +243,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/clocks/monotonic-clock.wit",
         include_str!("../../../../guest/js/wit/deps/clocks/monotonic-clock.wit"),
+    ),
+    (
+        "wit/deps/clocks/wall-clock.wit",
+        include_str!("../../../../guest/js/wit/deps/clocks/wall-clock.wit"),
+    ),
+    (
+        "wit/deps/filesystem/filesystem.wit",
+        include_str!("../../../../guest/js/wit/deps/filesystem/filesystem.wit"),
     ),
     (
         "wit/deps/random/random.wit",

@@ -1,0 +1,5 @@
+// WASI's files, and nothing else: for a script that asks for `fs`. At build time a trial
+// run puts `files_trial.js` in its place.
+import preopens from 'wasi:filesystem/preopens@0.2.0';
+
+export const directories = () => preopens.getDirectories();
