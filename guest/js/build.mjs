@@ -31,6 +31,8 @@ const MODULES = {
   'console': "require('./shim/console.js').console",
   'crypto': "require('./shim/crypto.js')",
   'diagnostics_channel': "require('./shim/diagnostics_channel.js')",
+  'dns': "require('./shim/dns.js')",
+  'dns/promises': "require('./shim/dns.js').promises",
   'events': "require('./shim/events.js')",
   'fs': "require('./shim/fs.js')",
   'fs/promises': "require('./shim/fs.js').promises",
@@ -46,8 +48,10 @@ const MODULES = {
   'stream': "require('./shim/stream.js')",
   'stream/promises': "require('./shim/stream.js').promises",
   'string_decoder': "require('./shim/string_decoder.js')",
+  'sys': "require('./shim/util.js')",
   'timers': "require('./shim/timers.js').timers",
   'timers/promises': "require('./shim/promises.js').timers",
+  'tls': "require('./shim/tls.js')",
   'tty': "require('./shim/tty.js')",
   'url': "require('./shim/url.js')",
   'util': "require('./shim/util.js')",
@@ -61,9 +65,13 @@ const NAMED = {
   'URLSearchParams': ['globalThis', "require('./shim/whatwg.js').URLSearchParams"],
   'Blob': ['globalThis', "require('./shim/blob.js').Blob"],
   'File': ['globalThis', "require('./shim/blob.js').File"],
+  ...Object.fromEntries(['ReadableStream', 'WritableStream', 'TransformStream', 'Headers', 'Request', 'Response', 'FormData'].map((name) =>
+    [name, ['globalThis', `require('./shim/absent_class.js')('${name}')`]])),
   'structuredClone': ['globalThis', "require('./shim/structured_clone.js')"],
   'parseArgs': ["require('./shim/util.js')", "require('@pkgjs/parseargs').parseArgs"],
   'BlockList': ["require('./shim/net.js').net", "require('./shim/block_list.js').BlockList"],
+  ...Object.fromEntries(['pbkdf2', 'pbkdf2Sync', 'scrypt', 'scryptSync', 'hkdf', 'hkdfSync'].map((name) =>
+    [name, ["require('./shim/crypto.js')", `require('./shim/key_derivation.js').${name}`]])),
   'SocketAddress': ["require('./shim/net.js').net", "require('./shim/block_list.js').SocketAddress"],
 };
 
@@ -161,7 +169,13 @@ function placesOf(code, map) {
 
 // The shim and the packages that it stands upon, around the script.
 async function bundleGuest({ code, places, asked, missing }, trial) {
-  const named = Object.entries(NAMED).filter(([name]) => new RegExp(`\\b${name}\\b`).test(code) || (name === 'URL' && code.includes('pathToFileURL')));
+  const named = Object.entries(NAMED).filter(([name, [owner]]) =>
+    (new RegExp(`\\b${name}\\b`).test(code) || (name === 'URL' && code.includes('pathToFileURL')))
+    && (!owner.includes('crypto') || asked.has('crypto')));
+  // The global, which is no property of a module.
+  if (/\b(globalThis|global|self)\.crypto\b|(?<![.\w$])crypto\.(getRandomValues|randomUUID|subtle)\b/.test(code)) {
+    named.push(['crypto', ['globalThis', "require('./shim/web_crypto.js')"]]);
+  }
   const entry = `
     import { ${trial ? 'tryOut' : 'start'}, setPlaces } from './shim/main.js';
     const modules = { ${[...asked].map((module) => `${JSON.stringify(module)}: () => ${MODULES[module]}`).join(', ')} };

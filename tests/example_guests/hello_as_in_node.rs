@@ -125,7 +125,7 @@ fn hello_prints_and_answers_as_under_node() {
     if lacks_program("node") {
         return;
     }
-    let node = Node::start(&repo("tests/example_guests/hello.mjs"));
+    let node = Node::start(&repo("tests/example_guests/hello.mjs"), &[]);
     let expected_answers = visit(node.address);
     let printed = node.printed.clone();
     printed.wait_count("Client disconnected", visits().len());

@@ -16,8 +16,9 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn start(script: &Path) -> Self {
+    pub fn start(script: &Path, env: &[(&str, &Path)]) -> Self {
         let mut command = Command::new("node");
+        command.envs(env.iter().copied());
         let process = Process::start("node", command.arg(script).env("PORT", "0"));
         let printed = process.stdout.clone();
         wait_for("the port that node listens on", || {

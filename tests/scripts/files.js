@@ -58,7 +58,7 @@ const steps = [
   () => fs.rmdirSync(at('d')),
   () => fs.readdirSync(dir),
 ];
-net.createServer((socket) => {
+const server = net.createServer((socket) => {
   socket.on('data', async () => {
     for (const [number, step] of steps.entries()) {
       await new Promise(setImmediate);
@@ -73,4 +73,5 @@ net.createServer((socket) => {
     console.log('over');
     socket.end('done');
   });
-}).listen(process.env.PORT ?? 3102, '127.0.0.1', () => console.log('on'));
+});
+server.listen(process.env.PORT ?? 3102, '127.0.0.1', () => console.log('on', server.address().port));

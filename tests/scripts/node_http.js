@@ -1,5 +1,7 @@
+// A server on `http`: heads, bodies and the order of events.
 const http = require('http');
 const server = http.createServer((req, res) => {
+  res.sendDate = false;
   console.log(req.method, req.url, req.httpVersion, JSON.stringify(req.headers), req.rawHeaders.length);
   res.on('finish', () => console.log('finish', req.url));
   res.on('close', () => console.log('close', req.url));
@@ -14,5 +16,6 @@ const server = http.createServer((req, res) => {
   let n = 0; req.on('data', (d) => { n += d.length; console.log('data', String(d)); });
   req.on('end', () => res.end(`got ${n}\n`));
 });
+server.on('connection', (socket) => socket.on('close', () => console.log('gone')));
 server.on('clientError', (e, s) => { console.log('clientError', e.code); s.end('HTTP/1.1 400 Bad Request\r\n\r\n'); });
-server.listen(process.env.PORT || 3000, '127.0.0.1', () => console.log('on'));
+server.listen(process.env.PORT || 3000, '127.0.0.1', () => console.log('on', server.address().port));

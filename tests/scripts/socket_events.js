@@ -73,4 +73,4 @@ const server = net.createServer({ pauseOnConnect: true }, (s) => {
   setTimeout(() => { paused = false; s.resume(); }, 100);
 });
 server.on('close', () => log('server closed'));
-server.listen(process.env.PORT ?? 3101, '127.0.0.1', () => log('on', server.address().family));
+server.listen(process.env.PORT ?? 3101, '127.0.0.1', () => log('on', server.address().port));

@@ -5,23 +5,23 @@ const { hmac } = require('@noble/hashes/hmac.js');
 const { md5, ripemd160, sha1 } = require('@noble/hashes/legacy.js');
 const { sha224, sha256, sha384, sha512, sha512_256 } = require('@noble/hashes/sha2.js');
 const { sha3_224, sha3_256, sha3_384, sha3_512 } = require('@noble/hashes/sha3.js');
-const { random } = require('./host.js');
+const { fill, randomUUID } = require('./random_bytes.js');
 const { absent, coded } = require('./errors.js');
+const { checkString, wrongType } = require('./checks.js');
+
+const webcrypto = require('./web_crypto.js');
 
 const HASHES = {
   md5, ripemd160, sha1, sha224, sha256, sha384, sha512,
   'rmd160': ripemd160, 'sha512-256': sha512_256,
   'sha3-224': sha3_224, 'sha3-256': sha3_256, 'sha3-384': sha3_384, 'sha3-512': sha3_512,
 };
-// As much as the host gives at once.
-const MOST_RANDOM = 1 << 20;
 
 const bytesOf = (data, encoding, name = 'data') => {
   if (typeof data === 'string') return Buffer.from(data, encoding === 'buffer' ? undefined : encoding);
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (name === 'key' && data instanceof ArrayBuffer) return new Uint8Array(data);
-  throw coded(TypeError, 'ERR_INVALID_ARG_TYPE',
-    `The "${name}" argument must be of type string or an instance of Buffer, TypedArray, or DataView.`);
+  if (name !== 'data' && data instanceof ArrayBuffer) return new Uint8Array(data);
+  throw wrongType(name, `of type string or an instance of ${name === 'data' ? '' : 'ArrayBuffer, '}Buffer, TypedArray, or DataView`, data);
 };
 
 const named = (name) => HASHES[String(name).toLowerCase().replace(/^rsa-/, '').replace(/^sha-(?=\d)/, 'sha')];
@@ -61,23 +61,22 @@ class Hash extends Digest {}
 class Hmac extends Digest {}
 
 function createHash(name) {
+  checkString(name, 'algorithm');
   const hash = named(name);
   if (!hash) throw new Error('Digest method not supported');
   return new Hash(hash.create());
 }
 
-function createHmac(name, key) {
+function hashOf(name) {
+  checkString(name, 'digest');
   const hash = named(name);
-  if (!hash) throw coded(Error, 'ERR_CRYPTO_INVALID_DIGEST', `Invalid digest: ${name}`);
-  return new Hmac(hmac.create(hash, bytesOf(key, undefined, 'key')));
+  if (!hash) throw coded(TypeError, 'ERR_CRYPTO_INVALID_DIGEST', `Invalid digest: ${name}`);
+  return hash;
 }
 
-function fill(bytes) {
-  for (let at = 0; at < bytes.length; at += MOST_RANDOM) {
-    const count = Math.min(MOST_RANDOM, bytes.length - at);
-    bytes.set(random.getRandomBytes(count), at);
-  }
-  return bytes;
+function createHmac(name, key) {
+  checkString(name, 'hmac');
+  return new Hmac(hmac.create(hashOf(name), bytesOf(key, undefined, 'key')));
 }
 
 // With a callback the result comes later.
@@ -89,7 +88,7 @@ function answer(callback, make) {
 
 function randomBytes(size, callback) {
   if (typeof size !== 'number') {
-    throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'The "size" argument must be of type number.');
+    throw wrongType('size', 'of type number', size);
   }
   if (!(size >= 0 && size <= 2 ** 31 - 1)) {
     throw coded(RangeError, 'ERR_OUT_OF_RANGE',
@@ -120,13 +119,6 @@ function randomInt(least, most, callback) {
   return answer(callback, () => least + drawn % range);
 }
 
-function randomUUID() {
-  const bytes = randomBytes(16);
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-}
-
 function timingSafeEqual(first, second) {
   const [one, other] = [bytesOf(first), bytesOf(second)];
   if (one.length !== other.length) {
@@ -148,14 +140,23 @@ const crypto = absent({
   randomFillSync,
   randomInt,
   randomUUID,
-  getRandomValues: (target) => randomFillSync(target),
+  randomFill(target, ...rest) {
+    const callback = rest.pop();
+    randomFillSync(target, ...rest);
+    setImmediate(callback, null, target);
+  },
+  getRandomValues: (target) => webcrypto.getRandomValues(target),
+  webcrypto,
   timingSafeEqual,
   constants: {},
 }, 'crypto', [
   'createCipheriv', 'createDecipheriv', 'createSign', 'createVerify', 'createDiffieHellman', 'createECDH',
   'createPrivateKey', 'createPublicKey', 'createSecretKey', 'generateKeyPair', 'generateKeyPairSync',
-  'pbkdf2', 'pbkdf2Sync', 'scrypt', 'scryptSync', 'publicEncrypt', 'privateDecrypt', 'sign', 'verify', 'randomFill',
+  'pbkdf2', 'pbkdf2Sync', 'scrypt', 'scryptSync', 'publicEncrypt', 'privateDecrypt', 'sign', 'verify',
   'getCiphers', 'getCurves', 'hkdf', 'hkdfSync',
 ]);
+
+// For key_derivation.js; a script's crypto has neither.
+for (const [name, value] of Object.entries({ bytesOf, hashOf })) Object.defineProperty(crypto, name, { value, enumerable: false });
 
 module.exports = crypto;

@@ -187,8 +187,12 @@ fn mistakes_in_a_script_are_errors_of_the_build() {
     let script = dir.path().join("wrong.js");
     for (text, told) in [
         (
+            "require('node:zlib').gzipSync('x')",
+            "wrong.js: it fails when it starts: Error: zlib.gzipSync is not available in a hotsocket guest | at wrong.js:1",
+        ),
+        (
             "require('node:fs').readFileSync('x')",
-            "wrong.js: it fails when it starts: Error: fs.readFileSync is not available in a hotsocket guest | at wrong.js:1",
+            "wrong.js: it fails when it starts: Error: ENOENT: no such file or directory (a guest sees what hotsocket serve --dir grants), open 'x'",
         ),
         ("import none from 'node:none';", "wrong.js:1:18: Node "),
         (

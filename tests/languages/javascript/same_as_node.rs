@@ -5,9 +5,12 @@
 //! differs in any two runs (the port) is put out of the way.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use super::{component, serve_script};
-use crate::harness::{Client, Lines, Node, lacks_program, repo, wait_for, wait_read};
+use crate::harness::{
+    Client, Lines, Node, Serve, lacks_program, repo, temp_dir, wait_for, wait_read,
+};
 
 /// What a client does.
 enum Step {
@@ -45,6 +48,17 @@ fn converse(address: SocketAddr, printed: &Lines, steps: &[Step]) -> Vec<u8> {
 
 /// Let the conversations be held, one after the other, and compare.
 fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
+    same_with(script, last, conversations, &[], |serve| serve);
+}
+
+/// With more of the environment for node, and what answers to it for hotsocket.
+fn same_with(
+    script: &str,
+    last: &str,
+    conversations: &[&[Step]],
+    env: &[(&str, &Path)],
+    how: impl FnOnce(Serve) -> Serve,
+) {
     let script = format!("tests/scripts/{script}");
     if lacks_program("node") {
         return;
@@ -64,13 +78,13 @@ fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
         });
         answers.collect()
     };
-    let node = Node::start(&repo(&script));
+    let node = Node::start(&repo(&script), env);
     let expected = hold(node.address, &node.printed);
     let (printed, port) = (node.printed.clone(), node.address.port().to_string());
     drop(node);
     let expected_text = without_port(&String::from_utf8_lossy(&printed.whole()), &port);
 
-    let server = serve_script(component).start();
+    let server = how(serve_script(component)).start();
     let got = hold(server.addresses[0], &server.stdout);
     let port = server.port().to_string();
     let got_text = without_port(&server.stop().stdout, &port);
@@ -245,6 +259,106 @@ fn modules_are_the_same() {
 #[test]
 fn small_cases_are_the_same() {
     same_as_node("cases.js", "over", &[&[Send(b"go"), Read(4), End]]);
+}
+
+#[test]
+fn what_is_refused_and_what_is_newer_is_the_same() {
+    same_as_node("more_cases.js", "over", &[&[Send(b"go"), Read(4), End]]);
+}
+
+#[test]
+fn the_events_of_a_socket_come_in_the_same_order() {
+    same_as_node(
+        "socket_events.js",
+        "close ",
+        &[
+            &[Send(b"big"), Read(16385), End],
+            &[Send(b"end")],
+            &[Send(b"destroy")],
+            &[Send(b"error")],
+            &[Send(b"twice")],
+            &[Send(b"cork"), Read(2), End],
+            &[Send(b"bad")],
+            &[Send(b"idle")],
+            &[Send(b"soon")],
+            &[Send(b"readable"), Read(2), Send(b"abcdef"), Taken, End],
+            &[End],
+        ],
+    );
+}
+
+#[test]
+fn a_server_on_http_is_the_same() {
+    const LAST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    same_as_node(
+        "node_http.js",
+        "gone",
+        &[
+            &[
+                Send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /head HTTP/1.1\r\nHost: x\r\n\r\n"),
+                Send(b"GET /chunks HTTP/1.1\r\nHost: x\r\n\r\nGET /empty HTTP/1.1\r\nHost: x\r\n\r\n"),
+                Printed("close /empty", 1),
+                Send(LAST),
+            ],
+            &[
+                Send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"),
+                Send(LAST),
+            ],
+            &[
+                Send(b"HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /204 HTTP/1.1\r\nHost: x\r\n\r\n"),
+                Printed("close /204", 1),
+                Send(LAST),
+            ],
+            &[
+                Send(b"POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhe"),
+                Taken,
+                Send(b"llo"),
+            ],
+            &[
+                Send(b"POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab"),
+                Taken,
+                Send(b"c\r\n2\r\nde\r\n0\r\n\r\n"),
+            ],
+            &[
+                Send(b"POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
+                Read(25),
+                Send(b"ok"),
+            ],
+            &[Send(b"GET /hello HTTP/1.0\r\n\r\n")],
+            &[Send(b"GET /hello HTTP/1.1\r\n\r\n")],
+            &[
+                Send(b"GET /throw HTTP/1.1\r\nHost: x\r\nCookie: a=1\r\nCookie: b=2\r\nX: 1\r\nX: 2\r\nContent-Type: a\r\nContent-Type: b\r\n\r\n"),
+                Printed("close /throw", 1),
+                Send(LAST),
+            ],
+            &[Send(b"garbage\r\n\r\n")],
+            &[Send(b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")],
+        ],
+    );
+}
+
+#[test]
+fn files_in_a_granted_directory_are_the_same() {
+    let (ours, nodes) = (temp_dir(), temp_dir());
+    let grant = format!("{}::/data", ours.path().display());
+    same_with(
+        "files.js",
+        "over",
+        &[&[Send(b"go"), Read(4), End]],
+        &[("DIR", nodes.path())],
+        |serve| serve.args(&["--dir", &grant]),
+    );
+}
+
+#[test]
+fn hashes_and_keys_are_the_same() {
+    same_with(
+        "crypto.js",
+        "over",
+        &[&[Send(b"go"), Read(4), End]],
+        &[],
+        |serve| serve.args(&["--cpu-budget", "2s"]),
+    );
 }
 
 /// The port is another one each time. It may also be a part of a longer number, which

@@ -17,6 +17,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/abort.js"),
     ),
     (
+        "shim/absent_class.js",
+        include_str!("../../../../guest/js/shim/absent_class.js"),
+    ),
+    (
         "shim/assert.js",
         include_str!("../../../../guest/js/shim/assert.js"),
     ),
@@ -67,6 +71,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/diagnostics_channel.js",
         include_str!("../../../../guest/js/shim/diagnostics_channel.js"),
+    ),
+    (
+        "shim/dns.js",
+        include_str!("../../../../guest/js/shim/dns.js"),
     ),
     (
         "shim/equal.js",
@@ -125,6 +133,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/http_outgoing.js"),
     ),
     (
+        "shim/key_derivation.js",
+        include_str!("../../../../guest/js/shim/key_derivation.js"),
+    ),
+    (
         "shim/lazily.js",
         include_str!("../../../../guest/js/shim/lazily.js"),
     ),
@@ -177,6 +189,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/querystring.js"),
     ),
     (
+        "shim/random_bytes.js",
+        include_str!("../../../../guest/js/shim/random_bytes.js"),
+    ),
+    (
         "shim/readline.js",
         include_str!("../../../../guest/js/shim/readline.js"),
     ),
@@ -209,6 +225,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/timers.js"),
     ),
     (
+        "shim/tls.js",
+        include_str!("../../../../guest/js/shim/tls.js"),
+    ),
+    (
         "shim/tr46.js",
         include_str!("../../../../guest/js/shim/tr46.js"),
     ),
@@ -227,6 +247,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/util.js",
         include_str!("../../../../guest/js/shim/util.js"),
+    ),
+    (
+        "shim/web_crypto.js",
+        include_str!("../../../../guest/js/shim/web_crypto.js"),
     ),
     (
         "shim/whatwg.js",
