@@ -186,6 +186,7 @@ async function bundleGuest({ code, places, asked, missing }, trial) {
     }
     // Not part of this module: a script that is no module need not be strict.
     ${named.length > 0 ? "const lazily = require('./shim/lazily.js');" : ''}
+    ${/Async(Generator)?Function/.test(code) ? "require('./shim/async_functions.js');" : ''}
     ${/\btoLocale/.test(code) ? "require('./shim/locale.js');" : ''}
     ${named.map(([name, [owner, from]]) => `lazily(${owner}, ${JSON.stringify(name)}, () => ${from});`).join('\n')}
     const script = new Function('require', 'module', 'exports', ${JSON.stringify(code)});

@@ -3,7 +3,7 @@
 
 const { isDeepEqual, isDeepStrictEqual } = require('./equal.js');
 const { absent } = require('./errors.js');
-const { inspect } = require('./util.js');
+const { inspect } = require('node-inspect-extracted');
 
 class AssertionError extends Error {
   constructor({ message, actual, expected, operator, stackStartFn } = {}) {

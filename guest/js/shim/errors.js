@@ -85,7 +85,7 @@ let handled = () => false;
 
 // What Node prints before it exits.
 function told(error, origin) {
-  const { inspect } = require('./util.js');
+  const { inspect } = require('node-inspect-extracted');
   if (error instanceof Error) return inspect(error);
   const value = inspect(error);
   return origin === 'unhandledRejection'

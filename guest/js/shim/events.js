@@ -51,7 +51,7 @@ function checkCount(count, name) {
 
 function noListener(error) {
   if (error instanceof Error) return error;
-  const { inspect } = require('./util.js');
+  const { inspect } = require('node-inspect-extracted');
   let shown;
   try {
     shown = inspect(error);

@@ -61,7 +61,7 @@ function pathOf(path, name = 'path') {
   if (typeof path === 'object' && path?.protocol === 'file:') path = decodeURIComponent(path.pathname);
   if (typeof path !== 'string') throw wrongType(name, 'of type string or an instance of Buffer or URL', path);
   if (path.includes('\0')) {
-    throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', `The argument '${name}' must be a string, Uint8Array, or URL without null bytes. Received ${require('./util.js').inspect(path)}`);
+    throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', `The argument '${name}' must be a string, Uint8Array, or URL without null bytes. Received ${require('node-inspect-extracted').inspect(path)}`);
   }
   return path;
 }
