@@ -3,11 +3,13 @@
 //! They are built as `hotsocket serve FILE.js` builds them, into the user's
 //! cache, where the next run finds them. The packages for that come from npm,
 //! once. `same_as_node` compares scripts with what Node makes of them, `sleep` puts them to sleep, `swap` swaps
-//! them, `errors` has those that fail, `build` the command line.
+//! them, `packages` has servers made of packages from npm,
+//! `errors` has those that fail, `build` the command line.
 
 mod build;
 mod errors;
 mod long_text;
+mod packages;
 mod same_as_node;
 mod sleep;
 mod swap;

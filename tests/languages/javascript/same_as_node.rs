@@ -13,7 +13,7 @@ use crate::harness::{
 };
 
 /// What a client does.
-enum Step {
+pub(super) enum Step {
     Send(&'static [u8]),
     /// Read exactly so many bytes.
     Read(usize),
@@ -48,22 +48,22 @@ fn converse(address: SocketAddr, printed: &Lines, steps: &[Step]) -> Vec<u8> {
 
 /// Let the conversations be held, one after the other, and compare.
 fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
-    same_with(script, last, conversations, &[], |serve| serve);
+    let script = repo(&format!("tests/scripts/{script}"));
+    same_with(&script, last, conversations, &[], |serve| serve);
 }
 
 /// With more of the environment for node, and what answers to it for hotsocket.
-fn same_with(
-    script: &str,
+pub(super) fn same_with(
+    script: &Path,
     last: &str,
     conversations: &[&[Step]],
     env: &[(&str, &Path)],
     how: impl FnOnce(Serve) -> Serve,
 ) {
-    let script = format!("tests/scripts/{script}");
     if lacks_program("node") {
         return;
     }
-    let Some(component) = component(&repo(&script)) else {
+    let Some(component) = component(script) else {
         return;
     };
     let hold = |address, printed: &Lines| -> Vec<Vec<u8>> {
@@ -78,7 +78,7 @@ fn same_with(
         });
         answers.collect()
     };
-    let node = Node::start(&repo(&script), env);
+    let node = Node::start(script, env);
     let expected = hold(node.address, &node.printed);
     let (printed, port) = (node.printed.clone(), node.address.port().to_string());
     drop(node);
@@ -342,7 +342,7 @@ fn files_in_a_granted_directory_are_the_same() {
     let (ours, nodes) = (temp_dir(), temp_dir());
     let grant = format!("{}::/data", ours.path().display());
     same_with(
-        "files.js",
+        &repo("tests/scripts/files.js"),
         "over",
         &[&[Send(b"go"), Read(4), End]],
         &[("DIR", nodes.path())],
@@ -353,7 +353,7 @@ fn files_in_a_granted_directory_are_the_same() {
 #[test]
 fn hashes_and_keys_are_the_same() {
     same_with(
-        "crypto.js",
+        &repo("tests/scripts/crypto.js"),
         "over",
         &[&[Send(b"go"), Read(4), End]],
         &[],
