@@ -25,6 +25,8 @@ const ticks = new Queue();
 const microtasks = new Queue();
 // What the system tells in the same turn: after all ticks, before immediates.
 const pending = new Queue();
+// What comes when a handle is closed: after immediates.
+const closing = new Queue();
 let immediates = [];
 // Rejected promises that nobody has handled yet.
 const orphans = new Set();
@@ -65,12 +67,14 @@ function run(task) {
 // turn, so that no script can fill an event with them.
 function runImmediates() {
   while (pending.length > 0) run(pending.take());
-  if (immediates.length === 0) return;
-  const batch = immediates;
-  immediates = [];
-  for (const immediate of batch) {
-    if (!immediate.cleared) run(immediate.task);
+  if (immediates.length > 0) {
+    const batch = immediates;
+    immediates = [];
+    for (const immediate of batch) {
+      if (!immediate.cleared) run(immediate.task);
+    }
   }
+  while (closing.length > 0) run(closing.take());
 }
 
 module.exports = {
@@ -85,6 +89,7 @@ module.exports = {
   },
   hasImmediates: () => immediates.length > 0,
   pending: (task) => pending.put(task),
+  closing: (task) => closing.put(task),
   tick: (task) => ticks.put(context.bound(task)),
   microtask: (task) => microtasks.put(task),
   onUncaught(handler) { uncaught = handler; },

@@ -54,8 +54,6 @@ class Parts extends Base {
   #onClosed;
   // With `pauseOnConnect`: nothing is read, not even the end, before the script reads.
   #held = false;
-  // What comes after this event's immediates: see `#settle`.
-  #later = [];
   #idle;
   #lastMoved = 0;
   #written = 0;
@@ -143,16 +141,9 @@ class Parts extends Base {
     this.#pump();
   }
 
-  // In Node the system tells that the handle is closed after all ticks, microtasks and
-  // immediates.
-  #settle() {
-    while (this.#later.length > 0) loop.run(this.#later.shift());
-    this.#keepOpen();
-  }
-
   // After an event in which the peer's FIN came or was read: a script that has
   // not seen the end of the stream yet may still have something to say.
-  #keepOpen() {
+  #settle() {
     if (this.#peerEnded && !this.destroyed && !this.readableEnded) connection.holdOpen();
   }
 
@@ -325,7 +316,7 @@ class Parts extends Base {
     // still goes out.
     connection.end();
     done(error);
-    this.#later.push(() => {
+    loop.closing(() => {
       this.emit('close', Boolean(error));
       this.#onClosed?.();
     });
