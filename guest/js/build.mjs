@@ -141,7 +141,7 @@ function placesOf(code, map) {
 }
 
 // The shim and the packages that it stands upon, around the script.
-async function bundleGuest({ code, places, asked, missing }, trial) {
+async function bundleGuest({ code, places, asked, missing }, { trial = false, intoImage = false }) {
   const entry = `
     import { ${trial ? 'tryOut' : 'start'}, setPlaces } from './shim/main.js';
     const modules = { ${[...asked].map((module) => `${JSON.stringify(module)}: () => ${MODULES[module]}`).join(', ')} };
@@ -157,7 +157,7 @@ async function bundleGuest({ code, places, asked, missing }, trial) {
       const module = { exports: {} };
       script.call(module.exports, (name) => modules[name](), module, module.exports);
     };
-    ${trial ? 'globalThis.told = tryOut(run);' : 'export const handler = start(run);'}
+    ${trial ? 'globalThis.told = tryOut(run);' : `export const handler = start(run, ${intoImage});`}
   `;
   const own = {
     name: 'own',
@@ -197,12 +197,13 @@ async function bundleGuest({ code, places, asked, missing }, trial) {
 }
 
 // Run the top level as an instance would, with nothing of this machine in reach
-// but the language itself. Gives the port that it listens on.
+// but the language itself. Gives the port that it listens on, and why it must run in
+// each instance; undefined if it need not.
 async function tryOut(script) {
   const context = vm.createContext(Object.create(null));
   const run = (text) => vm.runInContext(text, context, { filename: 'shim.js', timeout: TRIAL_MS });
   run(ENGINE);
-  const guest = await bundleGuest(script, true);
+  const guest = await bundleGuest(script, { trial: true });
   try {
     run(guest);
   } catch (error) {
@@ -212,10 +213,10 @@ async function tryOut(script) {
     throw error;
   }
   // As text: nothing of the script's is called from out here.
-  const { words, ports } = JSON.parse(run('String(told)'));
+  const { words, ports, reason } = JSON.parse(run('String(told)'));
   if (words) throw new Mistake(`it fails when it starts: ${words.split('\n').map((line) => line.trim()).join(' | ')}`);
   if (ports.length === 0) throw new Mistake('it starts no server: a guest calls server.listen() when it starts');
-  return ports.find((port) => port > 0) ?? null;
+  return { port: ports.find((port) => port > 0) ?? null, reason };
 }
 
 // What the engine has and a bare context of Node's hasn't.
@@ -247,13 +248,33 @@ const ENGINE = `
 
 async function main() {
   const script = await bundleScript();
-  const port = await tryOut(script);
-  const jsSource = await bundleGuest(script, false);
-  const { component } = await componentize({ witPath: resolve(here, 'wit'), jsSource, sync: true });
-  writeFileSync(output, component);
+  const { port, reason } = await tryOut(script);
+  const made = await makeComponent(script, reason);
+  writeFileSync(output, made.component);
   const warnings = [...script.missing].map(([module, file]) =>
     `the module "${module}", which ${file} asks for, is not available in a hotsocket guest: using it throws`);
-  process.stdout.write(JSON.stringify({ port, inputs: script.inputs, warnings }));
+  const notes = made.reason === undefined ? [] : [
+    `${name}: its top level runs once for each connection, and not once for all, since ${made.reason}`];
+  process.stdout.write(JSON.stringify({ port, inputs: script.inputs, warnings, notes }));
+}
+
+// The component, with the top level run into its image unless there is a reason
+// against it, and that reason.
+async function makeComponent(script, reason) {
+  const make = async (intoImage) => {
+    const jsSource = await bundleGuest(script, { intoImage });
+    return (await componentize({ witPath: resolve(here, 'wit'), jsSource, sync: true })).component;
+  };
+  if (reason === undefined) {
+    try {
+      return { component: await make(true) };
+    } catch (error) {
+      // The trial ran in another engine. What it doesn't know ends here.
+      reason = /it (?:reads|prints) [^\n]*/.exec(error.message)?.[0]
+        ?? `it fails without a server: ${error.message.split('\n')[0]}`;
+    }
+  }
+  return { component: await make(false), reason };
 }
 
 try {

@@ -73,6 +73,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/host.js"),
     ),
     (
+        "shim/image.js",
+        include_str!("../../../../guest/js/shim/image.js"),
+    ),
+    (
         "shim/loop.js",
         include_str!("../../../../guest/js/shim/loop.js"),
     ),

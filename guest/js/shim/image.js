@@ -1,0 +1,84 @@
+// The script's top level, run when the image is made that all instances start from.
+//
+// What it does inside the engine is part of that image. What it prints is kept
+// here and printed once, when the server starts; its timers count from the start
+// of each instance (timers.js). What it may not have from the image is a value
+// that is each instance's own: the clock, the environment, randomness. `reads`
+// notes the first such read, and the build then leaves the top level to each
+// instance.
+'use strict';
+
+// More lines than these (in characters) would be memory of each instance.
+const MOST_PRINTED = 64 << 10;
+
+let making = false;
+// Why this top level cannot be part of the image: the first reason.
+let reason;
+let printed = [];
+let size = 0;
+
+// The first frame of the stack that is the script's, as `file:line`.
+function whereNow() {
+  const [, found] = /^ +at (?:.*\()?((?!hotsocket:)[^()]+:\d+)\)?$/m.exec(new Error().stack) ?? [];
+  return found;
+}
+
+// Something was read that is not the same in each instance.
+function reads(what) {
+  if (!making || reason !== undefined) return;
+  const where = whereNow();
+  reason = `it reads ${what}${where === undefined ? '' : ` (${where})`}`;
+}
+
+// The host's functions, noticing those calls. Not `connection`: at this time
+// there is none, and a call of it ends the making of the image.
+function watched({ environment, monotonicClock, output, random }) {
+  const line = (stream) => (text) => {
+    if (!making) return output[stream](text);
+    size += text.length;
+    if (size <= MOST_PRINTED) printed.push([stream, text]);
+    else reason ??= `it prints more than ${MOST_PRINTED >> 10} KiB`;
+  };
+  return {
+    environment: { getEnvironment() { reads('process.env'); return environment.getEnvironment(); } },
+    monotonicClock: { now() { reads('the clock'); return monotonicClock.now(); } },
+    output: { print: line('print'), error: line('error'), panic: output.panic },
+    random: { getRandomBytes(count) { reads('random bytes'); return random.getRandomBytes(count); } },
+  };
+}
+
+// The engine's `Date`, noticing when it is asked for the time.
+function watchedDate(Engine) {
+  const { now } = Engine;
+  function Date(...parts) {
+    if (new.target === undefined) {
+      reads('the clock with Date()');
+      return Engine();
+    }
+    if (parts.length === 0) reads('the clock with new Date()');
+    return Reflect.construct(Engine, parts, new.target);
+  }
+  const own = Object.getOwnPropertyDescriptors(Engine);
+  own.now.value = { now() { reads('the clock with Date.now()'); return now(); } }.now;
+  Object.defineProperties(Date, own);
+  Object.defineProperty(Engine.prototype, 'constructor', { value: Date, writable: true, configurable: true, enumerable: false });
+  return Date;
+}
+
+module.exports = {
+  reads,
+  watched,
+  watchedDate,
+  isMaking: () => making,
+  // Run it. Gives why it can't be part of the image; undefined if it can.
+  make(task) {
+    making = true;
+    try {
+      task();
+    } finally {
+      making = false;
+    }
+    return reason;
+  },
+  printed: () => printed,
+};
