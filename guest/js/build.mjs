@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 import { componentize } from 'componentize-qjs';
 import * as esbuild from 'esbuild';
+import { engine } from './engine.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const [source, output] = process.argv.slice(2).map((path) => resolve(path));
@@ -261,9 +262,11 @@ async function main() {
 // The component, with the top level run into its image unless there is a reason
 // against it, and that reason.
 async function makeComponent(script, reason) {
+  const runtimeBytes = engine(resolve(here, 'node_modules'));
   const make = async (intoImage) => {
     const jsSource = await bundleGuest(script, { intoImage });
-    return (await componentize({ witPath: resolve(here, 'wit'), jsSource, sync: true })).component;
+    const runtime = runtimeBytes ? { runtimeBytes } : { sync: true };
+    return (await componentize({ witPath: resolve(here, 'wit'), jsSource, ...runtime })).component;
   };
   if (reason === undefined) {
     try {

@@ -6,7 +6,7 @@ const { random } = require('./host.js');
 const image = require('./image.js');
 
 globalThis.global = globalThis;
-globalThis.Date = image.watchedDate(Date);
+globalThis.Date = require('./date.js');
 globalThis.performance = require('./clock.js').performance;
 globalThis.Promise = require('./promise.js');
 const loop = require('./loop.js');

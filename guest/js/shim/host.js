@@ -7,6 +7,7 @@ import utf8 from 'hotsocket:text/utf8@0.1.0';
 import environment_ from 'wasi:cli/environment@0.2.0';
 import monotonicClock_ from 'wasi:clocks/monotonic-clock@0.2.0';
 import random_ from 'wasi:random/random@0.2.0';
+import wallClock_ from 'wasi:clocks/wall-clock@0.2.0';
 import { watched } from './image.js';
 
 const { print, error, panic } = output_;
@@ -18,10 +19,11 @@ const lines = {
   panic: (message) => panic(message.toWellFormed()),
 };
 
-export const { environment, monotonicClock, output, random } = watched({
+export const { environment, monotonicClock, output, random, wallClock } = watched({
   environment: environment_,
   monotonicClock: monotonicClock_,
   output: lines,
   random: random_,
+  wallClock: wallClock_,
 });
 export { connection, hibernation, utf8 };

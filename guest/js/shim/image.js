@@ -11,6 +11,10 @@
 // More lines than these (in characters) would be memory of each instance.
 const MOST_PRINTED = 64 << 10;
 
+// Packages that read the clock while they load, and only to count how often a function
+// of theirs is called (lodash: `shortOut`): whatever it says then, they work the same.
+const ONLY_COUNTS = /(^|\/)node_modules\/lodash(-es)?\//;
+
 let making = false;
 // Why this top level cannot be part of the image: the first reason.
 let reason;
@@ -27,12 +31,13 @@ function whereNow() {
 function reads(what) {
   if (!making || reason !== undefined) return;
   const where = whereNow();
+  if (what.startsWith('the clock') && ONLY_COUNTS.test(where)) return;
   reason = `it reads ${what}${where === undefined ? '' : ` (${where})`}`;
 }
 
 // The host's functions, noticing those calls. Not `connection`: at this time
 // there is none, and a call of it ends the making of the image.
-function watched({ environment, monotonicClock, output, random }) {
+function watched({ environment, monotonicClock, output, random, wallClock }) {
   const line = (stream) => (text) => {
     if (!making) return output[stream](text);
     size += text.length;
@@ -44,31 +49,19 @@ function watched({ environment, monotonicClock, output, random }) {
     monotonicClock: { now() { reads('the clock'); return monotonicClock.now(); } },
     output: { print: line('print'), error: line('error'), panic: output.panic },
     random: { getRandomBytes(count) { reads('random bytes'); return random.getRandomBytes(count); } },
+    // In milliseconds. In the image 0, so that the same source gives the same bytes.
+    wallClock(how) {
+      reads(`the clock with ${how}`);
+      if (making) return 0;
+      const { seconds, nanoseconds } = wallClock.now();
+      return Number(seconds) * 1000 + Math.floor(nanoseconds / 1e6);
+    },
   };
-}
-
-// The engine's `Date`, noticing when it is asked for the time.
-function watchedDate(Engine) {
-  const { now } = Engine;
-  function Date(...parts) {
-    if (new.target === undefined) {
-      reads('the clock with Date()');
-      return Engine();
-    }
-    if (parts.length === 0) reads('the clock with new Date()');
-    return Reflect.construct(Engine, parts, new.target);
-  }
-  const own = Object.getOwnPropertyDescriptors(Engine);
-  own.now.value = { now() { reads('the clock with Date.now()'); return now(); } }.now;
-  Object.defineProperties(Date, own);
-  Object.defineProperty(Engine.prototype, 'constructor', { value: Date, writable: true, configurable: true, enumerable: false });
-  return Date;
 }
 
 module.exports = {
   reads,
   watched,
-  watchedDate,
   isMaking: () => making,
   // Run it. Gives why it can't be part of the image; undefined if it can.
   make(task) {

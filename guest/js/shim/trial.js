@@ -4,6 +4,8 @@ import { watched } from './image.js';
 
 const nowhere = { ip: '', port: 0 };
 const nothing = () => {};
+// Before globals.js puts another in its place.
+const { now } = Date;
 
 export const connection = {
   info: () => ({ id: 0, local: nowhere, peer: nowhere }),
@@ -17,9 +19,10 @@ export const connection = {
 export const hibernation = { stayAwake: nothing, keep: nothing, kept: nothing };
 // Short text doesn't get there (see text.js), and none is long here but in tests.
 export const utf8 = undefined;
-export const { environment, monotonicClock, output, random } = watched({
+export const { environment, monotonicClock, output, random, wallClock } = watched({
   environment: { getEnvironment: () => [] },
-  monotonicClock: { now: () => BigInt(Date.now()) * 1000000n },
+  monotonicClock: { now: () => BigInt(now()) * 1000000n },
   output: { print: nothing, error: nothing, panic: nothing },
   random: { getRandomBytes: (count) => new Uint8Array(count).fill(7) },
+  wallClock: { now: () => ({ seconds: Math.floor(now() / 1000), nanoseconds: 0 }) },
 });

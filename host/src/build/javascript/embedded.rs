@@ -13,6 +13,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ),
     ("build.mjs", include_str!("../../../../guest/js/build.mjs")),
     (
+        "engine.mjs",
+        include_str!("../../../../guest/js/engine.mjs"),
+    ),
+    (
         "shim/abort.js",
         include_str!("../../../../guest/js/shim/abort.js"),
     ),
@@ -43,6 +47,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/crypto.js",
         include_str!("../../../../guest/js/shim/crypto.js"),
+    ),
+    (
+        "shim/date.js",
+        include_str!("../../../../guest/js/shim/date.js"),
     ),
     (
         "shim/diagnostics_channel.js",
@@ -171,6 +179,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/clocks/monotonic-clock.wit",
         include_str!("../../../../guest/js/wit/deps/clocks/monotonic-clock.wit"),
+    ),
+    (
+        "wit/deps/clocks/wall-clock.wit",
+        include_str!("../../../../guest/js/wit/deps/clocks/wall-clock.wit"),
     ),
     (
         "wit/deps/random/random.wit",
