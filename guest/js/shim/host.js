@@ -4,7 +4,7 @@ import connection from 'hotsocket:socket/connection@0.1.0';
 import output_ from 'hotsocket:socket/output@0.1.0';
 import hibernation from 'hotsocket:session/hibernation@0.1.0';
 import utf8 from 'hotsocket:text/utf8@0.1.0';
-import environment_ from 'wasi:cli/environment@0.2.0';
+import environment from 'wasi:cli/environment@0.2.0';
 import monotonicClock_ from 'wasi:clocks/monotonic-clock@0.2.0';
 import random_ from 'wasi:random/random@0.2.0';
 import wallClock_ from 'wasi:clocks/wall-clock@0.2.0';
@@ -19,11 +19,10 @@ const lines = {
   panic: (message) => panic(message.toWellFormed()),
 };
 
-export const { environment, monotonicClock, output, random, wallClock } = watched({
-  environment: environment_,
+export const { monotonicClock, output, random, wallClock } = watched({
   monotonicClock: monotonicClock_,
   output: lines,
   random: random_,
   wallClock: wallClock_,
 });
-export { connection, hibernation, utf8 };
+export { connection, environment, hibernation, utf8 };

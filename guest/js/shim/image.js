@@ -3,9 +3,9 @@
 // What it does inside the engine is part of that image. What it prints is kept
 // here and printed once, when the server starts; its timers count from the start
 // of each instance (timers.js). What it may not have from the image is a value
-// that is each instance's own: the clock, the environment, randomness. `reads`
-// notes the first such read, and the build then leaves the top level to each
-// instance.
+// that is each instance's own: the clock, randomness. `reads` notes the first such
+// read, and the build then leaves the top level to each instance. For the
+// environment see environment.js.
 'use strict';
 
 // More lines than these (in characters) would be memory of each instance.
@@ -37,7 +37,7 @@ function reads(what) {
 
 // The host's functions, noticing those calls. Not `connection`: at this time
 // there is none, and a call of it ends the making of the image.
-function watched({ environment, monotonicClock, output, random, wallClock }) {
+function watched({ monotonicClock, output, random, wallClock }) {
   const line = (stream) => (text) => {
     if (!making) return output[stream](text);
     size += text.length;
@@ -45,7 +45,6 @@ function watched({ environment, monotonicClock, output, random, wallClock }) {
     else reason ??= `it prints more than ${MOST_PRINTED >> 10} KiB`;
   };
   return {
-    environment: { getEnvironment() { reads('process.env'); return environment.getEnvironment(); } },
     monotonicClock: { now() { reads('the clock'); return monotonicClock.now(); } },
     output: { print: line('print'), error: line('error'), panic: output.panic },
     random: { getRandomBytes(count) { reads('random bytes'); return random.getRandomBytes(count); } },

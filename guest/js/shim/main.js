@@ -6,6 +6,8 @@
 // way a script's variables belong to one connection.
 import './globals.js';
 import clock from './clock.js';
+import context from './context.js';
+import environment from './environment.js';
 import { connection, output } from './host.js';
 import { die, isDead, lastWords, setPlaces } from './errors.js';
 import { Handover } from './handover.js';
@@ -25,9 +27,13 @@ function requireServer() {
   }
 }
 
+// What the script finds when it begins.
+let globals;
+
 // Run the top level, and leave nothing of it but what it has made. An error fails
 // the making of the image.
 function makeImage(script) {
+  globals = Object.getOwnPropertyDescriptors(globalThis);
   // Timers of the top level are set again when a sleeper is woken.
   timers.begin();
   const reason = image.make(() => loop.run(script));
@@ -39,6 +45,21 @@ function makeImage(script) {
   // What is garbage now would be garbage in each instance.
   globalThis.__cqjs?.runGc();
   return unfinished;
+}
+
+// The top level runs once more, in an instance with another environment: what it
+// has registered for the image is gone.
+function forgetImage() {
+  servers.length = 0;
+  environment.forget();
+  timers.forget();
+  loop.forget();
+  context.set(new Map());
+  process.removeAllListeners();
+  for (const name of Reflect.ownKeys(globalThis)) {
+    if (!Object.hasOwn(globals, name)) delete globalThis[name];
+  }
+  Object.defineProperties(globalThis, globals);
 }
 
 export function start(script, intoImage) {
@@ -58,13 +79,14 @@ export function start(script, intoImage) {
 
   // Its top level printed when the server started, and not for each connection.
   function runScript(aloud) {
-    if (intoImage) {
+    if (intoImage && environment.isAsInImage()) {
       if (!timers.isEmpty()) timers.startFrom(clock.now());
       if (!aloud) return;
       for (const [stream, text] of image.printed()) output[stream](text);
       lines.resume(unfinished);
       return;
     }
+    if (intoImage) forgetImage();
     if (!aloud) lines.mute();
     loop.run(script);
     if (!aloud) lines.unmute();

@@ -221,6 +221,10 @@ module.exports = {
   ring,
   arm,
   disown,
+  forget() {
+    for (const timer of [...waiting]) timer.close();
+    first.length = 0;
+  },
   startFrom,
   isEmpty: () => waiting.length === 0,
   whyAwake,

@@ -16,11 +16,11 @@ export const connection = {
   setTimer: nothing,
   clearTimer: nothing,
 };
+export const environment = { getEnvironment: () => [] };
 export const hibernation = { stayAwake: nothing, keep: nothing, kept: nothing };
 // Short text doesn't get there (see text.js), and none is long here but in tests.
 export const utf8 = undefined;
-export const { environment, monotonicClock, output, random, wallClock } = watched({
-  environment: { getEnvironment: () => [] },
+export const { monotonicClock, output, random, wallClock } = watched({
   monotonicClock: { now: () => BigInt(now()) * 1000000n },
   output: { print: nothing, error: nothing, panic: nothing },
   random: { getRandomBytes: (count) => new Uint8Array(count).fill(7) },

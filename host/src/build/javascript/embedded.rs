@@ -57,6 +57,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/diagnostics_channel.js"),
     ),
     (
+        "shim/environment.js",
+        include_str!("../../../../guest/js/shim/environment.js"),
+    ),
+    (
         "shim/equal.js",
         include_str!("../../../../guest/js/shim/equal.js"),
     ),
