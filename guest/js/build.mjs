@@ -259,12 +259,21 @@ async function main() {
   process.stdout.write(JSON.stringify({ port, inputs: script.inputs, warnings, notes }));
 }
 
+// The source, with a function in front that is never called and names each property.
+// The engine counts the uses of a name beside the name, so an instance writes to each
+// memory page that has one it uses. Names that are read first lie side by side, and not
+// between the functions: 14 pages of some 150 fewer in each instance.
+function namesFirst(source) {
+  const names = new Set(source.match(/(?<=[.{,])[A-Za-z_$][\w$]+/g));
+  return `void function(at){${[...names].map((name) => `at.${name}`).join(';')}};${source}`;
+}
+
 // The component, with the top level run into its image unless there is a reason
 // against it, and that reason.
 async function makeComponent(script, reason) {
   const runtimeBytes = engine(resolve(here, 'node_modules'));
   const make = async (intoImage) => {
-    const jsSource = await bundleGuest(script, { intoImage });
+    const jsSource = namesFirst(await bundleGuest(script, { intoImage }));
     const runtime = runtimeBytes ? { runtimeBytes } : { sync: true };
     return (await componentize({ witPath: resolve(here, 'wit'), jsSource, ...runtime })).component;
   };
