@@ -238,7 +238,11 @@ const ENGINE = `
     }
     return out; };
   Uint8Array.fromBase64 ??= (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  Uint8Array.prototype.toBase64 ??= function () { return btoa(String.fromCharCode(...this)); };
+  Uint8Array.prototype.toBase64 ??= function () {
+    let text = '';
+    for (let at = 0; at < this.length; at += 8192) text += String.fromCharCode(...this.subarray(at, at + 8192));
+    return btoa(text);
+  };
   Uint8Array.fromHex ??= (text) => {
     if (!/^([\\da-f]{2})*$/i.test(text)) throw new SyntaxError('no hex');
     return Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));

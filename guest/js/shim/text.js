@@ -9,6 +9,7 @@
 'use strict';
 
 const { utf8 } = require('./host.js');
+const image = require('./image.js');
 
 const PIECE = 8192;
 const SHORT = 24;
@@ -109,14 +110,17 @@ function decodeLong(bytes) {
   return text;
 }
 
+// There is no host when the image is made, nor in the trial of `build`.
+const hasHost = () => utf8 !== undefined && !image.isMaking();
+
 function encode(text) {
-  if (text.length >= LONG && utf8) return encodeLong(text);
+  if (text.length >= LONG && hasHost()) return encodeLong(text);
   if (/^[\0-\x7f]*$/.test(text)) return fromLatin1(text);
   return fromLatin1(unescape(encodeURIComponent(text.toWellFormed())));
 }
 
 function decode(bytes) {
-  if (bytes.length >= LONG && utf8) return decodeLong(bytes);
+  if (bytes.length >= LONG && hasHost()) return decodeLong(bytes);
   const text = latin1(bytes);
   if (!/[\x80-\xff]/.test(text)) return text;
   try {
