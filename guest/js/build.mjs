@@ -1,6 +1,6 @@
 // `hotsocket build FILE.js`, the part that runs under Node: bundles a script with
 // the shim, runs its top level once to see that it starts, and makes the
-// component. Started by hotsocket, in the directory where the packages are
+// component, with the top level run into its image where it can be. Started by hotsocket, in the directory where the packages are
 // installed, as: node build.mjs SCRIPT OUTPUT
 //
 // Tells what it did as JSON on standard output. What is wrong with the script is
@@ -286,8 +286,8 @@ async function makeComponent(script, reason) {
       return { component: await make(true) };
     } catch (error) {
       // The trial ran in another engine. What it doesn't know ends here.
-      reason = /it (?:reads|prints) [^\n]*/.exec(error.message)?.[0]
-        ?? `it fails without a server: ${error.message.split('\n')[0]}`;
+      reason = /it (?:reads|prints|fails) [^\n]*/.exec(error.message)?.[0]
+        ?? `it fails in the build with ${/wasm trap: ([^\n]*)/.exec(error.message)?.[1] ?? error.message.split('\n')[0]}`;
     }
   }
   return { component: await make(false), reason };

@@ -46,7 +46,7 @@ function watched({ monotonicClock, output, random, wallClock }) {
   };
   return {
     monotonicClock: { now() { reads('the clock'); return monotonicClock.now(); } },
-    output: { print: line('print'), error: line('error'), panic: output.panic },
+    output: { print: line('print'), error: line('error'), panic(words) { if (!making) output.panic(words); } },
     random: { getRandomBytes(count) { reads('random bytes'); return random.getRandomBytes(count); } },
     // In milliseconds. In the image 0, so that the same source gives the same bytes.
     wallClock(how) {

@@ -36,9 +36,14 @@ function makeImage(script) {
   globals = Object.getOwnPropertyDescriptors(globalThis);
   // Timers of the top level are set again when a sleeper is woken.
   timers.begin();
-  const reason = image.make(() => loop.run(script));
+  let reason;
+  try {
+    reason = image.make(() => loop.run(script));
+  } catch (error) {
+    reason = `it fails in the build with ${isDead() ? lastWords() : error}`.split('\n')[0];
+  }
   timers.settled();
-  requireServer();
+  if (reason === undefined) requireServer();
   if (reason !== undefined) throw new Error(reason);
   const unfinished = lines.unfinished();
   lines.resume({ print: '', error: '' });

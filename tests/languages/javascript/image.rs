@@ -128,6 +128,11 @@ fn a_top_level_that_reads_the_clock_or_chance_runs_in_each_instance() {
             "try {\n  process.hrtime.bigint();\n} catch {}\n",
             Some("it reads the clock (s.js:2)"),
         ),
+        // What Node doesn't know of, when `build` tries the script there.
+        (
+            "if (typeof __cqjs !== 'undefined') null.x;\n",
+            Some("it fails in the build with TypeError: cannot read property 'x' of null"),
+        ),
         (
             "for (let i = 0; i < 100; i++) console.log('x'.repeat(1000));\n",
             Some("it prints more than 64 KiB"),
