@@ -7,6 +7,7 @@
 
 mod build;
 mod errors;
+mod image;
 mod long_text;
 mod same_as_node;
 mod sleep;

@@ -13,6 +13,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ),
     ("build.mjs", include_str!("../../../../guest/js/build.mjs")),
     (
+        "engine.mjs",
+        include_str!("../../../../guest/js/engine.mjs"),
+    ),
+    (
         "shim/abort.js",
         include_str!("../../../../guest/js/shim/abort.js"),
     ),
@@ -45,8 +49,16 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/crypto.js"),
     ),
     (
+        "shim/date.js",
+        include_str!("../../../../guest/js/shim/date.js"),
+    ),
+    (
         "shim/diagnostics_channel.js",
         include_str!("../../../../guest/js/shim/diagnostics_channel.js"),
+    ),
+    (
+        "shim/environment.js",
+        include_str!("../../../../guest/js/shim/environment.js"),
     ),
     (
         "shim/equal.js",
@@ -71,6 +83,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/host.js",
         include_str!("../../../../guest/js/shim/host.js"),
+    ),
+    (
+        "shim/image.js",
+        include_str!("../../../../guest/js/shim/image.js"),
     ),
     (
         "shim/loop.js",
@@ -167,6 +183,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/clocks/monotonic-clock.wit",
         include_str!("../../../../guest/js/wit/deps/clocks/monotonic-clock.wit"),
+    ),
+    (
+        "wit/deps/clocks/wall-clock.wit",
+        include_str!("../../../../guest/js/wit/deps/clocks/wall-clock.wit"),
     ),
     (
         "wit/deps/random/random.wit",
