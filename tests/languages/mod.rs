@@ -12,6 +12,7 @@ mod full_queue;
 mod javascript;
 mod python;
 mod rust_sdk;
+mod same_bytes;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! `hotsocket build FILE.py`, and what guests in Python do.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
 
 use super::*;
@@ -171,6 +173,44 @@ class Late(Handler):
     };
     let server = serve_large(component).start();
     server.connect().ask("ab", "2026-11-26 b'6162' 2");
+}
+
+/// With the grant, a guest has Python's own sockets.
+#[test]
+fn python_connects_to_others_if_it_may() {
+    let (_dir, source) = file(
+        "relay.py",
+        r#"
+import socket
+from hotsocket import Connection, Handler
+
+class Relay(Handler):
+    def data(self, conn: Connection, data: bytes) -> bytes:
+        port = int(data)
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
+                other.sendall(b"a question")
+                return other.recv(100)
+        except OSError:
+            return b"refused"
+"#,
+    );
+    let Some(component) = built(&source) else {
+        return;
+    };
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = other.local_addr().expect("an address").port().to_string();
+    let without = serve_large(component.clone()).start();
+    without.connect().ask(&port, "refused");
+    let with = serve_large(component).arg("--allow-net").start();
+    let mut client = with.connect();
+    client.send(&port);
+    let (mut accepted, _) = other.accept().expect("a connection");
+    let mut question = [0; 10];
+    accepted.read_exact(&mut question).expect("ten bytes");
+    assert_eq!(&question, b"a question");
+    accepted.write_all(b"an answer").expect("written");
+    client.expect("an answer");
 }
 
 /// What is not an error in the guest's Python is left to that one.

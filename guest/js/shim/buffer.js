@@ -31,7 +31,7 @@ Buffer.from = function (value, how, length) {
     case 'base64':
     case 'base64url': return fromBase64(value);
     case 'hex': return fromHex(value);
-    default: return asBuffer(fromUtf16(value));
+    default: return asBuffer(text.encodeUtf16(value));
   }
 };
 
@@ -56,11 +56,6 @@ function fromHex(value) {
   }
 }
 
-function fromUtf16(value) {
-  const units = new Uint16Array(value.length);
-  for (let at = 0; at < value.length; at++) units[at] = value.charCodeAt(at);
-  return new Uint8Array(units.buffer);
-}
 Object.defineProperty(Buffer, 'name', { value: 'Buffer' });
 
 const byteLength = Buffer.byteLength;
@@ -83,7 +78,10 @@ proto.toString = function (how, start, end) {
   switch (encoding(how)) {
     case 'utf8': return text.decode(bytes);
     case 'latin1': return text.latin1(bytes);
-    case 'ascii': return text.latin1(Uint8Array.prototype.map.call(bytes, (byte) => byte & 0x7f));
+    case 'ascii': {
+      const all = text.latin1(bytes);
+      return /[\x80-\xff]/.test(all) ? text.latin1(Uint8Array.prototype.map.call(bytes, (byte) => byte & 0x7f)) : all;
+    }
     case 'hex': return Uint8Array.prototype.toHex.call(bytes);
     case 'base64': return Uint8Array.prototype.toBase64.call(bytes);
     case 'base64url':

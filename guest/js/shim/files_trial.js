@@ -1,2 +1,7 @@
 // Stands in for `files.js` when `build` runs the script's top level once.
-export const directories = () => [];
+import { reads } from './image.js';
+
+export function directories() {
+  reads('a file');
+  return [];
+}

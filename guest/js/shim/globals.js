@@ -6,8 +6,10 @@
 // for `%s`.
 require('node-inspect-extracted');
 const { random } = require('./host.js');
+const image = require('./image.js');
 
 globalThis.global = globalThis;
+globalThis.Date = require('./date.js');
 globalThis.performance = require('./clock.js').performance;
 globalThis.Promise = require('./promise.js');
 const loop = require('./loop.js');
@@ -36,6 +38,7 @@ require('./promises.js');
 let state;
 const mask = (1n << 64n) - 1n;
 Math.random = function random_() {
+  image.reads('Math.random()');
   if (state === undefined) {
     const bytes = random.getRandomBytes(16);
     const view = new DataView(bytes.buffer, bytes.byteOffset, 16);

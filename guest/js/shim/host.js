@@ -1,14 +1,16 @@
 // The host's functions, and nothing else: the only file that names the
 // contract. At build time a trial run puts `trial.js` in its place.
 import connection from 'hotsocket:socket/connection@0.1.0';
-import output from 'hotsocket:socket/output@0.1.0';
+import output_ from 'hotsocket:socket/output@0.1.0';
 import hibernation from 'hotsocket:session/hibernation@0.1.0';
 import utf8 from 'hotsocket:text/utf8@0.1.0';
 import environment from 'wasi:cli/environment@0.2.0';
-import monotonicClock from 'wasi:clocks/monotonic-clock@0.2.0';
-import random from 'wasi:random/random@0.2.0';
+import monotonicClock_ from 'wasi:clocks/monotonic-clock@0.2.0';
+import random_ from 'wasi:random/random@0.2.0';
+import wallClock_ from 'wasi:clocks/wall-clock@0.2.0';
+import { watched } from './image.js';
 
-const { print, error, panic } = output;
+const { print, error, panic } = output_;
 // Half of a surrogate pair has no UTF-8: the engine traps where text with one is
 // passed to the host. Node prints U+FFFD in its place.
 const lines = {
@@ -17,4 +19,10 @@ const lines = {
   panic: (message) => panic(message.toWellFormed()),
 };
 
-export { connection, environment, hibernation, lines as output, monotonicClock, random, utf8 };
+export const { monotonicClock, output, random, wallClock } = watched({
+  monotonicClock: monotonicClock_,
+  output: lines,
+  random: random_,
+  wallClock: wallClock_,
+});
+export { connection, environment, hibernation, utf8 };

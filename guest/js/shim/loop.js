@@ -82,6 +82,8 @@ module.exports = {
   run,
   runImmediates,
   orphans,
+  // Nothing has been asked for.
+  forget() { immediates = []; },
   immediate(task) {
     const entry = { task: context.bound(task), cleared: false };
     immediates.push(entry);

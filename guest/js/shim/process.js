@@ -2,7 +2,8 @@
 // the environment, write to standard output, and listen for signals.
 'use strict';
 
-const { environment, monotonicClock } = require('./host.js');
+const { monotonicClock } = require('./host.js');
+const environment = require('./environment.js');
 const { absent, die, onHandled } = require('./errors.js');
 const events = require('./events.js');
 const { checkFunction } = require('./checks.js');
@@ -38,9 +39,8 @@ function stream(fd, name) {
 Object.defineProperties(process, {
   env: {
     enumerable: true,
-    // Asked for when it is needed: connections that don't need it don't pay.
     get() {
-      env ??= Object.fromEntries(environment.getEnvironment());
+      env ??= environment.variables();
       return env;
     },
     set(value) { env = value; },

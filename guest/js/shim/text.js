@@ -9,6 +9,7 @@
 'use strict';
 
 const { utf8 } = require('./host.js');
+const image = require('./image.js');
 
 const PIECE = 8192;
 const SHORT = 24;
@@ -17,6 +18,21 @@ const LONG = 1024;
 // What it takes at once, in code units (of three bytes at most) and in bytes.
 const MOST_UNITS = 256 << 10;
 const MOST_BYTES = 1 << 20;
+
+// The engine's own copies character by character. Joining text does not.
+const { repeat } = String.prototype;
+String.prototype.repeat = { repeat(count) {
+  const text = String(this);
+  let left = Math.trunc(Number(count));
+  if (!(left > 1 && text.length > 0 && text.length * left >= LONG && left < 2 ** 30)) return repeat.call(text, count);
+  let all = '';
+  for (let power = text; ; power += power) {
+    if (left % 2 === 1) all += power;
+    left >>= 1;
+    if (left === 0) return all;
+  }
+} }.repeat;
+Object.defineProperty(String.prototype, 'repeat', { enumerable: false });
 
 // Each element as the character of its number.
 function units(numbers) {
@@ -27,7 +43,11 @@ function units(numbers) {
   }
   return text;
 }
-const latin1 = units;
+
+// Each byte as the character of its number.
+function latin1(bytes) {
+  return bytes.length <= PIECE ? units(bytes) : atob(Uint8Array.prototype.toBase64.call(bytes));
+}
 
 function fromLatin1(text) {
   if (text.length > SHORT) {
@@ -42,26 +62,41 @@ function fromLatin1(text) {
   return bytes;
 }
 
-function concat(pieces) {
-  if (pieces.length === 1) return pieces[0];
-  const all = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
-}
-
+// In pieces, into one array: it has room for the whole text if the rest of it is like
+// what has been seen.
 function encodeLong(text) {
-  const pieces = [];
+  let all = new Uint8Array(0);
+  let size = 0;
   for (let at = 0, end; at < text.length; at = end) {
     end = Math.min(at + MOST_UNITS, text.length);
     // No pair of surrogates is cut.
     if (end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800) end--;
-    pieces.push(utf8.encode(text.slice(at, end).toWellFormed()));
+    const piece = utf8.encode(text.slice(at, end).toWellFormed());
+    if (end === text.length && size === 0) return piece;
+    if (size + piece.length > all.length) {
+      const larger = new Uint8Array(Math.ceil((size + piece.length) / end * text.length));
+      larger.set(all.subarray(0, size));
+      all = larger;
+    }
+    all.set(piece, size);
+    size += piece.length;
   }
-  return concat(pieces);
+  return size === all.length ? all : all.slice(0, size);
+}
+
+// Little endian. The engine widens bytes three times as fast as a loop does.
+function encodeUtf16(text) {
+  const units = new Uint16Array(text.length);
+  for (let at = 0; at < text.length; at += PIECE) {
+    const piece = text.slice(at, at + PIECE);
+    try {
+      units.set(Uint8Array.fromBase64(btoa(piece)), at);
+    } catch {
+      // It has characters beyond Latin-1.
+      for (let unit = 0; unit < piece.length; unit++) units[at + unit] = piece.charCodeAt(unit);
+    }
+  }
+  return new Uint8Array(units.buffer);
 }
 
 function decodeLong(bytes) {
@@ -75,14 +110,17 @@ function decodeLong(bytes) {
   return text;
 }
 
+// There is no host when the image is made, nor in the trial of `build`.
+const hasHost = () => utf8 !== undefined && !image.isMaking();
+
 function encode(text) {
-  if (text.length >= LONG && utf8) return encodeLong(text);
+  if (text.length >= LONG && hasHost()) return encodeLong(text);
   if (/^[\0-\x7f]*$/.test(text)) return fromLatin1(text);
   return fromLatin1(unescape(encodeURIComponent(text.toWellFormed())));
 }
 
 function decode(bytes) {
-  if (bytes.length >= LONG && utf8) return decodeLong(bytes);
+  if (bytes.length >= LONG && hasHost()) return decodeLong(bytes);
   const text = latin1(bytes);
   if (!/[\x80-\xff]/.test(text)) return text;
   try {
@@ -252,5 +290,5 @@ class TextDecoder {
 }
 
 module.exports = {
-  decode, encode, encodingName, fromLatin1, join, latin1, unfinished, units, TextDecoder, TextEncoder,
+  decode, encode, encodeUtf16, encodingName, fromLatin1, join, latin1, unfinished, units, TextDecoder, TextEncoder,
 };

@@ -5,6 +5,7 @@
 const { connection } = require('./host.js');
 const clock = require('./clock.js');
 const context = require('./context.js');
+const image = require('./image.js');
 const loop = require('./loop.js');
 const { checkFunction } = require('./checks.js');
 
@@ -25,6 +26,14 @@ let isFirst = false;
 let wentOn = false;
 // Timers in use, for `clearTimeout(number)`.
 const byId = new Map();
+
+// What the image brings counts from 0, until `startFrom` says when that is.
+const startsAt = () => (image.isMaking() ? 0 : clock.now());
+
+// This instance begins: the timers of the image count from now.
+function startFrom(now) {
+  for (const timer of [...waiting]) inner.setDue(timer, timer.due + now);
+}
 
 function insert(timer) {
   let low = 0;
@@ -95,7 +104,7 @@ class Timeout {
     };
   }
 
-  #start(due = clock.now() + this.#after) {
+  #start(due = startsAt() + this.#after) {
     this.#active = true;
     byId.set(this.#id, this);
     Object.defineProperty(this, 'due', { value: due, configurable: true, enumerable: false });
@@ -216,6 +225,12 @@ module.exports = {
   ring,
   arm,
   disown,
+  forget() {
+    for (const timer of [...waiting]) timer.close();
+    first.length = 0;
+  },
+  startFrom,
+  isEmpty: () => waiting.length === 0,
   whyAwake,
   resume,
   left: () => first.map(inner.left),

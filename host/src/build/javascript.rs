@@ -77,6 +77,10 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
         super::print_progress(&format!("warning: {warning}"));
     }
+    let notes = report.get("notes").and_then(Value::as_array);
+    for note in notes.into_iter().flatten().filter_map(Value::as_str) {
+        super::print_progress(&format!("note: {note}"));
+    }
     let component = fs::read(&output).map_err(|error| Error::read(&output, error))?;
     let mut sources = Hashed::default();
     sources.add("embedded", of_embedded().as_bytes());

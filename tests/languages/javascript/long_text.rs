@@ -16,6 +16,11 @@ const answers = {
   cut: (s) => s.write(String(Buffer.alloc(4e6, 'x\u20ac').toString().length)),
   broken: (s) => s.write(String(Buffer.alloc(3e6, Buffer.from([0x78, 0xe2, 0x82])).toString().length)),
   length: (s) => s.write(String(Buffer.byteLength('\u00e1'.repeat(2e6)))),
+  utf16: (s) => s.write('x'.repeat(1e6), 'utf16le'),
+  bytes: (s) => s.write(String(Buffer.alloc(8e6, 0xe1).toString('latin1').length)),
+  plain: (s) => s.write(String(Buffer.alloc(2e6, 0x78).toString('ascii').length)),
+  repeat: (s) => s.write(String(['ab'.repeat(1e7), 'abc'.repeat(1000), 'x'.repeat(0)].map((text) => text.length))),
+  large: (s) => s.write('x'.repeat(2e7)),
   hex: (s) => s.write('0a'.repeat(1e6), 'hex'),
   memory: () => { const kept = []; for (;;) kept.push(Buffer.alloc(4e6)); },
 };
@@ -27,7 +32,8 @@ fn long_text_stays_within_the_default_budget() {
     let Some(server) = serve_text("long_text", SCRIPT) else {
         return;
     };
-    let server = server.start();
+    // Node's queue has no end; the rest is by default.
+    let server = server.args(&["--max-queue", "32M"]).start();
     for (question, expected) in [
         ("ascii", "x".repeat(5_000_000)),
         ("latin", "\u{e1}".repeat(2_500_000)),
@@ -38,6 +44,11 @@ fn long_text_stays_within_the_default_budget() {
         ("broken", "2000000".to_owned()),
         ("length", "4000000".to_owned()),
         ("hex", "\n".repeat(1_000_000)),
+        ("utf16", "x\0".repeat(1_000_000)),
+        ("bytes", "8000000".to_owned()),
+        ("plain", "2000000".to_owned()),
+        ("repeat", "20000000,3000,0".to_owned()),
+        ("large", "x".repeat(20_000_000)),
     ] {
         let mut client = server.connect();
         client.send(question);

@@ -8,6 +8,7 @@
 
 mod build;
 mod errors;
+mod image;
 mod long_text;
 mod packages;
 mod same_as_node;

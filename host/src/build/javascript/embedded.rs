@@ -13,6 +13,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ),
     ("build.mjs", include_str!("../../../../guest/js/build.mjs")),
     (
+        "engine.mjs",
+        include_str!("../../../../guest/js/engine.mjs"),
+    ),
+    (
         "shim/abort.js",
         include_str!("../../../../guest/js/shim/abort.js"),
     ),
@@ -69,12 +73,20 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/crypto.js"),
     ),
     (
+        "shim/date.js",
+        include_str!("../../../../guest/js/shim/date.js"),
+    ),
+    (
         "shim/diagnostics_channel.js",
         include_str!("../../../../guest/js/shim/diagnostics_channel.js"),
     ),
     (
         "shim/dns.js",
         include_str!("../../../../guest/js/shim/dns.js"),
+    ),
+    (
+        "shim/environment.js",
+        include_str!("../../../../guest/js/shim/environment.js"),
     ),
     (
         "shim/equal.js",
@@ -143,6 +155,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/locale.js",
         include_str!("../../../../guest/js/shim/locale.js"),
+    ),
+    (
+        "shim/image.js",
+        include_str!("../../../../guest/js/shim/image.js"),
     ),
     (
         "shim/loop.js",
