@@ -136,8 +136,7 @@ _Noreturn void hs_panic(const char *format, ...) __attribute__((format(printf, 1
  * `on_close` at most once and last. */
 
 /* The server is listening (at least one address). Called once when it starts,
- * in an instance that serves no connection. By default it prints
- * `Server listening on port 3000`. */
+ * in an instance that serves no connection. */
 void on_listening(const hs_address *listeners, size_t count);
 
 /* A connection has just been accepted. NULL: serve it; else why it is refused. */

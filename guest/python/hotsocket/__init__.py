@@ -202,7 +202,6 @@ class Handler:
     def listening(cls, listeners: list[Address]) -> None:
         """The server is listening (at least one address). Called once when it
         starts, in an instance of its own that serves no connection."""
-        print(f"Server listening on port {listeners[0].port}")
 
     def open(self, conn: Connection) -> bytes | None:
         """A connection has just been accepted. Raise `Refuse` to refuse it."""
