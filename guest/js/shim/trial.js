@@ -15,6 +15,10 @@ export const connection = {
 export const output = { print: nothing, error: nothing, panic: nothing };
 export const environment = { getEnvironment: () => [] };
 export const monotonicClock = { now: () => BigInt(Date.now()) * 1000000n };
+export const capabilities = {
+  environment: { setting: nothing, log: nothing },
+  session: { pause: nothing, resume: nothing, checkpoint: nothing, label: nothing },
+};
 export const hibernation = { stayAwake: nothing, keep: nothing, kept: nothing };
 // Short text doesn't get there (see text.js), and none is long here but in tests.
 export const utf8 = undefined;

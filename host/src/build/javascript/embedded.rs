@@ -29,6 +29,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/buffer.js"),
     ),
     (
+        "shim/capabilities.js",
+        include_str!("../../../../guest/js/shim/capabilities.js"),
+    ),
+    (
         "shim/clock.js",
         include_str!("../../../../guest/js/shim/clock.js"),
     ),
@@ -59,6 +63,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/events.js",
         include_str!("../../../../guest/js/shim/events.js"),
+    ),
+    (
+        "shim/framing.js",
+        include_str!("../../../../guest/js/shim/framing.js"),
     ),
     (
         "shim/globals.js",
@@ -115,6 +123,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/querystring.js",
         include_str!("../../../../guest/js/shim/querystring.js"),
+    ),
+    (
+        "shim/session.js",
+        include_str!("../../../../guest/js/shim/session.js"),
     ),
     (
         "shim/sleep.js",
@@ -175,6 +187,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/session/hibernation.wit",
         include_str!("../../../../wit/session/hibernation.wit"),
+    ),
+    (
+        "wit/deps/session/session.wit",
+        include_str!("../../../../wit/session/session.wit"),
+    ),
+    (
+        "wit/deps/environment/environment.wit",
+        include_str!("../../../../wit/environment/environment.wit"),
     ),
     (
         "wit/deps/text/utf8.wit",
