@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use hotsocket::limits::Limits;
 use hotsocket::output::{GuestLines, Output};
 use hotsocket_sandbox::{
-    COMPILE_CHILD, CodeCacheDir, Compiler, ComponentBytes, EnginePool, Grants, LoadError, Sandbox,
+    COMPILE_CHILD, CodeCacheDir, Compiler, ComponentBytes, EnginePool, Environment, Grants, LoadError, Sandbox,
 };
 
 /// A sandbox that compiles with the given program.
@@ -35,6 +35,7 @@ fn sandbox() -> Option<&'static Sandbox> {
             Arc::new(pool.expect("an engine")),
             limits.sandbox(),
             Grants::default(),
+            Environment::default(),
             output.expect("threads"),
         ))
     });

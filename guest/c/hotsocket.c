@@ -280,9 +280,7 @@ _Noreturn void abort(void) { hs_panic("aborted"); }
 
 /* ---- Events that a guest does not define */
 
-WEAK void on_listening(const hs_address *listeners, size_t count) {
-    if (count > 0) hs_print("Server listening on port %u", listeners[0].port);
-}
+WEAK void on_listening(const hs_address *listeners, size_t count) { (void)listeners, (void)count; }
 WEAK const char *on_open(void) { return NULL; }
 WEAK void on_data(const uint8_t *data, size_t size) { (void)data, (void)size; }
 WEAK void on_drained(void) {}

@@ -119,6 +119,70 @@ void hs_hold_open(void);
 void hs_set_timer(uint32_t id, uint64_t after_ms);
 void hs_clear_timer(uint32_t id);
 
+/* Read nothing more from the peer until `hs_resume`: no `on_data` and no `on_end` come
+ * meanwhile. It takes effect when the event has succeeded, and outlives a swap, as the
+ * three below. */
+void hs_pause(void);
+void hs_resume(void);
+/* With `--on-trap restart`: the state is worth keeping now. `on_save` is called when
+ * this event has succeeded, and from the first call on only then. */
+void hs_checkpoint(void);
+/* Call the connection so in the log. The first 64 bytes count; "" takes it away. */
+void hs_set_label(const char *name);
+
+/* ---- What a guest needs of its surroundings. In `hotsocket test` time is the
+ * script's, and random bytes are the same in every run. */
+
+/* Nanoseconds since 1970: the wall clock. */
+uint64_t hs_now(void);
+/* Nanoseconds since the server started. Never goes back; the same clock for all
+ * instances. */
+uint64_t hs_uptime(void);
+/* Random bytes, fit for keys and tokens. */
+void hs_random(void *data, size_t size);
+/* What the server was started with for this name (`--set NAME=VALUE`); NULL if it is
+ * not set. It lasts until the next call. */
+const char *hs_setting(const char *name);
+
+/* Log a line with fields, formatted as printf does. HS_DEBUG and HS_INFO go to the
+ * server's standard output, the others to its standard error, as `LEVEL message
+ * name=value` or, with `--log-format json`, as a record. The server drops lines below
+ * its `--log-level`.
+ *
+ *     hs_log(HS_INFO, HS_FIELDS(hs_text("user", user), hs_integer("bytes", size)),
+ *            "logged in");
+ *     hs_log(HS_DEBUG, HS_NO_FIELDS, "state %d", state);
+ *
+ * The first 32 fields count; message and fields are cut at `--max-line` (256 KiB). */
+typedef enum { HS_DEBUG, HS_INFO, HS_WARN, HS_ERROR } hs_level;
+typedef struct {
+    const char *name;
+    enum { HS_TEXT, HS_INTEGER, HS_NUMBER, HS_BOOLEAN } kind;
+    union {
+        const char *text;
+        int64_t integer;
+        double number;
+        bool boolean;
+    };
+} hs_field;
+static inline hs_field hs_text(const char *name, const char *text) {
+    return (hs_field){.name = name, .kind = HS_TEXT, .text = text};
+}
+static inline hs_field hs_integer(const char *name, int64_t integer) {
+    return (hs_field){.name = name, .kind = HS_INTEGER, .integer = integer};
+}
+static inline hs_field hs_number(const char *name, double number) {
+    return (hs_field){.name = name, .kind = HS_NUMBER, .number = number};
+}
+static inline hs_field hs_boolean(const char *name, bool boolean) {
+    return (hs_field){.name = name, .kind = HS_BOOLEAN, .boolean = boolean};
+}
+#define HS_NO_FIELDS NULL, 0
+#define HS_FIELDS(...)                                                                             \
+    (const hs_field[]){__VA_ARGS__}, sizeof((const hs_field[]){__VA_ARGS__}) / sizeof(hs_field)
+void hs_log(hs_level level, const hs_field *fields, size_t count, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* A line for the server's standard output, or standard error; formatted as
  * printf does. The newline is added. */
 void hs_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -136,8 +200,7 @@ _Noreturn void hs_panic(const char *format, ...) __attribute__((format(printf, 1
  * `on_close` at most once and last. */
 
 /* The server is listening (at least one address). Called once when it starts,
- * in an instance that serves no connection. By default it prints
- * `Server listening on port 3000`. */
+ * in an instance that serves no connection. */
 void on_listening(const hs_address *listeners, size_t count);
 
 /* A connection has just been accepted. NULL: serve it; else why it is refused. */

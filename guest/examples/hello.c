@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+void on_listening(const hs_address *listeners, size_t count) {
+    if (count > 0) hs_print("Server listening on port %u", listeners[0].port);
+}
+
 const char *on_open(void) {
     hs_print("Client connected");
     return NULL;

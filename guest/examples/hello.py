@@ -6,10 +6,14 @@ Try it: `hotsocket build hello.py && hotsocket serve hello.wasm`, then
 `nc 127.0.0.1 3000` in another terminal, and type.
 """
 
-from hotsocket import Connection, Handler
+from hotsocket import Address, Connection, Handler
 
 
 class Hello(Handler):
+    @classmethod
+    def listening(cls, listeners: list[Address]) -> None:
+        print(f"Server listening on port {listeners[0].port}")
+
     def open(self, conn: Connection) -> None:
         print("Client connected")
 

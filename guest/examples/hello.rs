@@ -5,6 +5,7 @@
 //! Try it: `hotsocket`, then `nc 127.0.0.1 3000` in another terminal, and type.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 use hotsocket_guest::{Connection, Handler, export, println};
 
@@ -12,6 +13,10 @@ use hotsocket_guest::{Connection, Handler, export, println};
 pub struct Hello;
 
 impl Handler for Hello {
+    fn listening(listeners: &[SocketAddr]) {
+        println!("Server listening on port {}", listeners[0].port());
+    }
+
     fn open(&mut self, _: &Connection) -> Result<(), String> {
         println!("Client connected");
         Ok(())

@@ -8,28 +8,33 @@ another terminal: `printf 'one\\ntwo\\nthree' | nc -N 127.0.0.1 3000`
 
 import re
 
-from hotsocket import Connection, Handler
+from hotsocket import Connection, Handler, framing
 
-# A peer must not make us keep more than this: a longer line is cut here and
-# goes on as the next one.
+# A peer must not make us keep more than this: a longer line ends the connection.
 LONGEST = 64 * 1024
 
 
 class Lines(Handler):
     def __init__(self) -> None:
         self.count = 0
-        self.half = b""
+        # What has come; it keeps the line whose end is still to come.
+        self.lines = framing.Lines(max=LONGEST)
 
-    def data(self, conn: Connection, data: bytes) -> bytes:
-        *whole, self.half = (self.half + data).split(b"\n")
-        out = [self.number(piece) + b"\n" for line in whole for piece in cut(line)]
-        *full, self.half = cut(self.half)
-        out += [self.number(piece) + b"\n" for piece in full]
-        return b"".join(out)
+    def data(self, conn: Connection, data: bytes) -> None:
+        out = []
+        try:
+            for line in self.lines.feed(data):
+                out.append(self.number(line) + b"\n")
+        except framing.TooLong as error:
+            out.append(b"%s\n" % str(error).encode())
+            conn.write(b"".join(out))
+            conn.end()
+        else:
+            conn.write(b"".join(out))
 
     def end(self, conn: Connection) -> bytes | None:
         # A last line without its newline is a line too, and stays without.
-        return self.number(self.half) if self.half else None
+        return self.number(self.lines.half) if self.lines.half else None
 
     def number(self, line: bytes) -> bytes:
         self.count += 1
@@ -37,15 +42,9 @@ class Lines(Handler):
 
     def save(self) -> bytes:
         # Text that anyone can read: `12 lines`, a newline, and the half line.
-        return b"%d lines\n%s" % (self.count, self.half)
+        return b"%d lines\n%s" % (self.count, self.lines.half)
 
     def restore(self, state: bytes) -> None:
         # Another guest's state says nothing to this one, which starts afresh.
-        found = re.fullmatch(rb"(\d+) lines\n(.*)", state, re.DOTALL)
-        if found and len(found[2]) < LONGEST:
-            self.count, self.half = int(found[1]), found[2]
-
-
-def cut(line: bytes) -> list[bytes]:
-    """Pieces of the longest length, and a last one that is shorter."""
-    return [line[at : at + LONGEST] for at in range(0, len(line) + 1, LONGEST)]
+        if found := re.fullmatch(rb"(\d+) lines\n(.*)", state, re.DOTALL):
+            self.count, self.lines.half = int(found[1]), found[2]

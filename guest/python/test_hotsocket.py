@@ -6,7 +6,17 @@ import unittest
 from unittest import mock
 
 import hotsocket
-from hotsocket import Address, Connection, Handler, Refuse, Resumed, framing, glue, host
+from hotsocket import (
+    Address,
+    Connection,
+    Handler,
+    Refuse,
+    Resumed,
+    environment,
+    framing,
+    glue,
+    host,
+)
 
 
 def resumed(state, version):
@@ -163,6 +173,26 @@ class Writing(unittest.TestCase):
         with mock.patch.object(Connection, "try_write", side_effect=full):
             with self.assertRaisesRegex(hotsocket.Full, "1 bytes: too many .*--max-queue"):
                 Connection().write(b"x")
+
+
+class Surroundings(unittest.TestCase):
+    def test_a_setting_has_a_default(self):
+        with mock.patch.object(host, "setting", side_effect=[None, None, "x"]):
+            self.assertIsNone(environment.setting("a"))
+            self.assertEqual(environment.setting("a", "b"), "b")
+            self.assertEqual(environment.setting("a", "b"), "x")
+
+    def test_a_line_has_one_of_four_levels(self):
+        with mock.patch.object(host, "log") as log:
+            environment.warn("slow", level=3, message="too")
+            with self.assertRaisesRegex(ValueError, "no level is called 'warning'"):
+                environment.log("warning", "slow")
+        log.assert_called_once_with("warn", "slow", {"level": 3, "message": "too"})
+
+    def test_random_bytes_are_asked_for_in_pieces(self):
+        with mock.patch.object(host, "random", side_effect=bytes) as random:
+            self.assertEqual(len(environment.random(150_000)), 150_000)
+        self.assertEqual([call.args[0] for call in random.call_args_list], [65536, 65536, 18928])
 
 
 class Ends(unittest.TestCase):

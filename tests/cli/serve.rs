@@ -68,13 +68,13 @@ fn port_0_takes_a_free_port_and_logs_it() {
 
 #[test]
 fn it_listens_on_several_addresses() {
-    let server = Serve::prebuilt("echo")
+    let server = Serve::prebuilt("hello")
         .listen(&["127.0.0.1:0", "127.0.0.1:0", "[::1]:0", "localhost:0"])
         .start();
     assert_eq!(server.addresses.len(), 4);
     assert!(server.addresses[2].is_ipv6());
-    for (at, &address) in server.addresses.iter().enumerate() {
-        Client::connect(address).ask(format!("{at}"), format!("{at}"));
+    for &address in &server.addresses {
+        Client::connect(address).ask("x", "Hello World from the server!");
     }
     let told: Vec<SocketAddr> = server.status()["listeners"]
         .as_array()

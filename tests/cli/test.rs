@@ -121,10 +121,13 @@ fn a_step_that_is_not_met_fails_at_its_line() {
         &["expected a reset, received an end"],
     );
     fails("end\nexpect nothing", 2, &["but the host ended"]);
-    fails(
-        "send \"a\"\nprint \"b\"",
+    fails("send \"a\"\nprint \"b\"", 2, &["no guest printed \"b\""]);
+    desk.put("hello.wasm", prebuilt("hello"));
+    desk.fails(
+        "hello.wasm",
+        "open\nprint \"b\"",
         2,
-        &["no guest printed \"b\"", "printed   Server listening"],
+        &["no guest printed \"b\"", "printed   Client connected"],
     );
     fails("open\nfault", 2, &["timed out after 5s: expected a fault"]);
     fails(

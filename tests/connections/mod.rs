@@ -4,6 +4,7 @@
 mod backpressure;
 mod closing;
 mod dead_peers;
+mod environment;
 mod hibernation;
 mod many_clients;
 mod restart_after_trap;

@@ -86,6 +86,18 @@ fn hello_logs_a_visit() {
     assert_eq!(server.stop().stdout, expected);
 }
 
+/// What a guest prints is in its code.
+#[test]
+fn the_others_print_nothing_of_their_own() {
+    for name in [
+        "echo", "lines", "counter", "shout", "silence", "smtp", "doorman",
+    ] {
+        let server = Serve::prebuilt(name).start();
+        drop(server.connect());
+        assert_eq!(server.stop().stdout, "", "{name}");
+    }
+}
+
 #[test]
 fn labels_tell_connections_apart() {
     let server = Serve::prebuilt("hello").arg("--label").start();

@@ -146,4 +146,40 @@ impl Guest {
             &format!(r#"(export "panic" (func $panic)){exported}"#),
         )
     }
+
+    /// It may call `$random` and `$log`.
+    pub fn with_environment(self) -> Self {
+        self.change(
+            ";; further imports",
+            r#"(import "hotsocket:environment/environment@0.1.0" (instance $the-environment
+                 (export "random" (func (param "count" u32) (result (list u8))))
+                 (type $a-level (enum "debug" "info" "warn" "error"))
+                 (export "level" (type $level (eq $a-level)))
+                 (type $a-value (variant (case "text" string) (case "integer" s64)
+                   (case "number" f64) (case "boolean" bool)))
+                 (export "value" (type $value (eq $a-value)))
+                 (type $a-field (record (field "name" string) (field "value" $value)))
+                 (export "field" (type $field (eq $a-field)))
+                 (export "log" (func (param "level" $level) (param "message" string)
+                   (param "fields" (list $field))))))"#,
+        )
+        .change(
+            "(core module $guest",
+            r#"(core func $random (canon lower (func $the-environment "random")
+                 (memory $memory) (realloc $realloc)))
+               (core func $log (canon lower (func $the-environment "log") (memory $memory)))
+               (core module $guest"#,
+        )
+        .change(
+            r#"(import "host" "end" (func $end))"#,
+            r#"(import "host" "end" (func $end))
+               (import "host" "random" (func $random (param i32 i32)))
+               (import "host" "log" (func $log (param i32 i32 i32 i32 i32)))"#,
+        )
+        .change(
+            r#"(export "panic" (func $panic))"#,
+            r#"(export "panic" (func $panic)) (export "random" (func $random))
+               (export "log" (func $log))"#,
+        )
+    }
 }

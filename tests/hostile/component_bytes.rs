@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 use hotsocket::limits::Limits;
 use hotsocket::output::{GuestLines, Output};
 use hotsocket_sandbox::{
-    CodeCacheDir, Compiler, ComponentBytes, EnginePool, Grants, LoadError, Sandbox, component,
+    CodeCacheDir, Compiler, ComponentBytes, EnginePool, Environment, Grants, LoadError, Sandbox,
+    component,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -42,6 +43,7 @@ fn sandbox() -> &'static Sandbox {
             Arc::new(engines.expect("an engine")),
             limits.sandbox(),
             Grants::default(),
+            Environment::default(),
             output.expect("threads"),
         )
     })

@@ -11,11 +11,13 @@ use crate::harness::{
 
 /// Have this conversation with a guest, given as its source; `None` if it cannot
 /// be built here, for which the test is skipped.
-fn converse(source: &Path, script: &Path) -> Option<Ran> {
+fn converse(source: &Path, script: &Path, args: &[&str]) -> Option<Ran> {
     if Fetched::of(source).is_some_and(Fetched::is_missing) {
         return None;
     }
-    let ran = run_within(FIRST_BUILD, hotsocket().arg("test").arg(source).arg(script));
+    let mut command = hotsocket();
+    command.arg("test").arg(source).arg(script).args(args);
+    let ran = run_within(FIRST_BUILD, &mut command);
     if lacks_tools(&ran) {
         return None;
     }
@@ -31,8 +33,17 @@ fn a_guest_passes_the_same_conversation_in_every_language() {
         let extension = source.extension().unwrap_or_default().to_string_lossy();
         let script = source.with_extension("test");
         if ["js", "py", "c"].contains(&&*extension) && script.exists() {
-            converse(&source, &script);
+            converse(&source, &script, &[]);
         }
+    }
+}
+
+#[test]
+fn a_checkpoint_is_where_a_restart_begins_in_every_language() {
+    let script = repo("tests/languages/checkpoint.test");
+    for kind in ["rs", "c", "js", "py"] {
+        let args = ["--on-trap", "restart"];
+        converse(&example(&format!("doorman.{kind}")), &script, &args);
     }
 }
 
@@ -43,7 +54,7 @@ fn one_conversation_goes_on_from_language_to_language() {
     }
     let source = repo("guest/examples/lines.js");
     let script = repo("tests/languages/across.test");
-    if let Some(ran) = converse(&source, &script) {
+    if let Some(ran) = converse(&source, &script, &[]) {
         assert!(ran.stdout.contains("4 swaps"), "{ran:?}");
     }
 }

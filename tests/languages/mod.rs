@@ -119,9 +119,9 @@ fn hello(client: &mut Client) -> Vec<u8> {
 
 fn lines(client: &mut Client) -> Vec<u8> {
     let mut answers = Vec::new();
-    // Lines around the longest that is kept; each ends in one that is short, by
-    // which we know that all before it were answered.
-    for size in [0, 1, 65_535, 65_536, 65_537, 131_072, 150_000] {
+    // Lines up to the longest; each ends in one that is short, by which we know that
+    // all before it were answered.
+    for size in [0, 1, 65_535, 65_536] {
         client.send(vec![b'z'; size]);
         client.send(format!("\nend {size}\n"));
         let end = format!(": end {size}\n").into_bytes();

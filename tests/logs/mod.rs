@@ -114,6 +114,7 @@ fn same_type(one: &Value, other: &Value) -> bool {
     one.is_u64() && other.is_u64()
         || one.is_string() && other.is_string()
         || one.is_boolean() && other.is_boolean()
+        || one.is_object() && other.is_object()
 }
 
 #[test]

@@ -3,6 +3,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Imported Functions from `hotsocket:session/session@0.1.0`
+
+__attribute__((__import_module__("hotsocket:session/session@0.1.0"), __import_name__("pause")))
+extern void __wasm_import_hotsocket_session_session_pause(void);
+
+__attribute__((__import_module__("hotsocket:session/session@0.1.0"), __import_name__("resume")))
+extern void __wasm_import_hotsocket_session_session_resume(void);
+
+__attribute__((__import_module__("hotsocket:session/session@0.1.0"), __import_name__("checkpoint")))
+extern void __wasm_import_hotsocket_session_session_checkpoint(void);
+
+__attribute__((__import_module__("hotsocket:session/session@0.1.0"), __import_name__("label")))
+extern void __wasm_import_hotsocket_session_session_label(uint8_t *, size_t);
+
+// Imported Functions from `hotsocket:environment/environment@0.1.0`
+
+__attribute__((__import_module__("hotsocket:environment/environment@0.1.0"), __import_name__("now")))
+extern int64_t __wasm_import_hotsocket_environment_environment_now(void);
+
+__attribute__((__import_module__("hotsocket:environment/environment@0.1.0"), __import_name__("uptime")))
+extern int64_t __wasm_import_hotsocket_environment_environment_uptime(void);
+
+__attribute__((__import_module__("hotsocket:environment/environment@0.1.0"), __import_name__("random")))
+extern void __wasm_import_hotsocket_environment_environment_random(int32_t, uint8_t *);
+
+__attribute__((__import_module__("hotsocket:environment/environment@0.1.0"), __import_name__("setting")))
+extern void __wasm_import_hotsocket_environment_environment_setting(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("hotsocket:environment/environment@0.1.0"), __import_name__("log")))
+extern void __wasm_import_hotsocket_environment_environment_log(int32_t, uint8_t *, size_t, uint8_t *, size_t);
+
 // Imported Functions from `hotsocket:socket/connection@0.1.0`
 
 __attribute__((__import_module__("hotsocket:socket/connection@0.1.0"), __import_name__("info")))
@@ -97,13 +128,27 @@ static uint8_t RET_AREA[(3*sizeof(void*))];
 
 // Helper Functions
 
-void hotsocket_socket_types_address_free(hotsocket_socket_types_address_t *ptr) {
-  guest_string_free(&ptr->ip);
+void hotsocket_environment_environment_value_free(hotsocket_environment_environment_value_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      guest_string_free(&ptr->val.text);
+      break;
+    }
+    case 1: {
+      break;
+    }
+    case 2: {
+      break;
+    }
+    case 3: {
+      break;
+    }
+  }
 }
 
-void hotsocket_socket_types_connection_info_free(hotsocket_socket_types_connection_info_t *ptr) {
-  hotsocket_socket_types_address_free(&ptr->local);
-  hotsocket_socket_types_address_free(&ptr->peer);
+void hotsocket_environment_environment_field_free(hotsocket_environment_environment_field_t *ptr) {
+  guest_string_free(&ptr->name);
+  hotsocket_environment_environment_value_free(&ptr->value);
 }
 
 void guest_list_u8_free(guest_list_u8_t *ptr) {
@@ -116,9 +161,34 @@ void guest_list_u8_free(guest_list_u8_t *ptr) {
   }
 }
 
+void guest_option_string_free(guest_option_string_t *ptr) {
+  if (ptr->is_some) {
+    guest_string_free(&ptr->val);
+  }
+}
+
+void hotsocket_environment_environment_list_field_free(hotsocket_environment_environment_list_field_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    hotsocket_environment_environment_field_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      hotsocket_environment_environment_field_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void hotsocket_socket_types_address_free(hotsocket_socket_types_address_t *ptr) {
+  guest_string_free(&ptr->ip);
+}
+
+void hotsocket_socket_types_connection_info_free(hotsocket_socket_types_connection_info_t *ptr) {
+  hotsocket_socket_types_address_free(&ptr->local);
+  hotsocket_socket_types_address_free(&ptr->peer);
+}
+
 void guest_option_list_u8_free(guest_option_list_u8_t *ptr) {
   if (ptr->is_some) {
-    guest_list_u8_free(&ptr->val);
   }
 }
 
@@ -232,6 +302,65 @@ void guest_string_free(guest_string_t *ret) {
 }
 
 // Component Adapters
+
+void hotsocket_session_session_pause(void) {
+  __wasm_import_hotsocket_session_session_pause();
+}
+
+void hotsocket_session_session_resume(void) {
+  __wasm_import_hotsocket_session_session_resume();
+}
+
+void hotsocket_session_session_checkpoint(void) {
+  __wasm_import_hotsocket_session_session_checkpoint();
+}
+
+void hotsocket_session_session_label(guest_string_t *name) {
+  __wasm_import_hotsocket_session_session_label((uint8_t *) (*name).ptr, (*name).len);
+}
+
+uint64_t hotsocket_environment_environment_now(void) {
+  int64_t ret = __wasm_import_hotsocket_environment_environment_now();
+  return (uint64_t) (ret);
+}
+
+uint64_t hotsocket_environment_environment_uptime(void) {
+  int64_t ret = __wasm_import_hotsocket_environment_environment_uptime();
+  return (uint64_t) (ret);
+}
+
+void hotsocket_environment_environment_random(uint32_t count, guest_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_hotsocket_environment_environment_random((int32_t) (count), ptr);
+  *ret = (guest_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool hotsocket_environment_environment_setting(guest_string_t *name, guest_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_hotsocket_environment_environment_setting((uint8_t *) (*name).ptr, (*name).len, ptr);
+  guest_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (guest_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+void hotsocket_environment_environment_log(hotsocket_environment_environment_level_t level, guest_string_t *message, hotsocket_environment_environment_list_field_t *fields) {
+  __wasm_import_hotsocket_environment_environment_log((int32_t) level, (uint8_t *) (*message).ptr, (*message).len, (uint8_t *) (*fields).ptr, (*fields).len);
+}
 
 void hotsocket_socket_connection_info(hotsocket_socket_connection_connection_info_t *ret) {
   __attribute__((__aligned__(8)))

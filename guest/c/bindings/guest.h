@@ -14,6 +14,51 @@ typedef struct guest_string_t {
   size_t len;
 } guest_string_t;
 
+// How much a line matters.
+typedef uint8_t hotsocket_environment_environment_level_t;
+
+#define HOTSOCKET_ENVIRONMENT_ENVIRONMENT_LEVEL_DEBUG 0
+#define HOTSOCKET_ENVIRONMENT_ENVIRONMENT_LEVEL_INFO 1
+#define HOTSOCKET_ENVIRONMENT_ENVIRONMENT_LEVEL_WARN 2
+#define HOTSOCKET_ENVIRONMENT_ENVIRONMENT_LEVEL_ERROR 3
+
+// What a field of a line has. Numbers are numbers in JSON.
+typedef struct hotsocket_environment_environment_value_t {
+  uint8_t tag;
+  union {
+    guest_string_t     text;
+    int64_t     integer;
+    double     number;
+    bool     boolean;
+  } val;
+} hotsocket_environment_environment_value_t;
+
+#define HOTSOCKET_ENVIRONMENT_ENVIRONMENT_VALUE_TEXT 0
+#define HOTSOCKET_ENVIRONMENT_ENVIRONMENT_VALUE_INTEGER 1
+// One that JSON does not have (an infinity, NaN) is null there.
+#define HOTSOCKET_ENVIRONMENT_ENVIRONMENT_VALUE_NUMBER 2
+#define HOTSOCKET_ENVIRONMENT_ENVIRONMENT_VALUE_BOOLEAN 3
+
+typedef struct hotsocket_environment_environment_field_t {
+  guest_string_t   name;
+  hotsocket_environment_environment_value_t   value;
+} hotsocket_environment_environment_field_t;
+
+typedef struct {
+  uint8_t *ptr;
+  size_t len;
+} guest_list_u8_t;
+
+typedef struct {
+  bool is_some;
+  guest_string_t val;
+} guest_option_string_t;
+
+typedef struct {
+  hotsocket_environment_environment_field_t *ptr;
+  size_t len;
+} hotsocket_environment_environment_list_field_t;
+
 // One end of a TCP connection, or the address a listener is bound to.
 typedef struct hotsocket_socket_types_address_t {
   // An IPv4 address in dotted form (`127.0.0.1`) or an IPv6 address in its
@@ -34,11 +79,6 @@ typedef struct hotsocket_socket_types_connection_info_t {
   // The peer's side.
   hotsocket_socket_types_address_t   peer;
 } hotsocket_socket_types_connection_info_t;
-
-typedef struct {
-  uint8_t *ptr;
-  size_t len;
-} guest_list_u8_t;
 
 typedef struct {
   bool is_some;
@@ -150,6 +190,58 @@ typedef struct {
   } val;
 } exports_hotsocket_socket_handler_result_void_string_t;
 
+// Imported Functions from `hotsocket:session/session@0.1.0`
+// Read nothing more from the peer until `resume`. What it sends waits in the
+// kernel, and then in the peer: TCP tells it to stop. No `data` and no `end` comes
+// meanwhile; timers ring, `drained` comes, and `write` works. `--idle-timeout` goes
+// on. That the connection is broken is noticed within five seconds.
+// 
+// It belongs to the connection and not to the instance: it outlives a restart, sleep
+// and a swap, and a successor finds the connection paused. One that does not know
+// from its snapshot whether it is calls `resume` in `open`. Calling it again does
+// nothing.
+extern void hotsocket_session_session_pause(void);
+// Read on. Of `pause` and `resume` in one event the last one counts.
+extern void hotsocket_session_session_resume(void);
+// With `--on-trap restart`: call `save` when this event has succeeded, and begin
+// with that snapshot again if the instance dies. From the first call on a snapshot
+// is taken at a checkpoint only, no longer after every `--snapshot-every` events;
+// events since the last one are lost with the instance. This also holds for
+// successors. Without that flag it does nothing.
+extern void hotsocket_session_session_checkpoint(void);
+// Call the connection so in the log, after its address, until another name is
+// given; an empty one takes it away. The first 64 bytes count, and characters that
+// would act on a terminal are escaped. It belongs to the connection.
+extern void hotsocket_session_session_label(guest_string_t *name);
+
+// Imported Functions from `hotsocket:environment/environment@0.1.0`
+// The wall-clock time: nanoseconds since 1970-01-01T00:00:00Z. The system may set
+// it forward and back.
+extern uint64_t hotsocket_environment_environment_now(void);
+// Nanoseconds since the server started. Never goes back, and is the same clock for
+// all instances: what one has noted means the same to its successor. Timers run on
+// it.
+extern uint64_t hotsocket_environment_environment_uptime(void);
+// So many bytes from the system's generator, fit for keys and tokens; in
+// `hotsocket test` from one that begins anew with each script. At most 64 KiB in one
+// call: with more it traps.
+extern void hotsocket_environment_environment_random(uint32_t count, guest_list_u8_t *ret);
+// The value of a setting: what the server was started with (`--set NAME=VALUE`).
+// `none` if it is not set. A server has at most 256 settings; a name has at most 128
+// bytes and a value 64 KiB. They are the same for all generations and do not change
+// while the server runs.
+extern bool hotsocket_environment_environment_setting(guest_string_t *name, guest_string_t *ret);
+// Log a line. It goes where the guest's printed lines go: `debug` and `info` to the
+// server's standard output, `warn` and `error` to its standard error. As text it is
+// the level, the message, and `name=value` for each field; with `--log-format json`
+// it is a record. Lines below the server's `--log-level` are dropped.
+// 
+// It is bounded as printed lines are: message and fields together have at most
+// `--max-line` bytes (256 KiB if not set), and what is beyond is cut; lines count
+// towards `--max-lines` (100000 a second). The first 32 fields count, and the first
+// 64 bytes of each name. Never waits.
+extern void hotsocket_environment_environment_log(hotsocket_environment_environment_level_t level, guest_string_t *message, hotsocket_environment_environment_list_field_t *fields);
+
 // Imported Functions from `hotsocket:socket/connection@0.1.0`
 // Who is connected to what.
 extern void hotsocket_socket_connection_info(hotsocket_socket_connection_connection_info_t *ret);
@@ -214,11 +306,19 @@ bool exports_hotsocket_socket_handler_save(guest_list_u8_t *ret);
 
 // Helper Functions
 
+void hotsocket_environment_environment_value_free(hotsocket_environment_environment_value_t *ptr);
+
+void hotsocket_environment_environment_field_free(hotsocket_environment_environment_field_t *ptr);
+
+void guest_list_u8_free(guest_list_u8_t *ptr);
+
+void guest_option_string_free(guest_option_string_t *ptr);
+
+void hotsocket_environment_environment_list_field_free(hotsocket_environment_environment_list_field_t *ptr);
+
 void hotsocket_socket_types_address_free(hotsocket_socket_types_address_t *ptr);
 
 void hotsocket_socket_types_connection_info_free(hotsocket_socket_types_connection_info_t *ptr);
-
-void guest_list_u8_free(guest_list_u8_t *ptr);
 
 void guest_option_list_u8_free(guest_option_list_u8_t *ptr);
 

@@ -72,6 +72,7 @@ module.exports = {
   resume,
   unfinished: () => ({ ...begun }),
   write,
+  isMuted: () => muted > 0,
   mute() { muted++; },
   unmute() { muted--; },
 };

@@ -12,6 +12,8 @@
 
 const { coded } = require('./errors.js');
 const { encode, join } = require('./text.js');
+const { log, setting } = require('./capabilities.js');
+const { checkpoint, label } = require('./session.js');
 
 const UNREAD = 0x80000000;
 
@@ -82,7 +84,9 @@ class Handover {
     return pack(this.#saveVersion, bytesOf(state), unread);
   }
 }
-for (const name of ['snapshot', 'saves']) Object.defineProperty(Handover.prototype, name, { enumerable: false });
+Object.assign(Handover.prototype, { checkpoint, label, log, setting });
+Object.defineProperty(Handover.prototype, 'frames', { get: () => require('./framing.js') });
+for (const name of ['checkpoint', 'label', 'log', 'setting', 'snapshot', 'saves']) Object.defineProperty(Handover.prototype, name, { enumerable: false });
 
 function bytesOf(state) {
   if (state instanceof Uint8Array) return state;

@@ -4,6 +4,8 @@ import connection from 'hotsocket:socket/connection@0.1.0';
 import output_ from 'hotsocket:socket/output@0.1.0';
 import hibernation from 'hotsocket:session/hibernation@0.1.0';
 import utf8 from 'hotsocket:text/utf8@0.1.0';
+import session from 'hotsocket:session/session@0.1.0';
+import hotsocketEnvironment from 'hotsocket:environment/environment@0.1.0';
 import environment from 'wasi:cli/environment@0.2.0';
 import monotonicClock_ from 'wasi:clocks/monotonic-clock@0.2.0';
 import random_ from 'wasi:random/random@0.2.0';
@@ -26,3 +28,5 @@ export const { monotonicClock, output, random, wallClock } = watched({
   wallClock: wallClock_,
 });
 export { connection, environment, hibernation, utf8 };
+// Of hotsocket's own packages besides the contract.
+export const capabilities = { environment: hotsocketEnvironment, session };

@@ -12,6 +12,7 @@ const loop = require('./loop.js');
 const clock = require('./clock.js');
 const { timers, restart } = require('./timers.js');
 const { join } = require('./text.js');
+const session = require('./session.js');
 // Without the rest of the library, which a script has that asks for `stream`.
 const Duplex = require('readable-stream/lib/internal/streams/duplex.js');
 const { Stream } = require('readable-stream/lib/internal/streams/legacy.js');
@@ -19,8 +20,8 @@ const { Stream } = require('readable-stream/lib/internal/streams/legacy.js');
 Stream._isUint8Array ??= (value) => value instanceof Uint8Array;
 Stream._uint8ArrayToBuffer ??= (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-// What may wait for a script that has paused. The contract has no word for
-// "read no more", so this bounds it, well below an instance's memory.
+// What may wait for a script that has ended its side and reads no more. While it can
+// still write, the host reads nothing from the peer that the script does not.
 const MOST_UNREAD = 4 << 20;
 // Node's high-water mark of a socket.
 const MARK = 16 * 1024;
@@ -50,6 +51,8 @@ class Parts extends Base {
   // written when the connection opened.
   #replaying = false;
   #peerEnded = false;
+  // The host reads from the peer; undefined where a predecessor may have stopped it.
+  #isFed = true;
   #ends;
   #onClosed;
   // With `pauseOnConnect`: nothing is read, not even the end, before the script reads.
@@ -98,6 +101,7 @@ class Parts extends Base {
   // Take it over as a predecessor has left it.
   #takeOver(peerEnded, unread) {
     this.#replaying = true;
+    this.#isFed = undefined;
     if (unread.length > 0) this.#keep(unread);
     if (peerEnded) {
       this.#peerEnded = true;
@@ -141,9 +145,13 @@ class Parts extends Base {
     this.#pump();
   }
 
-  // After an event in which the peer's FIN came or was read: a script that has
+  // After an event. The peer is read from as long as the script reads. And in case the
+  // peer's FIN came or was read: a script that has
   // not seen the end of the stream yet may still have something to say.
   #settle() {
+    const isFed = this.#unread.length === 0 || this.destroyed || this.writableEnded;
+    if (isFed !== this.#isFed) session.read(isFed);
+    this.#isFed = isFed;
     if (this.#peerEnded && !this.destroyed && !this.readableEnded) connection.holdOpen();
   }
 

@@ -17,6 +17,10 @@ export const connection = {
   clearTimer: nothing,
 };
 export const environment = { getEnvironment: () => [] };
+export const capabilities = {
+  environment: { setting: nothing, log: nothing },
+  session: { pause: nothing, resume: nothing, checkpoint: nothing, label: nothing },
+};
 export const hibernation = { stayAwake: nothing, keep: nothing, kept: nothing };
 // Short text doesn't get there (see text.js), and none is long here but in tests.
 export const utf8 = undefined;

@@ -151,6 +151,27 @@ class Connection:
         """Forget a timer."""
         host.clear_timer(id)
 
+    def pause(self) -> None:
+        """Read nothing more from the peer until `resume`: no `data` and no `end`
+        come meanwhile. It takes effect when the event has succeeded, and
+        outlives a swap."""
+        host.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        host.resume()
+
+    def checkpoint(self) -> None:
+        """With `--on-trap restart`: the state is worth keeping now. `save` is
+        called when this event has succeeded, and from the first call on only
+        then, no longer after every `--snapshot-every` events."""
+        host.checkpoint()
+
+    def set_label(self, name: str) -> None:
+        """Call the connection so in the log. The first 64 bytes count; an empty
+        name takes it away."""
+        host.label(host.sendable(name))
+
     _known: tuple[int, Address, Address] | None = None
 
     def _info(self) -> tuple[int, Address, Address]:
@@ -202,7 +223,6 @@ class Handler:
     def listening(cls, listeners: list[Address]) -> None:
         """The server is listening (at least one address). Called once when it
         starts, in an instance of its own that serves no connection."""
-        print(f"Server listening on port {listeners[0].port}")
 
     def open(self, conn: Connection) -> bytes | None:
         """A connection has just been accepted. Raise `Refuse` to refuse it."""

@@ -32,7 +32,7 @@ class _Output(io.TextIOBase):
         self._waiting += text
         if text.endswith("\n"):
             lines, self._waiting = self._waiting[:-1], ""
-            self._send(_sendable(lines))
+            self._send(host.sendable(lines))
         elif len(self._waiting) > _LONGEST:
             self.finish()
         return len(text)
@@ -41,7 +41,7 @@ class _Output(io.TextIOBase):
         """Send what waits for its newline."""
         if self._waiting:
             rest, self._waiting = self._waiting, ""
-            self._send(_sendable(rest))
+            self._send(host.sendable(rest))
 
     def writable(self) -> bool:
         return True
@@ -49,11 +49,6 @@ class _Output(io.TextIOBase):
 
 # What waits for a newline must not grow without bound.
 _LONGEST = 1 << 20
-
-
-def _sendable(text: str) -> str:
-    """Lone surrogates, which no UTF-8 has, become question marks."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 
 def find(module: ModuleType) -> type[Handler]:
@@ -191,7 +186,7 @@ def _fail(error: BaseException) -> None:
     in."""
     sys.stdout.finish()
     sys.stderr.finish()
-    host.panic(_sendable(_told(error)))
+    host.panic(host.sendable(_told(error)))
     os.abort()
 
 
@@ -237,7 +232,7 @@ class Exports:
                 conn.write(written)
             self.handler = handler
         except Refuse as reason:
-            raise host.Err(_sendable(str(reason)))
+            raise host.Err(host.sendable(str(reason)))
         except BaseException as error:
             _fail(error)
 

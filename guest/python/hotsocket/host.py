@@ -16,8 +16,14 @@ try:
         set_timer,
         write,
     )
+    from wit_world.imports import environment as _environment
+    from wit_world.imports.environment import now, random, setting, uptime
     from wit_world.imports.output import error, panic, print
+    from wit_world.imports.session import checkpoint, label, pause, resume
 except ImportError:
+    from os import urandom as random
+    from time import monotonic_ns as uptime
+    from time import time_ns as now
 
     class Err(Exception):
         value = None
@@ -28,6 +34,31 @@ except ImportError:
     types = None
     abort = clear_timer = end = hold_open = info = set_timer = write = _nothing
     error = panic = print = _nothing
+    checkpoint = label = pause = resume = setting = _nothing
+    _environment = None
+
+
+def log(level: str, message: str, fields: dict[str, object]) -> None:
+    """A line with a level and fields."""
+    if _environment is None:
+        return
+    listed = [_environment.Field(name, _value(value)) for name, value in fields.items()]
+    _environment.log(_environment.Level[level.upper()], sendable(message), listed)
+
+
+def _value(value: object):
+    if isinstance(value, bool):
+        return _environment.Value_Boolean(value)
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
+        return _environment.Value_Integer(value)
+    if isinstance(value, float):
+        return _environment.Value_Number(value)
+    return _environment.Value_Text(sendable(str(value)))
+
+
+def sendable(text: str) -> str:
+    """Lone surrogates, which no UTF-8 has, become question marks."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 
 def write_error(err: Err) -> tuple[str, str]:

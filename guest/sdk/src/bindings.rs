@@ -14,6 +14,14 @@ wit_bindgen::generate!({
     default_bindings_module: "hotsocket_guest::bindings",
 });
 
+/// `hotsocket:environment`, which a guest imports only if it calls something of it.
+pub mod environment {
+    wit_bindgen::generate!({
+        path: "../../wit/environment",
+        world: "imports",
+    });
+}
+
 /// `hotsocket:session`, which a guest imports only if it calls something of it.
 pub mod session {
     wit_bindgen::generate!({

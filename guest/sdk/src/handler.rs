@@ -32,11 +32,7 @@ use crate::{CloseReason, Connection, Resumed, Snapshot};
 pub trait Handler: Default + 'static {
     /// The server is listening (at least one address). Called once when it
     /// starts, in an instance of its own that serves no connection.
-    fn listening(listeners: &[SocketAddr]) {
-        if let Some(first) = listeners.first() {
-            crate::println!("Server listening on port {}", first.port());
-        }
-    }
+    fn listening(listeners: &[SocketAddr]) {}
 
     /// A connection has just been accepted.
     ///

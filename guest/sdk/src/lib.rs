@@ -66,6 +66,29 @@
 //! a snapshot of other fields is refused. A single file turns a feature on with
 //! a line at its top: `// hotsocket: features = ["state"]`.
 //!
+//! # Time, random bytes, settings, a log
+//! [`environment`] has what a guest needs of its surroundings without WASI: a guest
+//! that the server was told to greet otherwise (`hotsocket serve --set greeting=Hi`):
+//!
+//! ```
+//! use hotsocket_guest::environment::{self, Level};
+//! use hotsocket_guest::{Connection, Handler, export};
+//!
+//! #[derive(Default)]
+//! struct Greeter;
+//!
+//! impl Handler for Greeter {
+//!     fn open(&mut self, conn: &Connection) -> Result<(), String> {
+//!         let greeting = environment::setting("greeting").unwrap_or("Hello".to_owned());
+//!         conn.write(greeting);
+//!         environment::log(Level::Info, "greeted", &[("id", conn.id().into())]);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! export!(Greeter);
+//! ```
+//!
 //! # No WASI
 //! A guest imports what the contract gives and nothing else. [`println!`],
 //! [`eprintln!`] and panics go through it, and so do `std`'s own `println!` and
@@ -82,6 +105,7 @@
 //! # Layout
 //! `handler` is the trait, `connection` the handle, `snapshot` the state that
 //! moves, `state` makes snapshots of types, `framing` makes messages of a stream,
+//! `environment` is time, random bytes, settings and the log,
 //! `output` the lines and the panic hook; `glue` joins them to the generated
 //! `bindings`, `sys` to the host; `libc` keeps WASI out.
 
@@ -93,6 +117,7 @@ mod address;
 #[doc(hidden)] // public for the expansion of `export!` only
 pub mod bindings;
 mod connection;
+pub mod environment;
 pub mod framing;
 mod glue;
 mod handler;

@@ -69,7 +69,22 @@ impl<H: Handler> Session<H> {
     /// The guest refused it.
     #[must_use]
     pub fn open() -> Self {
+        Self::open_with(&[])
+    }
+
+    /// Accept a connection at a server with these settings
+    /// ([`environment::setting`](crate::environment::setting)).
+    ///
+    /// # Panics
+    /// The guest refused it.
+    #[must_use]
+    pub fn open_with(settings: &[(&str, &str)]) -> Self {
         recorder::reset();
+        recorder::with(|recorded| {
+            let owned = settings.iter();
+            let owned = owned.map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            recorded.settings = owned.collect();
+        });
         let (mut handler, conn) = (H::default(), Connection::default());
         if let Err(why) = handler.open(&conn) {
             panic!("the guest refused the connection: {why}");
@@ -165,6 +180,15 @@ impl<H: Handler> Session<H> {
         recorder::with(|recorded| recorded.checkpoints)
     }
 
+    /// How much time has passed since the connection was accepted. It is what
+    /// [`environment::uptime`](crate::environment::uptime) gives, and passes in
+    /// [`advance`](Self::advance) only; the wall clock
+    /// ([`environment::now`](crate::environment::now)) begins at 2026-01-01T00:00:00Z.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        recorder::with(|recorded| recorded.now)
+    }
+
     /// What the guest calls the connection ([`Connection::set_label`]).
     #[must_use]
     pub fn label(&self) -> String {
@@ -210,7 +234,8 @@ impl<H: Handler> Session<H> {
     }
 }
 
-/// The lines that the guest has printed on this thread since last asked.
+/// The lines that the guest has printed or logged on this thread since last asked, those
+/// with a level as `INFO message name=value`.
 #[must_use]
 pub fn printed() -> Vec<String> {
     recorder::take_printed()
@@ -220,7 +245,10 @@ pub(crate) mod recorder;
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
+    use crate::environment;
 
     /// `t` sets timers, `c` clears one, `e` ends, `a` aborts, `h` holds open.
     #[derive(Default)]
@@ -278,6 +306,43 @@ mod tests {
         let mut session = Session::<Obeys>::open();
         session.data("a");
         assert!(session.has_aborted() && !session.has_ended());
+    }
+
+    /// Tells what its surroundings say.
+    #[derive(Default)]
+    struct Asks;
+
+    impl Handler for Asks {
+        fn data(&mut self, conn: &Connection, name: &[u8]) {
+            let name = String::from_utf8_lossy(name);
+            let value = environment::setting(&name).unwrap_or("none".to_owned());
+            let passed = environment::now().duration_since(UNIX_EPOCH);
+            conn.write(format!(
+                "{value} at {}",
+                passed.expect("after 1970").as_secs()
+            ));
+            let fields = [("name", name.as_ref().into()), ("size", name.len().into())];
+            environment::log(environment::Level::Warn, "asked", &fields);
+        }
+
+        fn timer(&mut self, conn: &Connection, _: u32) {
+            conn.write(environment::random::<4>());
+        }
+    }
+
+    #[test]
+    fn surroundings_are_what_the_test_says() {
+        let mut session = Session::<Asks>::open_with(&[("a", "1")]);
+        let _ = printed();
+        assert_eq!(session.data("a"), b"1 at 1767225600");
+        session.advance(Duration::from_secs(90));
+        assert_eq!(environment::uptime(), session.time());
+        assert_eq!(session.data("bc"), b"none at 1767225690");
+        let lines = ["WARN asked name=a size=1", "WARN asked name=bc size=2"];
+        assert_eq!(printed(), lines);
+        let random = session.timer(1);
+        assert_ne!(random, session.timer(1));
+        assert_eq!(Session::<Asks>::open().timer(1), random, "in each test");
     }
 
     #[test]

@@ -7,6 +7,10 @@
 /* An instance serves one connection, so this is the state of that connection. */
 static unsigned long bytes;
 
+void on_listening(const hs_address *listeners, size_t count) {
+    if (count > 0) printf("Server listening on port %u\n", listeners[0].port);
+}
+
 void on_data(const uint8_t *data, size_t size) {
     char answer[64];
     (void)data;

@@ -1,10 +1,14 @@
 """What {name} does with a connection: it counts what the peer sends."""
 
-from hotsocket import Connection, Handler
+from hotsocket import Address, Connection, Handler
 
 
 class Session(Handler):
     """One connection. Each has an instance of its own, in a sandbox of its own."""
+
+    @classmethod
+    def listening(cls, listeners: list[Address]) -> None:
+        print(f"Server listening on port {listeners[0].port}")
 
     def __init__(self) -> None:
         self.bytes = 0

@@ -13,6 +13,7 @@ use wasmtime::component::{
 };
 
 use crate::bindings::hotsocket::socket::types::{Address, CloseReason, Origin};
+use crate::environment;
 use crate::fault::Event;
 use crate::hibernation;
 use crate::imports;
@@ -60,6 +61,13 @@ pub const PACKAGES: &[Package] = &[
         handler: None,
         functions: &[],
         imports: &[import("utf8", text::link)],
+    },
+    Package {
+        name: "hotsocket:environment",
+        version: "0.1.0",
+        handler: None,
+        functions: &[],
+        imports: &[import("environment", environment::link)],
     },
 ];
 

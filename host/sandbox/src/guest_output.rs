@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use tracing::Level;
+
 use crate::limit_counters::{ConnectionWarnings, Limit};
 
 /// Which of the process' streams a guest prints to.
@@ -18,6 +20,37 @@ pub trait LineSink: Send + Sync {
     /// A line without its newline. `connection` is `None` for an instance that
     /// serves none.
     fn guest_line(&self, connection: Option<u64>, stream: StandardStream, line: &[u8]);
+
+    /// A line with a level and fields (`hotsocket:environment`).
+    fn guest_record(&self, connection: Option<u64>, record: &GuestRecord);
+}
+
+/// What a guest logs: a message with fields, together no longer than a line may be.
+#[derive(Clone, Debug)]
+pub struct GuestRecord {
+    pub level: Level,
+    pub message: String,
+    /// Names and values, in the guest's order; a name may occur twice.
+    pub fields: Vec<(String, FieldValue)>,
+}
+
+/// What a field of a [`GuestRecord`] has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FieldValue {
+    Text(String),
+    Integer(i64),
+    Number(f64),
+    Boolean(bool),
+}
+
+impl GuestRecord {
+    /// Where it goes.
+    pub fn stream(&self) -> StandardStream {
+        match self.level {
+            Level::ERROR | Level::WARN => StandardStream::Error,
+            _ => StandardStream::Out,
+        }
+    }
 }
 
 /// Where the lines of one instance go, and whether they go anywhere.
@@ -36,14 +69,7 @@ pub struct GuestOutput {
 impl GuestOutput {
     /// Print a line, unless the instance is muted or prints too much.
     pub fn print(&self, stream: StandardStream, line: &[u8]) {
-        if self.muted.load(Ordering::Relaxed) {
-            return;
-        }
-        if !self.rate.admit() {
-            self.warnings.warn(
-                Limit::Lines,
-                "guest prints too many lines; more are dropped",
-            );
+        if !self.admits() {
             return;
         }
         let line = match line.len() <= self.max_line {
@@ -55,6 +81,29 @@ impl GuestOutput {
         };
         self.sink
             .guest_line(self.warnings.connection(), stream, line);
+    }
+
+    /// Log a line that is not too long, on the same conditions.
+    pub fn log(&self, record: &GuestRecord) {
+        if self.admits() {
+            let connection = self.warnings.connection();
+            self.sink.guest_record(connection, record);
+        }
+    }
+
+    /// Whether one more line is printed.
+    fn admits(&self) -> bool {
+        if self.muted.load(Ordering::Relaxed) {
+            return false;
+        }
+        let admits = self.rate.admit();
+        if !admits {
+            self.warnings.warn(
+                Limit::Lines,
+                "guest prints too many lines; more are dropped",
+            );
+        }
+        admits
     }
 
     /// The guest prints more in one line than is printed.

@@ -13,8 +13,8 @@
 //! - [`sandbox`]: the entry point, one for each service
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
-//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`bindings`],
-//!   [`bounded_text`]: what it refers to
+//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`],
+//!   [`bindings`], [`bounded_text`]: what it refers to
 //! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
 //!   its exports
 //! - [`compiler`]: compiles in a process of its own
@@ -42,6 +42,7 @@ mod cpu_budget;
 mod effects;
 mod engine;
 mod engine_pool;
+mod environment;
 mod epoch_ticker;
 mod fairness;
 mod fault;
@@ -82,9 +83,10 @@ pub use effects::{
 };
 pub use engine::{lower_priority, prepare_thread};
 pub use engine_pool::{EnginePool, LinkWasi};
+pub use environment::{Environment, MAX_SETTINGS, SettingError, Settings, check_setting};
 pub use fairness::let_others_run;
 pub use fault::{Cause, Event, Fault, one_line};
-pub use guest_output::{LineSink, StandardStream};
+pub use guest_output::{FieldValue, GuestRecord, LineSink, StandardStream};
 pub use hash::{ComponentBytes, Hash};
 pub use instance::{CloseReason, Instance, Origin, Succession};
 pub use limits::{Limits, PoolLimits};

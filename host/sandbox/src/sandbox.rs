@@ -14,6 +14,7 @@ use crate::cpu_budget::CpuBudget;
 use crate::effects::ConnectionInfo;
 use crate::engine;
 use crate::engine_pool::{EnginePool, Place};
+use crate::environment::Environment;
 use crate::fairness::Fairness;
 use crate::fault::{Cause, Event, Fault};
 use crate::guest_output::{GuestOutput, LineRate, LineSink};
@@ -34,6 +35,7 @@ pub struct Sandbox {
     fairness: Arc<Fairness>,
     limits: Limits,
     grants: Arc<Grants>,
+    environment: Arc<Environment>,
     output: Arc<dyn LineSink>,
     counters: Arc<LimitCounters>,
     memory_in_use: MemoryInUse,
@@ -45,6 +47,7 @@ impl Sandbox {
         engines: Arc<EnginePool>,
         limits: Limits,
         grants: Grants,
+        environment: Environment,
         output: Arc<dyn LineSink>,
     ) -> Self {
         crate::wasi::start_clock();
@@ -54,10 +57,16 @@ impl Sandbox {
             fairness: Arc::new(fairness),
             limits,
             grants: Arc::new(grants),
+            environment: Arc::new(environment),
             output,
             counters: Arc::default(),
             memory_in_use: MemoryInUse::default(),
         }
+    }
+
+    /// Settings and random bytes of all instances.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     /// Where reached limits are counted.
@@ -279,6 +288,7 @@ impl Sandbox {
             ),
             self.limits.max_timers,
             Arc::clone(&self.grants),
+            Arc::clone(&self.environment),
         );
         let mut store = guest.engine.store(data);
         store.limiter(|data| &mut data.memory);

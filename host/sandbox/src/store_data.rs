@@ -11,6 +11,7 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::cpu_budget::CpuBudget;
 use crate::effects::{ConnectionInfo, Effects, Window};
+use crate::environment::Environment;
 use crate::guest_output::GuestOutput;
 use crate::hibernation::Hibernation;
 use crate::limit_counters::{ConnectionWarnings, Limit};
@@ -38,6 +39,7 @@ pub struct StoreData {
     /// Output is muted for the rest of the event, because of that message.
     muted_by_panic: bool,
     pub(crate) hibernation: Hibernation,
+    pub(crate) environment: Arc<Environment>,
     grants: Arc<Grants>,
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
@@ -50,6 +52,7 @@ impl StoreData {
         memory: MemoryLimit,
         max_timers: usize,
         grants: Arc<Grants>,
+        environment: Arc<Environment>,
     ) -> Self {
         StoreData {
             connection,
@@ -64,6 +67,7 @@ impl StoreData {
             panic_message: None,
             muted_by_panic: false,
             hibernation: Hibernation::default(),
+            environment,
             grants,
             wasi: None,
         }
@@ -113,7 +117,8 @@ impl WasiView for StoreData {
         let (ctx, table) = &mut **self.wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
             table.set_max_capacity(MAX_HANDLES);
-            Box::new((self.grants.context(&self.output), table))
+            let random = self.environment.random();
+            Box::new((self.grants.context(&self.output, random), table))
         });
         WasiCtxView { ctx, table }
     }

@@ -13,6 +13,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
+use crate::environment::{Random, ReproducibleRng};
 use crate::guest_output::{GuestOutput, StandardStream};
 
 /// Random bytes that a guest may ask for in one call.
@@ -34,8 +35,13 @@ pub struct Grants {
 impl Grants {
     /// Directories were checked when the flags were parsed; one that has vanished
     /// since is missing for the guest.
-    pub(crate) fn context(&self, output: &GuestOutput) -> WasiCtx {
+    pub(crate) fn context(&self, output: &GuestOutput, random: &Random) -> WasiCtx {
         let mut wasi = WasiCtxBuilder::new();
+        if let Random::Reproducible(state) = random {
+            wasi.secure_random(ReproducibleRng(Arc::clone(state)));
+            wasi.insecure_random(ReproducibleRng(Arc::clone(state)));
+            wasi.insecure_random_seed(0);
+        }
         wasi.stdout(LineStream::new(output, StandardStream::Out));
         wasi.stderr(LineStream::new(output, StandardStream::Error));
         wasi.monotonic_clock(SessionClock);
@@ -57,12 +63,12 @@ impl Grants {
     }
 }
 
-/// The clock that sessions' timers run on, for WASI. In `hotsocket test` that is the
+/// The clock that sessions' timers run on, for WASI and `hotsocket:environment`. In `hotsocket test` that is the
 /// script's, which stands still while a guest works and jumps when it waits.
 ///
 /// Its monotonic time counts from the start of the process and not of the instance:
 /// what an instance has noted means the same to the one that takes over from it.
-struct SessionClock;
+pub(crate) struct SessionClock;
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -72,16 +78,32 @@ pub(crate) fn start_clock() {
     LazyLock::force(&START);
 }
 
+impl SessionClock {
+    /// The monotonic time.
+    pub(crate) fn since_start(&self) -> Duration {
+        let now = tokio::time::Instant::now().into_std();
+        now.saturating_duration_since(*START)
+    }
+
+    /// The system's time, as far from now as the sessions' clock is.
+    pub(crate) fn since_1970(&self) -> Duration {
+        let session = tokio::time::Instant::now().into_std();
+        let system = Instant::now();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        now.saturating_add(session.saturating_duration_since(system))
+            .saturating_sub(system.saturating_duration_since(session))
+    }
+}
+
 impl HostMonotonicClock for SessionClock {
     fn resolution(&self) -> u64 {
         1
     }
 
     fn now(&self) -> u64 {
-        let start = *START;
-        let now = tokio::time::Instant::now().into_std();
-        let passed = now.saturating_duration_since(start);
-        u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.since_start().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -90,15 +112,8 @@ impl HostWallClock for SessionClock {
         Duration::from_nanos(1)
     }
 
-    /// The system's time, as far from now as the sessions' clock is.
     fn now(&self) -> Duration {
-        let session = tokio::time::Instant::now().into_std();
-        let system = Instant::now();
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        now.saturating_add(session.saturating_duration_since(system))
-            .saturating_sub(system.saturating_duration_since(session))
+        self.since_1970()
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/connection.rs"),
     ),
     (
+        "guest/sdk/src/environment.rs",
+        include_str!("../../../guest/sdk/src/environment.rs"),
+    ),
+    (
         "guest/sdk/src/framing.rs",
         include_str!("../../../guest/sdk/src/framing.rs"),
     ),
@@ -73,6 +77,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/connection.wit",
         include_str!("../../../wit/connection.wit"),
+    ),
+    (
+        "wit/environment/environment.wit",
+        include_str!("../../../wit/environment/environment.wit"),
     ),
     ("wit/handler.wit", include_str!("../../../wit/handler.wit")),
     ("wit/output.wit", include_str!("../../../wit/output.wit")),

@@ -95,6 +95,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             language: "javascript".to_owned(),
             sdk: embedded::version(),
             sources: Some(sources.hex()),
+            settings: Vec::new(),
             port: report
                 .get("port")
                 .and_then(Value::as_u64)

@@ -8,7 +8,8 @@
 //! `javascript`, `python` and `c` build guests in these languages, the latter two in a
 //! temporary `stage`; `encode` encodes the module of a Rust or C compiler as a
 //! component, `dep_info` reads which files it has read, `strip` removes the function
-//! names of a language's runtime, `section` adds the metadata, `sources` hashes the
+//! names of a language's runtime, `section` adds the metadata (`setting_names` finds the
+//! settings that it lists), `sources` hashes the
 //! sources, and `cached`
 //! builds again for `serve` only what has changed. It depends on no other module of
 //! the host but small ones (durations, writing a file).
@@ -25,6 +26,7 @@ mod javascript;
 mod package;
 mod python;
 mod section;
+mod setting_names;
 mod settings;
 mod single;
 mod sources;
@@ -149,6 +151,7 @@ fn compile(source: &Path) -> Result<Compiled, Error> {
     if !section::exports_handler(&compiled.component) {
         return Err(Error::NotAGuest { path: name });
     }
+    compiled.section.settings = setting_names::of(&compiled.inputs);
     section::append(&mut compiled.component, &compiled.section);
     Ok(compiled)
 }

@@ -103,6 +103,7 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
                 .and_then(|sdk| sdk["version"].as_str())
                 .map(str::to_owned),
             sources: Some(hash),
+            settings: Vec::new(),
             port: None,
         },
         output: source

@@ -18,6 +18,8 @@ pub struct Section {
     pub sdk: Option<String>,
     /// The SHA-256 of its sources, as hexadecimal digits.
     pub sources: Option<String>,
+    /// The settings that its sources name (`serve --set`).
+    pub settings: Vec<String>,
     /// The port that `serve` listens on unless `--listen` names one.
     pub port: Option<u16>,
 }
@@ -46,6 +48,12 @@ fn parse(json: &[u8]) -> Option<Section> {
         language: text("language")?,
         sdk: text("sdk"),
         sources: text("sources"),
+        settings: value
+            .get("settings")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str))
+            .map(|names| names.map(str::to_owned).collect())
+            .unwrap_or_default(),
         port: value
             .get("port")
             .and_then(Value::as_u64)
@@ -61,9 +69,14 @@ pub(super) fn append(component: &mut Vec<u8>, section: &Section) {
         "sdk": section.sdk,
         "sources": section.sources,
     });
-    // Only where there is one, so that other components keep their bytes.
-    if let (Some(port), Some(json)) = (section.port, json.as_object_mut()) {
-        json.insert("port".to_owned(), port.into());
+    // Only where there are some, so that other components keep their bytes.
+    if let Some(json) = json.as_object_mut() {
+        if let Some(port) = section.port {
+            json.insert("port".to_owned(), port.into());
+        }
+        if !section.settings.is_empty() {
+            json.insert("settings".to_owned(), section.settings.clone().into());
+        }
     }
     let json = json.to_string();
     let mut content = Vec::new();
@@ -130,6 +143,7 @@ mod tests {
             language: "rust".to_owned(),
             sdk: Some("0.1.0".to_owned()),
             sources: None,
+            settings: vec!["greeting".to_owned()],
             port: Some(4000),
         };
         let mut component = EMPTY_COMPONENT.to_vec();

@@ -54,6 +54,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             language: "rust".to_owned(),
             sdk: Some(embedded::sdk_version().to_owned()),
             sources: Some(hash),
+            settings: Vec::new(),
             port: None,
         },
         output: file.with_extension("wasm"),

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hotsocket_sandbox::{CodeCacheDir, Grants};
+use hotsocket_sandbox::{CodeCacheDir, Grants, MAX_SETTINGS, Settings};
 use tracing::level_filters::LevelFilter;
 
 use super::compile::CompileFlags;
@@ -173,11 +173,15 @@ pub(super) struct Flags {
     #[arg(long, help_heading = GRANTS, hide_short_help = true)]
     allow_net: bool,
 
+    /// Give guests a setting, as NAME=VALUE, or as NAME with the value of that environment variable; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse::setting, help_heading = SETTINGS)]
+    set: Vec<(String, String)>,
+
     /// Format of the log; json makes a JSON object of each line of a guest, too
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::default(), help_heading = OUTPUT)]
     log_format: Format,
 
-    /// Level of the host's log: error, warn, info, debug, trace or off
+    /// Level of the host's log, and of what guests log with a level: error, warn, info, debug, trace or off
     #[arg(long, value_name = "LEVEL", default_value_t = LevelFilter::INFO, help_heading = OUTPUT)]
     log_level: LevelFilter,
 
@@ -204,6 +208,7 @@ pub(super) const LIMITS: &str =
     "Limits (SIZE in bytes, or 512K, 64M, 1G; TIME as 500ms, 30s, 5m, 1h)";
 const CONNECTIONS: &str = "Connections";
 const GRANTS: &str = "Grants to guests (none by default)";
+const SETTINGS: &str = "Settings of guests";
 const OUTPUT: &str = "Output";
 
 /// What a process that serves is started with.
@@ -270,6 +275,7 @@ impl Flags {
                 env: self.env,
                 net: self.allow_net,
             },
+            settings: settings(self.set)?,
             watch: false,
             access_log: self.access_log,
             control: self.control.unwrap_or(Control::Default),
@@ -294,4 +300,21 @@ impl Flags {
             log_level,
         })
     }
+}
+
+/// The settings that `--set` stands for; of one that is given twice, the last.
+///
+/// # Errors
+/// When there are too many.
+pub(super) fn settings(given: Vec<(String, String)>) -> Result<Settings, LimitError> {
+    let count = given.len();
+    let mut settings = Settings::default();
+    for (name, value) in given {
+        settings.set(name, value).map_err(|_| LimitError {
+            flag: "set",
+            value: format!("({count} times)"),
+            expected: format!("given for at most {MAX_SETTINGS} names"),
+        })?;
+    }
+    Ok(settings)
 }

@@ -58,6 +58,8 @@ struct Facts {
     language: Option<String>,
     sdk: Option<String>,
     port: Option<u16>,
+    /// The settings that its sources name (`serve --set`).
+    settings: Vec<String>,
     exports: Vec<Listed>,
     imports: Vec<Listed>,
     /// The flags of `serve` that grant what it can use.
@@ -110,6 +112,10 @@ fn facts(args: &Args) -> Result<Facts, Error> {
         size: bytes.len(),
         sha256: file.hash().to_string(),
         port: section.as_ref().and_then(|section| section.port),
+        settings: section
+            .as_ref()
+            .map(|section| section.settings.clone())
+            .unwrap_or_default(),
         sdk: section.as_ref().and_then(|section| section.sdk.clone()),
         language: section.as_ref().map(|section| section.language.clone()),
         name: section.map(|section| section.name),
@@ -137,6 +143,13 @@ fn show(facts: &Facts) -> String {
         let _ = writeln!(
             text,
             "port     {port} (on 127.0.0.1, unless --listen is given)"
+        );
+    }
+    if !facts.settings.is_empty() {
+        let names = one_line(&facts.settings.join(", ")).into_owned();
+        let _ = writeln!(
+            text,
+            "settings {names} (that its sources name; --set NAME=VALUE)"
         );
     }
     list(&mut text, "exports", &facts.exports);

@@ -76,6 +76,14 @@ pub(super) fn directory(text: &str) -> Result<(PathBuf, String), String> {
     }
 }
 
+/// A setting of guests: `NAME=VALUE`, or `NAME` with the value of the environment
+/// variable, so that a secret need not be on the command line.
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = variable(text)?;
+    hotsocket_sandbox::check_setting(&name, &value).map_err(|error| error.to_string())?;
+    Ok((name, value))
+}
+
 pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     if let Some((name, value)) = text.split_once('=') {
         return Ok((name.to_owned(), value.to_owned()));

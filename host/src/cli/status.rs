@@ -92,6 +92,9 @@ fn show(status: &Status) -> String {
         ),
         ("uptime", uptime(status.uptime_s)),
     ];
+    if !status.settings.is_empty() {
+        rows.push(("settings", status.settings.join(", ")));
+    }
     if connections.hibernated > 0 || !connections.stays_awake.is_empty() {
         let mut text = format!(
             "{} asleep; since the start {} hibernated, {} woken",

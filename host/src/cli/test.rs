@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotsocket_sandbox::CodeCacheDir;
+use hotsocket_sandbox::{CodeCacheDir, Settings as GuestSettings};
 
 use super::compile::CompileFlags;
 use super::{Reply, print_result, wrong_usage};
@@ -47,6 +47,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     hibernate_after: Option<Duration>,
 
+    /// Give guests a setting, as NAME=VALUE, or as NAME with the value of that environment variable; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::parse::setting)]
+    set: Vec<(String, String)>,
+
     /// Directory for compiled code [default: in the user's cache directory]
     #[arg(long, value_name = "DIR|none", value_parser = super::parse::code_cache)]
     code_cache: Option<CodeCacheDir>,
@@ -55,7 +59,7 @@ pub struct Args {
     compile: CompileFlags,
 }
 
-pub fn run(args: Args) -> ExitCode {
+pub fn run(mut args: Args) -> ExitCode {
     let scripts: Result<Vec<_>, _> = args.script.iter().map(|path| Script::read(path)).collect();
     let scripts = match scripts {
         Ok(scripts) => scripts,
@@ -71,14 +75,24 @@ pub fn run(args: Args) -> ExitCode {
     if let Err(error) = limits.validate() {
         return wrong_usage(error);
     }
-    print_result(run_scripts(args, limits, &scripts))
+    let settings = match super::flags::settings(std::mem::take(&mut args.set)) {
+        Ok(settings) => settings,
+        Err(error) => return wrong_usage(error),
+    };
+    print_result(run_scripts(args, limits, settings, &scripts))
 }
 
-fn run_scripts(args: Args, limits: Limits, scripts: &[Script]) -> Result<Reply, EnvironmentError> {
+fn run_scripts(
+    args: Args,
+    limits: Limits,
+    guest_settings: GuestSettings,
+    scripts: &[Script],
+) -> Result<Reply, EnvironmentError> {
     let environment = Arc::new(Environment::new(Settings {
         timeout: args.timeout,
         limits,
         compiler: args.compile.compiler(),
+        guest_settings,
         code_cache: args.code_cache.unwrap_or_default(),
     })?);
     let guest = environment.load(&args.guest)?;

@@ -63,6 +63,9 @@ pub struct Status {
     pub sha256: String,
     /// The served file, if it is watched.
     pub watching: Option<String>,
+    /// The names of the guest's settings (`--set`); values may be secrets.
+    #[serde(default)]
+    pub settings: Vec<String>,
     pub connections: Connections,
     pub memory: MemoryStatus,
     /// The generations kept for rollback and those that still have connections,

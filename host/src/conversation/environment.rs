@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::{
-    CodeCacheDir, CompiledGuest, Compiler, ComponentBytes, EnginePool, Grants, LoadError, Sandbox,
+    self as sandbox, CodeCacheDir, CompiledGuest, Compiler, ComponentBytes, EnginePool, Grants,
+    LoadError, Sandbox,
 };
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
@@ -36,6 +37,8 @@ pub struct Settings {
     /// The number of connections is not taken from them.
     pub limits: Limits,
     pub compiler: Compiler,
+    /// What guests are told by `hotsocket:environment` at the beginning of a script.
+    pub guest_settings: sandbox::Settings,
     pub code_cache: CodeCacheDir,
 }
 
@@ -66,6 +69,7 @@ pub struct Environment {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) limits: Arc<Limits>,
     pub(super) timeout: Duration,
+    pub(super) guest_settings: sandbox::Settings,
     pub(super) captured: Captured,
 }
 
@@ -92,12 +96,14 @@ impl Environment {
             Arc::new(engines),
             limits.sandbox(),
             Grants::default(),
+            sandbox::Environment::reproducible(),
             Arc::clone(&captured.output) as _,
         );
         Ok(Environment {
             sandbox: Arc::new(sandbox),
             limits,
             timeout: settings.timeout,
+            guest_settings: settings.guest_settings,
             captured,
         })
     }

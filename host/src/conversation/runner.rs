@@ -50,6 +50,8 @@ pub fn run(
         .build()
         .map_err(|error| StepError::new(format!("cannot start: {error}")).at(0))?;
     environment.captured.clear();
+    let settings = environment.guest_settings.clone();
+    environment.sandbox.environment().restart(settings);
     clock.block_on(async {
         let mut runner = Runner::new(environment, script, guest, others);
         let result = runner.run(line).await;
@@ -160,6 +162,10 @@ impl<'a> Runner<'a> {
         let time = self.environment.timeout;
         match &step.action {
             Action::Swap(name) => return self.swap(name.as_deref()).await,
+            Action::Set(name, value) => {
+                let set = self.environment.sandbox.environment().set(name, value);
+                return set.map_err(|error| StepError::new(error.to_string()));
+            }
             Action::Rollback => {
                 let report = self.service.registry.roll_back(None).await;
                 return self.finish_swap(report, Outcome::RolledBack);

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hotsocket_sandbox::{CompiledGuest, ComponentBytes, EnginePool, Fault, Sandbox};
+use hotsocket_sandbox::{CompiledGuest, ComponentBytes, EnginePool, Environment, Fault, Sandbox};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -112,6 +112,7 @@ impl Node {
             Arc::new(engines),
             limits.sandbox(),
             options.grants,
+            Environment::new(options.settings),
             Arc::clone(&output) as _,
         ));
         let compiled = registry::compile(&sandbox, component, &guest, None).await?;

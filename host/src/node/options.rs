@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use hotsocket_sandbox::{CodeCacheDir, Compiler, Fault, Grants, LoadError};
+use hotsocket_sandbox::{CodeCacheDir, Compiler, Fault, Grants, LoadError, Settings};
 
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
@@ -23,6 +23,8 @@ pub struct Options {
     pub sockets: SocketOptions,
     pub limits: Limits,
     pub grants: Grants,
+    /// What guests are told by `hotsocket:environment`.
+    pub settings: Settings,
     /// Swap when the guest's file changes.
     pub watch: bool,
     pub control: Control,

@@ -88,6 +88,7 @@ impl AdminApi for NodeStatus {
             generation: active.number,
             sha256: active.guest.hash.to_string(),
             watching: self.watching.clone(),
+            settings: self.service.sandbox.environment().names(),
             connections: Connections {
                 open: self.service.roster.len(),
                 limit: self.service.limits.max_connections,

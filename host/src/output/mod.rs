@@ -18,13 +18,16 @@ mod record;
 mod writer;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hotsocket_sandbox::{LineSink, StandardStream};
+use hotsocket_sandbox::{FieldValue, GuestRecord, LineSink, StandardStream};
+use serde_json::{Map, Value};
+use tracing::Level;
 
 pub(crate) use escape::harmless;
 pub use queue::ByKind;
@@ -144,20 +147,100 @@ impl LineSink for Output {
             _ => queue.put(kind, &[&line, b"\n"]),
         }
     }
+
+    fn guest_record(&self, connection: Option<u64>, logged: &GuestRecord) {
+        let stream = logged.stream();
+        if self.guest_lines != GuestLines::Json {
+            return self.guest_line(connection, stream, sentence(logged).as_bytes());
+        }
+        let (to, kind) = match stream {
+            StandardStream::Out => (&self.stdout, Kind::Stdout),
+            StandardStream::Error => (&self.stderr, Kind::Stderr),
+        };
+        let message = Cow::Borrowed(logged.message.as_str());
+        let mut record = guest_record(level(logged.level), connection, stream, message);
+        if !logged.fields.is_empty() {
+            record.field("fields", fields(logged));
+        }
+        let record = record.end();
+        let record = escape::json_text(&String::from_utf8_lossy(&record)).into_owned();
+        to.queue.put(kind, &[record.as_bytes(), b"\n"]);
+    }
 }
 
 /// A guest's line for programs. Bytes that are not text are replaced.
 fn record(connection: Option<u64>, stream: StandardStream, line: &[u8]) -> Vec<u8> {
-    let (level, name) = match stream {
-        StandardStream::Out => ("info", "stdout"),
-        StandardStream::Error => ("error", "stderr"),
+    let level = match stream {
+        StandardStream::Out => "info",
+        StandardStream::Error => "error",
     };
+    guest_record(level, connection, stream, String::from_utf8_lossy(line)).end()
+}
+
+/// What every record of a guest has.
+fn guest_record(
+    level: &str,
+    connection: Option<u64>,
+    stream: StandardStream,
+    message: Cow<'_, str>,
+) -> Record {
     let connection = connection.map(|id| format!("{{\"id\":{id}}}"));
     let mut record = Record::begin(level, connection.as_deref());
-    record.field("message", String::from_utf8_lossy(line));
+    record.field("message", message);
     record.field("kind", "guest");
+    let name = match stream {
+        StandardStream::Out => "stdout",
+        StandardStream::Error => "stderr",
+    };
     record.field("stream", name);
-    record.end()
+    record
+}
+
+/// A logged line for people, which is one line whatever is in it:
+/// `WARN slow down peer=alice queued=17`.
+fn sentence(logged: &GuestRecord) -> String {
+    let level = level(logged.level).to_uppercase();
+    let mut text = format!("{level} {}", escape::one_line(&logged.message));
+    for (name, value) in &logged.fields {
+        // Writing to a string does not fail.
+        let _ = write!(text, " {}=", escape::one_line(name));
+        let _ = match value {
+            FieldValue::Text(value) if is_bare(value) => write!(text, "{value}"),
+            FieldValue::Text(value) => write!(text, "{}", escape::json(&value.as_str().into())),
+            FieldValue::Integer(value) => write!(text, "{value}"),
+            FieldValue::Number(value) => write!(text, "{value}"),
+            FieldValue::Boolean(value) => write!(text, "{value}"),
+        };
+    }
+    text
+}
+
+/// Whether a text needs no quotes to be told from what follows.
+fn is_bare(text: &str) -> bool {
+    let needs = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=');
+    !text.is_empty() && !text.contains(needs)
+}
+
+fn fields(logged: &GuestRecord) -> Map<String, Value> {
+    let value = |value: &FieldValue| match value {
+        FieldValue::Text(value) => Value::from(value.as_str()),
+        FieldValue::Integer(value) => Value::from(*value),
+        FieldValue::Number(value) => Value::from(*value),
+        FieldValue::Boolean(value) => Value::from(*value),
+    };
+    let fields = logged.fields.iter();
+    fields.map(|(name, of)| (name.clone(), value(of))).collect()
+}
+
+/// A level as records have it.
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
 }
 
 /// A label before each part of a line, should it have newlines in it.
@@ -265,5 +348,32 @@ mod tests {
             (&value["level"], &value["stream"]),
             (&"error".into(), &"stderr".into())
         );
+    }
+
+    #[test]
+    fn a_logged_line_is_one_line_with_its_fields() {
+        let text = |text: &str| FieldValue::Text(text.to_owned());
+        let logged = GuestRecord {
+            level: Level::WARN,
+            message: "slow\ndown".to_owned(),
+            fields: vec![
+                ("peer".to_owned(), text("alice")),
+                ("said".to_owned(), text("a \"b\"\n\u{9b}")),
+                ("none".to_owned(), text("")),
+                ("queued".to_owned(), FieldValue::Integer(-17)),
+                ("load".to_owned(), FieldValue::Number(0.5)),
+                ("last".to_owned(), FieldValue::Boolean(true)),
+            ],
+        };
+        assert_eq!(
+            sentence(&logged),
+            r#"WARN slow\x0adown peer=alice said="a \"b\"\n\u009b" none="" queued=-17 load=0.5 last=true"#
+        );
+        let fields = Value::from(fields(&logged));
+        assert_eq!(
+            (&fields["queued"], &fields["load"]),
+            (&(-17).into(), &0.5.into())
+        );
+        assert_eq!(fields["last"], true);
     }
 }

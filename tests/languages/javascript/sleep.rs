@@ -131,12 +131,14 @@ fn status_says_why_an_instance_stays_awake() {
         "keeps_nothing",
         "require('net').createServer((s) => {\n\
            s.on('data', () => s.pause());\n\
+           setInterval(() => {}, 1e9);\n\
            s.write('hello');\n\
          }).listen(3000);\n",
     ) else {
         return;
     };
-    // Also with unread bytes, which are a snapshot of their own.
+    // Also with unread bytes, which are a snapshot of their own. Without a timer
+    // nothing would wake it, as the host reads nothing from a peer that is paused.
     let server = serve_script(component)
         .args(&["--hibernate-after", "20ms"])
         .start();

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::connection::{Info, WriteError};
+use crate::environment::{Level, Value};
 
 /// What belongs to the connection, and so outlives a swap.
 #[derive(Default)]
@@ -22,6 +23,9 @@ pub(crate) struct Recorded {
     /// The time since the connection was accepted.
     pub(crate) now: Duration,
     pub(crate) max_queue: Option<usize>,
+    pub(crate) settings: BTreeMap<String, String>,
+    /// The state of the generator of random bytes.
+    random: u64,
 }
 
 thread_local! {
@@ -99,6 +103,52 @@ pub(crate) fn checkpoint() {
 
 pub(crate) fn label(name: &str) {
     with(|recorded| name.clone_into(&mut recorded.label));
+}
+
+/// When the connection was accepted: the beginning of 2026, in nanoseconds since 1970.
+const ACCEPTED: u64 = 1_767_225_600_000_000_000;
+
+pub(crate) fn now() -> u64 {
+    ACCEPTED + uptime()
+}
+
+pub(crate) fn uptime() -> u64 {
+    with(|recorded| u64::try_from(recorded.now.as_nanos()).unwrap_or(u64::MAX - ACCEPTED))
+}
+
+/// The same bytes in every test: <https://prng.di.unimi.it/splitmix64.c>.
+pub(crate) fn random(count: u32) -> Vec<u8> {
+    let next = |state: &mut u64| {
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    };
+    let mut bytes = vec![0; count as usize];
+    with(|recorded| {
+        for piece in bytes.chunks_mut(8) {
+            piece.copy_from_slice(&next(&mut recorded.random).to_le_bytes()[..piece.len()]);
+        }
+    });
+    bytes
+}
+
+pub(crate) fn setting(name: &str) -> Option<String> {
+    with(|recorded| recorded.settings.get(name).cloned())
+}
+
+/// As the server prints it as text, but for quotes around values that need them.
+pub(crate) fn log(level: Level, message: &str, fields: &[(&str, Value<'_>)]) {
+    let mut line = format!("{} {message}", format!("{level:?}").to_uppercase());
+    for (name, value) in fields {
+        line += &match value {
+            Value::Text(text) => format!(" {name}={text}"),
+            Value::Integer(integer) => format!(" {name}={integer}"),
+            Value::Number(number) => format!(" {name}={number}"),
+            Value::Boolean(boolean) => format!(" {name}={boolean}"),
+        };
+    }
+    print(&line);
 }
 
 pub(crate) fn print(line: &str) {

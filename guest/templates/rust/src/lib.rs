@@ -1,5 +1,7 @@
 //! What {name} does with a connection: it counts what the peer sends.
 
+use std::net::SocketAddr;
+
 use hotsocket_guest::{Connection, Handler, Snapshot, export, println};
 
 /// One connection. Each has an instance of its own, in a sandbox of its own.
@@ -9,6 +11,10 @@ pub struct Session {
 }
 
 impl Handler for Session {
+    fn listening(listeners: &[SocketAddr]) {
+        println!("Server listening on port {}", listeners[0].port());
+    }
+
     fn data(&mut self, conn: &Connection, data: &[u8]) {
         // TCP has no messages: what the peer wrote at once may come in pieces.
         self.bytes += data.len() as u64;

@@ -27,6 +27,10 @@ const FILES: &[(&str, &[u8])] = &[
         include_bytes!("../../../../guest/c/hotsocket.c"),
     ),
     (
+        "environment.c",
+        include_bytes!("../../../../guest/c/environment.c"),
+    ),
+    (
         "guest.h",
         include_bytes!("../../../../guest/c/bindings/guest.h"),
     ),
@@ -65,6 +69,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let objects = [
         (path.as_path(), "handler.o"),
         (&dir.join("hotsocket.c"), "hotsocket.o"),
+        (&dir.join("environment.c"), "environment.o"),
         (&dir.join("guest.c"), "guest.o"),
     ];
     for (source, object) in objects {
@@ -121,6 +126,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             language: "c".to_owned(),
             sdk: Some(env!("CARGO_PKG_VERSION").to_owned()),
             sources: Some(hash),
+            settings: Vec::new(),
             port: None,
         },
         inputs: inputs(dir, &path),
@@ -169,8 +175,17 @@ mod tests {
     fn the_bindings_are_those_of_the_contract() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut hash = Hashed::default();
-        for name in ["connection", "handler", "output", "types", "world"] {
-            let path = root.join(format!("wit/{name}.wit"));
+        for name in [
+            "wit/connection",
+            "wit/handler",
+            "wit/output",
+            "wit/types",
+            "wit/world",
+            "wit/session/session",
+            "wit/environment/environment",
+            "guest/wit/world",
+        ] {
+            let path = root.join(format!("{name}.wit"));
             hash.add(name, &fs::read(path).expect("the contract"));
         }
         let hash = hash.hex();

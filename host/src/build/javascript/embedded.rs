@@ -53,6 +53,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/checks.js"),
     ),
     (
+        "shim/capabilities.js",
+        include_str!("../../../../guest/js/shim/capabilities.js"),
+    ),
+    (
         "shim/clock.js",
         include_str!("../../../../guest/js/shim/clock.js"),
     ),
@@ -119,6 +123,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/fs_sync.js",
         include_str!("../../../../guest/js/shim/fs_sync.js"),
+    ),
+    (
+        "shim/framing.js",
+        include_str!("../../../../guest/js/shim/framing.js"),
     ),
     (
         "shim/globals.js",
@@ -213,6 +221,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/readline.js"),
     ),
     (
+        "shim/session.js",
+        include_str!("../../../../guest/js/shim/session.js"),
+    ),
+    (
         "shim/sleep.js",
         include_str!("../../../../guest/js/shim/sleep.js"),
     ),
@@ -299,6 +311,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/session/hibernation.wit",
         include_str!("../../../../wit/session/hibernation.wit"),
+    ),
+    (
+        "wit/deps/session/session.wit",
+        include_str!("../../../../wit/session/session.wit"),
+    ),
+    (
+        "wit/deps/environment/environment.wit",
+        include_str!("../../../../wit/environment/environment.wit"),
     ),
     (
         "wit/deps/text/utf8.wit",

@@ -24,6 +24,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/python/hotsocket/__init__.py"),
     ),
     (
+        "guest/hotsocket/environment.py",
+        include_str!("../../../../guest/python/hotsocket/environment.py"),
+    ),
+    (
         "guest/hotsocket/framing.py",
         include_str!("../../../../guest/python/hotsocket/framing.py"),
     ),
@@ -36,16 +40,37 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/python/hotsocket/host.py"),
     ),
     (
-        "wit/connection.wit",
+        "wit/world.wit",
+        include_str!("../../../../guest/wit/world.wit"),
+    ),
+    (
+        "wit/deps/socket/connection.wit",
         include_str!("../../../../wit/connection.wit"),
     ),
     (
-        "wit/handler.wit",
+        "wit/deps/socket/handler.wit",
         include_str!("../../../../wit/handler.wit"),
     ),
-    ("wit/output.wit", include_str!("../../../../wit/output.wit")),
-    ("wit/types.wit", include_str!("../../../../wit/types.wit")),
-    ("wit/world.wit", include_str!("../../../../wit/world.wit")),
+    (
+        "wit/deps/socket/output.wit",
+        include_str!("../../../../wit/output.wit"),
+    ),
+    (
+        "wit/deps/socket/types.wit",
+        include_str!("../../../../wit/types.wit"),
+    ),
+    (
+        "wit/deps/socket/world.wit",
+        include_str!("../../../../wit/world.wit"),
+    ),
+    (
+        "wit/deps/session/session.wit",
+        include_str!("../../../../wit/session/session.wit"),
+    ),
+    (
+        "wit/deps/environment/environment.wit",
+        include_str!("../../../../wit/environment/environment.wit"),
+    ),
 ];
 
 /// Names the SDK's version.
@@ -124,6 +149,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             language: "python".to_owned(),
             sdk: Some(sdk_version().to_owned()),
             sources: Some(sources.hash()),
+            settings: Vec::new(),
             port: None,
         },
         inputs: sources.paths(),
@@ -163,7 +189,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for (dir, prefix) in [
             ("guest/python/hotsocket", "guest/hotsocket"),
-            ("wit", "wit"),
+            ("wit", "wit/deps/socket"),
         ] {
             let mut there: Vec<String> = fs::read_dir(root.join(dir))
                 .expect("the checkout")

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hotsocket_sandbox::check_setting;
+
 use super::Action;
 use super::line::Line;
 
@@ -10,7 +12,7 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The first words of all steps, for messages.
 pub(super) const STEPS: &str = "send, expect, end, abort, open, swap, rollback, wait, print, \
-                                error, fault, stall, resume, stop";
+                                error, fault, stall, resume, set, stop";
 
 /// Parse the rest of a line that begins with this word.
 pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
@@ -50,6 +52,13 @@ pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
                 ));
             }
             Action::Wait(time)
+        }
+        "set" => {
+            let name = line.word().to_owned();
+            let value = line.text("`set`")?;
+            let value = value.ok_or("`set` takes a name and a \"value\" in quotes")?;
+            check_setting(&name, &value).map_err(|error| error.to_string())?;
+            Action::Set(name, value)
         }
         "print" | "error" => {
             let text = line.text(&format!("`{word}`"))?;

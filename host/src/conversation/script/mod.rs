@@ -51,6 +51,8 @@ pub enum Action {
     Swap(Option<String>),
     Rollback,
     Wait(Duration),
+    /// A setting of the guest.
+    Set(String, String),
     Print(String),
     Error(String),
     Fault(Option<String>),
@@ -71,7 +73,7 @@ impl Action {
         use Action::*;
         matches!(
             self,
-            Swap(_) | Rollback | Wait(_) | Print(_) | Error(_) | Fault(_) | Stop
+            Swap(_) | Rollback | Wait(_) | Set(..) | Print(_) | Error(_) | Fault(_) | Stop
         )
     }
 }

@@ -1,0 +1,136 @@
+// `socket.hotsocket.frames`: messages out of a stream. What has come of a frame waits
+// for the rest, up to a limit; `half` is part of a script's state, so that a swap in the
+// middle of a frame loses nothing.
+'use strict';
+
+const MAX = 64 * 1024;
+
+// What has come is no frame: nothing is known of where the next one begins.
+class FrameError extends Error {
+  constructor(message, code = 'ERR_HOTSOCKET_FRAME') {
+    super(message);
+    this.code = code;
+  }
+}
+Object.defineProperty(FrameError.prototype, 'name', { value: 'FrameError', enumerable: false, configurable: true, writable: true });
+
+// Call `feed` with what has come and iterate: `for (const frame of frames.feed(data))`.
+class Frames {
+  #codec;
+  #max;
+  #bytes;
+  // Frames up to here were given; in what follows, the codec has found nothing up to `#seen`.
+  #taken = 0;
+  #seen = 0;
+
+  constructor(codec, { max = MAX, half = '' } = {}) {
+    this.#codec = codec;
+    this.#max = max;
+    this.half = half;
+  }
+
+  feed(data) {
+    const half = this.#bytes.subarray(this.#taken);
+    this.#taken = 0;
+    this.#bytes = half.length === 0 ? Buffer.from(data) : Buffer.concat([half, Buffer.from(data)]);
+    return this;
+  }
+
+  // What has come of a frame that is not whole.
+  get half() { return Buffer.from(this.#bytes.subarray(this.#taken)); }
+  set half(half) {
+    this.#bytes = Buffer.from(half);
+    this.#taken = this.#seen = 0;
+  }
+
+  [Symbol.iterator]() { return this; }
+
+  next() {
+    const rest = this.#bytes.subarray(this.#taken);
+    const found = this.#codec.find(rest, this.#seen);
+    const whole = typeof found === 'object';
+    if ((whole ? found.stop - found.start : found) > this.#max) {
+      throw new FrameError(`more than ${this.#max} bytes in one piece`, 'ERR_HOTSOCKET_FRAME_TOO_LONG');
+    }
+    if (!whole) {
+      this.#seen = rest.length;
+      return { done: true, value: undefined };
+    }
+    if (!(found.end > 0 && found.end <= rest.length)) {
+      throw new FrameError(`a codec has taken ${found.end} bytes of ${rest.length}`);
+    }
+    this.#seen = 0;
+    this.#taken += found.end;
+    return { done: false, value: Buffer.from(rest.subarray(found.start, found.stop)) };
+  }
+
+  // The bytes of a frame with these contents, to be written.
+  encode(contents) {
+    return this.#codec.encode(Buffer.from(contents));
+  }
+}
+
+// A codec is asked for the first frame in `bytes`: where its contents start and stop,
+// and where the frame ends; or, as a number, how long the contents are at least. Up to
+// `seen` it has found nothing before.
+function until(delimiter, isLine) {
+  return {
+    find(bytes, seen) {
+      const stop = bytes.indexOf(delimiter, Math.max(0, seen - delimiter.length + 1));
+      if (stop < 0) {
+        const least = Math.max(0, bytes.length - delimiter.length + 1);
+        // It may turn out to be the carriage return of its end.
+        return isLine && bytes[least - 1] === 13 ? least - 1 : least;
+      }
+      const returned = isLine && stop > 0 && bytes[stop - 1] === 13;
+      return { start: 0, stop: returned ? stop - 1 : stop, end: stop + delimiter.length };
+    },
+    encode: (contents) => Buffer.concat([contents, delimiter]),
+  };
+}
+
+function prefixed(size) {
+  return {
+    find(bytes) {
+      if (bytes.length < size) return 0;
+      // Also where it is more than a number has exactly.
+      let length = 0;
+      for (let at = 0; at < size; at++) length = length * 256 + bytes[at];
+      const end = size + length;
+      return bytes.length < end ? length : { start: size, stop: end, end };
+    },
+    encode(contents) {
+      const head = Buffer.alloc(size);
+      let length = contents.length;
+      for (let at = size - 1; at >= 0; at--) {
+        head[at] = length % 256;
+        length = Math.floor(length / 256);
+      }
+      if (length > 0) throw new FrameError(`${contents.length} bytes have no length of ${size} bytes`);
+      return Buffer.concat([head, contents]);
+    },
+  };
+}
+
+// Options of each: `max`, the longest contents (64 KiB), and `half`, what an instance
+// before has saved.
+const frames = {
+  // Lines that end in `\n` or `\r\n`, which are not part of them.
+  lines: (options) => new Frames(until(Buffer.from('\n'), true), options),
+  // Contents that end with a delimiter, which is not part of them.
+  delimited(delimiter, options) {
+    const bytes = Buffer.from(delimiter);
+    if (bytes.length === 0) throw new FrameError('a delimiter has at least one byte');
+    return new Frames(until(bytes, false), options);
+  },
+  // A length in so many bytes (1 to 8), the most significant one first, then the contents.
+  lengthPrefixed(size = 4, options = undefined) {
+    if (!(Number.isInteger(size) && size >= 1 && size <= 8)) throw new FrameError('a length has from 1 to 8 bytes');
+    return new Frames(prefixed(size), options);
+  },
+  // A format of the script's own: `{ find(bytes, seen), encode(contents) }`.
+  custom: (codec, options) => new Frames(codec, options),
+  FrameError,
+};
+
+module.exports = frames;
