@@ -29,6 +29,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/assert.js"),
     ),
     (
+        "shim/async_functions.js",
+        include_str!("../../../../guest/js/shim/async_functions.js"),
+    ),
+    (
         "shim/async_hooks.js",
         include_str!("../../../../guest/js/shim/async_hooks.js"),
     ),
