@@ -14,6 +14,7 @@
 //! | `connections` | what happens to a connection that works, from accept to close |
 //! | `swap` | new code under open connections, rollback, the watched file |
 //! | `limits` | each limit, reached |
+//! | `topics` | what connections say to each other |
 //! | `logs` | the log's two formats, and the access log |
 //! | `hostile` | guests, clients and bytes that mean harm, and what they cost others |
 //! | `languages` | guests built from Rust, JavaScript, Python and C |
@@ -47,3 +48,4 @@ mod limits;
 mod logs;
 mod soak;
 mod swap;
+mod topics;

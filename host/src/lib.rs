@@ -55,6 +55,7 @@ pub mod roster;
 pub mod service;
 pub mod session;
 mod size;
+pub mod topics;
 mod watch;
 
 /// The guests that the README shows are compiled with the tests.

@@ -102,6 +102,16 @@ pub fn wayward() -> Vec<u8> {
     include_bytes!("wayward.wasm").to_vec()
 }
 
+/// `messenger.rs`, the guest that uses topics as it is told to.
+pub fn messenger() -> Vec<u8> {
+    include_bytes!("messenger.wasm").to_vec()
+}
+
+/// `forgetful.rs`, which takes over a connection and dies of its first message.
+pub fn forgetful() -> Vec<u8> {
+    include_bytes!("forgetful.wasm").to_vec()
+}
+
 impl Guest {
     /// It may call `$pause`, `$resume`, `$checkpoint` and `$label`.
     pub fn with_session(self) -> Self {

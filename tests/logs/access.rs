@@ -26,6 +26,9 @@ pub const CAUSES: [&str; 12] = [
     "too-many-timers",
 ];
 
+/// Those of connections that use topics: `topics::limits` has the tests.
+pub const TOPIC_CAUSES: [&str; 3] = ["too-many-subscriptions", "mailbox-full", "queue-full"];
+
 /// Writes more than the kernel takes from anybody, and then for as long as it
 /// may.
 const FLOOD: &str = "(loop $more

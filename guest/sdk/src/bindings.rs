@@ -14,11 +14,30 @@ wit_bindgen::generate!({
     default_bindings_module: "hotsocket_guest::bindings",
 });
 
+/// `hotsocket:topics`, which a guest imports only if it calls something of it.
+pub mod topics {
+    wit_bindgen::generate!({
+        path: "../../wit/topics",
+        world: "imports",
+    });
+}
+
 /// `hotsocket:environment`, which a guest imports only if it calls something of it.
 pub mod environment {
     wit_bindgen::generate!({
         path: "../../wit/environment",
         world: "imports",
+    });
+}
+
+/// What a guest exports to be called with messages.
+pub mod subscriber {
+    wit_bindgen::generate!({
+        path: "../../wit/topics",
+        world: "exports",
+        pub_export_macro: true,
+        export_macro_name: "export_subscriber",
+        default_bindings_module: "hotsocket_guest::bindings::subscriber",
     });
 }
 

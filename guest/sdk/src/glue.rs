@@ -12,6 +12,8 @@ use std::thread::LocalKey;
 
 use crate::bindings::exports::hotsocket::socket::handler::Guest;
 use crate::bindings::hotsocket::socket::types;
+use crate::bindings::subscriber::exports::hotsocket::topics::subscriber;
+use crate::topics::{Message, Subscriber};
 use crate::{CloseReason, Connection, Handler, How, Resumed, Snapshot};
 use crate::{address::socket_addr, output::install_panic_hook};
 
@@ -100,6 +102,24 @@ impl<E: Exported> Guest for Glue<E> {
 
     fn save() -> Option<Vec<u8>> {
         E::cell().with_borrow(|cell| Some(cell.as_ref()?.handler.save()?.encode()))
+    }
+}
+
+impl<E: Exported> subscriber::Guest for Glue<E>
+where
+    E::Handler: Subscriber,
+{
+    fn message(topic: String, sender: u64, bytes: Vec<u8>) {
+        let message = Message {
+            topic: &topic,
+            sender,
+            bytes: &bytes,
+        };
+        event::<E>(|handler, conn| handler.message(conn, message));
+    }
+
+    fn lagged(missed: u64) {
+        event::<E>(|handler, conn| handler.lagged(conn, missed));
     }
 }
 

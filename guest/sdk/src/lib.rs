@@ -106,7 +106,7 @@
 //! `handler` is the trait, `connection` the handle, `snapshot` the state that
 //! moves, `state` makes snapshots of types, `framing` makes messages of a stream,
 //! `environment` is time, random bytes, settings and the log,
-//! `output` the lines and the panic hook; `glue` joins them to the generated
+//! `output` the lines and the panic hook, `topics` what connections say to each other; `glue` joins them to the generated
 //! `bindings`, `sys` to the host; `libc` keeps WASI out.
 
 // So that the expansion of `state!` has the same paths in here.
@@ -132,6 +132,7 @@ pub mod state;
 mod sys;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod topics;
 
 pub use connection::{CloseReason, Connection, WriteError};
 pub use handler::Handler;
@@ -142,6 +143,13 @@ pub use snapshot::{How, Resumed, Snapshot, Upgrade};
 #[macro_export]
 macro_rules! export {
     ($handler:ty) => {
+        $crate::export!(@with $handler);
+    };
+    // Called with messages, too: see `topics`.
+    ($handler:ty, Subscriber) => {
+        $crate::export!(@with $handler, export_subscriber);
+    };
+    (@with $handler:ty $(, $also:ident)?) => {
         const _: () = {
             ::std::thread_local! {
                 static CELL: $crate::__private::Cell<$handler> =
@@ -171,6 +179,12 @@ macro_rules! export {
             $crate::__private::export_bindings!(
                 Glue with_types_in $crate::bindings
             );
+            $(
+                #[cfg(target_family = "wasm")]
+                $crate::__private::$also!(
+                    Glue with_types_in $crate::bindings::subscriber
+                );
+            )?
         };
     };
 }
@@ -183,4 +197,6 @@ pub mod __private {
 
     #[cfg(target_family = "wasm")]
     pub use crate::bindings::export_bindings;
+    #[cfg(target_family = "wasm")]
+    pub use crate::bindings::subscriber::export_subscriber;
 }

@@ -62,6 +62,20 @@ pub struct Session<H> {
 /// timer of 0 ms again and again must not hang its test.
 const MAX_RUN_OUT: usize = 1_000_000;
 
+impl<H: crate::topics::Subscriber> Session<H> {
+    /// Another connection has published a message. Gives what the guest writes.
+    pub fn message(&mut self, message: crate::topics::Message<'_>) -> Vec<u8> {
+        self.handler.message(&self.conn, message);
+        self.written()
+    }
+
+    /// So many messages were dropped. Gives what the guest writes.
+    pub fn lagged(&mut self, missed: u64) -> Vec<u8> {
+        self.handler.lagged(&self.conn, missed);
+        self.written()
+    }
+}
+
 impl<H: Handler> Session<H> {
     /// Accept a connection.
     ///
@@ -193,6 +207,24 @@ impl<H: Handler> Session<H> {
     #[must_use]
     pub fn label(&self) -> String {
         recorder::with(|recorded| recorded.label.clone())
+    }
+
+    /// What the guest has published since this was last asked, with the topics.
+    #[must_use]
+    pub fn published(&self) -> Vec<(String, Vec<u8>)> {
+        recorder::with(|recorded| std::mem::take(&mut recorded.published))
+    }
+
+    /// The patterns that the guest has subscribed to, in alphabetical order.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<String> {
+        recorder::with(|recorded| recorded.subscriptions.iter().cloned().collect())
+    }
+
+    /// What is published when the connection is over, with its topic.
+    #[must_use]
+    pub fn will(&self) -> Option<(String, Vec<u8>)> {
+        recorder::with(|recorded| recorded.will.clone())
     }
 
     /// From now on at most so many bytes wait for the peer, as with `--max-queue`:

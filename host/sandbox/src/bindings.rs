@@ -10,3 +10,12 @@ wasmtime::component::bindgen!({
     exports: { default: async },
     require_store_data_send: true,
 });
+
+/// The types of `hotsocket:topics`.
+pub mod topics {
+    wasmtime::component::bindgen!({
+        path: "../../wit/topics",
+        world: "imports",
+        require_store_data_send: true,
+    });
+}

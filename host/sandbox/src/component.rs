@@ -271,13 +271,24 @@ impl Description {
             Some((package, handler))
         });
         let (package, handler) = exported.ok_or_else(|| self.no_handler())?;
-        for function in package.functions {
-            if !handler.functions.iter().any(|name| name == function.name) {
-                return Err(LoadError::MissingFunction {
-                    handler: handler.name.clone(),
-                    name: function.name,
-                });
+        has_all(handler, package.functions)?;
+        for package in contract::PACKAGES {
+            let interface = package.also_interface();
+            let also = self
+                .exports
+                .iter()
+                .find(|export| Some(&export.name) == interface.as_ref());
+            if let Some(also) = also {
+                has_all(also, package.functions)?;
             }
+        }
+        let unknown = |export: &&Interface| {
+            is_of_contract(&export.name) && !contract::is_called(&export.name)
+        };
+        if let Some(other) = self.exports.iter().find(unknown) {
+            return Err(LoadError::OtherVersion {
+                found: one_line(&other.name),
+            });
         }
         match self.imports.iter().find(|import| !is_known(&import.name)) {
             // A name that is a URL may contain anything, and line breaks.
@@ -301,6 +312,18 @@ impl Description {
         };
         LoadError::NoHandler { found }
     }
+}
+
+fn has_all(interface: &Interface, functions: &[contract::Function]) -> Result<(), LoadError> {
+    for function in functions {
+        if !interface.functions.iter().any(|name| name == function.name) {
+            return Err(LoadError::MissingFunction {
+                handler: interface.name.clone(),
+                name: function.name,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Whether an interface is of a package of the contract, in any version.

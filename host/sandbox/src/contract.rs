@@ -19,6 +19,7 @@ use crate::hibernation;
 use crate::imports;
 use crate::store_data::StoreData;
 use crate::text;
+use crate::topics;
 use crate::typecheck::{self, TypeCheck};
 
 type Bytes = Vec<u8>;
@@ -29,6 +30,7 @@ pub const PACKAGES: &[Package] = &[
         name: "hotsocket:socket",
         version: "0.1.0",
         handler: Some("handler"),
+        also: None,
         functions: &[
             function::<(Vec<Address>,), ()>("listening", Event::Listening),
             function::<(Origin,), (Result<(), String>,)>("open", Event::Open),
@@ -49,6 +51,7 @@ pub const PACKAGES: &[Package] = &[
         name: "hotsocket:session",
         version: "0.1.0",
         handler: None,
+        also: None,
         functions: &[],
         imports: &[
             import("session", imports::link_session),
@@ -56,9 +59,21 @@ pub const PACKAGES: &[Package] = &[
         ],
     },
     Package {
+        name: "hotsocket:topics",
+        version: "0.1.0",
+        handler: None,
+        also: Some("subscriber"),
+        functions: &[
+            function::<(String, u64, Bytes), ()>("message", Event::Message),
+            function::<(u64,), ()>("lagged", Event::Lagged),
+        ],
+        imports: &[import("topics", topics::link)],
+    },
+    Package {
         name: "hotsocket:text",
         version: "0.1.0",
         handler: None,
+        also: None,
         functions: &[],
         imports: &[import("utf8", text::link)],
     },
@@ -66,6 +81,7 @@ pub const PACKAGES: &[Package] = &[
         name: "hotsocket:environment",
         version: "0.1.0",
         handler: None,
+        also: None,
         functions: &[],
         imports: &[import("environment", environment::link)],
     },
@@ -79,7 +95,10 @@ pub struct Package {
     /// The interface that a guest exports to be called; `None` if the package only has
     /// imports, which a guest with any handler may use.
     pub handler: Option<&'static str>,
-    /// The functions of [`Self::handler`]; a guest must have all of them.
+    /// An interface that a guest may export besides its handler, to be called, too.
+    pub also: Option<&'static str>,
+    /// The functions of that interface or of [`Self::handler`]; a guest that exports it
+    /// must have all of them.
     pub functions: &'static [Function],
     /// The interfaces that a guest may import.
     pub imports: &'static [Import],
@@ -130,6 +149,11 @@ impl Package {
     pub fn handler_interface(&self) -> Option<String> {
         Some(self.interface(self.handler?))
     }
+
+    /// What a guest may export besides, as components name it.
+    pub fn also_interface(&self) -> Option<String> {
+        Some(self.interface(self.also?))
+    }
 }
 
 /// Whether an interface is one that the host calls.
@@ -137,6 +161,14 @@ pub fn is_handler(interface: &str) -> bool {
     PACKAGES
         .iter()
         .any(|package| package.handler_interface().as_deref() == Some(interface))
+}
+
+/// The same, or one that a guest may export besides.
+pub fn is_called(interface: &str) -> bool {
+    is_handler(interface)
+        || PACKAGES
+            .iter()
+            .any(|package| package.also_interface().as_deref() == Some(interface))
 }
 
 /// Whether an interface is one that the host implements, WASI apart.
@@ -173,33 +205,45 @@ pub fn link(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// A linked component, and where in it the functions of its handler are. Looked
+/// A linked component, and where in it the functions are that the host calls. Looked
 /// up once for all instances.
 pub struct Exports {
     pub pre: InstancePre<StoreData>,
-    package: &'static Package,
-    /// In the order of the package's functions.
-    functions: Vec<ComponentExportIndex>,
+    functions: Vec<(&'static Function, ComponentExportIndex)>,
 }
 
 impl Exports {
     /// `None` if a function is missing; [`crate::component`] says which.
     pub fn new(pre: InstancePre<StoreData>) -> Option<Self> {
         let component = pre.component();
-        let (package, handler) = PACKAGES.iter().find_map(|package| {
-            let handler = component.get_export_index(None, package.handler_interface()?)?;
-            Some((package, handler))
-        })?;
-        let functions = package
-            .functions
+        let export = |name: Option<String>| component.get_export_index(None, &name?);
+        let find = |functions: &'static [Function], interface| {
+            let index = |function: &'static Function| {
+                let index = component.get_export_index(Some(&interface), function.name)?;
+                Some((function, index))
+            };
+            functions.iter().map(index).collect::<Option<Vec<_>>>()
+        };
+        let (package, handler) = PACKAGES
             .iter()
-            .map(|function| component.get_export_index(Some(&handler), function.name))
-            .collect::<Option<Vec<_>>>()?;
-        Some(Exports {
-            pre,
-            package,
-            functions,
-        })
+            .find_map(|package| Some((package, export(package.handler_interface())?)))?;
+        let mut functions = find(package.functions, handler)?;
+        for package in PACKAGES {
+            if let Some(also) = export(package.also_interface()) {
+                functions.extend(find(package.functions, also)?);
+            }
+        }
+        Some(Exports { pre, functions })
+    }
+
+    /// Whether the guest has a function for an event.
+    pub fn has(&self, event: Event) -> bool {
+        self.index(event).is_some()
+    }
+
+    fn index(&self, event: Event) -> Option<&ComponentExportIndex> {
+        let mut functions = self.functions.iter();
+        functions.find_map(|(function, index)| (function.event == event).then_some(index))
     }
 
     /// The function of an instance that an event calls.
@@ -217,11 +261,7 @@ impl Exports {
         R: ComponentNamedList + Lift,
     {
         let index = self
-            .package
-            .functions
-            .iter()
-            .zip(&self.functions)
-            .find_map(|(function, index)| (function.event == event).then_some(index))
+            .index(event)
             .ok_or_else(|| wasmtime::Error::msg("the guest's contract has no such event"))?;
         instance.get_typed_func(store, index)
     }
@@ -233,7 +273,7 @@ impl Exports {
         instance: &Instance,
         store: &mut Store<StoreData>,
     ) -> Option<(&'static str, String)> {
-        let functions = self.package.functions.iter().zip(&self.functions);
+        let functions = self.functions.iter();
         functions
             .filter_map(|(function, index)| {
                 let wrong = (function.check)(instance, store, index)?;

@@ -10,6 +10,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::topics::TopicRequest;
+
 /// Backpressure begins above this many queued bytes…
 pub const HIGH_WATER: usize = 64 * 1024;
 /// …and ends at this many.
@@ -56,11 +58,12 @@ pub struct Effects {
     pub end: bool,
     pub abort: bool,
     pub hold_open: bool,
-    /// In a box, as few guests ever ask for any of it.
+    /// Requests through `hotsocket:session` and `:topics`. In a box, as few guests ever
+    /// ask for any of it.
     pub session: Option<Box<SessionRequests>>,
 }
 
-/// What an event asked for through `hotsocket:session`.
+/// What an event asked for through `hotsocket:session` and `hotsocket:topics`.
 #[derive(Debug, Default)]
 pub struct SessionRequests {
     /// False after `pause`, true after `resume`: the last one counts.
@@ -69,6 +72,10 @@ pub struct SessionRequests {
     pub checkpoint: bool,
     /// The connection's name in the log; empty for none.
     pub label: Option<String>,
+    /// In the order in which they were made.
+    pub topics: Vec<TopicRequest>,
+    /// Bytes in those.
+    pub(crate) published: usize,
 }
 
 impl Effects {

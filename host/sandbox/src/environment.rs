@@ -256,7 +256,7 @@ pub fn link(environment: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result
                 return Err(wasmtime::Error::msg(most));
             }
             let mut bytes = vec![0; count];
-            let filled = store.data().environment.random.fill(&mut bytes);
+            let filled = store.data().environment().random.fill(&mut bytes);
             match filled {
                 Ok(()) => Ok((bytes,)),
                 Err(error) => Err(wasmtime::Error::msg(format!("no random bytes: {error}"))),
@@ -267,7 +267,7 @@ pub fn link(environment: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result
         "setting",
         |store: StoreContextMut<StoreData>, (name,): (BoundedText<WasmStr>,)| {
             let name = name.text.to_str(&store)?;
-            let settings = store.data().environment.settings.read();
+            let settings = store.data().environment().settings.read();
             Ok((settings.0.get(&*name).cloned(),))
         },
     )?;

@@ -24,6 +24,8 @@ pub enum Event {
     Drained,
     End,
     Timer,
+    Message,
+    Lagged,
     Close,
     Save,
 }
@@ -39,6 +41,8 @@ impl Event {
             Event::Drained => "drained",
             Event::End => "end",
             Event::Timer => "timer",
+            Event::Message => "message",
+            Event::Lagged => "lagged",
             Event::Close => "close",
             Event::Save => "save",
         }

@@ -53,6 +53,10 @@ pub enum CloseReason {
     WriteTimeout,
     Shutdown,
     Swapped,
+    /// More messages came than may wait.
+    MailboxFull,
+    /// The peer did not take what others have published.
+    QueueFull,
 }
 
 impl CloseReason {
@@ -66,6 +70,8 @@ impl CloseReason {
             Self::WriteTimeout => "write-timeout",
             Self::Shutdown => "shutdown",
             Self::Swapped => "swapped",
+            Self::MailboxFull => "mailbox-full",
+            Self::QueueFull => "queue-full",
         }
     }
 
@@ -241,8 +247,27 @@ impl Instance {
         self.call(Event::Timer, (id,)).await
     }
 
+    /// Whether the guest can be called with messages.
+    pub fn is_subscriber(&self) -> bool {
+        self.guest.exports.has(Event::Message)
+    }
+
+    /// A message, of which the guest exports the function.
+    pub async fn message(&mut self, topic: &str, sender: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.call(Event::Message, (topic, sender, bytes)).await
+    }
+
+    /// The same for messages that were dropped.
+    pub async fn lagged(&mut self, missed: u64) -> Result<(), Fault> {
+        self.call(Event::Lagged, (missed,)).await
+    }
+
     pub async fn close(&mut self, reason: CloseReason) -> Result<(), Fault> {
+        let name = reason.name();
         let reason = match reason {
+            CloseReason::MailboxFull | CloseReason::QueueFull => {
+                types::CloseReason::Other(name.to_owned())
+            }
             CloseReason::Ended => types::CloseReason::Ended,
             CloseReason::AbortedByPeer => types::CloseReason::AbortedByPeer,
             CloseReason::AbortedByGuest => types::CloseReason::AbortedByGuest,

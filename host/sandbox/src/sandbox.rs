@@ -24,7 +24,8 @@ use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
 use crate::limits::Limits;
 use crate::log::LoggedConnection;
 use crate::memory_limit::{MemoryInUse, MemoryLimit};
-use crate::store_data::StoreData;
+use crate::store_data::{Reach, StoreData};
+use crate::topics::{CountSubscribers, Lookup};
 use crate::wasi::Grants;
 
 /// Everything that the instances of one service share. [`Self::compile`] bytes
@@ -34,8 +35,7 @@ pub struct Sandbox {
     engines: Arc<EnginePool>,
     fairness: Arc<Fairness>,
     limits: Limits,
-    grants: Arc<Grants>,
-    environment: Arc<Environment>,
+    reach: Arc<Reach>,
     output: Arc<dyn LineSink>,
     counters: Arc<LimitCounters>,
     memory_in_use: MemoryInUse,
@@ -56,17 +56,25 @@ impl Sandbox {
             engines,
             fairness: Arc::new(fairness),
             limits,
-            grants: Arc::new(grants),
-            environment: Arc::new(environment),
+            reach: Arc::new(Reach {
+                grants,
+                environment,
+                topics: Lookup::new(),
+            }),
             output,
             counters: Arc::default(),
             memory_in_use: MemoryInUse::default(),
         }
     }
 
+    /// Let guests ask who has subscribed to what. Only the first call counts.
+    pub fn set_topics(&self, topics: Arc<dyn CountSubscribers>) {
+        let _ = self.reach.topics.set(topics);
+    }
+
     /// Settings and random bytes of all instances.
     pub fn environment(&self) -> &Environment {
-        &self.environment
+        &self.reach.environment
     }
 
     /// Where reached limits are counted.
@@ -287,8 +295,8 @@ impl Sandbox {
                 Arc::clone(&self.memory_in_use),
             ),
             self.limits.max_timers,
-            Arc::clone(&self.grants),
-            Arc::clone(&self.environment),
+            Arc::clone(&self.reach),
+            guest.exports.has(Event::Message),
         );
         let mut store = guest.engine.store(data);
         store.limiter(|data| &mut data.memory);

@@ -16,6 +16,7 @@ use crate::guest_output::GuestOutput;
 use crate::hibernation::Hibernation;
 use crate::limit_counters::{ConnectionWarnings, Limit};
 use crate::memory_limit::MemoryLimit;
+use crate::topics::{CountSubscribers, Lookup};
 use crate::transport::Stream;
 use crate::wasi::{Grants, MAX_HANDLES};
 
@@ -39,9 +40,19 @@ pub struct StoreData {
     /// Output is muted for the rest of the event, because of that message.
     muted_by_panic: bool,
     pub(crate) hibernation: Hibernation,
-    pub(crate) environment: Arc<Environment>,
-    grants: Arc<Grants>,
+    /// The guest exports `hotsocket:topics/subscriber`.
+    pub(crate) is_subscriber: bool,
+    reach: Arc<Reach>,
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
+}
+
+/// What all instances of a service can reach beyond their connection.
+pub(crate) struct Reach {
+    pub grants: Grants,
+    /// Settings and random bytes.
+    pub environment: Environment,
+    /// Set once by the service, before it has sessions.
+    pub topics: Lookup,
 }
 
 impl StoreData {
@@ -51,8 +62,8 @@ impl StoreData {
         cpu_budget: CpuBudget,
         memory: MemoryLimit,
         max_timers: usize,
-        grants: Arc<Grants>,
-        environment: Arc<Environment>,
+        reach: Arc<Reach>,
+        is_subscriber: bool,
     ) -> Self {
         StoreData {
             connection,
@@ -67,10 +78,20 @@ impl StoreData {
             panic_message: None,
             muted_by_panic: false,
             hibernation: Hibernation::default(),
-            environment,
-            grants,
+            is_subscriber,
+            reach,
             wasi: None,
         }
+    }
+
+    /// Settings and random bytes.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.reach.environment
+    }
+
+    /// Who has subscribed to what; `None` where nobody can.
+    pub(crate) fn topics(&self) -> Option<&dyn CountSubscribers> {
+        self.reach.topics.get().map(|topics| &**topics)
     }
 
     /// The guest is about to trap. The runtime of its language would print the same
@@ -117,8 +138,8 @@ impl WasiView for StoreData {
         let (ctx, table) = &mut **self.wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
             table.set_max_capacity(MAX_HANDLES);
-            let random = self.environment.random();
-            Box::new((self.grants.context(&self.output, random), table))
+            let random = self.reach.environment.random();
+            Box::new((self.reach.grants.context(&self.output, random), table))
         });
         WasiCtxView { ctx, table }
     }

@@ -75,6 +75,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/testing/recorder.rs"),
     ),
     (
+        "guest/sdk/src/topics.rs",
+        include_str!("../../../guest/sdk/src/topics.rs"),
+    ),
+    (
         "wit/connection.wit",
         include_str!("../../../wit/connection.wit"),
     ),
@@ -91,6 +95,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/session/session.wit",
         include_str!("../../../wit/session/session.wit"),
+    ),
+    (
+        "wit/topics/topics.wit",
+        include_str!("../../../wit/topics/topics.wit"),
     ),
     ("wit/types.wit", include_str!("../../../wit/types.wit")),
     ("wit/world.wit", include_str!("../../../wit/world.wit")),

@@ -22,6 +22,7 @@ mod write_queue;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hotsocket_sandbox::{SLICE, Stream, Window, recycle, write_slice};
@@ -55,6 +56,8 @@ pub struct Channel {
     until_empty: bool,
     /// The guest wants nothing read until it says so.
     is_paused: bool,
+    /// The session delivers no event now.
+    is_held: bool,
     /// When bytes last moved; kept up only as far as a timeout needs it.
     moved: Instant,
     /// When the peer last took some of what is queued, or the queue began. What the
@@ -113,6 +116,7 @@ impl Channel {
             is_full: false,
             until_empty: false,
             is_paused: false,
+            is_held: false,
             moved: Instant::now(),
             taken: Instant::now(),
             traffic: Traffic::default(),
@@ -156,7 +160,7 @@ impl Channel {
 
     /// Whether the channel is to be read now.
     fn is_readable(&self) -> bool {
-        !(self.is_full || self.is_paused || self.peer_ended())
+        !(self.is_full || self.is_paused || self.is_held || self.peer_ended())
     }
 
     /// Read on, or nothing more until then.
@@ -192,6 +196,16 @@ impl Channel {
         if self.write == WriteSide::Open {
             self.write = WriteSide::Ending;
         }
+    }
+
+    /// Whether the guest waits for `drained`.
+    pub fn awaits_drained(&self) -> bool {
+        self.is_full
+    }
+
+    /// Read nothing for the time being, whatever the guest wants.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     /// Whether `drained` is due. True once for each time it is.
@@ -230,16 +244,21 @@ impl Channel {
     /// # Errors
     /// When the connection is broken.
     pub fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
-        let mut sent = 0;
-        if self.queue.is_empty() {
-            sent = write_slice(&mut **self.stream_mut()?, &bytes)?;
-            self.traffic.bytes_out += sent as u64;
-            if sent == bytes.len() {
-                recycle(bytes);
-                return Ok(());
-            }
-            self.taken = Instant::now();
-            self.moved = self.taken;
+        self.write_between(bytes)?;
+        self.is_full |= self.window(0, 0).is_above_high_water(0);
+        Ok(())
+    }
+
+    /// The same with what no event has written: reading goes on, and no `drained` is due
+    /// because of it.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn write_between(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let sent = self.send_now(&bytes)?;
+        if sent == bytes.len() {
+            recycle(bytes);
+            return Ok(());
         }
         match bytes.get(sent..) {
             // What waits, perhaps for long, takes no more memory than it must.
@@ -249,8 +268,33 @@ impl Channel {
             }
             _ => self.queue.push(bytes, sent),
         }
-        self.is_full |= self.window(0, 0).is_above_high_water(0);
         Ok(())
+    }
+
+    /// The same with bytes that are written to many peers.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn write_shared(&mut self, bytes: &Arc<[u8]>) -> io::Result<()> {
+        let sent = self.send_now(bytes)?;
+        if sent < bytes.len() {
+            self.queue.push_shared(bytes, sent);
+        }
+        Ok(())
+    }
+
+    /// Send what fits, if nothing is queued before it.
+    fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.queue.is_empty() {
+            return Ok(0);
+        }
+        let sent = write_slice(&mut **self.stream_mut()?, bytes)?;
+        self.traffic.bytes_out += sent as u64;
+        if sent < bytes.len() {
+            self.taken = Instant::now();
+            self.moved = self.taken;
+        }
+        Ok(sent)
     }
 
     /// Drop what is queued.

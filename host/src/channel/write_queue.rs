@@ -1,6 +1,7 @@
 //! Bytes that wait for the peer, in order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hotsocket_sandbox::SLICE;
 
@@ -8,11 +9,31 @@ use hotsocket_sandbox::SLICE;
 /// writes byte by byte costs about as much memory as it has written bytes.
 const CHUNK: usize = 64 * 1024;
 
+/// Shared bytes up to this many are copied to those before them.
+const SMALL: usize = 1024;
+
+/// Some of the bytes.
+#[derive(Debug)]
+enum Chunk {
+    Own(Vec<u8>),
+    /// The same for many peers.
+    Shared(Arc<[u8]>),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Chunk::Own(bytes) => bytes,
+            Chunk::Shared(bytes) => bytes,
+        }
+    }
+}
+
 /// A queue of bytes. Whoever fills it keeps to the limit; see
 /// [`Window`](hotsocket_sandbox::Window).
 #[derive(Debug, Default)]
 pub struct WriteQueue {
-    chunks: VecDeque<Vec<u8>>,
+    chunks: VecDeque<Chunk>,
     /// How much of the first chunk has been sent.
     sent: usize,
     len: usize,
@@ -34,27 +55,40 @@ impl WriteQueue {
             return;
         };
         self.len += rest.len();
-        if let Some(last) = self
-            .chunks
-            .back_mut()
-            .filter(|last| last.len() + rest.len() <= CHUNK)
+        if let Some(Chunk::Own(last)) = self.chunks.back_mut()
+            && last.len() + rest.len() <= CHUNK
         {
             last.extend_from_slice(rest);
         } else if self.chunks.is_empty() {
             self.sent = from;
-            self.chunks.push_back(bytes);
+            self.chunks.push_back(Chunk::Own(bytes));
         } else if from == 0 {
-            self.chunks.push_back(bytes);
+            self.chunks.push_back(Chunk::Own(bytes));
         } else {
-            self.chunks.push_back(rest.to_vec());
+            self.chunks.push_back(Chunk::Own(rest.to_vec()));
         }
+    }
+
+    /// The same with bytes that others have, too. They are not copied unless they are
+    /// few.
+    pub fn push_shared(&mut self, bytes: &Arc<[u8]>, from: usize) {
+        let rest = bytes.get(from..).unwrap_or_default();
+        if rest.len() <= SMALL || (from > 0 && !self.chunks.is_empty()) {
+            self.push(rest.to_vec(), 0);
+            return;
+        }
+        self.len += rest.len();
+        if self.chunks.is_empty() {
+            self.sent = from;
+        }
+        self.chunks.push_back(Chunk::Shared(Arc::clone(bytes)));
     }
 
     /// The bytes to send next; empty only if nothing waits.
     pub fn front(&self) -> &[u8] {
         self.chunks
             .front()
-            .and_then(|chunk| chunk.get(self.sent..))
+            .and_then(|chunk| chunk.bytes().get(self.sent..))
             .unwrap_or_default()
     }
 
@@ -87,13 +121,16 @@ mod tests {
     proptest! {
         #[test]
         fn gives_back_what_was_pushed(
-            pushes in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..200_000), 0_usize..300, 0_usize..100_000), 0..12)
+            pushes in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..200_000), 0_usize..300, 0_usize..100_000, any::<bool>()), 0..12)
         ) {
             let (mut queue, mut expected, mut got) = (WriteQueue::default(), Vec::new(), Vec::new());
-            for (bytes, from, sent) in pushes {
+            for (bytes, from, sent, is_shared) in pushes {
                 let from = from.min(bytes.len());
                 expected.extend_from_slice(&bytes[from..]);
-                queue.push(bytes, from);
+                match is_shared {
+                    true => queue.push_shared(&bytes.into(), from),
+                    false => queue.push(bytes, from),
+                }
                 let count = sent.min(queue.front().len());
                 got.extend_from_slice(&queue.front()[..count]);
                 queue.advance(count);

@@ -110,6 +110,18 @@ pub(super) struct Flags {
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_timers, help_heading = LIMITS, hide_short_help = true)]
     max_timers: usize,
 
+    /// Topics and patterns that one connection may have subscribed to
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_subscriptions, help_heading = LIMITS, hide_short_help = true)]
+    max_subscriptions: usize,
+
+    /// Messages that may wait for one connection
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_mailbox), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_mailbox: usize,
+
+    /// What one connection may publish in a second, in bytes times receivers
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_fan_out), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_fan_out: usize,
+
     /// Length of a line that a guest prints; the rest is cut
     #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_line), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_line: usize,
@@ -230,6 +242,9 @@ impl Flags {
             max_table: self.max_table,
             max_stack: self.max_stack,
             max_timers: self.max_timers,
+            max_subscriptions: self.max_subscriptions,
+            max_mailbox: self.max_mailbox,
+            max_fan_out: self.max_fan_out,
             max_line: self.max_line,
             max_lines: self.max_lines,
             compile_timeout: self.compile.compile_timeout,

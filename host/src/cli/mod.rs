@@ -16,6 +16,7 @@ mod signals;
 mod status;
 mod swap;
 mod test;
+mod topics;
 mod word;
 
 use std::fmt::Display;
@@ -62,6 +63,8 @@ enum Command {
     Rollback(swap::RollbackArgs),
     Status(status::Args),
     History(history::Args),
+    Publish(topics::PublishArgs),
+    Topics(topics::Args),
     Inspect(inspect::Args),
     Build(build::Args),
     Test(test::Args),
@@ -86,6 +89,8 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Rollback(args)) => print_result_as(args.server.json, swap::roll_back(&args)),
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
+        Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),
+        Some(Command::Topics(args)) => print_result_as(args.server.json, topics::run(&args)),
         Some(Command::Inspect(args)) => print_result_as(args.json, inspect::run(&args)),
         Some(Command::Build(args)) => print_result(build::run(&args)),
         Some(Command::Test(args)) => test::run(args),

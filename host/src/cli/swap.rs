@@ -41,6 +41,9 @@ pub enum Error {
     Build(#[from] build::Error),
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// What is to be published.
+    #[error("{0}")]
+    Message(String),
     #[error("cannot parse the server's answer; is the server of another version? ({0})")]
     Answer(#[from] serde_json::Error),
 }

@@ -19,6 +19,9 @@ pub const MAX_REQUEST: usize = 16 * 1024;
 /// the generations that are kept, each a few hundred bytes.
 pub const MAX_ANSWER: u64 = 64 << 20;
 
+/// The most topics in one answer.
+pub const MAX_TOPICS: usize = 10_000;
+
 /// Between two signs of life of a server that works on a request.
 pub const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
 
@@ -38,6 +41,12 @@ pub enum Request {
         policy: Option<String>,
     },
     History,
+    /// `length` bytes of a message follow.
+    Publish {
+        topic: String,
+        length: u64,
+    },
+    Topics,
 }
 
 /// What the server answers.
@@ -47,8 +56,17 @@ pub enum Answer {
     Status(Box<Status>),
     Swap(Report),
     Rollback(Report),
-    History { generations: Vec<Record> },
-    Error { error: String },
+    History {
+        generations: Vec<Record>,
+    },
+    /// To so many connections.
+    Published {
+        receivers: usize,
+    },
+    Topics(Topics),
+    Error {
+        error: String,
+    },
 }
 
 /// A server's state.
@@ -80,6 +98,29 @@ pub struct Status {
     /// The same by whose lines they are: those of guests on `stdout` and `stderr`,
     /// and those of the host's `log`. Omits those of which none was dropped.
     pub dropped_lines_of: BTreeMap<String, u64>,
+}
+
+/// What connections say to each other.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Topics {
+    /// Those with subscribers, in alphabetical order, [`MAX_TOPICS`] at most.
+    pub topics: Vec<TopicStatus>,
+    /// How many have subscribers.
+    pub count: usize,
+    /// Messages since the start: published, put into mailboxes, and dropped because a
+    /// mailbox or the queue of a peer was full.
+    pub published: u64,
+    pub delivered: u64,
+    pub dropped: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TopicStatus {
+    /// A topic or a pattern.
+    pub pattern: String,
+    pub subscribers: usize,
+    /// Messages that matched it since it has subscribers.
+    pub messages: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

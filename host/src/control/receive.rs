@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
+use hotsocket_sandbox::topics::MAX_MESSAGE;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::ReadHalf;
 
@@ -124,7 +125,21 @@ pub async fn read(
     let mut held = bytes.hold_none();
     let body = match &request {
         Request::Swap { length, .. } => {
-            component(reader, *length, max_component, reached, &mut held).await?
+            if *length > max_component as u64 {
+                reached.count(Limit::Component);
+                return Err(format!(
+                    "the component is too large: {length} bytes, at most {max_component} are accepted (--max-component)"
+                ));
+            }
+            body(reader, *length, reached, &mut held).await?
+        }
+        Request::Publish { length, .. } => {
+            if *length > MAX_MESSAGE as u64 {
+                return Err(format!(
+                    "the message is too large: {length} bytes, at most {MAX_MESSAGE} are published"
+                ));
+            }
+            body(reader, *length, reached, &mut held).await?
         }
         _ => Vec::new(),
     };
@@ -135,19 +150,13 @@ pub async fn read(
     })
 }
 
-async fn component(
+async fn body(
     reader: impl AsyncBufRead + Unpin,
     length: u64,
-    max: usize,
     reached: &LimitCounters,
     held: &mut HeldBytes,
 ) -> Result<Vec<u8>, String> {
-    let Some(length) = usize::try_from(length).ok().filter(|length| *length <= max) else {
-        reached.count(Limit::Component);
-        return Err(format!(
-            "the component is too large: {length} bytes, at most {max} are accepted (--max-component)"
-        ));
-    };
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut reader = reader.take(length as u64);
     let mut body = Vec::new();
     while body.len() < length {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::LimitCounters;
+use hotsocket_sandbox::topics::is_topic;
 use hotsocket_sandbox::{ComponentBytes, run_on_thread};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -12,10 +13,11 @@ use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Evicted, Permit};
 pub use super::listener::ControlSocket;
-use super::protocol::{Answer, Request, SIGN_OF_LIFE};
+use super::protocol::{self, Answer, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus};
 use super::receive::{Received, RequestBytes, receive};
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
+use crate::topics::{TopicUse, Topics};
 
 /// Concurrent clients; one more evicts one that hangs.
 const MAX_CLIENTS: usize = 64;
@@ -23,12 +25,15 @@ const MAX_CLIENTS: usize = 64;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long sending an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a topic is, for messages.
+const TOPIC: &str = "tokens without spaces, `*` and `>`, joined by dots, 256 bytes at most";
 /// Pause after `accept` failed, as it may fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What requests need of the server.
 pub trait AdminApi: Send + Sync + 'static {
     fn registry(&self) -> &Registry;
+    fn topics(&self) -> &Topics;
     fn status(&self) -> super::protocol::Status;
     /// Size of the largest component that may be sent, in bytes.
     fn max_component(&self) -> usize;
@@ -134,6 +139,25 @@ async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),
+        Request::Publish { topic, .. } if !is_topic(&topic) => {
+            Err(format!("{topic:?} is no topic to publish under: {TOPIC}"))
+        }
+        Request::Publish { topic, .. } => {
+            let messages = vec![body.into_boxed_slice()];
+            let receivers = api.topics().publish(&topic, messages, 0).await;
+            Ok(Answer::Published { receivers })
+        }
+        Request::Topics => {
+            let (topics, count) = api.topics().list(MAX_TOPICS);
+            let totals = api.topics().totals();
+            Ok(Answer::Topics(protocol::Topics {
+                topics: topics.into_iter().map(TopicStatus::from).collect(),
+                count,
+                published: totals.published,
+                delivered: totals.delivered,
+                dropped: totals.dropped,
+            }))
+        }
         Request::Swap { name, policy, .. } => match parse_policy(policy) {
             Ok(policy) => {
                 // It is printed in log lines and on other terminals.
@@ -183,4 +207,14 @@ fn report_failure(registry: &Registry, error: &SwapError) -> String {
         "{message}"
     );
     message
+}
+
+impl From<TopicUse> for TopicStatus {
+    fn from(used: TopicUse) -> Self {
+        TopicStatus {
+            pattern: used.pattern,
+            subscribers: used.subscribers,
+            messages: used.messages,
+        }
+    }
 }

@@ -54,6 +54,14 @@ pub struct Limits {
     pub max_stack: usize,
     /// Timers that one connection may have set at a time.
     pub max_timers: usize,
+    /// Topics and patterns that one connection may have subscribed to.
+    pub max_subscriptions: usize,
+    /// Messages that may wait for one connection, in bytes; each counts 64 and its
+    /// topic in addition.
+    pub max_mailbox: usize,
+    /// What one connection may publish in a second, in bytes times receivers; each
+    /// message counts 64 bytes in addition.
+    pub max_fan_out: usize,
     /// Size of a component, in bytes.
     pub max_component: usize,
     /// How long compiling a component may take.
@@ -131,6 +139,9 @@ impl Default for Limits {
             max_lines: 100_000,
             max_stack: 512 << 10,
             max_timers: 64,
+            max_subscriptions: 128,
+            max_mailbox: 1 << 20,
+            max_fan_out: 64 << 20,
             max_component: 256 << 20,
             compile_timeout: Duration::from_secs(180),
             compile_memory: 2 << 30,
@@ -186,6 +197,11 @@ impl Limits {
             Setting::size("max-snapshot", self.max_snapshot, 0..=4 << 30),
             // A timer costs as much time as there are others.
             Setting::number("max-timers", self.max_timers, 0..=10_000),
+            // Each is found by a walk over all of a connection's.
+            Setting::number("max-subscriptions", self.max_subscriptions, 0..=10_000),
+            // The longest message with its topic, at least.
+            Setting::size("max-mailbox", self.max_mailbox, 128 << 10..=4 << 30),
+            Setting::size("max-fan-out", self.max_fan_out, 1 << 10..=1 << 40),
             // Half of the output's buffer, or a line might never fit.
             Setting::size("max-line", self.max_line, 1..=2 << 20),
             Setting::number("max-lines", self.max_lines as usize, 0..=u32::MAX as usize),

@@ -13,6 +13,7 @@ use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
 use crate::service::{Counters, Service};
+use crate::topics::Topics;
 
 /// See the module's documentation.
 pub struct NodeStatus {
@@ -65,6 +66,10 @@ impl NodeStatus {
 impl AdminApi for NodeStatus {
     fn registry(&self) -> &Registry {
         &self.service.registry
+    }
+
+    fn topics(&self) -> &Topics {
+        &self.service.topics
     }
 
     fn max_component(&self) -> usize {

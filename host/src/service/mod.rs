@@ -32,6 +32,7 @@ use crate::limits::Limits;
 use crate::registry::{Registry, Rules};
 use crate::rollout::{Rollouts, Source};
 use crate::roster::{Roster, WaitsFor};
+use crate::topics::Topics;
 
 /// Beyond the grace and linger times, what a shutdown waits for sessions that
 /// have had theirs.
@@ -112,6 +113,8 @@ pub struct Service {
     pub rollouts: Arc<Rollouts>,
     /// The open sessions.
     pub roster: Arc<Roster>,
+    /// What they say to each other.
+    pub topics: Arc<Topics>,
     pub limits: Arc<Limits>,
     /// Log a line for each connection when it is over.
     pub access_log: bool,
@@ -150,7 +153,10 @@ impl Service {
             rules,
             &limits,
         );
+        let topics = Arc::new(Topics::default());
+        sandbox.set_topics(Arc::clone(&topics) as _);
         Arc::new(Service {
+            topics,
             rollouts: Arc::clone(registry.rollouts()),
             registry: Arc::new(registry),
             roster,

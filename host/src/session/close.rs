@@ -44,6 +44,11 @@ pub(super) enum CloseCause {
     /// `open` returned an error.
     Refused(Fault),
     TooManyTimers,
+    TooManySubscriptions,
+    /// More messages came than may wait for it.
+    MailboxFull,
+    /// The peer does not take what others have published for it.
+    QueueFull,
 }
 
 impl CloseCause {
@@ -52,6 +57,9 @@ impl CloseCause {
         match self {
             CloseCause::CrashLoop(_) => Some(Limit::Restarts),
             CloseCause::TooManyTimers => Some(Limit::Timers),
+            CloseCause::TooManySubscriptions => Some(Limit::Subscriptions),
+            CloseCause::MailboxFull => Some(Limit::Mailbox),
+            CloseCause::QueueFull => Some(Limit::Queue),
             CloseCause::WriteTimeout => Some(Limit::WriteTimeout),
             CloseCause::HalfCloseTimeout => Some(Limit::HalfCloseTimeout),
             // A fault was counted when it happened; an idle timeout is counted
@@ -84,6 +92,9 @@ impl CloseCause {
             CloseCause::CrashLoop(_) => "crash-loop",
             CloseCause::Refused(_) => REFUSED,
             CloseCause::TooManyTimers => "too-many-timers",
+            CloseCause::TooManySubscriptions => "too-many-subscriptions",
+            CloseCause::MailboxFull => CloseReason::MailboxFull.name(),
+            CloseCause::QueueFull => CloseReason::QueueFull.name(),
         }
     }
 
@@ -96,7 +107,10 @@ impl CloseCause {
             CloseCause::GuestAborted => Some(CloseReason::AbortedByGuest),
             CloseCause::WriteTimeout => Some(CloseReason::WriteTimeout),
             CloseCause::Host(reason) => Some(*reason),
-            CloseCause::Fault(_)
+            CloseCause::MailboxFull => Some(CloseReason::MailboxFull),
+            CloseCause::QueueFull => Some(CloseReason::QueueFull),
+            CloseCause::TooManySubscriptions
+            | CloseCause::Fault(_)
             | CloseCause::CrashLoop(_)
             | CloseCause::Refused(_)
             | CloseCause::TooManyTimers => None,
@@ -128,15 +142,17 @@ impl Session {
             self.close(reason).await;
         }
         let close_took_all = Instant::now() >= flush_by;
+        self.leave_topics().await;
         if let Body::Awake(instance) = self.body {
             instance.drop_in_background().await;
         }
         let linger = self.service.limits.linger;
         let (socket, quiet) = match cause {
             CloseCause::Ended | CloseCause::PeerGone(_) => (Socket::Drop, linger),
-            CloseCause::GuestAborted | CloseCause::WriteTimeout | CloseCause::HalfCloseTimeout => {
-                (Socket::Reset, linger)
-            }
+            CloseCause::GuestAborted
+            | CloseCause::WriteTimeout
+            | CloseCause::HalfCloseTimeout
+            | CloseCause::QueueFull => (Socket::Reset, linger),
             CloseCause::Host(CloseReason::Shutdown) => (Socket::Flush, linger.min(QUIET)),
             _ => (Socket::Flush, linger),
         };
@@ -178,7 +194,10 @@ impl Session {
                 cause: Cause::Exit(0),
                 ..
             }) => {}
-            CloseCause::Fault(_) | CloseCause::CrashLoop(_) | CloseCause::TooManyTimers => {
+            CloseCause::Fault(_)
+            | CloseCause::CrashLoop(_)
+            | CloseCause::TooManyTimers
+            | CloseCause::TooManySubscriptions => {
                 Counters::count(&counters.faults);
             }
             CloseCause::Refused(_) => Counters::count(&counters.refused),
@@ -201,17 +220,23 @@ impl Session {
         };
         instance.set_window(window);
         match instance.close(reason).await {
-            Ok(()) if reason.allows_farewell() => {
+            Ok(()) => {
                 let effects = instance.take_effects();
                 let probation = self.probation.take();
-                let held_back = probation.map(|probation| probation.held_back.written);
-                for written in [held_back.unwrap_or_default(), effects.written] {
-                    if !written.is_empty() && self.channel.write(written).is_err() {
+                let held_back = probation.map(|probation| probation.held_back);
+                for effects in held_back.into_iter().chain([effects]) {
+                    let farewell = Some(effects.written).filter(|written| !written.is_empty());
+                    if let Some(written) = farewell
+                        && reason.allows_farewell()
+                        && self.channel.write(written).is_err()
+                    {
                         self.channel.clear_queue();
+                    }
+                    if let Some(requests) = effects.session {
+                        self.request_topics(requests.topics);
                     }
                 }
             }
-            Ok(()) => {}
             Err(Fault {
                 event: sandbox::Event::Close,
                 cause: Cause::Exit(_),

@@ -29,8 +29,13 @@ impl Session {
         loop {
             self.give_way().await;
             self.follow_rollouts().await?;
-            self.ring_timers().await?;
-            if self.channel.take_drained() {
+            self.exchange_messages().await?;
+            let is_held = self.is_held();
+            self.channel.hold(is_held);
+            if !is_held {
+                self.ring_timers().await?;
+            }
+            if !is_held && self.channel.take_drained() {
                 self.deliver(Event::Drained).await?;
                 // The guest may have to wait for the peer again. Others have
                 // their turn before it writes on.

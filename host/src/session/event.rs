@@ -6,6 +6,7 @@ use hotsocket_sandbox::{self as sandbox, Cause, Effects, Fault, Origin, SessionR
 
 use super::close::CloseCause;
 use super::state::{Body, Session};
+use crate::topics::Message;
 
 /// An event for the guest, with what it takes to deliver it again to another
 /// instance.
@@ -15,6 +16,8 @@ pub(super) enum Event<'a> {
     Drained,
     End,
     Timer(u32),
+    Message(&'a Message),
+    Lagged(u64),
     /// The last one; never delivered again. [`super::close`] calls the guest,
     /// as it knows the reason.
     Close,
@@ -73,6 +76,8 @@ impl Session {
                 Event::Drained => sandbox::Event::Drained,
                 Event::End => sandbox::Event::End,
                 Event::Timer(_) => sandbox::Event::Timer,
+                Event::Message(_) => sandbox::Event::Message,
+                Event::Lagged(_) => sandbox::Event::Lagged,
                 Event::Close => sandbox::Event::Close,
             },
             cause: Cause::TooManyTimers,
@@ -117,6 +122,17 @@ impl Session {
             Event::Drained => instance.drained().await,
             Event::End => instance.end().await,
             Event::Timer(id) => instance.timer(id).await,
+            // Code that takes no messages has followed code that does.
+            Event::Message(_) | Event::Lagged(_) if !instance.is_subscriber() => Ok(()),
+            Event::Message(message) => {
+                let Message {
+                    topic,
+                    sender,
+                    bytes,
+                } = message;
+                Box::pin(instance.message(topic, *sender, bytes)).await
+            }
+            Event::Lagged(missed) => Box::pin(instance.lagged(missed)).await,
             Event::Close => Ok(()),
         };
         let effects = instance.take_effects();
@@ -183,7 +199,10 @@ impl Session {
             reading,
             checkpoint,
             label,
+            topics,
+            ..
         } = requests;
+        self.request_topics(topics);
         if let Some(reading) = reading {
             self.channel.set_reading(reading);
         }

@@ -235,6 +235,21 @@ impl Session {
                     "guest {cause}"
                 );
             }),
+            CloseCause::TooManySubscriptions => self.log_limit(
+                Limit::Subscriptions,
+                format_args!("subscribed to more than {}", limits.max_subscriptions),
+            ),
+            CloseCause::MailboxFull => self.log_limit(
+                Limit::Mailbox,
+                format_args!(
+                    "more than {} of messages waited for its guest",
+                    crate::size::show(limits.max_mailbox)
+                ),
+            ),
+            CloseCause::QueueFull => self.log_limit(
+                Limit::Queue,
+                "peer did not take what others published: its queue is full",
+            ),
             CloseCause::WriteTimeout => {
                 let (time, unsent) = (show(limits.write_timeout), self.channel.queued());
                 self.log_limit(

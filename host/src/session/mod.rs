@@ -28,7 +28,7 @@
 //! - [`restart`]: a session survives its instance
 //! - [`close`]: every way a session ends
 //! - [`log`]: what the log says of a session
-//! - [`timers`]: what the guest has set
+//! - [`timers`]: what the guest has set; [`topics`]: what connections say to each other
 
 mod close;
 mod driver;
@@ -41,6 +41,7 @@ mod restart;
 mod state;
 mod succession;
 mod timers;
+mod topics;
 mod wait;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use super::migrate::{Probation, RolloutCursor};
 use super::pace::Pace;
 use super::restart::Recovery;
 use super::timers::Timers;
+use super::topics::SessionTopics;
 use crate::channel::{Channel, Traffic};
 use crate::limits::OnTrap;
 use crate::rollout::GenerationGuard;
@@ -49,6 +50,8 @@ pub(super) struct Session {
     pub alarm: Option<Pin<Box<Sleep>>>,
     /// How long the session has held its thread.
     pub pace: Pace,
+    /// Present once the guest has used topics.
+    pub topics: Option<Box<SessionTopics>>,
     /// What the guest calls the connection, in the log.
     pub label: Option<Box<str>>,
     /// When the connection was accepted; present only with `--access-log`.
@@ -121,6 +124,7 @@ impl Session {
             stays_awake: None,
             alarm: None,
             pace: Pace::default(),
+            topics: None,
             label: None,
             accepted,
             _permit: permit,

@@ -106,9 +106,12 @@ impl Session {
             Some(_) => Some(Instant::now() + LOOK_AGAIN),
             None => deadline.map(|(due, _)| due),
         };
+        let held_until = self.held_until();
+        let timer = self.timers.next().filter(|_| held_until.is_none());
         let due = due
             .into_iter()
-            .chain(self.timers.next())
+            .chain(held_until)
+            .chain(timer)
             .chain(self.hibernate_at())
             .chain(is_unwatched.then(|| Instant::now() + UNWATCHED))
             .min();
@@ -121,6 +124,7 @@ impl Session {
             }
         }
         let awaits_alarm = due.is_some();
+        let takes_events = held_until.is_none() && !self.channel.awaits_drained();
         poll_fn(|cx| {
             self.entry.handle().register(cx.waker());
             if self.rollout.must_look(&self.service.rollouts) {
@@ -139,6 +143,9 @@ impl Session {
                         return Poll::Ready(Woken::Channel(ready));
                     }
                 }
+            }
+            if self.may_exchange(takes_events) {
+                return Poll::Ready(Woken::Look);
             }
             if awaits_alarm
                 && let Some(alarm) = &mut self.alarm

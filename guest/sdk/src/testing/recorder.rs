@@ -1,7 +1,7 @@
 //! What stands in for the host natively; `sys` calls it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ pub(crate) struct Recorded {
     /// The time since the connection was accepted.
     pub(crate) now: Duration,
     pub(crate) max_queue: Option<usize>,
+    pub(crate) published: Vec<(String, Vec<u8>)>,
+    pub(crate) subscriptions: BTreeSet<String>,
+    pub(crate) will: Option<(String, Vec<u8>)>,
     pub(crate) settings: BTreeMap<String, String>,
     /// The state of the generator of random bytes.
     random: u64,

@@ -1,0 +1,385 @@
+//! What a session has to do with topics: it carries out what its guest has asked for,
+//! and takes what is in its mailbox to the peer or to the guest.
+//!
+//! Subscriptions, mailbox and will belong to the session, so neither a swap nor sleep
+//! touches them. A session whose guest has nothing to do with topics has none of this.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotsocket_sandbox::limit_counters::Limit;
+use hotsocket_sandbox::{Publication, TopicRequest, WhenFull};
+use tokio::time::Instant;
+
+use super::close::CloseCause;
+use super::event::Event;
+use super::log::logged;
+use super::state::Session;
+use crate::topics::{Mail, Mailbox, Message, Subscriber, Topics};
+
+/// Messages for the peer up to this size, in bytes, are put together and sent at once.
+const GATHERED: usize = 16 << 10;
+/// What a message costs for each receiver in addition to its bytes, as it takes time
+/// even if it is empty.
+const OVERHEAD: usize = 64;
+
+/// See the module's documentation.
+pub(super) struct SessionTopics {
+    topics: Arc<Topics>,
+    connection: u64,
+    /// What the guest has asked for, not carried out yet.
+    due: Vec<TopicRequest>,
+    /// Made with the first subscription.
+    mailbox: Option<Arc<Mailbox>>,
+    /// The patterns, in the order in which they were subscribed to.
+    subscriptions: Vec<(Box<str>, u32)>,
+    will: Option<Box<Publication>>,
+    /// Events were left in the mailbox.
+    more: bool,
+    /// Made with the first message that is published.
+    budget: Option<Box<Budget>>,
+}
+
+impl SessionTopics {
+    fn new(topics: Arc<Topics>, connection: u64) -> Self {
+        SessionTopics {
+            topics,
+            connection,
+            due: Vec::new(),
+            mailbox: None,
+            subscriptions: Vec::new(),
+            will: None,
+            more: false,
+            budget: None,
+        }
+    }
+
+    /// Whether something is in the mailbox that can be taken out now.
+    fn has_mail(&self, with_event: bool) -> bool {
+        let mailbox = self.mailbox.as_ref();
+        mailbox.is_some_and(|mailbox| mailbox.is_due()) || (self.more && with_event)
+    }
+
+    fn unsubscribe(&mut self, pattern: &str) {
+        let count = self.subscriptions.len();
+        self.subscriptions.retain(|(known, _)| **known != *pattern);
+        if self.subscriptions.len() < count {
+            self.topics.unsubscribe(pattern, self.connection);
+        }
+    }
+}
+
+impl Drop for SessionTopics {
+    fn drop(&mut self) {
+        for (pattern, _) in &self.subscriptions {
+            self.topics.unsubscribe(pattern, self.connection);
+        }
+    }
+}
+
+/// What a connection may publish, in bytes times receivers: so much a second, a second's
+/// worth at once, and more on credit.
+#[derive(Debug, Default)]
+struct Budget {
+    used: u64,
+    /// When it was last paid back.
+    at: Option<Instant>,
+    /// What was used on credit is paid for with time: no event comes until then.
+    held_until: Option<Instant>,
+}
+
+impl Budget {
+    /// Use some, of so much a second. Returns whether credit begins with it.
+    fn charge(&mut self, cost: u64, each_second: u64, now: Instant) -> bool {
+        let passed = self
+            .at
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let paid = (passed.as_secs_f64() * each_second as f64) as u64;
+        self.used = self.used.saturating_sub(paid).saturating_add(cost);
+        self.at = Some(now);
+        let Some(credit @ 1..) = self.used.checked_sub(each_second) else {
+            return false;
+        };
+        let time = Duration::from_secs_f64(credit as f64 / each_second.max(1) as f64);
+        self.held_until.replace(now + time).is_none()
+    }
+}
+
+impl Session {
+    /// Keep what an event has asked for until it can be carried out.
+    pub fn request_topics(&mut self, mut requests: Vec<TopicRequest>) {
+        if requests.is_empty() {
+            return;
+        }
+        let connection = self.connection().id;
+        let topics = self.topics.get_or_insert_with(|| {
+            let topics = Arc::clone(&self.service.topics);
+            Box::new(SessionTopics::new(topics, connection))
+        });
+        topics.due.append(&mut requests);
+    }
+
+    /// Carry out what the last events have asked for, and take what is in the mailbox:
+    /// all that is for the peer, and one event at most.
+    pub async fn exchange_messages(&mut self) -> Result<(), CloseCause> {
+        let Some(topics) = &self.topics else {
+            return Ok(());
+        };
+        if !topics.due.is_empty() {
+            Box::pin(self.carry_out()).await?;
+        }
+        let takes_event = !self.is_held() && !self.channel.awaits_drained();
+        if !self.has_mail(takes_event) {
+            return Ok(());
+        }
+        match self.take_mail(takes_event)? {
+            (0, None) => Ok(()),
+            (missed, message) => Box::pin(self.call_subscriber(missed, message)).await,
+        }
+    }
+
+    fn has_mail(&self, with_event: bool) -> bool {
+        let topics = self.topics.as_ref();
+        topics.is_some_and(|topics| topics.has_mail(with_event))
+    }
+
+    /// Whether [`Self::exchange_messages`] would do something.
+    pub fn may_exchange(&self, with_event: bool) -> bool {
+        let topics = self.topics.as_ref();
+        topics.is_some_and(|topics| !topics.due.is_empty() || topics.has_mail(with_event))
+    }
+
+    /// Until when no event may come, because the guest has published much.
+    pub fn held_until(&self) -> Option<Instant> {
+        self.topics.as_ref()?.budget.as_ref()?.held_until
+    }
+
+    /// Whether events may come now.
+    pub fn is_held(&mut self) -> bool {
+        let budget = self
+            .topics
+            .as_mut()
+            .and_then(|topics| topics.budget.as_mut());
+        let Some(budget) = budget else {
+            return false;
+        };
+        if budget
+            .held_until
+            .is_some_and(|until| until <= Instant::now())
+        {
+            budget.held_until = None;
+        }
+        budget.held_until.is_some()
+    }
+
+    async fn carry_out(&mut self) -> Result<(), CloseCause> {
+        let Some(topics) = &mut self.topics else {
+            return Ok(());
+        };
+        let mut requests = std::mem::take(&mut topics.due).into_iter().peekable();
+        while let Some(request) = requests.next() {
+            let Some(topics) = &mut self.topics else {
+                return Ok(());
+            };
+            match request {
+                TopicRequest::Subscribe {
+                    pattern,
+                    delivery,
+                    when_full,
+                } => {
+                    let known = topics
+                        .subscriptions
+                        .iter()
+                        .find(|(known, _)| *known == pattern);
+                    let last = topics.subscriptions.last().map_or(0, |(_, number)| *number);
+                    let number = known.map_or(last + 1, |(_, number)| *number);
+                    if known.is_none() {
+                        if topics.subscriptions.len() >= self.service.limits.max_subscriptions {
+                            return Err(CloseCause::TooManySubscriptions);
+                        }
+                        // Most connections have one or two, for long.
+                        topics.subscriptions.reserve_exact(1);
+                        topics.subscriptions.push((pattern.clone(), number));
+                    }
+                    let max = self.service.limits.max_mailbox;
+                    let mailbox = topics.mailbox.get_or_insert_with(|| {
+                        let session = Arc::clone(self.entry.handle());
+                        Arc::new(Mailbox::new(session, max))
+                    });
+                    let subscriber = Subscriber {
+                        mailbox: Arc::clone(mailbox),
+                        delivery,
+                        when_full,
+                        number,
+                    };
+                    self.service.topics.subscribe(&pattern, subscriber);
+                }
+                TopicRequest::Unsubscribe(pattern) => topics.unsubscribe(&pattern),
+                TopicRequest::SetWill(will) => topics.will = will.map(Box::new),
+                TopicRequest::Publish(Publication { topic, bytes }) => {
+                    // Messages under one topic go to each subscriber together, and so
+                    // with one system call.
+                    let mut messages = vec![bytes];
+                    let is_same = |next: &TopicRequest| matches!(next, TopicRequest::Publish(next) if next.topic == topic);
+                    while let Some(TopicRequest::Publish(next)) = requests.next_if(is_same) {
+                        messages.push(next.bytes);
+                    }
+                    self.publish(&topic, messages).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, topic: &str, messages: Vec<Box<[u8]>>) {
+        let length: usize = messages.iter().map(|bytes| bytes.len() + OVERHEAD).sum();
+        let connection = self.connection();
+        let topics = &self.service.topics;
+        let receivers = topics.publish(topic, messages, connection.id).await;
+        let cost = (length as u64).saturating_mul(receivers as u64);
+        let Some(topics) = &mut self.topics else {
+            return;
+        };
+        let each_second = self.service.limits.max_fan_out as u64;
+        let budget = topics.budget.get_or_insert_default();
+        if budget.charge(cost, each_second, Instant::now()) {
+            let number = self.generation.generation().number;
+            self.service.limit_counters.warn(
+                Limit::FanOut,
+                logged(connection, number, self.label.as_deref()),
+                "it publishes more than it may, and waits",
+            );
+        }
+    }
+
+    /// Write what is for the peer. Returns what is for the guest: how many messages it
+    /// has missed, and the next one.
+    fn take_mail(&mut self, with_event: bool) -> Result<(u64, Option<Arc<Message>>), CloseCause> {
+        let topics = self.topics.as_mut();
+        let Some((topics, mailbox)) = topics.and_then(|topics| {
+            let mailbox = topics.mailbox.as_ref()?.take(with_event);
+            Some((topics, mailbox))
+        }) else {
+            return Ok((0, None));
+        };
+        let Mail {
+            direct,
+            missed,
+            event,
+            more,
+            is_over,
+        } = mailbox;
+        topics.more = more;
+        if !direct.is_empty() {
+            self.write_direct(direct)?;
+        }
+        match is_over {
+            true => Err(CloseCause::MailboxFull),
+            false => Ok((missed, event)),
+        }
+    }
+
+    async fn call_subscriber(
+        &mut self,
+        missed: u64,
+        message: Option<Arc<Message>>,
+    ) -> Result<(), CloseCause> {
+        if missed > 0 {
+            self.deliver(Event::Lagged(missed)).await?;
+        }
+        match message {
+            Some(message) => self.deliver(Event::Message(&message)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Write messages to the peer, whole and in order.
+    fn write_direct(
+        &mut self,
+        messages: impl IntoIterator<Item = (Arc<Message>, WhenFull)>,
+    ) -> Result<(), CloseCause> {
+        let mut gathered = Vec::new();
+        let mut messages = messages.into_iter().peekable();
+        while let Some((message, when_full)) = messages.next() {
+            let window = self
+                .channel
+                .window(gathered.len(), self.service.limits.max_queue);
+            if !window.writable {
+                return Ok(());
+            }
+            if !window.admits(message.bytes.len()) {
+                self.service.topics.note_dropped(1);
+                match when_full {
+                    WhenFull::Close => return Err(CloseCause::QueueFull),
+                    WhenFull::DropOldest => continue,
+                }
+            }
+            let is_alone = gathered.is_empty() && messages.peek().is_none();
+            if message.bytes.len() <= GATHERED && !is_alone {
+                gathered.extend_from_slice(&message.bytes);
+                continue;
+            }
+            self.send_direct(std::mem::take(&mut gathered))?;
+            let sent = self.channel.write_shared(&message.bytes);
+            sent.map_err(CloseCause::PeerGone)?;
+        }
+        self.send_direct(gathered)?;
+        self.channel.note_sent(&self.service.limits);
+        Ok(())
+    }
+
+    fn send_direct(&mut self, bytes: Vec<u8>) -> Result<(), CloseCause> {
+        match bytes.is_empty() {
+            true => Ok(()),
+            false => self
+                .channel
+                .write_between(bytes)
+                .map_err(CloseCause::PeerGone),
+        }
+    }
+
+    /// The session is over: publish what is left to be published, and the will.
+    pub async fn leave_topics(&mut self) {
+        if self.topics.is_none() {
+            return;
+        }
+        // What cannot be carried out any more is no reason to end what is over.
+        let _ = Box::pin(self.carry_out()).await;
+        let Some(mut topics) = self.topics.take() else {
+            return;
+        };
+        let will = topics.will.take();
+        drop(topics);
+        if let Some(will) = will {
+            let Publication { topic, bytes } = *will;
+            let sender = self.connection().id;
+            self.service
+                .topics
+                .publish(&topic, vec![bytes], sender)
+                .await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credit_is_paid_back_with_time() {
+        let mut budget = Budget::default();
+        let now = Instant::now();
+        assert!(!budget.charge(600, 1000, now));
+        assert!(!budget.charge(400, 1000, now));
+        assert!(budget.charge(500, 1000, now));
+        // No second warning while it lasts.
+        assert!(!budget.charge(500, 1000, now));
+        let in_a_second = now + Duration::from_secs(1);
+        assert_eq!(budget.held_until, Some(in_a_second));
+        budget.held_until = None;
+        assert!(!budget.charge(0, 1000, in_a_second));
+        let later = in_a_second + Duration::from_secs(1);
+        assert!(!budget.charge(1000, 1000, later));
+        assert_eq!(budget.held_until, None);
+    }
+}

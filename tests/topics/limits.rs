@@ -1,0 +1,121 @@
+//! What there is at most, and what happens then.
+
+use std::time::{Duration, Instant};
+
+use super::{Orders, connect, start};
+use crate::harness::wait_for;
+
+#[test]
+fn too_many_subscriptions_end_the_connection() {
+    let server = start(&["--max-subscriptions", "2", "--access-log"]);
+    let [mut a, mut b] = connect(&server);
+    for topic in ["x", "y", "x", "y"] {
+        a.order(&format!("event {topic}"));
+    }
+    a.ask("event z\n", "ok\n");
+    a.expect_over();
+    server
+        .stderr
+        .wait("subscribed to more than 2 (--max-subscriptions)");
+    assert_eq!(server.limit_reached("max-subscriptions"), 1);
+    server.stderr.wait(" too-many-subscriptions");
+    b.ask("count x\n", "0\n");
+}
+
+/// Its peer reads nothing, so its guest gets no message.
+fn stuck(server: &crate::harness::Server, order: &str) -> crate::harness::Client {
+    let mut client = server.connect();
+    client.ask("?\n", "what?\n");
+    client.order(order);
+    client.send("write 4000000\nwrite 3000000\n");
+    client
+}
+
+#[test]
+fn a_full_mailbox_ends_the_connection() {
+    let server = start(&["--max-mailbox", "128K", "--access-log"]);
+    let _stuck = stuck(&server, "event t");
+    let mut sender = server.connect();
+    sender.ask("?\n", "what?\n");
+    wait_for("the mailbox to be full", || {
+        sender.order("many t 3 50000");
+        server.limit_reached("max-mailbox") == 1
+    });
+    server
+        .stderr
+        .wait("more than 128K of messages waited for its guest (--max-mailbox)");
+    server.stdout.wait("1 closed: Other(\"mailbox-full\")");
+    server.stderr.wait(" mailbox-full");
+    sender.ask("count t\n", "0\n");
+}
+
+#[test]
+fn a_full_mailbox_drops_the_oldest_and_says_how_many() {
+    let server = start(&["--max-mailbox", "128K"]);
+    let mut stuck = stuck(&server, "event-drop t");
+    let mut sender = server.connect();
+    sender.ask("?\n", "what?\n");
+    wait_for("messages to be dropped", || {
+        sender.order("many t 4 50000");
+        server.ask_topics()["dropped"].as_u64() > Some(10)
+    });
+    let dropped = server.ask_topics()["dropped"].as_u64().expect("a number");
+    stuck.read(7_000_000);
+    stuck.expect_line(&format!("lagged {dropped}"));
+    let rest = stuck.read(100_000);
+    assert!(rest.starts_with(b"1 t 2 0000"), "{:?}", &rest[..20]);
+}
+
+#[test]
+fn a_peer_that_takes_no_direct_messages_is_reset() {
+    let server = start(&["--max-queue", "8M", "--max-mailbox", "4M", "--access-log"]);
+    let _stuck = stuck(&server, "direct t");
+    let mut sender = server.connect();
+    sender.ask("?\n", "what?\n");
+    wait_for("the queue to be full", || {
+        sender.order("many t 20 50000");
+        server.limit_reached("max-queue") > 0
+    });
+    server
+        .stderr
+        .wait("peer did not take what others published: its queue is full (--max-queue)");
+    server.stderr.wait(" queue-full");
+}
+
+#[test]
+fn direct_messages_beyond_the_queue_are_dropped_if_they_may() {
+    let server = start(&["--max-mailbox", "4M"]);
+    let mut stuck = stuck(&server, "direct-drop t");
+    let mut sender = server.connect();
+    sender.ask("?\n", "what?\n");
+    wait_for("the queue to be full", || {
+        sender.order("many t 20 50000");
+        server.ask_topics()["dropped"].as_u64() > Some(0)
+    });
+    stuck.read(7_000_000);
+    let first = stuck.read(50_000);
+    assert!(first.iter().all(|byte| *byte == b'0'), "whole");
+    assert_eq!(server.limit_reached("max-queue"), 0);
+}
+
+#[test]
+fn who_publishes_too_much_waits() {
+    let server = start(&["--max-fan-out", "10K"]);
+    let [mut a, mut b] = connect(&server);
+    a.order("event t");
+    let began = Instant::now();
+    // Three seconds' worth, one of which is free.
+    b.ask("many t 3 10176\n", "ok\n");
+    b.ask("?\n", "what?\n");
+    assert!(
+        began.elapsed() > Duration::from_millis(1500),
+        "{:?}",
+        began.elapsed()
+    );
+    server
+        .stderr
+        .wait("it publishes more than it may, and waits (--max-fan-out)");
+    assert_eq!(server.limit_reached("max-fan-out"), 1);
+    // Meanwhile a swap would not have had to wait for it: it has no event in progress.
+    a.read(3 * 10176);
+}
