@@ -1,0 +1,144 @@
+//! Teaches: connections that meet. A chat with names and rooms, in which the code can be
+//! replaced while people talk: names, rooms and half-typed lines stay.
+//!
+//! Try it: `hotsocket serve chat.rs`, then `nc 127.0.0.1 3000` in two terminals. What one
+//! types, the others in the room see. `/join ROOM`, `/who`, `/quit`.
+//!
+//! What is said goes from the host to the peers without a call of their guests
+//! (`Delivery::Direct`); only `/who` asks the others' guests, who answer with a name.
+
+use hotsocket_guest::framing::{Frames, Lines};
+use hotsocket_guest::topics::{self, Delivery, Message, Subscriber, TopicError, WhenFull};
+use hotsocket_guest::{Connection, Handler, Resumed, Snapshot, export};
+
+const LONGEST_LINE: usize = 1000;
+
+#[derive(Default)]
+struct Chat {
+    /// Empty until the peer has told it.
+    name: String,
+    room: String,
+    lines: Frames<Lines, LONGEST_LINE>,
+}
+
+impl Chat {
+    fn obey(&mut self, conn: &Connection, line: &str) -> Result<(), TopicError> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            _ if self.name.is_empty() => {
+                if !is_word(line) {
+                    conn.write("A name has letters and digits, 20 at most. Your name?\n");
+                    return Ok(());
+                }
+                self.name = line.to_owned();
+                // Answers to `/who` come here.
+                let (direct, drop) = (Delivery::Direct, WhenFull::DropOldest);
+                topics::subscribe_with(&format!("answers.{}", conn.id()), direct, drop)?;
+                self.join(conn, "lobby")
+            }
+            "/join" if rest == self.room => {
+                conn.write("You are there.\n");
+                Ok(())
+            }
+            "/join" if is_word(rest) => self.join(conn, rest),
+            "/join" => {
+                conn.write("A room has letters and digits, 20 at most.\n");
+                Ok(())
+            }
+            "/who" => {
+                conn.write(format!("* {} (you)\n", self.name));
+                topics::publish(&format!("who.{}", self.room), "")
+            }
+            "/quit" => {
+                conn.write("Bye!\n");
+                conn.end();
+                Ok(())
+            }
+            "" => Ok(()),
+            _ => self.say(&format!("{}: {line}\n", self.name)),
+        }
+    }
+
+    fn say(&self, line: &str) -> Result<(), TopicError> {
+        topics::publish(&format!("room.{}", self.room), line)
+    }
+
+    fn join(&mut self, conn: &Connection, room: &str) -> Result<(), TopicError> {
+        if !self.room.is_empty() {
+            self.say(&format!("* {} has gone to {room}\n", self.name))?;
+            topics::unsubscribe(&format!("room.{}", self.room));
+            topics::unsubscribe(&format!("who.{}", self.room));
+        }
+        room.clone_into(&mut self.room);
+        let (said, who) = (format!("room.{room}"), format!("who.{room}"));
+        let others = topics::subscribers(&said);
+        // Whoever reads too slowly misses something, and stays.
+        topics::subscribe_with(&said, Delivery::Direct, WhenFull::DropOldest)?;
+        topics::subscribe_with(&who, Delivery::Event, WhenFull::DropOldest)?;
+        // However this connection ends, also if the machine of its peer burns.
+        topics::set_will(&said, format!("* {} has left\n", self.name))?;
+        conn.write(format!("* {room}: {others} here besides you\n"));
+        self.say(&format!("* {} has come\n", self.name))
+    }
+}
+
+/// Fit for a name and for a part of a topic.
+fn is_word(word: &str) -> bool {
+    (1..=20).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+impl Handler for Chat {
+    fn open(&mut self, conn: &Connection) -> Result<(), String> {
+        conn.write("Your name?\n");
+        Ok(())
+    }
+
+    fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+        self.lines.push(bytes);
+        loop {
+            match self.lines.next() {
+                Ok(Some(line)) => {
+                    // What would act on the others' terminals is left out.
+                    let line = String::from_utf8_lossy(&line).replace(char::is_control, "");
+                    if let Err(error) = self.obey(conn, line.trim()) {
+                        conn.write(format!("{error}\n"));
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    conn.write(format!("{error}\n"));
+                    return conn.end();
+                }
+            }
+        }
+    }
+
+    fn save(&self) -> Option<Snapshot> {
+        let (name, room) = (self.name.as_bytes(), self.room.as_bytes());
+        Some(Snapshot::new(1, [name, b"\n", room, b"\n", self.lines.half()].concat()))
+    }
+
+    fn resume(&mut self, _: &Connection, resumed: Resumed) -> Result<(), String> {
+        let Some(snapshot) = resumed.snapshot else {
+            return Ok(());
+        };
+        let state = snapshot.upgrade(1, &[])?;
+        let mut parts = state.splitn(3, |byte| *byte == b'\n');
+        let mut part = || parts.next().map(<[u8]>::to_vec).ok_or("a part is missing");
+        let text = |bytes| String::from_utf8(bytes).map_err(|error| error.to_string());
+        (self.name, self.room) = (text(part()?)?, text(part()?)?);
+        self.lines = Frames::from_half(part()?);
+        Ok(())
+    }
+}
+
+impl Subscriber for Chat {
+    /// Somebody in the room asks who is there.
+    fn message(&mut self, _: &Connection, message: Message<'_>) {
+        let answer = format!("* {}\n", self.name);
+        // The asker may have gone; nobody can be told.
+        let _ = topics::publish(&format!("answers.{}", message.sender), answer);
+    }
+}
+
+export!(Chat, Subscriber);
