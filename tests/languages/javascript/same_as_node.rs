@@ -296,13 +296,14 @@ fn a_server_on_http_is_the_same() {
         &[
             &[
                 Send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /head HTTP/1.1\r\nHost: x\r\n\r\n"),
+                Printed("close /head", 1),
                 Send(b"GET /chunks HTTP/1.1\r\nHost: x\r\n\r\nGET /empty HTTP/1.1\r\nHost: x\r\n\r\n"),
                 Printed("close /empty", 1),
                 Send(LAST),
             ],
             &[
-                Send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"),
-                Send(LAST),
+                // Together: what comes after the answer would be another order.
+                Send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
             ],
             &[
                 Send(b"HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /204 HTTP/1.1\r\nHost: x\r\n\r\n"),
