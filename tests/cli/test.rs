@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::guests::{guest, saying, wayward};
+use crate::guests::{guest, messenger, saying, wayward};
 use crate::harness::{Ran, hotsocket, prebuilt, prebuilt_path, run, temp_dir};
 
 /// A directory with guests and scripts.
@@ -286,6 +286,48 @@ fn a_swap_is_a_real_migration() {
         "send \"a\\nb\"\nexpect \"1: a\\n\"\nswap\nswap lines.wasm\nsend \"c\\n\"\nexpect \"2: bc\\n\"\n\
          swap counter.wasm\nsend \"c\"\nexpect \"1 bytes so far\\n\"",
     );
+}
+
+#[test]
+fn messages_are_published_and_seen() {
+    let desk = Desk::new();
+    desk.put("messenger.wasm", messenger());
+    // From outside to both ways of a subscription, with an instance that sleeps.
+    let script = "a: send \"event t\\n\"\na: expect \"ok\\n\"\nb: send \"direct t\\n\"\n\
+                  b: expect \"ok\\n\"\nwait 1m\npublish t \"one\"\na: expect \"1 t 0 one\\n\"\n\
+                  b: expect \"one\"\npublished closed \"1\\n\"";
+    let order = "swap\na: send \"end\\n\"\na: expect end\na: end\n";
+    let (before, after) = script.split_at(script.find("published").expect("there"));
+    let script = format!("{before}{order}{after}");
+    desk.put("it.test", &script);
+    let ran = desk.test("messenger.wasm", &script, &["--hibernate-after", "1s"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    desk.fails(
+        "messenger.wasm",
+        "send \"publish t x\\n\"\nexpect \"ok\\n\"\npublished t \"y\"",
+        3,
+        &["no guest published t \"y\"", "published t \"x\""],
+    );
+    // An event that fails has published nothing, and what comes from outside is no guest's.
+    desk.fails(
+        "messenger.wasm",
+        "send \"publish t x!\\n\"\nfault\npublish t \"x!\"\npublished t \"x!\"",
+        4,
+        &["no guest published t"],
+    );
+}
+
+#[test]
+fn each_script_has_topics_of_its_own() {
+    let desk = Desk::new();
+    desk.put("messenger.wasm", messenger());
+    let counts =
+        "send \"event t\\n\"\nexpect \"ok\\n\"\nsend \"count t\\n\"\nexpect \"1\\n\"\nabort";
+    desk.put("one.test", counts).put("two.test", counts);
+    let path = |name| desk.0.path().join(name);
+    let paths = ["messenger.wasm", "one.test", "two.test", "one.test"].map(path);
+    let ran = run(hotsocket().arg("test").args(paths));
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn hello_logs_a_visit() {
 #[test]
 fn the_others_print_nothing_of_their_own() {
     for name in [
-        "echo", "lines", "counter", "shout", "silence", "smtp", "doorman",
+        "echo", "lines", "counter", "shout", "silence", "smtp", "doorman", "chat",
     ] {
         let server = Serve::prebuilt(name).start();
         drop(server.connect());
@@ -131,4 +131,22 @@ fn each_passes_the_conversation_beside_its_source() {
         conversations += 1;
     }
     assert!(conversations >= 5, "{conversations}");
+}
+
+/// The conversations that lie next to the sources.
+#[test]
+fn they_hold_their_conversations() {
+    let mut count = 0;
+    for file in fs::read_dir(repo("guest/examples")).expect("examples") {
+        let script = file.expect("an entry").path();
+        if script.extension().is_none_or(|it| it != "test") {
+            continue;
+        }
+        let name = script.file_stem().and_then(|it| it.to_str());
+        let guest = prebuilt_path(name.expect("a name"));
+        let ran = run(hotsocket().arg("test").arg(guest).arg(&script));
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        count += 1;
+    }
+    assert!(count >= 9, "{count}");
 }

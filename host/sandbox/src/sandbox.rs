@@ -59,7 +59,7 @@ impl Sandbox {
             reach: Arc::new(Reach {
                 grants,
                 environment,
-                topics: Lookup::new(),
+                topics: Lookup::default(),
             }),
             output,
             counters: Arc::default(),
@@ -67,9 +67,9 @@ impl Sandbox {
         }
     }
 
-    /// Let guests ask who has subscribed to what. Only the first call counts.
+    /// Let guests ask who has subscribed to what, from now on here.
     pub fn set_topics(&self, topics: Arc<dyn CountSubscribers>) {
-        let _ = self.reach.topics.set(topics);
+        *self.reach.topics.write() = Some(topics);
     }
 
     /// Settings and random bytes of all instances.

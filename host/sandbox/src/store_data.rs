@@ -16,7 +16,7 @@ use crate::guest_output::GuestOutput;
 use crate::hibernation::Hibernation;
 use crate::limit_counters::{ConnectionWarnings, Limit};
 use crate::memory_limit::MemoryLimit;
-use crate::topics::{CountSubscribers, Lookup};
+use crate::topics::Lookup;
 use crate::transport::Stream;
 use crate::wasi::{Grants, MAX_HANDLES};
 
@@ -51,7 +51,7 @@ pub(crate) struct Reach {
     pub grants: Grants,
     /// Settings and random bytes.
     pub environment: Environment,
-    /// Set once by the service, before it has sessions.
+    /// Set by the service, before it has sessions.
     pub topics: Lookup,
 }
 
@@ -89,9 +89,12 @@ impl StoreData {
         &self.reach.environment
     }
 
-    /// Who has subscribed to what; `None` where nobody can.
-    pub(crate) fn topics(&self) -> Option<&dyn CountSubscribers> {
-        self.reach.topics.get().map(|topics| &**topics)
+    /// How many connections have subscribed to a topic; none where there is no service.
+    pub(crate) fn subscribers(&self, topic: &str) -> u64 {
+        let topics = self.reach.topics.read();
+        topics
+            .as_ref()
+            .map_or(0, |topics| topics.subscribers(topic))
     }
 
     /// The guest is about to trap. The runtime of its language would print the same

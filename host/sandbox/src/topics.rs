@@ -64,6 +64,10 @@ pub trait CountSubscribers: Send + Sync {
     fn subscribers(&self, topic: &str) -> u64;
 }
 
+/// What [`is_topic`] accepts, for messages.
+pub const TOPIC_FORM: &str =
+    "tokens without spaces, `*` and `>`, joined by dots, 256 bytes at most";
+
 /// Whether it can be published under: see `wit/topics`.
 pub fn is_topic(topic: &str) -> bool {
     is_short(topic) && topic.split('.').all(is_literal)
@@ -142,11 +146,8 @@ pub fn link(topics: &mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()> 
         "subscribers",
         |store: StoreContextMut<StoreData>, (topic,): (BoundedText<WasmStr>,)| {
             let topic = name(&store, &topic, is_topic)?;
-            let topics = store.data().topics();
-            let count = topic
-                .zip(topics)
-                .map(|(topic, topics)| topics.subscribers(&topic));
-            Ok((count.unwrap_or(0),))
+            let count = topic.map_or(0, |topic| store.data().subscribers(&topic));
+            Ok((count,))
         },
     )?;
     topics.func_wrap(
@@ -213,8 +214,8 @@ fn record(store: &mut StoreContextMut<StoreData>, request: TopicRequest) -> Resu
     Ok(())
 }
 
-/// Where a guest's `subscribers` looks.
-pub(crate) type Lookup = std::sync::OnceLock<Arc<dyn CountSubscribers>>;
+/// Where a guest's `subscribers` looks; nothing until a service has set it.
+pub(crate) type Lookup = parking_lot::RwLock<Option<Arc<dyn CountSubscribers>>>;
 
 #[cfg(test)]
 mod tests {

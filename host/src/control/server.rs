@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::LimitCounters;
-use hotsocket_sandbox::topics::is_topic;
+use hotsocket_sandbox::topics::{TOPIC_FORM, is_topic};
 use hotsocket_sandbox::{ComponentBytes, run_on_thread};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -26,7 +26,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long sending an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a topic is, for messages.
-const TOPIC: &str = "tokens without spaces, `*` and `>`, joined by dots, 256 bytes at most";
 /// Pause after `accept` failed, as it may fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -139,9 +138,9 @@ async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),
-        Request::Publish { topic, .. } if !is_topic(&topic) => {
-            Err(format!("{topic:?} is no topic to publish under: {TOPIC}"))
-        }
+        Request::Publish { topic, .. } if !is_topic(&topic) => Err(format!(
+            "{topic:?} is no topic to publish under: {TOPIC_FORM}"
+        )),
         Request::Publish { topic, .. } => {
             let messages = vec![body.into_boxed_slice()];
             let receivers = api.topics().publish(&topic, messages, 0).await;

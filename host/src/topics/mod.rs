@@ -13,10 +13,11 @@ mod index;
 mod mailbox;
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, OnceLock};
 
-use hotsocket_sandbox::{CountSubscribers, let_others_run};
+use hotsocket_sandbox::{CountSubscribers, Publication, let_others_run};
 use parking_lot::RwLock;
 
 pub use index::{Subscriber, TopicUse};
@@ -47,6 +48,8 @@ pub struct Topics {
     turns: [tokio::sync::Mutex<()>; TURNS],
     hasher: RandomState,
     counters: Counters,
+    /// Gets a copy of what connections publish, also what nobody has subscribed to.
+    observer: OnceLock<SyncSender<Publication>>,
 }
 
 /// Totals since the start.
@@ -88,6 +91,12 @@ impl Topics {
         let _turn = turn.lock().await;
         let count = messages.len() as u64;
         self.counters.published.fetch_add(count, Ordering::Relaxed);
+        if let Some(observer) = self.observer.get().filter(|_| sender > 0) {
+            for bytes in &messages {
+                let (topic, bytes) = (topic.into(), bytes.clone());
+                let _ = observer.try_send(Publication { topic, bytes });
+            }
+        }
         let subscribers = self.index.read().matching(topic, sender, count);
         if subscribers.is_empty() {
             return 0;
@@ -111,6 +120,12 @@ impl Topics {
                 .fetch_add(delivered, Ordering::Relaxed);
         }
         subscribers.len()
+    }
+
+    /// From now on what connections publish is sent there, too, as long as there is room.
+    /// Only the first call counts. For `hotsocket test`.
+    pub fn observe(&self, observer: SyncSender<Publication>) {
+        let _ = self.observer.set(observer);
     }
 
     /// So many messages were dropped.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hotsocket_sandbox::check_setting;
+use hotsocket_sandbox::topics::{MAX_MESSAGE, TOPIC_FORM, is_topic};
 
 use super::Action;
 use super::line::Line;
@@ -12,7 +13,7 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The first words of all steps, for messages.
 pub(super) const STEPS: &str = "send, expect, end, abort, open, swap, rollback, wait, print, \
-                                error, fault, stall, resume, set, stop";
+                                error, fault, stall, resume, set, publish, published, stop";
 
 /// Parse the rest of a line that begins with this word.
 pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
@@ -59,6 +60,20 @@ pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
             let value = value.ok_or("`set` takes a name and a \"value\" in quotes")?;
             check_setting(&name, &value).map_err(|error| error.to_string())?;
             Action::Set(name, value)
+        }
+        "publish" | "published" => {
+            let topic = line.word().to_owned();
+            if !is_topic(&topic) {
+                return Err(format!("{topic:?} is no topic: {TOPIC_FORM}"));
+            }
+            let bytes = line.payload(word)?;
+            if bytes.len() > MAX_MESSAGE {
+                return Err(format!("a message may have {MAX_MESSAGE} bytes"));
+            }
+            match word {
+                "publish" => Action::Publish(topic, bytes),
+                _ => Action::Published(topic, bytes),
+            }
         }
         "print" | "error" => {
             let text = line.text(&format!("`{word}`"))?;

@@ -53,6 +53,10 @@ pub enum Action {
     Wait(Duration),
     /// A setting of the guest.
     Set(String, String),
+    /// Bytes under a topic, from outside.
+    Publish(String, Vec<u8>),
+    /// A guest publishes these.
+    Published(String, Vec<u8>),
     Print(String),
     Error(String),
     Fault(Option<String>),
@@ -64,6 +68,7 @@ impl Action {
     fn payload(&self) -> usize {
         match self {
             Action::Send { bytes, .. } | Action::Expect(bytes) => bytes.len(),
+            Action::Publish(_, bytes) | Action::Published(_, bytes) => bytes.len(),
             _ => 0,
         }
     }
@@ -73,7 +78,16 @@ impl Action {
         use Action::*;
         matches!(
             self,
-            Swap(_) | Rollback | Wait(_) | Set(..) | Print(_) | Error(_) | Fault(_) | Stop
+            Swap(_)
+                | Rollback
+                | Wait(_)
+                | Set(..)
+                | Publish(..)
+                | Published(..)
+                | Print(_)
+                | Error(_)
+                | Fault(_)
+                | Stop
         )
     }
 }

@@ -50,7 +50,14 @@ fn may_follow_stop(action: &Action) -> bool {
     use Action::*;
     matches!(
         action,
-        Expect(_) | ExpectEnd | ExpectReset | ExpectNothing | Print(_) | Error(_) | Fault(_)
+        Expect(_)
+            | ExpectEnd
+            | ExpectReset
+            | ExpectNothing
+            | Print(_)
+            | Error(_)
+            | Fault(_)
+            | Published(..)
     )
 }
 

@@ -9,7 +9,8 @@ fn actions(text: &str) -> Vec<Action> {
 fn every_step_is_understood() {
     let text = "# a comment\n\n  send \"a\\n\" hex 0d0A ff \"b\" * 3   # another\nsend split 2 \"abc\"\n\
                 expect \"# no comment\"\nexpect nothing\nstall\nresume\nend\nexpect end\nswap\nswap new.wasm\n\
-                swap \"a b.wasm\"\nrollback\nwait 1.5s\nprint \"\"\nerror \"oh\"\nfault\nfault \"boom\"\nstop\n";
+                swap \"a b.wasm\"\nrollback\nwait 1.5s\nprint \"\"\nerror \"oh\"\nfault\nfault \"boom\"\n\
+                publish a.b \"hi\" hex 00\npublished a \"x\"\nstop\n";
     let send = |bytes: &[u8], piece| Action::Send {
         bytes: bytes.to_vec(),
         piece,
@@ -32,6 +33,8 @@ fn every_step_is_understood() {
         Action::Error("oh".to_owned()),
         Action::Fault(None),
         Action::Fault(Some("boom".to_owned())),
+        Action::Publish("a.b".to_owned(), b"hi\0".to_vec()),
+        Action::Published("a".to_owned(), b"x".to_vec()),
         Action::Stop,
     ];
     assert_eq!(actions(text), expected);
@@ -74,6 +77,11 @@ fn errors_name_their_line() {
         ("print \"a\\nb\"", 1, "a single line of UTF-8 text"),
         ("print x", 1, "takes a \"line\" in quotes"),
         ("stop\nsend \"x\"", 2, "the server has shut down"),
+        ("publish \"x\"", 1, "\"\" is no topic"),
+        ("publish a.* \"x\"", 1, "\"a.*\" is no topic: tokens"),
+        ("publish a \"x\" * 65537", 1, "a message may have 65536"),
+        ("published a", 1, "`published` needs at least one byte"),
+        ("a: publish a \"x\"", 1, "takes no connection name"),
         ("a:", 1, "missing step"),
     ] {
         let error = parse(text).expect_err(text);

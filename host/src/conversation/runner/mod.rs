@@ -2,15 +2,19 @@
 //!
 //! Owns when a step is over: one that sends when the guest has handled it, one
 //! that expects when it has arrived. It also counts faults in the guest, which
-//! no peer can see: an instance that trapped looks like one that ended.
+//! no peer can see: an instance that trapped looks like one that ended. What guests
+//! print and publish, and their faults, are compared with the script in [`expect`].
 
-use std::collections::BTreeMap;
+mod expect;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
 
-use hotsocket_sandbox::{ConnectionInfo, Fault};
+use hotsocket_sandbox::{ConnectionInfo, Fault, Publication};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::environment::{Environment, Guest};
@@ -27,7 +31,10 @@ use crate::session;
 /// the first peer's port.
 const LOCAL_PORT: u16 = 3000;
 const FIRST_PEER_PORT: u16 = 50_000;
-/// The last lines of the log that a failure shows.
+/// Messages that guests may publish between two steps that expect one; a step that waits
+/// for a later one fails.
+const MAX_PUBLISHED: usize = 10_000;
+/// The last lines of the log, and of what guests print or publish, that a failure shows.
 const LOG_LINES: usize = 8;
 /// A swap is never rolled back by itself: the script must see what it does.
 const RULES: Rules = Rules {
@@ -80,6 +87,10 @@ struct Runner<'a> {
     rollouts: Vec<Arc<RolloutStats>>,
     /// Faults that a step has expected.
     expected_faults: usize,
+    /// What guests publish.
+    published: Receiver<Publication>,
+    /// The same, taken out, up to the last that a step expected.
+    seen: VecDeque<Publication>,
     /// Printed lines up to the last that a step expected, on standard output and
     /// standard error.
     printed: [usize; 2],
@@ -101,6 +112,8 @@ impl<'a> Runner<'a> {
             ConnectionIds::default(),
             false,
         );
+        let (observer, published) = mpsc::sync_channel(MAX_PUBLISHED);
+        service.topics.observe(observer);
         Runner {
             environment,
             script,
@@ -112,6 +125,8 @@ impl<'a> Runner<'a> {
             now: Instant::now(),
             rollouts: Vec::new(),
             expected_faults: 0,
+            published,
+            seen: VecDeque::new(),
             printed: [0; 2],
         }
     }
@@ -177,6 +192,14 @@ impl<'a> Runner<'a> {
                 sleep(INSTANT).await;
                 return Ok(());
             }
+            Action::Publish(topic, bytes) => {
+                let messages = vec![bytes.clone().into_boxed_slice()];
+                self.service.topics.publish(topic, messages, 0).await;
+                // So that the next step finds done what the guests do with it.
+                sleep(INSTANT).await;
+                return Ok(());
+            }
+            Action::Published(topic, bytes) => return self.expect_published(topic, bytes).await,
             Action::Print(line) => return self.expect_line(line, 0).await,
             Action::Error(line) => return self.expect_line(line, 1).await,
             Action::Fault(part) => return self.expect_fault(part.as_deref()).await,
@@ -267,59 +290,6 @@ impl<'a> Runner<'a> {
         let trapped = Counters::read(&self.service.counters.faults);
         let failed = self.rollouts.iter().map(|stats| stats.count().failed);
         usize::try_from(trapped).unwrap_or(usize::MAX) + failed.sum::<usize>()
-    }
-
-    /// One more fault, whose line in the log contains `part`.
-    async fn expect_fault(&mut self, part: Option<&str>) -> Result<(), StepError> {
-        let deadline = Instant::now() + self.environment.timeout;
-        while self.faults() <= self.expected_faults {
-            if Instant::now() >= deadline {
-                let time = crate::duration::show(self.environment.timeout);
-                return Err(StepError::new(format!(
-                    "timed out after {time}: expected a fault"
-                )));
-            }
-            sleep(INSTANT).await;
-        }
-        self.expected_faults += 1;
-        let log = self.environment.captured.logged();
-        match part {
-            Some(part) if !log.iter().any(|line| line.contains(part)) => Err(StepError::new(
-                format!("the guest failed, but no line of the log contains {part:?}"),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// A guest prints this line, maybe after others.
-    async fn expect_line(&mut self, line: &str, stream: usize) -> Result<(), StepError> {
-        let deadline = Instant::now() + self.environment.timeout;
-        let captured = &self.environment.captured;
-        let Some(printed) = self.printed.get_mut(stream) else {
-            return Ok(());
-        };
-        loop {
-            let lines = match stream {
-                0 => captured.printed(),
-                _ => captured.printed_errors(),
-            };
-            let mut new = lines.iter().enumerate().skip(*printed);
-            if let Some((at, _)) = new.find(|(_, new)| *new == line) {
-                *printed = at + 1;
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                let last = lines.iter().skip(*printed).rev().take(LOG_LINES).rev();
-                let details = last.map(|line| format!("printed   {line}")).collect();
-                let message = format!(
-                    "timed out after {}: no guest printed {}",
-                    crate::duration::show(self.environment.timeout),
-                    difference::quote(line.as_bytes())
-                );
-                return Err(StepError::with_details(message, details));
-            }
-            sleep(INSTANT).await;
-        }
     }
 
     /// A step has expected every byte that was received.
