@@ -3,11 +3,12 @@
 //! it misbehaves when it is swapped in or out stands in [`NATURE`], which the
 //! soak changes in the finished component. The format is told in
 //! `tests/soak/wire.rs`. A connection that begins with a digit is an attacker's, and
-//! orders the guest to do harm.
+//! orders the guest to do harm; one that begins with T is a speaker's.
 
 use std::hint::black_box;
 use std::time::Duration;
 
+use hotsocket_guest::topics::{self, Delivery, Message, Subscriber, TopicError, WhenFull};
 use hotsocket_guest::{CloseReason, Connection, Handler, How, Resumed, Snapshot, export};
 
 /// A letter: how it misbehaves; on one connection out of how many; a serial
@@ -17,6 +18,11 @@ static NATURE: [u8; 24] = *b"soak-nature:g/001/000000";
 const MAGIC: &[u8; 16] = b"SYNC the soak 7f";
 const SYNC: usize = 44;
 const GOODBYE: u32 = 1;
+/// What a speaker says first, and each time.
+const HEADER: usize = 6;
+const RECORD: usize = 13;
+/// In place of the messages so far, in the mark of a speaker.
+const SPEAKER: u64 = u64::MAX;
 /// Of the timers that an attacker sets.
 const FIRST_ATTACK: u32 = 100;
 
@@ -33,6 +39,8 @@ pub struct Soak {
     lingers: bool,
     /// Something was amiss and has been told.
     broken: bool,
+    /// The client publishes and hears what others publish.
+    speaks: bool,
     /// The first event after a migration has not come yet.
     fresh: bool,
 }
@@ -121,6 +129,12 @@ impl Soak {
         if self.lost || bytes.starts_with(MAGIC) {
             return self.sync(conn, bytes);
         }
+        if self.speaks {
+            return self.speak(conn, bytes);
+        }
+        if bytes.first() == Some(&b'T') && self.messages == 0 {
+            return self.begin_to_speak(conn, bytes.first_chunk()?);
+        }
         let header = bytes.first_chunk::<12>()?;
         let length = 12 + usize::from(u16::from_le_bytes([header[2], header[3]]));
         let number = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
@@ -149,6 +163,32 @@ impl Soak {
         Some(message.len())
     }
 
+    fn begin_to_speak(&mut self, conn: &Connection, header: &[u8; HEADER]) -> Option<usize> {
+        let [_, how, id @ ..] = *header;
+        let will = message(b'W', id, [0; 4]);
+        let done = subscribe(how).and_then(|()| topics::set_will(&topic(id), will));
+        if done.is_err() {
+            return self.amiss(conn, header);
+        }
+        self.speaks = true;
+        conn.write(b"A\0\0\0\0");
+        Some(HEADER)
+    }
+
+    /// Publish the next record.
+    fn speak(&mut self, conn: &Connection, bytes: &[u8]) -> Option<usize> {
+        let record = bytes.first_chunk::<RECORD>()?;
+        let ([kind, id @ ..], number) = (*record.first_chunk::<5>()?, *record[5..].first_chunk()?);
+        if kind != b'P' || checksum(&record[..9]).to_le_bytes() != record[9..] {
+            return self.amiss(conn, bytes);
+        }
+        if topics::publish(&topic(id), message(b'M', id, number)).is_err() {
+            return self.amiss(conn, bytes);
+        }
+        conn.write([b"A", &number[..]].concat());
+        Some(RECORD)
+    }
+
     /// Look for the client's word on where it was.
     fn sync(&mut self, conn: &Connection, bytes: &[u8]) -> Option<usize> {
         let Some(at) = bytes.windows(MAGIC.len()).position(|window| window == MAGIC) else {
@@ -160,6 +200,7 @@ impl Soak {
             u64::from_le_bytes(field.unwrap_or_default())
         };
         (self.messages, self.bytes, self.hash) = (number(20), number(28), number(36));
+        self.speaks = self.messages == SPEAKER;
         self.lost = false;
         conn.write([b"Y\0\0\0", &mark[16..20]].concat());
         Some(at + SYNC)
@@ -178,7 +219,7 @@ impl Soak {
     }
 
     fn goodbye(&self, conn: &Connection) {
-        if !self.lost {
+        if !self.lost && !self.speaks {
             conn.write([b"F\0\0\0".to_vec(), self.state()].concat());
         }
         conn.end();
@@ -274,7 +315,7 @@ impl Handler for Soak {
             spin();
         }
         let mut state = self.state();
-        state.extend([self.lost, self.lingers, self.broken].map(u8::from));
+        state.extend([self.lost, self.lingers, self.broken, self.speaks].map(u8::from));
         state.extend_from_slice(&self.partial);
         if misbehaves(b'b', &conn) {
             state.resize(3 << 20, 0);
@@ -284,16 +325,52 @@ impl Handler for Soak {
 
     fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
         let state = snapshot.upgrade(1, &[])?;
-        let head = state.first_chunk::<27>().ok_or("the state is too short")?;
+        let head = state.first_chunk::<28>().ok_or("the state is too short")?;
         let number = |from: usize| {
             let field = head[from..].first_chunk().copied();
             u64::from_le_bytes(field.unwrap_or_default())
         };
         (self.messages, self.bytes, self.hash) = (number(0), number(8), number(16));
-        [self.lost, self.lingers, self.broken] = [head[24] == 1, head[25] == 1, head[26] == 1];
-        self.partial = state[27..].to_vec();
+        [self.lost, self.lingers, self.broken, self.speaks] = [24, 25, 26, 27].map(|at| head[at] == 1);
+        self.partial = state[28..].to_vec();
         Ok(())
     }
+}
+
+impl Subscriber for Soak {
+    fn message(&mut self, conn: &Connection, message: Message<'_>) {
+        self.begin(conn);
+        if !self.broken {
+            conn.write(message.bytes);
+        }
+    }
+
+    fn lagged(&mut self, conn: &Connection, _: u64) {
+        self.begin(conn);
+        self.amiss(conn, b"lagged");
+    }
+}
+
+/// In one of the ways of `Hears` in `tests/soak/speaker.rs`.
+fn subscribe(how: u8) -> Result<(), TopicError> {
+    let subscribe = |pattern: &str, how| topics::subscribe_with(pattern, how, WhenFull::Close);
+    match how {
+        b'e' => subscribe("soak.*", Delivery::Event),
+        b'd' => subscribe("soak.>", Delivery::Direct),
+        // Each topic by two patterns; a message comes once nevertheless.
+        b'E' => (0..4).try_for_each(|at| subscribe(&format!("soak.{at}"), Delivery::Event)).and_then(|()| subscribe("*.*", Delivery::Event)),
+        _ => (0..4).try_for_each(|at| subscribe(&format!("soak.{at}"), Delivery::Direct)).and_then(|()| subscribe(">", Delivery::Direct)),
+    }
+}
+
+fn topic(id: [u8; 4]) -> String {
+    format!("soak.{}", u32::from_le_bytes(id) % 4)
+}
+
+fn message(kind: u8, id: [u8; 4], number: [u8; 4]) -> Vec<u8> {
+    let mut message = [&[kind][..], &id, &number].concat();
+    message.extend(checksum(&message).to_le_bytes());
+    message
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
@@ -306,4 +383,4 @@ fn filler(number: u32, at: u32) -> u8 {
     (mixed ^ (mixed >> 15)).to_le_bytes()[2]
 }
 
-export!(Soak);
+export!(Soak, Subscriber);

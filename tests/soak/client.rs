@@ -1,9 +1,8 @@
 //! The clients: connections of several manners, all of which check every byte.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -11,58 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::random::Random;
-use super::stats::{Histogram, Stats};
+use super::shared::{Phase, Shared};
 use super::wire::{Finding, Talk, Wrong};
-
-/// What the clients of a soak share.
-pub struct Shared {
-    pub address: SocketAddr,
-    pub stats: Stats,
-    /// See [`Phase`].
-    pub phase: AtomicU8,
-    pub stop: AtomicBool,
-    /// Swaps so far after which a guest may have lost its state.
-    pub losing_swaps: AtomicU64,
-    /// Odd while a component that opens no connection may be the active one, so that
-    /// those that are accepted meanwhile are closed.
-    pub closed_times: AtomicU64,
-    /// Silence that is taken for a stall.
-    pub stall: Duration,
-    /// Messages a second on a steady connection.
-    pub rate: u32,
-    /// Visits that may end: see [`Manner::Visit`].
-    pub endings: AtomicU64,
-    /// How long answers took, by phase.
-    pub times: [Histogram; 4],
-}
-
-/// What goes on, for the times taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the first is what a number is before it is set")]
-pub enum Phase {
-    Begin,
-    /// No swaps.
-    Quiet,
-    /// Swaps to good code, without a break.
-    Swaps,
-    /// Everything at once.
-    Storm,
-}
-
-impl Shared {
-    pub fn time(&self, phase: Phase) -> &Histogram {
-        &self.times[phase as usize]
-    }
-
-    /// Whether no connection may have been opened at some time since this number was read.
-    fn was_closed_since(&self, closed_times: u64) -> bool {
-        closed_times % 2 == 1 || self.closed_times.load(Relaxed) != closed_times
-    }
-
-    fn is(&self, phase: Phase) -> bool {
-        self.phase.load(Relaxed) == phase as u8
-    }
-}
 
 /// How a connection behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

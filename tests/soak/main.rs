@@ -52,6 +52,10 @@ struct Args {
     #[arg(long, default_value = "5")]
     rate: u32,
 
+    /// Connections that publish and hear each other; half as many more come and go
+    #[arg(long, default_value = "40")]
+    speakers: u32,
+
     /// Hostile connections of each kind, and hostile components among the swaps
     #[arg(long, default_value = "0")]
     attackers: u32,
@@ -80,6 +84,8 @@ fn main() -> ExitCode {
         }),
         binary: args.fault.is_none(),
         attackers: args.attackers,
+        speakers: args.speakers,
+        topic_fault: None,
         visits: args
             .visits
             .zip(args.swaps)

@@ -5,12 +5,14 @@
 //!
 //! - [`wire`]: the protocol, and what is amiss when it is not kept
 //! - [`client`]: connections of several manners
+//! - [`speaker`]: connections that publish and hear each other; [`heard`] checks what comes
 //! - [`components`]: the guest, with and without a flaw
 //! - [`server`]: a whole server in this process, or the binary
 //! - [`attackers`]: connections that mean harm
 //! - [`usage`]: what the binary has of the machine, and what it must give back
 //! - [`swaps`]: what is done to it
 //! - [`faulty_socket`]: a socket with a fault, which must be found
+//! - [`shared`]: what the clients have in common
 //! - [`outcome`]: what came of it, in words
 //! - [`stats`]: what the clients have counted, and found wrong
 //! - [`random`]: random numbers from a seed
@@ -19,9 +21,12 @@ mod attackers;
 mod client;
 mod components;
 pub mod faulty_socket;
+mod heard;
 mod outcome;
 mod random;
 mod server;
+mod shared;
+mod speaker;
 mod stats;
 mod swaps;
 #[cfg(test)]
@@ -41,9 +46,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use attackers::Attackers;
-use client::{Manner, Phase, Shared};
-use faulty_socket::Fault;
+use client::Manner;
+use faulty_socket::{Fault, Kind};
 use server::TestServer;
+use shared::{Phase, Shared, Speakers};
 use stats::Stats;
 use swaps::{Counts, Swapper};
 use wire::Wrong;
@@ -75,6 +81,11 @@ pub struct Plan {
     pub attackers: u32,
     /// Instead of everything at once: connections that come and go.
     pub visits: Option<Visits>,
+    /// Connections that publish and hear each other from start to end; half as many more
+    /// come and go.
+    pub speakers: u32,
+    /// Done to one message that is published, to be found.
+    pub topic_fault: Option<Kind>,
 }
 
 /// Connections that come and go while good code is swapped for good code.
@@ -143,7 +154,8 @@ fn run_once(server: &TestServer, plan: Plan) -> Storm {
         stop: AtomicBool::new(false),
         losing_swaps: AtomicU64::new(0),
         closed_times: AtomicU64::new(0),
-        stall: if plan.fault.is_some() {
+        speakers: Speakers::new(plan.speakers, plan.topic_fault),
+        stall: if plan.fault.is_some() || plan.topic_fault.is_some() {
             Duration::from_secs(2)
         } else {
             Duration::from_secs(30)
@@ -167,6 +179,11 @@ fn run_once(server: &TestServer, plan: Plan) -> Storm {
             ))
         })
         .collect();
+    let speakers = (0..plan.speakers + plan.speakers / 2).map(|number| {
+        let is_steady = number < plan.speakers;
+        clients.spawn(speaker::run(Arc::clone(&shared), number, is_steady))
+    });
+    let tasks: Vec<_> = tasks.into_iter().chain(speakers).collect();
     let mut swapper = Swapper::new(server, &shared, &plan);
     let began = Instant::now();
     while shared.stats.connections.load(Relaxed) < u64::from(plan.connections)

@@ -94,6 +94,14 @@ impl fmt::Display for Outcome {
         write!(f, ", in all {}", times(storm))?;
         let opened = stats.connections.load(Relaxed);
         write!(f, "; {opened} connections opened")?;
+        if self.plan.speakers > 0 {
+            let messages = self.storm.shared.speakers.messages();
+            write!(
+                f,
+                "; {messages} messages published to {} speakers",
+                self.plan.speakers
+            )?;
+        }
         if self.plan.attackers > 0 {
             write!(
                 f,

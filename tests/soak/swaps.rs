@@ -11,10 +11,10 @@ use hotsocket::registry::{Outcome, Report};
 use hotsocket::rollout::Policy;
 
 use super::Plan;
-use super::client::Shared;
 use super::components::{self, Flaw};
 use super::random::Random;
 use super::server::TestServer;
+use super::shared::Shared;
 
 /// For what must happen, and does so at once unless the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,6 +14,8 @@
 //! | goodbye, after the client's FIN | `F` 0(3) state |
 //! | what came makes no sense to the guest | `E` 0 length(2) messages(8) what came |
 //!
+//! A connection that begins with `T` is a speaker's ([`super::speaker`]).
+//!
 //! An answer follows from the messages before it, so the client knows every
 //! byte that must come.
 
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use super::random::Random;
 
-const MAGIC: &[u8; 16] = b"SYNC the soak 7f";
+pub const MAGIC: &[u8; 16] = b"SYNC the soak 7f";
 /// Bytes from the first wrong one on that tell what went wrong.
 const CONTEXT: usize = 6;
 
@@ -372,7 +374,7 @@ fn frame_length(bytes: &[u8]) -> Option<usize> {
     (bytes.len() >= length).then_some(length)
 }
 
-fn checksum(bytes: &[u8]) -> u32 {
+pub fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })
