@@ -5,10 +5,10 @@
 //! itself again as `native` (the server to compare with) and as `load`.
 //!
 //! - [`run`]: the rows, their order, and how each is measured
-//! - [`subject`]: the servers under test: start, wait until ready, stop
+//! - [`subject`]: the servers under test; [`server`]: start, wait until ready, stop
 //! - [`usage`]: CPU time, memory and mappings of a process
 //! - [`load`]: the clients
-//! - [`native`]: the server to compare with
+//! - [`native`], [`broadcast`]: the servers to compare with
 //! - [`component`]: components made from others
 //! - `guests`: guests in WebAssembly text, from the tests
 //! - [`table`]: ratios and their spread
@@ -22,6 +22,7 @@
     reason = "a program for the terminal"
 )]
 
+mod broadcast;
 mod cleanup;
 mod component;
 mod load;
@@ -29,6 +30,7 @@ mod machine;
 mod native;
 mod report;
 mod run;
+mod server;
 mod subject;
 mod table;
 mod usage;
@@ -65,6 +67,8 @@ struct Cli {
 enum Process {
     /// Serve echo with tokio and nothing else, until killed
     Native,
+    /// Send what the first connection says to all others, until killed
+    Broadcast,
     /// Run the clients of one measurement, with commands on standard input
     Load(load::Args),
 }
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.process {
         Some(Process::Native) => native::serve(),
+        Some(Process::Broadcast) => broadcast::serve(),
         Some(Process::Load(args)) => load::run(args),
         None => run::run(cli.run),
     };

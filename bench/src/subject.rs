@@ -1,25 +1,12 @@
-//! The servers that are measured, and one of them running.
-//!
-//! Every one says `listening on ADDRESS` and `ready in …` on standard error;
-//! what else it prints is kept to be shown when it fails.
+//! The servers that are measured: ours, hotsocket, and programs that people use instead.
 
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use crate::Result;
-use crate::cleanup::Running;
-use crate::machine::Cpus;
-
-/// For a server to start.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Lines of a server's log that are kept, for error messages.
-const KEPT_LINES: usize = 20;
+use crate::machine::{Cpus, TempDir};
+use crate::server::Server;
 
 /// A server that can be started, any number of times.
 #[derive(Clone, Debug)]
@@ -31,15 +18,118 @@ pub struct Subject {
 #[derive(Clone, Debug)]
 enum Kind {
     Native,
-    Hotsocket { binary: PathBuf, guest: PathBuf },
+    Hotsocket {
+        binary: PathBuf,
+        guest: PathBuf,
+    },
     Node,
+    /// Sends what its first connection says to all others.
+    Broadcast,
+    Program(Program),
 }
+
+/// Another server, with the least that it needs to do what is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    Redis,
+    Mosquitto,
+    /// `return 200`.
+    Nginx,
+    /// `http.createServer`.
+    NodeHttp,
+}
+
+impl Program {
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::Redis => "redis-server",
+            Program::Mosquitto => "mosquitto",
+            Program::Nginx => "nginx",
+            Program::NodeHttp => "node",
+        }
+    }
+
+    /// As one process, so that its CPU time is that of its threads.
+    fn command(self, port: u16, dir: &TempDir) -> Result<Command> {
+        let mut command = Command::new(self.name());
+        let port = port.to_string();
+        match self {
+            Program::Redis => command
+                .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
+                .args(["--appendonly", "no", "--maxclients", "18000"]),
+            Program::Mosquitto => command.args(["-p", &port]),
+            Program::Nginx => {
+                let file = dir.path("nginx.conf");
+                let dir = dir.path("");
+                let dir = dir.display();
+                std::fs::write(
+                    &file,
+                    format!(
+                        "daemon off; master_process off; pid {dir}pid; error_log {dir}log;
+                         events {{ worker_connections 1024; }}
+                         http {{ access_log off; keepalive_requests 1000000000;
+                           server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"hello\"; }} }} }}"
+                    ),
+                )?;
+                command.arg("-p").arg(dir.to_string()).arg("-c").arg(file)
+            }
+            Program::NodeHttp => command.args(["-e", NODE_HTTP, &port]),
+        };
+        Ok(command)
+    }
+
+    fn is_installed(self) -> bool {
+        let version = match self {
+            Program::Nginx => "-v",
+            Program::Mosquitto => "-h",
+            _ => "--version",
+        };
+        Command::new(self.name()).arg(version).output().is_ok()
+    }
+}
+
+const NODE_HTTP: &str = r#"
+require("node:http").createServer((request, response) => response.end("hello"))
+  .listen(Number(process.argv[1]), "127.0.0.1");
+"#;
 
 impl Subject {
     pub fn native() -> Self {
         Subject {
             name: "native".to_owned(),
             kind: Kind::Native,
+        }
+    }
+
+    pub fn broadcast() -> Self {
+        Subject {
+            name: "a loop of bare send".to_owned(),
+            kind: Kind::Broadcast,
+        }
+    }
+
+    pub fn program(program: Program) -> Self {
+        Subject {
+            name: program.name().to_owned(),
+            kind: Kind::Program(program),
+        }
+    }
+
+    /// Whether it can be started here.
+    pub fn is_installed(&self) -> bool {
+        match self.kind {
+            Kind::Program(program) => program.is_installed(),
+            _ => true,
+        }
+    }
+
+    /// What clients say to have a message published.
+    pub fn protocol(&self) -> &'static str {
+        match self.kind {
+            Kind::Program(Program::Redis) => "redis",
+            Kind::Program(Program::Mosquitto) => "mqtt",
+            Kind::Hotsocket { .. } => "orders",
+            _ => "raw",
         }
     }
 
@@ -111,6 +201,18 @@ impl Subject {
                 command.args(["-e", NODE]);
                 command
             }
+            Kind::Broadcast => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("broadcast");
+                command
+            }
+            Kind::Program(program) => {
+                let dir = TempDir::new()?;
+                // Free now; nobody else is likely to take it in this moment.
+                let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+                let mut command = program.command(address.port(), &dir)?;
+                return Server::start_at(&self.name, cpus, &mut command, address, dir);
+            }
         };
         Server::start(&self.name, cpus, &mut command)
     }
@@ -128,84 +230,3 @@ server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 }, () => {
   console.error("ready in ? ms");
 });
 "#;
-
-type Lines = Arc<Mutex<VecDeque<String>>>;
-
-/// A running server, ended when dropped.
-pub struct Server {
-    name: String,
-    running: Running,
-    pub address: SocketAddr,
-    /// From the call that started it until its line `ready in` was read.
-    pub start_time: Duration,
-    lines: Lines,
-}
-
-impl Server {
-    fn start(name: &str, cpus: Cpus, command: &mut Command) -> Result<Self> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let started = Instant::now();
-        let mut running = Running::start(cpus, command)
-            .map_err(|error| format!("cannot start {name}: {error}"))?;
-        let lines = Lines::default();
-        let (send, ready) = sync_channel(1);
-        if let Some(errors) = running.child.stderr.take() {
-            let lines = Arc::clone(&lines);
-            std::thread::spawn(move || {
-                let mut address = None;
-                for line in BufReader::new(errors).lines().map_while(|line| line.ok()) {
-                    if let Some((_, listening)) = line.split_once("listening on ") {
-                        address = listening.trim().parse().ok();
-                    }
-                    if line.contains("ready in ") {
-                        let _ = send.try_send((Instant::now(), address));
-                    }
-                    let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                    lines.truncate(KEPT_LINES - 1);
-                    lines.push_front(line);
-                }
-            });
-        }
-        let mut server = Server {
-            name: name.to_owned(),
-            running,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            start_time: Duration::ZERO,
-            lines,
-        };
-        (server.start_time, server.address) = server.wait(&ready, started)?;
-        Ok(server)
-    }
-
-    fn wait(
-        &self,
-        ready: &Receiver<(Instant, Option<SocketAddr>)>,
-        started: Instant,
-    ) -> Result<(Duration, SocketAddr)> {
-        match ready.recv_timeout(START_TIMEOUT) {
-            Ok((when, Some(address))) => Ok((when - started, address)),
-            _ => Err(format!(
-                "{} did not start; its last lines: {}",
-                self.name,
-                self.last_lines()
-            )
-            .into()),
-        }
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.running.child.id()
-    }
-
-    /// The end of its log, for error messages.
-    pub fn last_lines(&self) -> String {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        match lines.is_empty() {
-            true => "none".to_owned(),
-            false => lines.iter().rev().cloned().collect::<Vec<_>>().join(" / "),
-        }
-    }
-}

@@ -9,10 +9,12 @@
 //! - [`storm`]: connect, one request, close
 //! - [`idle`]: one request, then silence
 //! - [`bulk`]: both directions at once
+//! - [`fan_out`]: a message to many
 //! - [`payload`], [`stats`]: what is sent; what is counted
 
 mod bulk;
 mod echo;
+mod fan_out;
 mod idle;
 mod payload;
 mod stats;
@@ -36,6 +38,7 @@ pub enum Kind {
     Idle,
     Storm,
     Bulk,
+    FanOut,
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +59,12 @@ pub struct Args {
     /// Each connection waits this long from one request to the next
     #[arg(long, default_value = "0s", value_parser = hotsocket::duration::parse)]
     pub pace: Duration,
+    /// How messages are published
+    #[arg(long, default_value = "raw")]
+    pub protocol: fan_out::Protocol,
+    /// Messages published at once
+    #[arg(long, default_value = "1")]
+    pub messages: usize,
 }
 
 enum Clients {
@@ -63,6 +72,7 @@ enum Clients {
     Idle(idle::Clients),
     Storm(storm::Clients),
     Bulk(bulk::Clients),
+    FanOut(Box<fan_out::Clients>),
 }
 
 impl Clients {
@@ -72,6 +82,7 @@ impl Clients {
             Kind::Idle => Clients::Idle(idle::Clients::connect(args).await?),
             Kind::Storm => Clients::Storm(storm::Clients::new(args)),
             Kind::Bulk => Clients::Bulk(bulk::Clients::new(args)),
+            Kind::FanOut => Clients::FanOut(Box::new(fan_out::Clients::connect(args).await?)),
         })
     }
 
@@ -81,6 +92,7 @@ impl Clients {
             Clients::Idle(clients) => Ok(clients.nothing()),
             Clients::Storm(clients) => clients.run(time).await,
             Clients::Bulk(clients) => clients.run(time).await,
+            Clients::FanOut(clients) => clients.run(time).await,
         }
     }
 }
@@ -138,6 +150,8 @@ mod tests {
             active: 3,
             size: 64,
             pace: Duration::ZERO,
+            protocol: fan_out::Protocol::Raw,
+            messages: 1,
         };
         std::thread::spawn(move || {
             for socket in listener.incoming().map_while(|socket| socket.ok()) {

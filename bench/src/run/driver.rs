@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cleanup::Running;
 use crate::machine::Cpus;
-use crate::subject::Server;
+use crate::server::Server;
 use crate::usage::CpuTime;
 use crate::{Error, Result};
 
@@ -28,6 +28,10 @@ pub struct Load {
     pub active: usize,
     pub size: usize,
     pub pace: Duration,
+    /// Of the server: see [`Subject::protocol`](crate::subject::Subject::protocol).
+    pub protocol: &'static str,
+    /// Published at once.
+    pub messages: usize,
 }
 
 impl Load {
@@ -39,6 +43,8 @@ impl Load {
             active: connections,
             size,
             pace: Duration::ZERO,
+            protocol: "raw",
+            messages: 1,
         }
     }
 }
@@ -82,6 +88,8 @@ impl Clients {
             .args(["--active", &load.active.to_string()])
             .args(["--size", &load.size.to_string()])
             .args(["--pace", &format!("{}ms", load.pace.as_millis())])
+            .args(["--protocol", load.protocol])
+            .args(["--messages", &load.messages.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

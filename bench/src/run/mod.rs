@@ -6,15 +6,19 @@
 //! - [`idle`]: memory of silent connections
 //! - [`swap`]: what clients notice of a swap
 //! - [`start`]: starting and compiling
+//! - [`fan_out`] measures topics
+//! - [`programs`]: clients that are programs of others
 //! - [`raw`], [`contract`]: the sandbox without a server
 //! - [`prepare`]: which servers are measured; builds hotsocket
 //! - [`driver`]: starts and commands the process of the clients
 
 mod contract;
 mod driver;
+mod fan_out;
 mod idle;
 mod open_connections;
 mod prepare;
+mod programs;
 mod raw;
 mod start;
 mod swap;
@@ -106,6 +110,26 @@ impl Plan {
         found.ok_or_else(|| "no hotsocket to measure".into())
     }
 
+    /// The hotsockets with another guest, beside another server; `None`, and a line that
+    /// says so, where that is not installed.
+    fn compared_with(&self, base: Subject, guest: &Path) -> Result<Option<Plan>> {
+        if !base.is_installed() {
+            eprintln!("{} is not installed: skipped", base.name);
+            return Ok(None);
+        }
+        let guest = guest.canonicalize()?;
+        let hotsockets = self
+            .subjects
+            .iter()
+            .filter(|subject| subject.binary().is_ok());
+        let mut subjects = vec![base];
+        subjects.extend(hotsockets.map(|subject| subject.serving(guest.clone())));
+        Ok(Some(Plan {
+            subjects,
+            ..self.clone()
+        }))
+    }
+
     /// One of the project's prebuilt guests.
     pub fn guest(&self, file: &str) -> PathBuf {
         self.checkout.join("guest/prebuilt").join(file)
@@ -127,6 +151,8 @@ fn rows() -> Vec<Row> {
     rows.extend(writes::rows());
     rows.extend(open_connections::rows());
     rows.extend(idle::rows());
+    rows.extend(fan_out::rows());
+    rows.extend(programs::rows());
     rows.extend(swap::rows());
     rows.extend(start::rows());
     rows.extend(raw::rows());

@@ -134,6 +134,10 @@ pub fn interleaved(plan: &Plan, load: &Load, flags: &[String]) -> Result<Vec<Vec
 fn once(plan: &Plan, subject: &Subject, load: &Load, flags: &[String]) -> Result<Sample> {
     let measured = || {
         let server = subject.start(plan.cpus, flags)?;
+        let load = &Load {
+            protocol: subject.protocol(),
+            ..*load
+        };
         let mut clients = Clients::connect(load, plan.cpus, &server)?;
         clients.measure(WARM_UP, &server)?;
         clients.measure(plan.duration, &server)
