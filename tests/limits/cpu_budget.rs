@@ -63,6 +63,35 @@ fn a_loop_in_each_event_ends() {
     scene.total("faults", 5);
 }
 
+/// What takes longer than an event may when an instance starts.
+#[test]
+fn a_start_has_a_budget_of_its_own() {
+    // Some hundred milliseconds of work when it opens, and for ever when it is told so.
+    let work = "(local $turn i64)
+        (loop $more
+            (local.set $turn (i64.add (local.get $turn) (i64.const 1)))
+            (br_if $more (i64.lt_u (local.get $turn) (i64.const 400000000))))
+        (call $ok)";
+    let slow = obeying(&[('s', "(call $spin)")]).body("open", work);
+    let budgets = ["--cpu-budget", "20ms", "--start-budget", "60s"];
+    let mut scene = Scene::start(&slow, &[&budgets[..], &["--event-timeout", "60s"]].concat());
+    let mut client = scene.client();
+    client.ask("x", "x");
+    client.send("s");
+    client.rest().expect("FIN");
+    scene.reached(
+        "cpu-budget",
+        1,
+        "guest failed in `data`: used more than 20 ms of CPU time (raise --cpu-budget)",
+    );
+    let server = serve(slow.build())
+        .args(&["--cpu-budget", "60s", "--start-budget", "20ms"])
+        .start();
+    server.connect().expect_rest("");
+    let line = "guest failed in `open`: used more than 20 ms of CPU time (raise --start-budget)";
+    server.stderr.wait(line);
+}
+
 #[test]
 fn a_loop_without_a_fiber_ends_and_costs_the_direct_calls() {
     let spinner = obeying(&[('s', "(call $spin)")]);
@@ -115,7 +144,7 @@ fn a_loop_in_open_ends() {
 fn a_loop_in_listening_ends_the_start() {
     let spinner = guest().body("listening", "(call $spin)");
     let told = serve(spinner.build()).args(&BUDGET).fail().failure(1);
-    assert!(told.contains("--cpu-budget"), "{told}");
+    assert!(told.contains("raise --start-budget"), "{told}");
     assert!(told.contains("`listening`"), "{told}");
 }
 
@@ -124,7 +153,7 @@ fn a_loop_in_the_start_function_fails_the_trial() {
     let spinner = guest().change("(func $spin (loop", "(start $spin) (func $spin (loop");
     let told = serve(spinner.build()).args(&BUDGET).fail().failure(1);
     assert!(told.contains("failed its trial"), "{told}");
-    assert!(told.contains("--cpu-budget"), "{told}");
+    assert!(told.contains("raise --start-budget"), "{told}");
 }
 
 #[test]

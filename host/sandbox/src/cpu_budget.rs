@@ -43,6 +43,14 @@ const MAX_HAND_OVERS: u8 = 3;
 /// How long another thread may need to take them.
 const HAND_OVER: Duration = Duration::from_micros(200);
 
+/// What an event may spend.
+#[derive(Clone, Copy, Debug)]
+pub struct Budgets {
+    pub event: Duration,
+    /// Of those in which an instance starts: see [`CpuBudget::begin_event`].
+    pub start: Duration,
+}
+
 /// The CPU time of the event in progress, and whether those before it were short.
 /// Call [`Self::begin_event`] first, and [`Self::run_directly`] too if the event runs without a fiber; then
 /// [`Self::tick`] at each epoch tick, and [`Self::record`] when it is over.
@@ -50,7 +58,9 @@ pub struct CpuBudget {
     ticker: Arc<EpochTicker>,
     /// Of the guest: whether its events are short.
     history: Arc<CallHistory>,
-    budget: Duration,
+    budgets: Budgets,
+    /// The event in progress is one of an instance that starts.
+    is_starting: bool,
     spent: Duration,
     /// The event runs without a fiber and cannot yield.
     is_direct: bool,
@@ -59,13 +69,14 @@ pub struct CpuBudget {
 }
 
 impl CpuBudget {
-    pub fn new(budget: Duration, ticker: Arc<EpochTicker>, history: Arc<CallHistory>) -> Self {
+    pub fn new(budgets: Budgets, ticker: Arc<EpochTicker>, history: Arc<CallHistory>) -> Self {
         // As long as no other instance has shown the contrary.
         let is_proven = history.is_short();
         CpuBudget {
             ticker,
             history,
-            budget,
+            budgets,
+            is_starting: true,
             spent: Duration::ZERO,
             is_direct: false,
             proof: Proof::new(is_proven),
@@ -78,12 +89,26 @@ impl CpuBudget {
         &mut self.proof
     }
 
+    /// Of the event in progress.
     pub fn budget(&self) -> Duration {
-        self.budget
+        match self.is_starting {
+            true => self.budgets.start,
+            false => self.budgets.event,
+        }
     }
 
-    /// A new event begins with nothing spent, on a fiber.
-    pub fn begin_event(&mut self) {
+    /// The flag that sets [`Self::budget`].
+    pub fn flag(&self) -> &'static str {
+        match self.is_starting {
+            true => "--start-budget",
+            false => "--cpu-budget",
+        }
+    }
+
+    /// A new event begins with nothing spent, on a fiber. An instance starts in its
+    /// start function, in `listening` and in `open`: a script's modules may run there.
+    pub fn begin_event(&mut self, is_starting: bool) {
+        self.is_starting = is_starting;
         self.spent = Duration::ZERO;
         self.is_direct = false;
         self.hand_overs = 0;
@@ -144,7 +169,7 @@ impl CpuBudget {
                 hand_over();
             }
         }
-        self.spent < self.budget
+        self.spent < self.budget()
     }
 }
 

@@ -82,8 +82,11 @@ pub enum Cause {
     },
     #[error("stack overflow (raise --max-stack){}", in_function(.function.as_ref()))]
     StackOverflow { function: Option<String> },
-    #[error("used more than {} of CPU time (raise --cpu-budget)", human(*.0))]
-    CpuBudget(Duration),
+    #[error("used more than {} of CPU time (raise {flag})", human(*.budget))]
+    CpuBudget {
+        budget: Duration,
+        flag: &'static str,
+    },
     #[error("timed out after {} (raise --event-timeout)", human(*.0))]
     EventTimeout(Duration),
     #[error("set too many timers (raise --max-timers)")]
@@ -138,7 +141,7 @@ impl Cause {
             Cause::Panic { .. } => "panic",
             Cause::Trap { .. } => "trap",
             Cause::StackOverflow { .. } => "stack-overflow",
-            Cause::CpuBudget(_) => "cpu-budget",
+            Cause::CpuBudget { .. } => "cpu-budget",
             Cause::EventTimeout(_) => "event-timeout",
             Cause::TooManyTimers => "too-many-timers",
             Cause::TooManyHandles => "too-many-handles",
@@ -311,7 +314,7 @@ impl Fault {
     /// The limit that the instance reached, if it was one.
     pub fn limit(&self) -> Option<Limit> {
         match self.cause {
-            Cause::CpuBudget(_) => Some(Limit::CpuBudget),
+            Cause::CpuBudget { .. } => Some(Limit::CpuBudget),
             Cause::EventTimeout(_) => Some(Limit::EventTimeout),
             Cause::TooManyTimers => Some(Limit::Timers),
             Cause::TooManyHandles => Some(Limit::Handles),

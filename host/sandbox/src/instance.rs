@@ -109,7 +109,7 @@ impl Instance {
         mut slot: Slot,
     ) -> Result<Self, Fault> {
         let shared = &guest.shared;
-        store.data_mut().cpu_budget.begin_event();
+        store.data_mut().cpu_budget.begin_event(true);
         let mut last = Duration::ZERO;
         let standing = match store.data_mut().cpu_budget.proof().is_proven() {
             true => Standing::Proven,
@@ -361,7 +361,8 @@ impl Instance {
             store, guest, last, ..
         } = self;
         let shared = &guest.shared;
-        store.data_mut().begin_event();
+        let is_starting = matches!(event, Event::Listening | Event::Open);
+        store.data_mut().begin_event(is_starting);
         store.set_epoch_deadline(1);
         let (mode, standing) = match store.data_mut().cpu_budget.proof().is_proven() {
             true => (shared.history.mode(), Standing::Proven),

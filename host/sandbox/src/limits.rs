@@ -27,6 +27,8 @@ pub struct Limits {
     pub max_table: usize,
     /// CPU time of one event.
     pub cpu_budget: Duration,
+    /// The same for those in which an instance starts: `listening` and `open`.
+    pub start_budget: Duration,
     /// Wall-clock time of one event, with its waits for its turn.
     pub event_timeout: Duration,
     /// Size of what `save` may return, in bytes.

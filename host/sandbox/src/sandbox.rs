@@ -10,7 +10,7 @@ use crate::call_mode::CallHistory;
 use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
 use crate::compiler::CompileLimits;
 use crate::component::{self, LoadError};
-use crate::cpu_budget::CpuBudget;
+use crate::cpu_budget::{Budgets, CpuBudget};
 use crate::effects::ConnectionInfo;
 use crate::engine;
 use crate::engine_pool::{EnginePool, Place};
@@ -285,7 +285,10 @@ impl Sandbox {
             connection,
             output,
             CpuBudget::new(
-                self.limits.cpu_budget,
+                Budgets {
+                    event: self.limits.cpu_budget,
+                    start: self.limits.start_budget,
+                },
                 Arc::clone(&guest.engine.ticker),
                 Arc::clone(&guest.shared.history),
             ),
@@ -303,7 +306,8 @@ impl Sandbox {
         store.epoch_deadline_callback(|mut store| {
             let budget = &mut store.data_mut().cpu_budget;
             if !budget.tick() {
-                Err(Cause::CpuBudget(budget.budget()).into_error())
+                let (budget, flag) = (budget.budget(), budget.flag());
+                Err(Cause::CpuBudget { budget, flag }.into_error())
             } else if budget.is_direct() {
                 Ok(UpdateDeadline::Continue(1))
             } else {

@@ -106,10 +106,10 @@ impl StoreData {
 
     /// Another event begins. What a guest that did not trap said of a trap is
     /// forgotten.
-    pub(crate) fn begin_event(&mut self) {
+    pub(crate) fn begin_event(&mut self, is_starting: bool) {
         self.panic_message = None;
         self.unmute_after_panic();
-        self.cpu_budget.begin_event();
+        self.cpu_budget.begin_event(is_starting);
     }
 
     /// A guest that said why it would trap, and didn't, may print again.

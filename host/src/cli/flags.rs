@@ -94,6 +94,10 @@ pub(super) struct Flags {
     #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().cpu_budget), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     cpu_budget: Duration,
 
+    /// CPU time of `open` and `listening` instead of --cpu-budget, for scripts whose modules run in each instance [default: none]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
+    start_budget: Option<Duration>,
+
     /// Wall-clock time of one event, for guests that wait in WASI
     #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().event_timeout), value_parser = duration::parse, help_heading = LIMITS, hide_short_help = true)]
     event_timeout: Duration,
@@ -252,6 +256,7 @@ impl Flags {
             when_full: self.when_full,
             max_per_peer: self.max_per_peer,
             cpu_budget: self.cpu_budget,
+            start_budget: self.start_budget,
             event_timeout: self.event_timeout,
             max_queue: self.max_queue,
             max_snapshot: self.max_snapshot,

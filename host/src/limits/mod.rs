@@ -40,6 +40,8 @@ pub struct Limits {
     pub max_table: usize,
     /// CPU time of one event.
     pub cpu_budget: Duration,
+    /// CPU time of `listening` and of `open`; [`Self::cpu_budget`] if not set.
+    pub start_budget: Option<Duration>,
     /// Wall-clock time of one event, for guests that wait in WASI.
     pub event_timeout: Duration,
     /// Bytes that may be queued for one peer.
@@ -130,6 +132,7 @@ impl Default for Limits {
             max_memory: 64 << 20,
             max_table: 100_000,
             cpu_budget: Duration::from_millis(100),
+            start_budget: None,
             event_timeout: Duration::from_secs(5),
             max_queue: 8 << 20,
             max_snapshot: 1 << 20,
@@ -191,6 +194,7 @@ impl Limits {
             // Each serving thread and each fiber has one.
             Setting::size("max-stack", self.max_stack, 16 << 10..=256 << 20),
             Setting::time("cpu-budget", self.cpu_budget, times.clone()),
+            Setting::time("start-budget", self.start_budget, times.clone()),
             Setting::time("event-timeout", self.event_timeout, times.clone()),
             Setting::size("max-queue", self.max_queue, 1..=4 << 30),
             // Comes from a guest's memory, which has 4 GiB at most.
@@ -254,6 +258,7 @@ impl Limits {
             max_memory: self.max_memory,
             max_table: self.max_table,
             cpu_budget: self.cpu_budget,
+            start_budget: self.start_budget.unwrap_or(self.cpu_budget),
             event_timeout: self.event_timeout,
             max_snapshot: self.max_snapshot,
             max_queue: self.max_queue,
