@@ -20,6 +20,7 @@ use crate::node::{Control, Options};
 use crate::output::GuestLines;
 use crate::registry::Rules;
 use crate::rollout::Policy;
+use crate::topics::nats::NatsOptions;
 use crate::{duration, size};
 
 /// How a server is configured, whatever it serves.
@@ -37,6 +38,22 @@ pub(super) struct Flags {
     /// Path of the control socket [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
     control: Option<Control>,
+
+    /// NATS servers over which connections of several nodes meet: nats://HOST[:PORT], or tls://…, joined by commas [default: none]
+    #[arg(long, value_name = "URL", value_parser = parse::topics, help_heading = TOPICS)]
+    topics: Option<NatsOptions>,
+
+    /// File with the login for NATS: its credentials (.creds), or one line USER:PASSWORD or TOKEN [default: as in --topics]
+    #[arg(long, value_name = "FILE", requires = "topics", help_heading = TOPICS, hide_short_help = true)]
+    topics_credentials: Option<PathBuf>,
+
+    /// File with the certificates (PEM) that those of the NATS servers are signed with [default: the system's]
+    #[arg(long, value_name = "FILE", requires = "topics", help_heading = TOPICS, hide_short_help = true)]
+    topics_ca: Option<PathBuf>,
+
+    /// What the subjects in NATS begin with; servers with the same meet
+    #[arg(long, value_name = "PREFIX", requires = "topics", default_value = NatsOptions::PREFIX, help_heading = TOPICS, hide_short_help = true)]
+    topics_prefix: String,
 
     /// Directory for compiled code [default: in the user's cache directory]
     #[arg(long, value_name = "DIR|none", value_parser = parse::code_cache)]
@@ -218,6 +235,7 @@ pub(super) struct Flags {
     label: bool,
 }
 
+const TOPICS: &str = "Topics over several nodes";
 const SWAPPING: &str = "Swapping";
 const TRAPS: &str = "Traps";
 pub(super) const LIMITS: &str =
@@ -299,6 +317,12 @@ impl Flags {
             watch: false,
             access_log: self.access_log,
             control: self.control.unwrap_or(Control::Default),
+            topics: self.topics.map(|mut topics| {
+                topics.credentials = self.topics_credentials;
+                topics.ca = self.topics_ca;
+                topics.prefix = self.topics_prefix;
+                topics
+            }),
             rules: Rules {
                 policy: self.on_swap,
                 rollback_after: self.rollback_after.0,

@@ -10,6 +10,7 @@ use crate::rollout::RollbackAfter;
 use hotsocket_sandbox::CodeCacheDir;
 
 use crate::node::Control;
+use crate::topics::nats::NatsOptions;
 
 /// Four times as long as between two signs of life.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -51,6 +52,10 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
         true => Err(format!("at least {}", duration::show(SHORTEST_TIMEOUT))),
         false => Ok(time),
     }
+}
+
+pub(super) fn topics(text: &str) -> Result<NatsOptions, String> {
+    NatsOptions::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn control(text: &str) -> Result<Control, String> {

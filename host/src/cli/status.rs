@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::Reply;
 use super::swap::Error;
 use crate::control::client::{self, Target};
-use crate::control::protocol::{Request, Status};
+use crate::control::protocol::{NatsStatus, Request, Status};
 use crate::output::escape;
+use crate::topics::nats::State;
 
 /// Show the state of a running server
 #[derive(Debug, clap::Args)]
@@ -112,6 +113,9 @@ fn show(status: &Status) -> String {
             .collect();
         rows.push(("limits hit", reached.join(", ")));
     }
+    if let Some(status) = &status.nats {
+        rows.push(("topics", nats(status)));
+    }
     if status.dropped_lines > 0 {
         let dropped = status.dropped_lines_of.iter();
         let dropped: Vec<_> = dropped.map(|(of, lines)| format!("{of} {lines}")).collect();
@@ -143,6 +147,35 @@ fn show(status: &Status) -> String {
                 if generation.active { "  (active)" } else { "" }
             );
         }
+    }
+    text
+}
+
+/// What there is to say of NATS, on one line.
+pub(super) fn nats(status: &NatsStatus) -> String {
+    let mut text = match (status.state, &status.why) {
+        (State::Connected, _) => format!("{} connected", status.servers),
+        (State::Connecting | State::Away, why) => format!(
+            "{} away: {}",
+            status.servers,
+            why.as_deref().unwrap_or("no reason known")
+        ),
+    };
+    let _ = write!(
+        text,
+        "; {} subscriptions under {}; since the start {} published, {} received",
+        status.subscriptions, status.prefix, status.published, status.received
+    );
+    let counts = [
+        (status.dropped, "dropped, as too many waited"),
+        (status.too_large, "too large for NATS"),
+        (status.invalid, "received that are no messages here"),
+        (status.slow_consumer, "times too slow a consumer"),
+        (status.reconnects, "reconnects"),
+        (status.errors, "errors"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, ", {count} {what}");
     }
     text
 }

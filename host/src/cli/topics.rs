@@ -129,5 +129,8 @@ fn show(before: &Topics, now: &Topics, passed: Duration) -> String {
         rate(before.delivered, now.delivered),
         now.dropped
     );
+    if let Some(nats) = &now.nats {
+        let _ = writeln!(text, "NATS: {}", super::status::nats(nats));
+    }
     text
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::{Record, Report};
+pub use crate::topics::nats::NatsStatus;
 
 /// Length of the longest request line, in bytes.
 pub const MAX_REQUEST: usize = 16 * 1024;
@@ -98,6 +99,9 @@ pub struct Status {
     /// The same by whose lines they are: those of guests on `stdout` and `stderr`,
     /// and those of the host's `log`. Omits those of which none was dropped.
     pub dropped_lines_of: BTreeMap<String, u64>,
+    /// NATS, with `--topics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nats: Option<NatsStatus>,
 }
 
 /// What connections say to each other.
@@ -112,6 +116,9 @@ pub struct Topics {
     pub published: u64,
     pub delivered: u64,
     pub dropped: u64,
+    /// Other nodes, with `--topics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nats: Option<NatsStatus>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

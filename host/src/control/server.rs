@@ -155,6 +155,7 @@ async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer
                 published: totals.published,
                 delivered: totals.delivered,
                 dropped: totals.dropped,
+                nats: api.topics().nats_status(),
             }))
         }
         Request::Swap { name, policy, .. } => match parse_policy(policy) {

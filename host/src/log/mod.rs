@@ -22,7 +22,10 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 pub use json::Json;
 pub use text::{Clock, Text};
@@ -53,9 +56,22 @@ pub fn start(output: &Arc<Output>, format: Format, level: LevelFilter) {
         true => Clock::TimeOfDay,
         false => Clock::DateAndTime,
     });
+    // Libraries say what they do in their own words; who debugs may want to see it.
+    let libraries = match level >= LevelFilter::DEBUG {
+        true => level,
+        false => LevelFilter::OFF,
+    };
+    let targets = Targets::new().with_target("hotsocket", level);
+    let targets = targets.with_default(libraries);
     match format {
-        Format::Text => builder.event_format(text).fmt_fields(text).init(),
-        Format::Json => builder.event_format(Json).fmt_fields(Json).init(),
+        Format::Text => {
+            let lines = builder.event_format(text).fmt_fields(text);
+            lines.finish().with(targets).init();
+        }
+        Format::Json => {
+            let lines = builder.event_format(Json).fmt_fields(Json);
+            lines.finish().with(targets).init();
+        }
     }
 }
 

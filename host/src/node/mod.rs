@@ -30,6 +30,7 @@ use crate::output::Output;
 use crate::registry::{self, Registry};
 use crate::rollout::Source;
 use crate::service::{ConnectionIds, Service};
+use crate::topics::nats::{Link, NatsOptions};
 use status::NodeStatus;
 
 /// The guest that is served when none is named.
@@ -49,6 +50,8 @@ pub struct Node {
     /// The control socket, the watch of the guest's file and what undoes bad
     /// swaps; aborted when the node stops.
     tasks: Vec<JoinHandle<()>>,
+    /// To other nodes, with `--topics`.
+    link: Option<Link>,
 }
 
 impl Node {
@@ -89,12 +92,17 @@ impl Node {
     /// As [`Self::start`].
     pub async fn start_on<L: Listener>(
         (component, source): (ComponentBytes, Source),
-        options: Options,
+        mut options: Options,
         output: Arc<Output>,
         began: Instant,
         wrap: impl Fn(Tcp) -> L,
     ) -> Result<Self, StartError> {
         options.validate()?;
+        let topics = options
+            .topics
+            .take()
+            .map(NatsOptions::prepare)
+            .transpose()?;
         let is_built_in = matches!(source, Source::BuiltIn(_));
         let guest = source.to_string();
         let bound = bind_all(&options, component.bytes())?;
@@ -138,7 +146,12 @@ impl Node {
             options.access_log,
         );
 
+        let link = match &topics {
+            Some(options) => Some(Link::start(options, &service.topics).await?),
+            None => None,
+        };
         let mut node = Node {
+            link,
             service,
             listeners,
             stop: watch::channel(false).0,
@@ -214,6 +227,10 @@ impl Node {
             let _ = acceptor.await;
         }
         let cut_off = self.service.shut_down().await;
+        // Wills are the last that is published.
+        if let Some(link) = self.link {
+            link.stop().await;
+        }
         match cut_off.total() {
             0 => tracing::info!(kind = "stopped", cut_off = 0, "stopped"),
             total => tracing::warn!(

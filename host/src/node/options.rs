@@ -10,6 +10,7 @@ use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
 use crate::listener::{BindError, SocketOptions};
 use crate::registry::{Rules, SwapError};
+use crate::topics::nats::{NatsOptions, OptionsError};
 
 /// See the module's documentation. [`Default`] is what the command line is
 /// without flags, with no guest's file to watch, and but for [`Self::compiler`].
@@ -28,6 +29,8 @@ pub struct Options {
     /// Swap when the guest's file changes.
     pub watch: bool,
     pub control: Control,
+    /// Other nodes, for what connections say to each other.
+    pub topics: Option<NatsOptions>,
     pub rules: Rules,
     /// Log a line for each connection when it is over.
     pub access_log: bool,
@@ -80,6 +83,8 @@ pub enum StartError {
     Listening { guest: String, fault: Fault },
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error("--topics: {0}")]
+    Topics(#[from] OptionsError),
     #[error("{0}")]
     Control(String),
     #[error(transparent)]

@@ -124,6 +124,7 @@ impl AdminApi for NodeStatus {
                 .filter(|(_, lines)| *lines > 0)
                 .map(|(of, lines)| (of.to_owned(), lines))
                 .collect(),
+            nats: self.service.topics.nats_status(),
         }
     }
 }

@@ -236,6 +236,8 @@ impl Session {
         let connection = self.connection();
         let topics = &self.service.topics;
         let receivers = topics.publish(topic, messages, connection.id).await;
+        // NATS is one more, whoever is behind it.
+        let receivers = receivers + usize::from(topics.has_nats());
         let cost = (length as u64).saturating_mul(receivers as u64);
         let Some(topics) = &mut self.topics else {
             return;

@@ -55,9 +55,17 @@ struct Node {
 }
 
 impl Entry {
-    fn insert(&mut self, subscriber: Subscriber) {
+    /// Returns whether it is the first.
+    fn insert(&mut self, subscriber: Subscriber) -> bool {
+        let is_first = self.subscribers.is_empty();
         self.subscribers
             .insert(subscriber.mailbox.connection(), subscriber);
+        is_first
+    }
+
+    /// Returns whether it was the last.
+    fn remove(&mut self, connection: u64) -> bool {
+        self.subscribers.remove(&connection).is_some() && self.subscribers.is_empty()
     }
 
     fn list(&self, pattern: &str) -> Option<TopicUse> {
@@ -70,34 +78,36 @@ impl Entry {
 }
 
 impl Index {
-    pub fn insert(&mut self, pattern: &str, subscriber: Subscriber) {
+    /// Returns whether the pattern had no subscriber before.
+    pub fn insert(&mut self, pattern: &str, subscriber: Subscriber) -> bool {
         if is_exact(pattern) {
-            match self.exact.get_mut(pattern) {
+            return match self.exact.get_mut(pattern) {
                 Some(entry) => entry.insert(subscriber),
                 None => self
                     .exact
                     .entry(pattern.into())
                     .or_default()
                     .insert(subscriber),
-            }
-            return;
+            };
         }
         let mut node = &mut self.patterns;
         for token in pattern.split('.') {
             node = node.children.entry(token.into()).or_default();
         }
-        node.entry.insert(subscriber);
+        node.entry.insert(subscriber)
     }
 
-    pub fn remove(&mut self, pattern: &str, connection: u64) {
+    /// Returns whether the pattern has no subscriber any more, but had one.
+    pub fn remove(&mut self, pattern: &str, connection: u64) -> bool {
         if !is_exact(pattern) {
-            self.patterns.remove(pattern.split('.'), connection);
-        } else if let Some(entry) = self.exact.get_mut(pattern) {
-            entry.subscribers.remove(&connection);
-            if entry.subscribers.is_empty() {
-                self.exact.remove(pattern);
-            }
+            return self.patterns.remove(pattern.split('.'), connection);
         }
+        let entry = self.exact.get_mut(pattern);
+        let was_last = entry.is_some_and(|entry| entry.remove(connection));
+        if was_last {
+            self.exact.remove(pattern);
+        }
+        was_last
     }
 
     /// Each connection that has subscribed to what matches a topic, once, but for this
@@ -117,6 +127,33 @@ impl Index {
             found.dedup_by_key(|subscriber| key(subscriber));
         }
         found
+    }
+
+    /// The connections that get a message of this topic because of this pattern: those
+    /// that have subscribed to it and, before, to no other that matches. So each
+    /// connection is found under one of the patterns that match. `None` if the pattern
+    /// does not match, or nobody has subscribed to it.
+    pub fn matching_first(&self, topic: &str, pattern: &str) -> Option<Vec<Subscriber>> {
+        let own = match is_exact(pattern) {
+            true => self.exact.get(pattern),
+            false => self.patterns.entry(pattern.split('.')),
+        }?;
+        let (of_pattern, others): (Vec<_>, Vec<_>) = self
+            .entries(topic)
+            .into_iter()
+            .partition(|entry| std::ptr::eq(*entry, own));
+        if of_pattern.is_empty() || own.subscribers.is_empty() {
+            return None;
+        }
+        own.messages.fetch_add(1, Ordering::Relaxed);
+        let is_first = |(connection, subscriber): &(&u64, &Subscriber)| {
+            let mut others = others
+                .iter()
+                .filter_map(|it| it.subscribers.get(connection));
+            others.all(|other| other.number > subscriber.number)
+        };
+        let first = own.subscribers.iter().filter(is_first);
+        Some(first.map(|(_, subscriber)| subscriber.clone()).collect())
     }
 
     /// How many connections have subscribed to what matches a topic.
@@ -169,18 +206,25 @@ impl Node {
         }
     }
 
-    /// Forget a subscriber, and nodes that nobody needs any more.
-    fn remove<'a>(&mut self, mut tokens: impl Iterator<Item = &'a str>, connection: u64) {
+    fn entry<'a>(&self, mut tokens: impl Iterator<Item = &'a str>) -> Option<&Entry> {
+        let node = tokens.try_fold(self, |node, token| node.children.get(token))?;
+        Some(&node.entry)
+    }
+
+    /// Forget a subscriber, and nodes that nobody needs any more. Returns whether it was
+    /// the last of its pattern.
+    fn remove<'a>(&mut self, mut tokens: impl Iterator<Item = &'a str>, connection: u64) -> bool {
         let Some(token) = tokens.next() else {
-            self.entry.subscribers.remove(&connection);
-            return;
+            return self.entry.remove(connection);
         };
-        if let Some(node) = self.children.get_mut(token) {
-            node.remove(tokens, connection);
-            if node.children.is_empty() && node.entry.subscribers.is_empty() {
-                self.children.remove(token);
-            }
+        let Some(node) = self.children.get_mut(token) else {
+            return false;
+        };
+        let was_last = node.remove(tokens, connection);
+        if node.children.is_empty() && node.entry.subscribers.is_empty() {
+            self.children.remove(token);
         }
+        was_last
     }
 
     fn list(&self, pattern: &mut String, all: &mut Vec<TopicUse>) {
@@ -250,8 +294,10 @@ mod tests {
         ) {
             let topic = topic.join(".");
             let mut index = Index::default();
+            let mut first = BTreeSet::new();
             for (number, (pattern, connection)) in subscriptions.iter().enumerate() {
-                index.insert(pattern, subscriber(*connection, number as u32));
+                let is_first = index.insert(pattern, subscriber(*connection, number as u32));
+                prop_assert_eq!(is_first, first.insert(pattern));
             }
             let found = index.matching(&topic, except, 1);
             let found: Vec<_> = found.iter().map(|it| it.mailbox.connection()).collect();
@@ -264,9 +310,24 @@ mod tests {
             expected.sort_unstable();
             expected.dedup();
             prop_assert_eq!(found, expected);
-            for (pattern, connection) in &subscriptions {
-                index.remove(pattern, *connection);
+            // Each connection is found under one of the patterns, once.
+            let patterns: BTreeSet<_> = subscriptions.iter().map(|(pattern, _)| pattern).collect();
+            let mut by_pattern = Vec::new();
+            for pattern in &patterns {
+                let found = index.matching_first(&topic, pattern);
+                prop_assert_eq!(found.is_some(), matches(pattern, &topic));
+                let found = found.unwrap_or_default();
+                by_pattern.extend(found.iter().map(|it| it.mailbox.connection()));
             }
+            by_pattern.sort_unstable();
+            let all = index.matching(&topic, 0, 1);
+            let all: Vec<_> = all.iter().map(|it| it.mailbox.connection()).collect();
+            prop_assert_eq!(by_pattern, all);
+            let mut last = 0;
+            for (pattern, connection) in &subscriptions {
+                last += usize::from(index.remove(pattern, *connection));
+            }
+            prop_assert_eq!(last, patterns.len());
             prop_assert!(index.exact.is_empty() && index.patterns.children.is_empty());
         }
     }

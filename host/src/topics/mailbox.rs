@@ -170,7 +170,8 @@ impl Waiting {
     }
 }
 
-fn size(message: &Message) -> usize {
+/// What a message counts for, in bytes.
+pub fn size(message: &Message) -> usize {
     message.bytes.len() + message.topic.len() + OVERHEAD
 }
 

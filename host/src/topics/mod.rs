@@ -8,9 +8,11 @@
 //!
 //! - [`index`]: exact topics in a hash map, patterns in a trie
 //! - [`mailbox`]: what waits for one connection, and what happens when it is too much
+//! - [`nats`]: the same over several nodes
 
 mod index;
 mod mailbox;
+pub mod nats;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +26,7 @@ pub use index::{Subscriber, TopicUse};
 pub use mailbox::{Mail, Mailbox};
 
 use index::Index;
+use nats::{Nats, NatsStatus};
 
 /// Mailboxes that a publish fills before others run: about 50 µs.
 const SLICE: usize = 256;
@@ -50,6 +53,8 @@ pub struct Topics {
     counters: Counters,
     /// Gets a copy of what connections publish, also what nobody has subscribed to.
     observer: OnceLock<SyncSender<Publication>>,
+    /// Other nodes, with `--topics`.
+    nats: OnceLock<Arc<Nats>>,
 }
 
 /// Totals since the start.
@@ -73,19 +78,46 @@ impl Topics {
     /// A connection gets what is published under a pattern, from now on or, if it did
     /// already, in another way.
     pub fn subscribe(&self, pattern: &str, subscriber: Subscriber) {
-        self.index.write().insert(pattern, subscriber);
+        let mut index = self.index.write();
+        if index.insert(pattern, subscriber) {
+            self.note_interest(pattern, true);
+        }
     }
 
     /// The connection with this id doesn't any more.
     pub fn unsubscribe(&self, pattern: &str, connection: u64) {
-        self.index.write().remove(pattern, connection);
+        let mut index = self.index.write();
+        if index.remove(pattern, connection) {
+            self.note_interest(pattern, false);
+        }
+    }
+
+    /// Under the lock of the index, so that NATS is told in the same order.
+    fn note_interest(&self, pattern: &str, is_wanted: bool) {
+        if let Some(nats) = self.nats.get() {
+            nats.note_interest(pattern, is_wanted);
+        }
+    }
+
+    /// From now on other nodes get what is published here. Once, before the first
+    /// connection.
+    pub fn connect(&self, nats: Arc<Nats>) {
+        let _ = self.nats.set(nats);
+    }
+
+    /// Whether what is published goes to NATS as well.
+    pub fn has_nats(&self) -> bool {
+        self.nats.get().is_some()
+    }
+
+    pub fn nats_status(&self) -> Option<NatsStatus> {
+        self.nats.get().map(|nats| nats.status())
     }
 
     /// Put messages into the mailboxes of all who have subscribed to a topic, but for the
-    /// sender's. Returns how many those are.
+    /// sender's, and hand them to other nodes. Returns how many mailboxes those are.
     pub async fn publish(&self, topic: &str, messages: Vec<Box<[u8]>>, sender: u64) -> usize {
-        let turn = self.hasher.hash_one(topic) as usize % TURNS;
-        let Some(turn) = self.turns.get(turn) else {
+        let Some(turn) = self.turn(topic) else {
             return 0;
         };
         let _turn = turn.lock().await;
@@ -98,7 +130,8 @@ impl Topics {
             }
         }
         let subscribers = self.index.read().matching(topic, sender, count);
-        if subscribers.is_empty() {
+        let nats = self.nats.get();
+        if subscribers.is_empty() && nats.is_none() {
             return 0;
         }
         let topic: Arc<str> = topic.into();
@@ -108,18 +141,50 @@ impl Topics {
             bytes: bytes.into(),
         };
         let messages: Vec<_> = messages.into_iter().map(message).map(Arc::new).collect();
+        self.put(&subscribers, &messages).await;
+        if let Some(nats) = nats {
+            nats.publish(&messages);
+        }
+        subscribers.len()
+    }
+
+    /// A message has come from another node, because this one has subscribed to a
+    /// pattern: put it into the mailboxes of those who get it because of this pattern.
+    /// (NATS sends a message once for each of a node's patterns that match; each
+    /// connection takes the one that it subscribed to first.) Returns how many those are;
+    /// `None` if the topic does not match.
+    pub async fn deliver(&self, pattern: &str, topic: &str, bytes: &[u8]) -> Option<usize> {
+        let turn = self.turn(topic)?;
+        let _turn = turn.lock().await;
+        let subscribers = self.index.read().matching_first(topic, pattern)?;
+        if !subscribers.is_empty() {
+            let message = Message {
+                topic: topic.into(),
+                sender: 0,
+                bytes: bytes.into(),
+            };
+            self.put(&subscribers, &[Arc::new(message)]).await;
+        }
+        Some(subscribers.len())
+    }
+
+    fn turn(&self, topic: &str) -> Option<&tokio::sync::Mutex<()>> {
+        let turn = self.hasher.hash_one(topic) as usize % TURNS;
+        self.turns.get(turn)
+    }
+
+    async fn put(&self, subscribers: &[Subscriber], messages: &[Arc<Message>]) {
         for (number, slice) in subscribers.chunks(SLICE).enumerate() {
             if number > 0 {
                 let_others_run().await;
             }
-            let put = |subscriber: &Subscriber| subscriber.mailbox.put(&messages, subscriber);
+            let put = |subscriber: &Subscriber| subscriber.mailbox.put(messages, subscriber);
             self.note_dropped(slice.iter().map(put).sum());
-            let delivered = slice.len() as u64 * count;
+            let delivered = slice.len() as u64 * messages.len() as u64;
             self.counters
                 .delivered
                 .fetch_add(delivered, Ordering::Relaxed);
         }
-        subscribers.len()
     }
 
     /// From now on what connections publish is sent there, too, as long as there is room.

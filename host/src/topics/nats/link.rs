@@ -1,0 +1,240 @@
+//! The tasks between the topics of this node and NATS.
+//!
+//! One hands messages to the client, one carries out subscriptions, and each subscription
+//! has one that receives. None of them runs in a session, and a burst gives way to
+//! sessions after as many deliveries as other long work does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::client::PublishErrorKind;
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions, Message as NatsMessage, Subscriber};
+use futures_util::StreamExt;
+use hotsocket_sandbox::let_others_run;
+use hotsocket_sandbox::topics::{MAX_MESSAGE, is_topic};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::health::{Health, NatsStatus};
+use super::interest::{Change, Interest};
+use super::outbox::Outbox;
+use super::{NatsOptions, OptionsError};
+use crate::topics::{Message, SLICE, Topics};
+
+/// Messages and subscriptions in the client, on their way to its socket. What waits
+/// longer waits in the outbox, whose bytes are counted.
+const IN_CLIENT: usize = 128;
+/// Messages of one subscription that were received and not taken yet. Beyond that they
+/// are lost, and counted as `slow_consumer`.
+const IN_SUBSCRIPTION: usize = 1024;
+/// A NATS server that says nothing for two of these is away.
+const PING: Duration = Duration::from_secs(10);
+/// The longest pause between two attempts to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// What a shutdown waits for the last messages to be sent.
+const LAST_MESSAGES: Duration = Duration::from_secs(1);
+
+/// What [`Topics`] knows of NATS.
+pub struct Nats {
+    prefix: String,
+    outbox: Outbox,
+    interest: Interest,
+    health: Arc<Health>,
+}
+
+/// NATS as the node sees it. [`Link::start`] it before the first connection, and
+/// [`Link::stop`] it after the last.
+pub struct Link {
+    nats: Arc<Nats>,
+    client: Client,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Nats {
+    /// Hand messages to NATS, which have gone to the connections of this node.
+    pub fn publish(&self, messages: &[Arc<Message>]) {
+        self.health.dropped(self.outbox.put(messages));
+    }
+
+    /// Connections of this node have subscribed to a pattern, or none has any more.
+    pub fn note_interest(&self, pattern: &str, is_wanted: bool) {
+        self.interest.note(pattern, is_wanted);
+    }
+
+    pub fn status(&self) -> NatsStatus {
+        self.health.status(&self.prefix, self.interest.len())
+    }
+}
+
+impl Link {
+    /// Connect these topics. NATS need not be there yet.
+    ///
+    /// # Errors
+    /// When the options are wrong.
+    pub async fn start(options: &NatsOptions, topics: &Arc<Topics>) -> Result<Self, OptionsError> {
+        let health = Arc::new(Health::new(options.show()));
+        let events = Arc::clone(&health);
+        let client = ConnectOptions::new()
+            .name("hotsocket")
+            .no_echo()
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .ping_interval(PING)
+            .reconnect_delay_callback(pause)
+            .client_capacity(IN_CLIENT)
+            .subscription_capacity(IN_SUBSCRIPTION)
+            .event_callback(move |event| {
+                events.note(event);
+                std::future::ready(())
+            });
+        let client = options.apply(client)?.connect(options.servers()).await;
+        let client = client.map_err(|_| OptionsError::Server(options.show()))?;
+        let nats = Arc::new(Nats {
+            prefix: options.prefix.clone(),
+            outbox: Outbox::default(),
+            interest: Interest::default(),
+            health,
+        });
+        topics.connect(Arc::clone(&nats));
+        let tasks = [
+            tokio::spawn(hand_over(client.clone(), Arc::clone(&nats))),
+            tokio::spawn(subscribe(
+                client.clone(),
+                Arc::clone(&nats),
+                Arc::clone(topics),
+            )),
+        ];
+        Ok(Link {
+            nats,
+            client,
+            tasks,
+        })
+    }
+
+    /// Send what is left, for a second at most, and end the tasks.
+    pub async fn stop(self) {
+        let outbox = &self.nats.outbox;
+        let sent = async {
+            loop {
+                let idle = outbox.idle.notified();
+                if outbox.is_idle() {
+                    break;
+                }
+                idle.await;
+            }
+            self.client.flush().await.is_ok()
+        };
+        let is_sent = match self.client.connection_state() {
+            State::Connected => timeout(LAST_MESSAGES, sent).await == Ok(true),
+            State::Pending | State::Disconnected => outbox.is_idle(),
+        };
+        if !is_sent {
+            tracing::warn!(
+                kind = "nats",
+                "topics: the last messages did not reach NATS"
+            );
+        }
+        for task in self.tasks {
+            task.abort();
+        }
+        for task in self.nats.interest.tasks() {
+            task.abort();
+        }
+    }
+}
+
+/// The pause before an attempt to connect. The first follows at once, so that a server
+/// that is restarted is not missed for long.
+fn pause(attempts: usize) -> Duration {
+    match u32::try_from(attempts).unwrap_or(u32::MAX) {
+        0 | 1 => Duration::ZERO,
+        attempts => LONGEST_PAUSE.min(Duration::from_millis(10 << attempts.min(10))),
+    }
+}
+
+async fn hand_over(client: Client, nats: Arc<Nats>) {
+    loop {
+        let message = nats.outbox.next().await;
+        let subject = format!("{}.{}", nats.prefix, message.topic);
+        // Waits while the client is full or NATS away; the outbox bounds what comes
+        // meanwhile.
+        let sent = client.publish(subject, message.bytes.to_vec().into()).await;
+        match sent.map_err(|error| error.kind()) {
+            Ok(()) => nats.health.published(1),
+            Err(PublishErrorKind::MaxPayloadExceeded) => {
+                nats.health.too_large(client.max_payload());
+            }
+            Err(_) => nats.health.dropped(1),
+        }
+    }
+}
+
+async fn subscribe(client: Client, nats: Arc<Nats>, topics: Arc<Topics>) {
+    loop {
+        match nats.interest.next().await {
+            Change::Unsubscribe(task) => {
+                if let Some(task) = task {
+                    // With the task the subscription goes.
+                    task.abort();
+                }
+            }
+            Change::Subscribe(pattern) => {
+                let subject = format!("{}.{pattern}", nats.prefix);
+                let Ok(subscription) = client.subscribe(subject).await else {
+                    continue;
+                };
+                let (link, topics) = (Arc::clone(&nats), Arc::clone(&topics));
+                let name = pattern.clone();
+                let task = tokio::spawn(receive(subscription, name, link, topics));
+                nats.interest.received_by(&pattern, task.abort_handle());
+            }
+        }
+    }
+}
+
+/// Deliver what comes under one pattern. The client drops what comes while
+/// [`IN_SUBSCRIPTION`] messages wait for this.
+async fn receive(
+    mut subscription: Subscriber,
+    pattern: Box<str>,
+    nats: Arc<Nats>,
+    topics: Arc<Topics>,
+) {
+    let mut filled = 0;
+    while let Some(message) = subscription.next().await {
+        let NatsMessage {
+            subject, payload, ..
+        } = message;
+        let topic = subject.strip_prefix(nats.prefix.as_str());
+        let topic = topic.and_then(|topic| topic.strip_prefix('.'));
+        let topic = topic.filter(|topic| is_topic(topic) && payload.len() <= MAX_MESSAGE);
+        let receivers = match topic {
+            Some(topic) => topics.deliver(&pattern, topic, &payload).await,
+            None => None,
+        };
+        match receivers {
+            Some(receivers) => {
+                nats.health.received();
+                filled += receivers;
+            }
+            None => nats.health.invalid(&subject, payload.len()),
+        }
+        filled += 1;
+        if filled >= SLICE {
+            filled = 0;
+            let_others_run().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_end() {
+        let pauses = [0, 1, 2, 5, 8, 100].map(pause).map(|it| it.as_millis());
+        assert_eq!(pauses, [0, 0, 40, 320, 2000, 2000]);
+    }
+}
