@@ -43,7 +43,7 @@ pub struct TestServer {
 }
 
 enum Host {
-    Here(Option<(Runtime, Node)>),
+    Here(Option<Box<(Runtime, Node)>>),
     Process(Child),
 }
 
@@ -76,7 +76,7 @@ impl TestServer {
             .expect("the server starts");
         TestServer {
             address: server.listeners()[0],
-            host: Host::Here(Some((runtime, server))),
+            host: Host::Here(Some(Box::new((runtime, server)))),
             log,
             dir,
         }
@@ -196,7 +196,7 @@ impl TestServer {
         let began = Instant::now();
         match &mut self.host {
             Host::Here(server) => {
-                if let Some((runtime, server)) = server.take() {
+                if let Some((runtime, server)) = server.take().map(|it| *it) {
                     runtime.block_on(server.shut_down());
                     runtime.shutdown_background();
                 }

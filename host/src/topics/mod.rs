@@ -7,18 +7,21 @@
 //! or touches a socket.
 //!
 //! - [`index`]: exact topics in a hash map, patterns in a trie
+//! - [`slice`]: the connections that get a message, some at a time
 //! - [`mailbox`]: what waits for one connection, and what happens when it is too much
 //! - [`nats`]: the same over several nodes
 
 mod index;
 mod mailbox;
 pub mod nats;
+mod slice;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, OnceLock};
 
+use hotsocket_sandbox::limit_counters::RateLimitedLog;
 use hotsocket_sandbox::{CountSubscribers, Publication, let_others_run};
 use parking_lot::RwLock;
 
@@ -27,9 +30,8 @@ pub use mailbox::{Mail, Mailbox};
 
 use index::Index;
 use nats::{Nats, NatsStatus};
+use slice::Slice;
 
-/// Mailboxes that a publish fills before others run: about 50 µs.
-const SLICE: usize = 256;
 /// Locks by topic; those who publish under one topic take turns.
 const TURNS: usize = 16;
 
@@ -51,6 +53,8 @@ pub struct Topics {
     turns: [tokio::sync::Mutex<()>; TURNS],
     hasher: RandomState,
     counters: Counters,
+    /// Topics that more patterns match than are looked at.
+    cuts: RateLimitedLog,
     /// Gets a copy of what connections publish, also what nobody has subscribed to.
     observer: OnceLock<SyncSender<Publication>>,
     /// Other nodes, with `--topics`.
@@ -129,9 +133,9 @@ impl Topics {
                 let _ = observer.try_send(Publication { topic, bytes });
             }
         }
-        let subscribers = self.index.read().matching(topic, sender, count);
+        let slice = self.index.read().matching(topic, 0, count);
         let nats = self.nats.get();
-        if subscribers.is_empty() && nats.is_none() {
+        if slice.subscribers.is_empty() && nats.is_none() {
             return 0;
         }
         let topic: Arc<str> = topic.into();
@@ -141,11 +145,12 @@ impl Topics {
             bytes: bytes.into(),
         };
         let messages: Vec<_> = messages.into_iter().map(message).map(Arc::new).collect();
-        self.put(&subscribers, &messages).await;
+        let next = |from| self.index.read().matching(&topic, from, count);
+        let receivers = self.put(slice, next, &messages).await;
         if let Some(nats) = nats {
             nats.publish(&messages);
         }
-        subscribers.len()
+        receivers
     }
 
     /// A message has come from another node, because this one has subscribed to a
@@ -156,16 +161,18 @@ impl Topics {
     pub async fn deliver(&self, pattern: &str, topic: &str, bytes: &[u8]) -> Option<usize> {
         let turn = self.turn(topic)?;
         let _turn = turn.lock().await;
-        let subscribers = self.index.read().matching_first(topic, pattern)?;
-        if !subscribers.is_empty() {
-            let message = Message {
-                topic: topic.into(),
-                sender: 0,
-                bytes: bytes.into(),
-            };
-            self.put(&subscribers, &[Arc::new(message)]).await;
-        }
-        Some(subscribers.len())
+        let slice = self.index.read().matching_first(topic, pattern, 0)?;
+        let message = Message {
+            topic: topic.into(),
+            sender: 0,
+            bytes: bytes.into(),
+        };
+        // The last may have unsubscribed between two slices.
+        let next = |from| {
+            let slice = self.index.read().matching_first(topic, pattern, from);
+            slice.unwrap_or_default()
+        };
+        Some(self.put(slice, next, &[Arc::new(message)]).await)
     }
 
     fn turn(&self, topic: &str) -> Option<&tokio::sync::Mutex<()>> {
@@ -173,18 +180,47 @@ impl Topics {
         self.turns.get(turn)
     }
 
-    async fn put(&self, subscribers: &[Subscriber], messages: &[Arc<Message>]) {
-        for (number, slice) in subscribers.chunks(SLICE).enumerate() {
-            if number > 0 {
-                let_others_run().await;
+    /// Put messages into the mailboxes of a slice and of those after it. Returns how many
+    /// those are. Who subscribes or unsubscribes meanwhile may get them or not.
+    async fn put(
+        &self,
+        mut slice: Slice,
+        next: impl Fn(u64) -> Slice,
+        messages: &[Arc<Message>],
+    ) -> usize {
+        let count = messages.len() as u64;
+        let sender = messages.first().map_or(0, |message| message.sender);
+        if slice.is_cut {
+            self.note_dropped(count);
+            if let Some(suppressed) = self.cuts.due() {
+                tracing::warn!(
+                    kind = "limit",
+                    suppressed = suppressed.count(),
+                    "more patterns match a topic of many tokens than are looked at: some subscribers do not get its messages{suppressed}"
+                );
             }
-            let put = |subscriber: &Subscriber| subscriber.mailbox.put(messages, subscriber);
-            self.note_dropped(slice.iter().map(put).sum());
-            let delivered = slice.len() as u64 * messages.len() as u64;
-            self.counters
-                .delivered
-                .fetch_add(delivered, Ordering::Relaxed);
         }
+        let mut receivers = 0;
+        loop {
+            let mut dropped = 0;
+            for subscriber in &slice.subscribers {
+                if subscriber.mailbox.connection() != sender {
+                    dropped += subscriber.mailbox.put(messages, subscriber);
+                    receivers += 1;
+                }
+            }
+            self.note_dropped(dropped);
+            let Some(from) = slice.next else {
+                break;
+            };
+            let_others_run().await;
+            slice = next(from);
+        }
+        let delivered = receivers as u64 * count;
+        self.counters
+            .delivered
+            .fetch_add(delivered, Ordering::Relaxed);
+        receivers
     }
 
     /// From now on what connections publish is sent there, too, as long as there is room.

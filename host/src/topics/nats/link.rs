@@ -20,7 +20,8 @@ use super::health::{Health, NatsStatus};
 use super::interest::{Change, Interest};
 use super::outbox::Outbox;
 use super::{NatsOptions, OptionsError};
-use crate::topics::{Message, SLICE, Topics};
+use crate::topics::slice::SLICE;
+use crate::topics::{Message, Topics};
 
 /// Messages and subscriptions in the client, on their way to its socket. What waits
 /// longer waits in the outbox, whose bytes are counted.
