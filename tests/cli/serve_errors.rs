@@ -165,8 +165,8 @@ patience") (call $trap)"#,
     );
     let loops = guest().body("listening", "(call $spin)").build();
     refused(
-        &serve(loops).args(&["--cpu-budget", "20ms"]).fail(),
-        &["20 ms of CPU time", "--cpu-budget"],
+        &serve(loops).args(&["--start-budget", "20ms"]).fail(),
+        &["20 ms of CPU time", "--start-budget"],
     );
     let fails = failing_its_trial();
     refused(&serve(fails).fail(), &["trial", "its start"]);

@@ -11,3 +11,4 @@ mod restart_after_trap;
 mod session_requests;
 mod shutdown;
 mod timers;
+mod unix_sockets;

@@ -10,7 +10,7 @@ use hotsocket::limits::Limits;
 use hotsocket::listener::{Handshake, Incoming, Listener, Tcp, TcpIncoming};
 use hotsocket::node::{Control, Node, Options};
 use hotsocket::output::{GuestLines, Output};
-use hotsocket_sandbox::CodeCacheDir;
+use hotsocket_sandbox::{CodeCacheDir, Endpoint};
 
 use crate::guests::obeying;
 use crate::harness::{Client, temp_dir, wait_for};
@@ -37,14 +37,10 @@ impl Listener for Stuck {
             stuck: self.accepted % 2 == 1,
         })
     }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
 }
 
 impl Incoming for MaybeStuck {
-    fn peer(&self) -> SocketAddr {
+    fn peer(&self) -> Endpoint {
         self.incoming.peer()
     }
 
@@ -70,7 +66,7 @@ fn one_that_never_ends_is_closed_and_delays_nobody() {
     std::fs::write(&guest, obeying(&[]).build()).expect("writable");
     let options = Options {
         guest: Some(guest),
-        listen: vec![([127, 0, 0, 1], 0).into()],
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         limits: Limits {
             handshake_timeout: Duration::from_millis(300),
             ..Limits::default()
@@ -93,7 +89,7 @@ fn one_that_never_ends_is_closed_and_delays_nobody() {
             },
         ))
         .expect("it starts");
-    let address = node.listeners()[0];
+    let address = node.listeners()[0].socket_addr().expect("TCP");
     let mut stuck = Client::connect(address);
     let mut served = Client::connect(address);
     served.ask("x", "x");

@@ -1,12 +1,11 @@
 //! A socket with a fault built in, to show that the soak would find it.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use hotsocket::listener::{Connected, Handshake, Incoming, Listener, Tcp, TcpIncoming};
-use hotsocket_sandbox::{Stream, Transport};
+use hotsocket_sandbox::{Endpoint, Stream, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What is done to one byte.
@@ -62,10 +61,6 @@ impl Listener for FaultyListener {
             fault: (self.accepted == 3).then_some(self.fault),
         })
     }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
 }
 
 pub struct FaultyIncoming {
@@ -74,7 +69,7 @@ pub struct FaultyIncoming {
 }
 
 impl Incoming for FaultyIncoming {
-    fn peer(&self) -> SocketAddr {
+    fn peer(&self) -> Endpoint {
         self.incoming.peer()
     }
 

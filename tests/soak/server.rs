@@ -75,7 +75,7 @@ impl TestServer {
             .expect("no panic")
             .expect("the server starts");
         TestServer {
-            address: server.listeners()[0],
+            address: server.listeners()[0].socket_addr().expect("TCP"),
             host: Host::Here(Some(Box::new((runtime, server)))),
             log,
             dir,
@@ -235,7 +235,7 @@ pub fn max_connections(connections: u32) -> usize {
 fn options(dir: &TempDir, connections: u32) -> Options {
     Options {
         guest: Some(dir.path().join("guest.wasm")),
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         sockets: SocketOptions {
             user_timeout: Duration::from_secs(60),
             ..SocketOptions::default()

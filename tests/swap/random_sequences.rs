@@ -145,7 +145,7 @@ impl Stage {
             Output::to(io::sink(), io::sink(), (false, false), GuestLines::Plain).expect("threads");
         let options = Options {
             guest: Some(path),
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
             limits: Limits {
                 max_connections: 4,
                 on_trap: OnTrap::Restart,
@@ -164,7 +164,7 @@ impl Stage {
         let server = runtime
             .block_on(Node::start(options, output, Instant::now()))
             .expect("it starts");
-        let client = Client::connect(server.listeners()[0]);
+        let client = Client::connect(server.listeners()[0].socket_addr().expect("TCP"));
         let first = Generation { number: 1, kind };
         let model = Model {
             trail: vec![first],
@@ -299,7 +299,7 @@ impl Stage {
                 return false;
             }
             Do::Reset => {
-                let other = Client::connect(self.server.listeners()[0]);
+                let other = Client::connect(self.server.listeners()[0].socket_addr().expect("TCP"));
                 std::mem::replace(&mut self.client, other).reset();
                 return false;
             }

@@ -7,9 +7,9 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
 use crate::topics::TopicRequest;
 
 /// Backpressure begins above this many queued bytes…
@@ -32,8 +32,8 @@ pub struct ConnectionInfo {
     /// Unique in this process, from 1.
     pub id: u64,
     /// The listener's side: the address that the peer connected to.
-    pub local: SocketAddr,
-    pub peer: SocketAddr,
+    pub local: Endpoint,
+    pub peer: Endpoint,
 }
 
 /// What an event asked the host to do.

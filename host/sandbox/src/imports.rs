@@ -6,7 +6,6 @@
 //! the session has lent it. Which function belongs to which version of the
 //! contract is in [`crate::contract`].
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
@@ -15,6 +14,7 @@ use wasmtime::{AsContext, StoreContextMut};
 use crate::bindings::hotsocket::socket::types::{Address, ConnectionInfo, WriteError};
 use crate::bounded_text::BoundedText;
 use crate::effects::{GATHERED_SENT, SessionRequests};
+use crate::endpoint::Endpoint;
 use crate::fault::{Cause, one_line};
 use crate::guest_output::{StandardStream, truncate};
 use crate::limit_counters::Limit;
@@ -236,10 +236,17 @@ fn record_timer(data: &mut StoreData, id: u32, after: Option<Duration>) -> wasmt
     Ok(())
 }
 
-/// An IPv4 peer of an IPv6 listener is shown with its IPv4 address.
-pub(super) fn address(socket: SocketAddr) -> Address {
-    Address {
-        ip: socket.ip().to_canonical().to_string(),
-        port: socket.port(),
+/// An IPv4 peer of an IPv6 listener is shown with its IPv4 address; an end of a Unix
+/// socket has none.
+pub(super) fn address(endpoint: Endpoint) -> Address {
+    match endpoint {
+        Endpoint::Ip(socket) => Address {
+            ip: socket.ip().to_canonical().to_string(),
+            port: socket.port(),
+        },
+        Endpoint::Unix(_) => Address {
+            ip: String::new(),
+            port: 0,
+        },
     }
 }

@@ -5,7 +5,6 @@
 //! dropping it is the only way its work ends. What an event asked for is fetched
 //! with [`Instance::take_effects`].
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::bounded_text::BoundedText;
 use crate::call_mode::CallMode;
 use crate::compiled::LoadedGuest;
 use crate::effects::{Effects, Window};
+use crate::endpoint::Endpoint;
 use crate::engine_pool::Place;
 use crate::fairness::Standing;
 use crate::fault::{Cause, Event, Fault};
@@ -204,7 +204,7 @@ impl Instance {
         self.store.data_mut().window = window;
     }
 
-    pub async fn listening(&mut self, listeners: &[SocketAddr]) -> Result<(), Fault> {
+    pub async fn listening(&mut self, listeners: &[Endpoint]) -> Result<(), Fault> {
         let listeners = listeners.iter().copied().map(crate::imports::address);
         let listeners: Vec<Address> = listeners.collect();
         self.call(Event::Listening, (&listeners[..],)).await

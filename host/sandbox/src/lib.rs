@@ -40,6 +40,7 @@ pub mod component;
 mod contract;
 mod cpu_budget;
 mod effects;
+mod endpoint;
 mod engine;
 mod engine_pool;
 mod environment;
@@ -83,6 +84,7 @@ pub use component::LoadError;
 pub use effects::{
     ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, SessionRequests, Window, recycle,
 };
+pub use endpoint::{Endpoint, UnixPeer};
 pub use engine::{lower_priority, prepare_thread};
 pub use engine_pool::{EnginePool, LinkWasi};
 pub use environment::{Environment, MAX_SETTINGS, SettingError, Settings, check_setting};

@@ -4,10 +4,10 @@
 //! the same for the lines of the sandbox and of whoever uses it. What a line
 //! looks like is not decided here.
 
-use std::net::SocketAddr;
-
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
+
+use crate::Endpoint;
 
 /// A connection, as the log names it: the fields of the span `connection`.
 ///
@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 #[derive(Clone, Copy, Debug)]
 pub struct LoggedConnection<'a> {
     pub id: u64,
-    pub peer: SocketAddr,
+    pub peer: Endpoint,
     /// The generation that serves the connection.
     pub generation: u64,
     /// What the guest calls it, if anything.

@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use super::compile::CompileFlags;
 use super::parse::{self, After};
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
-use crate::listener::SocketOptions;
+use crate::listener::{ListenAddress, SocketOptions};
 use crate::log::Format;
 use crate::node::{Control, Options};
 use crate::output::GuestLines;
@@ -26,10 +26,11 @@ use crate::{duration, size};
 /// How a server is configured, whatever it serves.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
-    /// Listen on this address; may be given several times. Port 0 takes a free port. Without it, on
+    /// Listen on this address, on all of a port (*:PORT), or on a Unix socket (unix:PATH[,mode=660],
+    /// unix:@NAME without a file); may be given several times. Port 0 takes a free port. Without it, on
     /// 127.0.0.1 and the port that the guest names [default: 127.0.0.1:3000]
     #[arg(long, short, value_name = "ADDR", value_parser = parse::address)]
-    listen: Vec<SocketAddr>,
+    listen: Vec<ListenAddress>,
 
     /// Listen on this port of 127.0.0.1, as --listen PORT does; may be given several times
     #[arg(long, short, value_name = "PORT")]
@@ -302,7 +303,7 @@ impl Flags {
             max_restarts: self.max_restarts,
         };
         let ports = self.port.into_iter();
-        let ports = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let ports = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into());
         let log_level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::WARN,
             (false, 0) => self.log_level,

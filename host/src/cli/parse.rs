@@ -1,11 +1,11 @@
 //! From the text of a flag to its value.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::duration;
+use crate::listener::ListenAddress;
 use crate::rollout::RollbackAfter;
 use hotsocket_sandbox::CodeCacheDir;
 
@@ -32,17 +32,8 @@ pub(super) fn rollback_after(text: &str) -> Result<After, String> {
     RollbackAfter::parse(text).map(After)
 }
 
-pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    // A port alone, as in `server.listen(3000)`, is one on the loopback interface.
-    let port = text.strip_prefix("localhost").unwrap_or(text);
-    let port = port.strip_prefix(':').unwrap_or(port);
-    let numeric = match port.parse::<u16>() {
-        Ok(port) => format!("127.0.0.1:{port}"),
-        Err(_) => text.to_owned(),
-    };
-    numeric.parse().map_err(|_| {
-        "not an IP address with a port; try 127.0.0.1:3000, 0.0.0.0:3000 or [::1]:3000".to_owned()
-    })
+pub(super) fn address(text: &str) -> Result<ListenAddress, String> {
+    text.parse()
 }
 
 /// How long a server may be silent: longer than between two of its signs of life.

@@ -17,6 +17,7 @@ use super::protocol::{MAX_ANSWER, Request};
 use super::socket_path::{self, SocketPathError};
 use crate::duration;
 use crate::output::escape;
+use crate::socket_file;
 
 /// Which server is meant, and how long it may be silent.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +104,7 @@ pub fn send(target: Target<'_>, request: &Request, body: &[u8]) -> Result<Value,
         timeout,
         changes: sent && matches!(request, Request::Swap { .. } | Request::Rollback { .. }),
     };
-    let stream = match connection::connect(&path, timeout) {
+    let stream = match socket_file::connect(&path, timeout) {
         Ok(stream) => stream,
         Err(error) if is_timeout(&error) => return Err(silent(connection::pid_of(&path), false)),
         Err(error) => return Err(ClientError::Connect { path, error }),

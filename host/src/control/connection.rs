@@ -4,26 +4,8 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
-
-use socket2::{Domain, SockAddr, Socket, Type};
-
-/// Connect, and have each step from here on fail with EAGAIN after this time.
-/// Connecting waits while the server's queue is full (unix(7)), as it is
-/// when it has been stopped.
-///
-/// # Errors
-/// As connecting.
-pub fn connect(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_write_timeout(Some(timeout))?;
-    socket.set_read_timeout(Some(timeout))?;
-    socket.connect(&SockAddr::unix(path)?)?;
-    Ok(OwnedFd::from(socket).into())
-}
 
 /// The process at the other end: the one that connected, or began to listen
 /// (SO_PEERCRED in unix(7)).

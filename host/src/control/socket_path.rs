@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::connection;
+use crate::socket_file;
 
 /// Why there is no path for a control socket.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +136,7 @@ fn live_sockets(path: &Path, timeout: Duration) -> Result<Vec<PathBuf>, String> 
             continue;
         }
         let socket = path.join(shown);
-        match connection::connect(&socket, timeout) {
+        match socket_file::connect(&socket, timeout) {
             Ok(_) => found.push(socket),
             // The queue of a server that doesn't accept is full.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => found.push(socket),

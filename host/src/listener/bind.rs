@@ -3,13 +3,18 @@
 //! them.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::TcpListener;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, UnixListener};
 
+use super::{ListenAddress, Tcp, Unix};
 use crate::limits::{LimitError, Limits, MAX_WRITE_TIMEOUT, Setting};
+use crate::socket_file::{self, SocketFile, SocketFileError};
 
 /// Connections that the kernel completes before the server accepts them. The
 /// kernel's own limit (`net.core.somaxconn`) may be lower.
@@ -70,26 +75,35 @@ pub enum BindError {
         "cannot listen on {0}: another program uses that port; \
          stop it, or choose another with --listen (port 0 takes a free one)"
     )]
-    InUse(SocketAddr),
+    InUse(ListenAddress),
     #[error(
         "cannot listen on {0}: ports below {PRIVILEGED} need a privilege; choose a higher \
          one with --listen, or grant it with `setcap cap_net_bind_service=+ep`"
     )]
-    Privileged(SocketAddr),
+    Privileged(ListenAddress),
     #[error(
         "cannot listen on {0}: this machine has no such address; \
          `ip address` shows those it has"
     )]
-    NoSuchAddress(SocketAddr),
+    NoSuchAddress(ListenAddress),
+    #[error("cannot listen on {0}: {1}")]
+    SocketFile(ListenAddress, SocketFileError),
+    #[error("cannot listen on {0}: a running server uses that name")]
+    NameInUse(ListenAddress),
     #[error("cannot listen on {}: {}", .0, crate::os_error::message(.1))]
-    Other(SocketAddr, io::Error),
+    Other(ListenAddress, io::Error),
 }
 
 impl BindError {
-    fn new(address: SocketAddr, error: io::Error) -> Self {
+    fn new(address: &ListenAddress, error: io::Error) -> Self {
+        let port = address.socket_addr().map(|address| address.port());
+        let address = address.clone();
         match error.kind() {
+            io::ErrorKind::AddrInUse if port.is_none() => BindError::NameInUse(address),
             io::ErrorKind::AddrInUse => BindError::InUse(address),
-            io::ErrorKind::PermissionDenied if (1..PRIVILEGED).contains(&address.port()) => {
+            io::ErrorKind::PermissionDenied
+                if port.is_some_and(|port| (1..PRIVILEGED).contains(&port)) =>
+            {
                 BindError::Privileged(address)
             }
             io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress(address),
@@ -104,14 +118,24 @@ impl BindError {
 pub struct Bound {
     socket: Socket,
     /// As it was asked for, for messages.
-    asked: SocketAddr,
-    local: SocketAddr,
+    asked: ListenAddress,
+    /// With its real port.
+    address: ListenAddress,
+    /// Of a Unix socket, with the mode that it gets.
+    file: Option<(SocketFile, u32)>,
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub enum Listening {
+    Tcp(Tcp),
+    Unix(Unix),
 }
 
 impl Bound {
     /// The address with its real port.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
     }
 
     /// Let clients connect.
@@ -119,11 +143,24 @@ impl Bound {
     /// # Errors
     /// When another program listens there by now: two may have the same address
     /// as long as neither does (socket(7), `SO_REUSEADDR`).
-    pub fn listen(self) -> Result<TcpListener, BindError> {
-        self.socket
-            .listen(BACKLOG)
-            .and_then(|()| TcpListener::from_std(self.socket.into()))
-            .map_err(|error| BindError::new(self.asked, error))
+    pub fn listen(self) -> Result<Listening, BindError> {
+        let listen = || -> io::Result<Listening> {
+            self.socket.listen(BACKLOG)?;
+            if self.address.socket_addr().is_some() {
+                let socket = TcpListener::from_std(self.socket.into())?;
+                return Ok(Listening::Tcp(socket.into()));
+            }
+            let file = match self.file {
+                Some((file, mode)) => {
+                    file.allow(mode)?;
+                    Some(file)
+                }
+                None => None,
+            };
+            let socket = UnixListener::from_std(OwnedFd::from(self.socket).into())?;
+            Ok(Listening::Unix(Unix::new(socket, file)))
+        };
+        listen().map_err(|error| BindError::new(&self.asked, error))
     }
 }
 
@@ -131,11 +168,43 @@ impl Bound {
 ///
 /// # Errors
 /// When the address is taken, forbidden or not this machine's.
-pub fn bind(address: SocketAddr, options: SocketOptions) -> Result<Bound, BindError> {
-    bind_socket(address, options).map_err(|error| BindError::new(address, error))
+pub fn bind(asked: ListenAddress, options: SocketOptions) -> Result<Bound, BindError> {
+    let failed = |error| BindError::new(&asked, error);
+    let (socket, file) = match &asked {
+        ListenAddress::Ip(address) => (tcp(*address, true, options).map_err(failed)?, None),
+        ListenAddress::Any(port) => {
+            let both = tcp((Ipv6Addr::UNSPECIFIED, *port).into(), false, options);
+            let socket = match both {
+                // A kernel without IPv6.
+                Err(error) if error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error()) => {
+                    tcp((Ipv4Addr::UNSPECIFIED, *port).into(), true, options)
+                }
+                both => both,
+            };
+            (socket.map_err(failed)?, None)
+        }
+        ListenAddress::Unix { path, mode } => {
+            let (socket, file) = socket_file::bind(path)
+                .map_err(|error| BindError::SocketFile(asked.clone(), error))?;
+            (socket, Some((file, mode.unwrap_or_else(usual_mode))))
+        }
+        ListenAddress::Abstract(name) => (named(name).map_err(failed)?, None),
+    };
+    let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+    let address = match (&asked, local) {
+        (ListenAddress::Any(_), Some(local)) => ListenAddress::Any(local.port()),
+        (_, Some(local)) => ListenAddress::Ip(local),
+        (_, None) => asked.clone(),
+    };
+    Ok(Bound {
+        socket,
+        asked,
+        address,
+        file,
+    })
 }
 
-fn bind_socket(address: SocketAddr, options: SocketOptions) -> io::Result<Bound> {
+fn tcp(address: SocketAddr, only_its_family: bool, options: SocketOptions) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -144,18 +213,29 @@ fn bind_socket(address: SocketAddr, options: SocketOptions) -> io::Result<Bound>
     // A server that was stopped a moment ago must be able to start again.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // [::] and 0.0.0.0 on the same port are two listeners, on every system.
-        socket.set_only_v6(true)?;
+        // [::] and 0.0.0.0 on the same port are two listeners, on every system; *:PORT is
+        // one for both families.
+        socket.set_only_v6(only_its_family)?;
     }
     inherited(&socket, options)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    let local = socket.local_addr()?.as_socket();
-    Ok(Bound {
-        socket,
-        asked: address,
-        local: local.unwrap_or(address),
-    })
+    Ok(socket)
+}
+
+/// An abstract Unix socket, whose name begins with a byte of 0 (unix(7)).
+fn named(name: &str) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(format!("\0{name}"))?)?;
+    Ok(socket)
+}
+
+/// What other programs give their sockets: whatever the umask leaves.
+fn usual_mode() -> u32 {
+    let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(mask);
+    0o777 & !mask.as_raw_mode()
 }
 
 /// Linux hands these on to each accepted socket.

@@ -7,24 +7,30 @@
 //!
 //! - [`mod@bind`]: from an address to a listening socket, or to a sentence that
 //!   says why not
-//! - [`tcp`]: TCP sockets as a listener
+//! - [`address`]: what can be listened on
+//! - [`tcp`], [`unix`]: sockets as listeners; [`transport`]: one that is connected
 //! - [`mod@accept`]: the accept loop and what it does about errors
 //!
 //! A listener never reads or writes a connection once its handshake is done.
 
 mod accept;
+mod address;
 mod bind;
 mod tcp;
+mod transport;
+mod unix;
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 
-use hotsocket_sandbox::Stream;
+use hotsocket_sandbox::{Endpoint, Stream};
 
 pub use accept::accept;
-pub use bind::{BindError, Bound, SocketOptions, bind};
-pub use tcp::{Tcp, TcpIncoming, TcpTransport};
+pub use address::ListenAddress;
+pub use bind::{BindError, Bound, Listening, SocketOptions, bind};
+pub use tcp::{Tcp, TcpIncoming};
+pub use transport::SocketTransport;
+pub use unix::{Unix, UnixIncoming};
 
 /// Yields connections.
 pub trait Listener: Send + 'static {
@@ -35,18 +41,12 @@ pub trait Listener: Send + 'static {
     /// # Errors
     /// See [`mod@accept`] for what becomes of them.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Incoming>> + Send;
-
-    /// The address that is listened on, with its real port.
-    ///
-    /// # Errors
-    /// When the socket is broken.
-    fn local_addr(&self) -> io::Result<SocketAddr>;
 }
 
 /// An accepted connection before its handshake.
 pub trait Incoming: Send + 'static {
     /// Who has connected, as far as is known before the handshake.
-    fn peer(&self) -> SocketAddr;
+    fn peer(&self) -> Endpoint;
 
     /// Make the connection ready. Called in the connection's own task.
     fn handshake(self) -> Handshake;
@@ -65,6 +65,6 @@ pub enum Handshake {
 pub struct Connected {
     pub stream: Stream,
     /// The address that the peer connected to.
-    pub local: SocketAddr,
-    pub peer: SocketAddr,
+    pub local: Endpoint,
+    pub peer: Endpoint,
 }

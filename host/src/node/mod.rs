@@ -25,7 +25,7 @@ pub use options::{Control, Options, StartError};
 use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path;
 use crate::guest_file;
-use crate::listener::{self, Bound, Listener, Tcp};
+use crate::listener::{self, Bound, ListenAddress, Listener, Listening, Tcp};
 use crate::output::Output;
 use crate::registry::{self, Registry};
 use crate::rollout::Source;
@@ -43,7 +43,7 @@ pub const DEFAULT_PORT: u16 = 3000;
 /// A running node. [`Node::start`] it, and [`Node::shut_down`] in the end.
 pub struct Node {
     service: Arc<Service>,
-    listeners: Vec<SocketAddr>,
+    listeners: Vec<ListenAddress>,
     /// True once no more connections shall be accepted.
     stop: watch::Sender<bool>,
     /// The accept loops; they end when they see `stop`.
@@ -108,7 +108,7 @@ impl Node {
         let guest = source.to_string();
         let bound = bind_all(&options, component.bytes())?;
         let control = bind_control(&options.control)?;
-        let listeners: Vec<_> = bound.iter().map(Bound::local_addr).collect();
+        let listeners: Vec<_> = bound.iter().map(|bound| bound.address().clone()).collect();
         let limits = Arc::new(options.limits);
         let engines = EnginePool::new(
             limits.pool(),
@@ -184,8 +184,10 @@ impl Node {
         }
         for socket in sockets {
             let (service, stop) = (Arc::clone(&node.service), node.stop.subscribe());
-            let acceptor = listener::accept(wrap(Tcp::from(socket)), service, stop);
-            node.acceptors.push(tokio::spawn(acceptor));
+            node.acceptors.push(match socket {
+                Listening::Tcp(tcp) => tokio::spawn(listener::accept(wrap(tcp), service, stop)),
+                Listening::Unix(unix) => tokio::spawn(listener::accept(unix, service, stop)),
+            });
         }
         for address in &node.listeners {
             tracing::info!(kind = "listening", %address, "listening on {address}");
@@ -208,7 +210,7 @@ impl Node {
     }
 
     /// The addresses that are listened on, with their real ports.
-    pub fn listeners(&self) -> &[SocketAddr] {
+    pub fn listeners(&self) -> &[ListenAddress] {
         &self.listeners
     }
 
@@ -272,7 +274,8 @@ fn bind_all(options: &Options, guest: &[u8]) -> Result<Vec<Bound>, StartError> {
     let addresses = match options.listen.as_slice() {
         [] => {
             let own = crate::build::section(guest).and_then(|section| section.port);
-            vec![(Ipv4Addr::LOCALHOST, own.unwrap_or(DEFAULT_PORT)).into()]
+            let port = own.unwrap_or(DEFAULT_PORT);
+            vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()]
         }
         named => named.to_vec(),
     };
@@ -298,8 +301,9 @@ fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> 
 async fn call_listening(
     sandbox: &Sandbox,
     guest: &Arc<CompiledGuest>,
-    listeners: &[SocketAddr],
+    listeners: &[ListenAddress],
 ) -> Result<(), Fault> {
     let mut instance = sandbox.instantiate(guest, None, 1).await?;
-    instance.listening(listeners).await
+    let listeners: Vec<_> = listeners.iter().map(ListenAddress::endpoint).collect();
+    instance.listening(&listeners).await
 }

@@ -1,14 +1,13 @@
 //! Everything that can be said to a node before it starts, and why it may not
 //! start.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hotsocket_sandbox::{CodeCacheDir, Compiler, Fault, Grants, LoadError, Settings};
 
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
-use crate::listener::{BindError, SocketOptions};
+use crate::listener::{BindError, ListenAddress, SocketOptions};
 use crate::registry::{Rules, SwapError};
 use crate::topics::nats::{NatsOptions, OptionsError};
 
@@ -20,7 +19,7 @@ pub struct Options {
     pub guest: Option<PathBuf>,
     /// If none, [`DEFAULT_PORT`](super::DEFAULT_PORT) or the one that the guest
     /// names, on this machine only.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenAddress>,
     pub sockets: SocketOptions,
     pub limits: Limits,
     pub grants: Grants,

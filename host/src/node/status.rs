@@ -1,6 +1,5 @@
 //! What the control socket sees of a node.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,6 +8,7 @@ use hotsocket_sandbox::limit_counters::LimitCounters;
 
 use crate::control::protocol::{Connections, GenerationStatus, MemoryStatus, Status, StoreStatus};
 use crate::control::server::AdminApi;
+use crate::listener::ListenAddress;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
@@ -20,7 +20,7 @@ use crate::topics::Topics;
 pub struct NodeStatus {
     service: Arc<Service>,
     output: Arc<Output>,
-    listeners: Vec<SocketAddr>,
+    listeners: Vec<ListenAddress>,
     /// The file that is watched, if one is.
     watching: Option<String>,
     store: Arc<dyn Store>,
@@ -31,7 +31,7 @@ impl NodeStatus {
     pub fn new(
         service: Arc<Service>,
         output: Arc<Output>,
-        listeners: Vec<SocketAddr>,
+        listeners: Vec<ListenAddress>,
         watched: Option<&Path>,
         store: Arc<dyn Store>,
     ) -> Self {

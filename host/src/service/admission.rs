@@ -27,8 +27,11 @@ impl Service {
     ///
     /// # Errors
     /// When the connection is to be refused.
-    pub async fn admit(&self, peer: IpAddr) -> Result<SessionPermit, Refused> {
-        let of_peer = self.peer_permit(peer)?;
+    pub async fn admit(&self, peer: Option<IpAddr>) -> Result<SessionPermit, Refused> {
+        let of_peer = match peer {
+            Some(peer) => self.peer_permit(peer)?,
+            None => None,
+        };
         let among_all = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => self.wait_for_permit().await?,

@@ -66,7 +66,7 @@ impl Mailbox {
 
     #[cfg(test)]
     pub fn for_tests(connection: u64) -> Arc<Self> {
-        let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let nowhere = hotsocket_sandbox::Endpoint::Unix(None);
         let connection = hotsocket_sandbox::ConnectionInfo {
             id: connection,
             local: nowhere,

@@ -167,7 +167,7 @@ impl<'a> Runner<'a> {
         let result = async {
             let sandbox = &self.environment.sandbox;
             let mut instance = sandbox.instantiate(&self.guest.compiled, None, 1).await?;
-            instance.listening(&[self.local]).await
+            instance.listening(&[self.local.into()]).await
         };
         result
             .await
@@ -232,10 +232,10 @@ impl<'a> Runner<'a> {
             let port = FIRST_PEER_PORT + self.peers.len() as u16;
             let connection = ConnectionInfo {
                 id: self.service.next_id(),
-                local: self.local,
-                peer: SocketAddr::new(self.local.ip(), port),
+                local: self.local.into(),
+                peer: SocketAddr::new(self.local.ip(), port).into(),
             };
-            let permit = self.service.admit(self.local.ip()).await;
+            let permit = self.service.admit(Some(self.local.ip())).await;
             let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();

@@ -1,0 +1,180 @@
+//! What can be listened on, as the command line, the log and `status` write it.
+
+use std::fmt;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use hotsocket_sandbox::Endpoint;
+
+/// See the module's documentation; [`str::parse`] reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    Ip(SocketAddr),
+    /// Every address of this machine, of both families: `*:PORT`.
+    Any(u16),
+    /// A Unix socket with a file, and the file's mode; `None`: as the umask has it.
+    Unix {
+        path: PathBuf,
+        mode: Option<u32>,
+    },
+    /// A Unix socket without a file: an abstract one of unix(7), `unix:@NAME`.
+    Abstract(String),
+}
+
+const FORMS: &str = "not an address to listen on; try 127.0.0.1:3000, [::1]:3000, *:3000 \
+                     or unix:/run/app.sock";
+
+impl ListenAddress {
+    /// `None` for a Unix socket.
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            ListenAddress::Ip(address) => Some(*address),
+            ListenAddress::Any(port) => Some((Ipv6Addr::UNSPECIFIED, *port).into()),
+            ListenAddress::Unix { .. } | ListenAddress::Abstract(_) => None,
+        }
+    }
+
+    /// As guests see it.
+    pub fn endpoint(&self) -> Endpoint {
+        self.socket_addr()
+            .map_or(Endpoint::Unix(None), Endpoint::Ip)
+    }
+}
+
+impl From<SocketAddr> for ListenAddress {
+    fn from(address: SocketAddr) -> Self {
+        ListenAddress::Ip(address)
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(unix) = text.strip_prefix("unix:") {
+            return parse_unix(unix);
+        }
+        if let Some(port) = text.strip_prefix("*:") {
+            let port = port.parse().map_err(|_| FORMS)?;
+            return Ok(ListenAddress::Any(port));
+        }
+        // A port alone, as in `server.listen(3000)`, is one on the loopback interface.
+        let port = text.strip_prefix("localhost").unwrap_or(text);
+        let port = port.strip_prefix(':').unwrap_or(port);
+        let numeric = match port.parse::<u16>() {
+            Ok(port) => format!("127.0.0.1:{port}"),
+            Err(_) => numeric_zone(text)?,
+        };
+        let address = numeric.parse().map_err(|_| FORMS)?;
+        Ok(ListenAddress::Ip(address))
+    }
+}
+
+/// `PATH[,mode=660]` or `@NAME`.
+fn parse_unix(text: &str) -> Result<ListenAddress, String> {
+    let (path, mode) = match text.rsplit_once(",mode=") {
+        Some((path, mode)) => (path, Some(mode)),
+        None => (text, None),
+    };
+    let mode = mode.map(|digits| {
+        let mode = u32::from_str_radix(digits, 8).ok();
+        let mode = mode.filter(|mode| *mode <= 0o777);
+        mode.ok_or_else(|| format!("{digits} is no mode of a file; try mode=660"))
+    });
+    let mode = mode.transpose()?;
+    match path.strip_prefix('@') {
+        _ if path.is_empty() || path == "@" => Err("unix: takes a path, or @ and a name".into()),
+        Some(_) if mode.is_some() => {
+            Err("an abstract socket has no file, so it has no mode".into())
+        }
+        Some(name) => Ok(ListenAddress::Abstract(name.to_owned())),
+        None => Ok(ListenAddress::Unix {
+            path: path.into(),
+            mode,
+        }),
+    }
+}
+
+/// `[fe80::1%eth0]:3000` with the number of the interface in place of its name, as
+/// std reads it (RFC 4007, section 11.2, allows both).
+fn numeric_zone(text: &str) -> Result<String, String> {
+    let Some((ip, rest)) = text.split_once('%') else {
+        return Ok(text.to_owned());
+    };
+    let Some((name, port)) = rest.split_once(']') else {
+        return Ok(text.to_owned());
+    };
+    if name.parse::<u32>().is_ok() || name.contains('/') {
+        return Ok(text.to_owned());
+    }
+    let index = std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex"));
+    let index = index.map_err(|_| {
+        format!("this machine has no interface {name}; `ip link` shows those it has")
+    })?;
+    Ok(format!("{ip}%{}]{port}", index.trim()))
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Ip(address) => address.fmt(f),
+            ListenAddress::Any(port) => write!(f, "*:{port}"),
+            ListenAddress::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            ListenAddress::Abstract(name) => write!(f, "unix:@{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match text.parse::<ListenAddress>() {
+            Ok(ListenAddress::Unix { path, mode }) => {
+                let mode = mode.map(|mode| format!("{mode:o}"));
+                format!("{} {}", path.display(), mode.unwrap_or_default())
+            }
+            Ok(address) => address.to_string(),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn all_forms_are_read() {
+        for (text, expected) in [
+            ("3000", "127.0.0.1:3000"),
+            (":3000", "127.0.0.1:3000"),
+            ("localhost:3000", "127.0.0.1:3000"),
+            ("0.0.0.0:1", "0.0.0.0:1"),
+            ("[::1]:3000", "[::1]:3000"),
+            ("*:3000", "*:3000"),
+            ("[fe80::1%lo]:3000", "[fe80::1%1]:3000"),
+            ("[fe80::1%7]:3000", "[fe80::1%7]:3000"),
+            ("unix:/run/a.sock", "/run/a.sock "),
+            ("unix:a,b.sock,mode=660", "a,b.sock 660"),
+            ("unix:@name", "unix:@name"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        for (text, part) in [
+            ("", "try 127.0.0.1:3000"),
+            ("example.org:80", "not an address"),
+            ("*:x", "not an address"),
+            ("[fe80::1%nowhere]:1", "no interface nowhere"),
+            ("[fe80::1%../x]:1", "not an address"),
+            ("unix:", "takes a path"),
+            ("unix:@", "takes a path"),
+            ("unix:a,mode=9", "9 is no mode"),
+            ("unix:a,mode=7777", "7777 is no mode"),
+            ("unix:@a,mode=600", "has no mode"),
+        ] {
+            assert!(shown(text).contains(part), "{text}: {}", shown(text));
+        }
+    }
+}
