@@ -60,9 +60,10 @@ pub enum Answer {
     History {
         generations: Vec<Record>,
     },
-    /// To so many connections.
+    /// To so many connections, and to NATS.
     Published {
         receivers: usize,
+        nats: bool,
     },
     Topics(Topics),
     Error {

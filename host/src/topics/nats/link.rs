@@ -74,7 +74,7 @@ impl Link {
     /// When the options are wrong.
     pub async fn start(options: &NatsOptions, topics: &Arc<Topics>) -> Result<Self, OptionsError> {
         let health = Arc::new(Health::new(options.show()));
-        let events = Arc::clone(&health);
+        let (events, failures) = (Arc::clone(&health), Arc::clone(&health));
         let client = ConnectOptions::new()
             .name("hotsocket")
             .no_echo()
@@ -87,6 +87,11 @@ impl Link {
             .event_callback(move |event| {
                 events.note(event);
                 std::future::ready(())
+            })
+            // Chooses no server; it is called where the client knows why it has failed.
+            .reconnect_to_server_callback(move |servers, _| {
+                failures.failed(&servers);
+                std::future::ready(None)
             });
         let client = options.apply(client)?.connect(options.servers()).await;
         let client = client.map_err(|_| OptionsError::Server(options.show()))?;
