@@ -3,6 +3,11 @@
 use std::fs;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nkeys::KeyPair;
+use serde_json::{Value, json};
+
 use super::{Orders, connect, served};
 use crate::harness::{NatsServer, Server, lacks_program, run, temp_dir};
 
@@ -108,4 +113,72 @@ fn over_tls_with_a_ca_of_ones_own() {
     let two = reaches(&nats.url(), &["--topics-ca", &ca]);
     meet(&one, &two, &nats);
     is_refused(&format!("tls://{}", nats.address), &[], "--topics-ca names");
+}
+
+/// What an operator's tools would sign (<https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/jwt>).
+fn sign(issuer: &KeyPair, subject: &KeyPair, nats: Value) -> String {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = part(json!({ "typ": "JWT", "alg": "ed25519-nkey" }));
+    let claims = part(json!({
+        "jti": subject.public_key(),
+        "iat": 1_700_000_000,
+        "iss": issuer.public_key(),
+        "sub": subject.public_key(),
+        "name": "test",
+        "nats": nats,
+    }));
+    let text = format!("{header}.{claims}");
+    let signature = issuer.sign(text.as_bytes()).expect("a key");
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn credentials(jwt: &str, key: &KeyPair) -> String {
+    let seed = key.seed().expect("a key");
+    format!(
+        "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    )
+}
+
+#[test]
+fn with_a_file_of_credentials() {
+    let operator = KeyPair::new_operator();
+    let account = KeyPair::new_account();
+    let (user, stranger) = (KeyPair::new_user(), KeyPair::new_account());
+    let limits = json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1,
+        "wildcards": true, "conn": -1, "leaf": -1,
+    });
+    let config = format!(
+        "operator: \"{}\"\nresolver: MEMORY\nresolver_preload: {{ {}: \"{}\" }}\n",
+        sign(
+            &operator,
+            &operator,
+            json!({ "type": "operator", "version": 2 })
+        ),
+        account.public_key(),
+        sign(
+            &operator,
+            &account,
+            json!({ "type": "account", "version": 2, "limits": limits })
+        ),
+    );
+    let dir = temp_dir();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let claims = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+    let signed = sign(&account, &user, claims.clone());
+    let good = write("good.creds", &credentials(&signed, &user));
+    let signed = sign(&stranger, &user, claims);
+    let bad = write("bad.creds", &credentials(&signed, &user));
+    let Some(nats) = NatsServer::start(&["-c", &write("nats.conf", &config)]) else {
+        return;
+    };
+    let one = reaches(&nats.url(), &["--topics-credentials", &good]);
+    let two = reaches(&nats.url(), &["--topics-credentials", &good]);
+    meet(&one, &two, &nats);
+    is_refused(&nats.url(), &["--topics-credentials", &bad], REFUSED);
 }
