@@ -139,6 +139,14 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_fan_out), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_fan_out: usize,
 
+    /// Keys and values of the store, all together
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_store_size), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_store_size: usize,
+
+    /// Keys of the store
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_store_keys, help_heading = LIMITS, hide_short_help = true)]
+    max_store_keys: usize,
+
     /// Length of a line that a guest prints; the rest is cut
     #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_line), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_line: usize,
@@ -263,6 +271,8 @@ impl Flags {
             max_subscriptions: self.max_subscriptions,
             max_mailbox: self.max_mailbox,
             max_fan_out: self.max_fan_out,
+            max_store_size: self.max_store_size,
+            max_store_keys: self.max_store_keys,
             max_line: self.max_line,
             max_lines: self.max_lines,
             compile_timeout: self.compile.compile_timeout,

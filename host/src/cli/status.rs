@@ -96,6 +96,10 @@ fn show(status: &Status) -> String {
     if !status.settings.is_empty() {
         rows.push(("settings", status.settings.join(", ")));
     }
+    if status.store.keys > 0 {
+        let mib = status.store.bytes as f64 / f64::from(1 << 20);
+        rows.push(("store", format!("{} keys, {mib:.1} MiB", status.store.keys)));
+    }
     if connections.hibernated > 0 || !connections.stays_awake.is_empty() {
         let mut text = format!(
             "{} asleep; since the start {} hibernated, {} woken",

@@ -88,6 +88,8 @@ pub struct Status {
     pub settings: Vec<String>,
     pub connections: Connections,
     pub memory: MemoryStatus,
+    #[serde(default)]
+    pub store: StoreStatus,
     /// The generations kept for rollback and those that still have connections,
     /// oldest first.
     pub generations: Vec<GenerationStatus>,
@@ -160,6 +162,14 @@ pub struct MemoryStatus {
     pub instances: usize,
     /// What each of them may have.
     pub limit_each: usize,
+}
+
+/// What connections have set by keys.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StoreStatus {
+    pub keys: usize,
+    /// Of keys and values, with what each takes besides.
+    pub bytes: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -30,6 +30,7 @@ use crate::output::Output;
 use crate::registry::{self, Registry};
 use crate::rollout::Source;
 use crate::service::{ConnectionIds, Service};
+use crate::store::Memory;
 use crate::topics::nats::{Link, NatsOptions};
 use status::NodeStatus;
 
@@ -123,6 +124,9 @@ impl Node {
             Environment::new(options.settings),
             Arc::clone(&output) as _,
         ));
+        let reached = Arc::clone(sandbox.limit_counters());
+        let store = Arc::new(Memory::new(limits.store(), reached));
+        sandbox.set_store(Arc::clone(&store) as _);
         let compiled = registry::compile(&sandbox, component, &guest, None).await?;
         let hash = compiled.hash;
         // Whoever connects as soon as the guest says that it listens must not be
@@ -173,6 +177,7 @@ impl Node {
                 output,
                 node.listeners.clone(),
                 watched.as_deref(),
+                store,
             );
             node.tasks
                 .push(tokio::spawn(server::serve(control, Arc::new(status))));
