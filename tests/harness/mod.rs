@@ -41,7 +41,7 @@ pub use proc::{TcpRow, Usage, wait_read};
 pub use process::{Process, Reader};
 pub use scene::Scene;
 pub use server::{Serve, Server, listening_on, serve};
-pub use skip::{is_ci, lacks_program, skip_even_in_ci};
+pub use skip::{is_ci, lacks_program, skip, skip_even_in_ci};
 pub use wait::{PATIENCE, stalled, wait_for, wait_for_within, wait_within};
 
 /// A file of the repository.

@@ -19,6 +19,8 @@
 //! - [`session`]: what is known of a client; the snapshot
 //! - [`retained`]: messages for those who subscribe later
 
+#[cfg(test)]
+mod conversation_tests;
 mod packet;
 mod retained;
 mod session;
@@ -160,6 +162,11 @@ impl Mqtt {
             if self.session.phase == Phase::Over {
                 return Ok(());
             }
+            // Whatever else begins like this is no client, and may send nothing more.
+            let first = self.input.half().first();
+            if self.session.phase == Phase::New && first.is_some_and(|first| *first != 0x10) {
+                return Err("no CONNECT".to_owned());
+            }
             let packet = self.input.next().map_err(|error| error.to_string())?;
             let Some(packet) = packet else {
                 return Ok(());
@@ -167,7 +174,6 @@ impl Mqtt {
             self.session.heard_ms = milliseconds(environment::uptime());
             match (self.session.phase, packet::parse(&packet)?) {
                 (Phase::New, Packet::Connect(connect)) => self.connect(conn, connect)?,
-                (Phase::New, _) => return Err("no CONNECT".to_owned()),
                 (_, packet) => self.obey(conn, packet)?,
             }
         }
