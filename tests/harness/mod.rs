@@ -7,6 +7,7 @@
 //! | `client` | a TCP client with a deadline on everything |
 //! | `command`, `process`, `lines` | programs that run to their end, or next to the test; what they print |
 //! | `wait` | waiting for conditions, never for time |
+//! | `nats` | a NATS server, and a client of it |
 //! | `files` | ways to replace a file |
 //! | `build`, `node`, `skip` | compilers and programs that a machine may lack |
 
@@ -16,6 +17,7 @@ mod command;
 mod control;
 pub mod files;
 mod lines;
+mod nats;
 mod node;
 mod proc;
 mod process;
@@ -33,12 +35,13 @@ pub use build::{FIRST_BUILD, Fetched, build, kept, lacks_tools, lacks_tools_for}
 pub use client::Client;
 pub use command::{Ran, ask, hotsocket, run, run_within};
 pub use lines::{Lines, assert_logged_once, count_lines};
+pub use nats::NatsServer;
 pub use node::Node;
 pub use proc::{TcpRow, Usage, wait_read};
 pub use process::{Process, Reader};
 pub use scene::Scene;
 pub use server::{Serve, Server, listening_on, serve};
-pub use skip::{is_ci, lacks_program, skip_even_in_ci};
+pub use skip::{is_ci, lacks_program, skip, skip_even_in_ci};
 pub use wait::{PATIENCE, stalled, wait_for, wait_for_within, wait_within};
 
 /// A file of the repository.

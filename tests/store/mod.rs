@@ -2,6 +2,8 @@
 
 mod atomics;
 mod effects;
+mod file;
+mod killed;
 mod lifetimes;
 mod limits;
 mod operations;

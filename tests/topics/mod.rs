@@ -5,6 +5,7 @@ mod commands;
 mod delivery;
 mod effects;
 mod limits;
+mod nats;
 mod survival;
 mod will;
 

@@ -54,7 +54,11 @@ pub fn publish(args: &PublishArgs) -> Result<Reply, Error> {
     let receivers = answer.get("receivers").and_then(Value::as_u64);
     let receivers = receivers.unwrap_or(0);
     let plural = if receivers == 1 { "" } else { "s" };
-    Ok(format!("published to {receivers} connection{plural}\n").into())
+    let beyond = match answer.get("nats").and_then(Value::as_bool) {
+        Some(true) => " here, and to NATS",
+        _ => "",
+    };
+    Ok(format!("published to {receivers} connection{plural}{beyond}\n").into())
 }
 
 fn read(args: &PublishArgs) -> Result<Vec<u8>, Error> {

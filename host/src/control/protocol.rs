@@ -60,9 +60,10 @@ pub enum Answer {
     History {
         generations: Vec<Record>,
     },
-    /// To so many connections.
+    /// To so many connections, and to NATS.
     Published {
         receivers: usize,
+        nats: bool,
     },
     Topics(Topics),
     Error {
@@ -169,6 +170,12 @@ pub struct StoreStatus {
     pub keys: usize,
     /// Of keys and values, with what each takes besides.
     pub bytes: usize,
+    /// Where it is kept (`--store`).
+    #[serde(default)]
+    pub file: Option<String>,
+    /// How often it could not be written.
+    #[serde(default)]
+    pub errors: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -144,7 +144,8 @@ async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer
         Request::Publish { topic, .. } => {
             let messages = vec![body.into_boxed_slice()];
             let receivers = api.topics().publish(&topic, messages, 0).await;
-            Ok(Answer::Published { receivers })
+            let nats = api.topics().has_nats();
+            Ok(Answer::Published { receivers, nats })
         }
         Request::Topics => {
             let (topics, count) = api.topics().list(MAX_TOPICS);

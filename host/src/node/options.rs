@@ -9,6 +9,7 @@ use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
 use crate::listener::{BindError, ListenAddress, SocketOptions};
 use crate::registry::{Rules, SwapError};
+use crate::store::{OpenError, StoreFile};
 use crate::topics::nats::{NatsOptions, OptionsError};
 
 /// See the module's documentation. [`Default`] is what the command line is
@@ -25,6 +26,8 @@ pub struct Options {
     pub grants: Grants,
     /// What guests are told by `hotsocket:environment`.
     pub settings: Settings,
+    /// Where the store is kept; in memory only if nowhere.
+    pub store: Option<StoreFile>,
     /// Swap when the guest's file changes.
     pub watch: bool,
     pub control: Control,
@@ -84,6 +87,8 @@ pub enum StartError {
     Bind(#[from] BindError),
     #[error("--topics: {0}")]
     Topics(#[from] OptionsError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
     #[error("{0}")]
     Control(String),
     #[error(transparent)]

@@ -139,6 +139,8 @@ impl From<store::StoreStatus> for StoreStatus {
         StoreStatus {
             keys: status.keys,
             bytes: status.bytes,
+            file: status.file.map(|path| path.display().to_string()),
+            errors: status.errors,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! A part of the store's keys, behind one lock.
 //!
 //! A bucket's keys are in a hash map, by which each is found, and in order, by which
-//! those with a prefix are; keys with an end are in order of their ends. All three
-//! share a key's text.
+//! those with a prefix are; keys with an end are in order of their ends. All of them
+//! share a key's text. With a file, what has changed since the last batch was cut is in
+//! [`Shard::unsaved`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, hash_map};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -23,6 +24,19 @@ pub struct Shard {
     revision: u64,
     /// Keys with an end, the next one first.
     ends: BTreeSet<(Time, BucketId, Arc<str>)>,
+    /// What is to be written to the file; `None` without one.
+    unsaved: Option<Changes>,
+}
+
+/// Keys with what they are now. Those that are gone count as keys without a value until
+/// that is in the file: or who sets and removes keys without end would fill the memory.
+pub type Changes = HashMap<(BucketId, Arc<str>), Option<Saved>>;
+
+/// What a file keeps of a key.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    pub value: Arc<[u8]>,
+    pub end: Option<Time>,
 }
 
 #[derive(Debug, Default)]
@@ -41,8 +55,8 @@ pub struct Entry {
 
 /// Where a shard's part of a list begins.
 #[derive(Clone, Copy, Debug)]
-pub enum From<'a> {
-    Start,
+pub enum Start<'a> {
+    First,
     After(&'a str),
 }
 
@@ -109,10 +123,15 @@ impl Shard {
         let was = std::mem::replace(&mut entry.end, end);
         self.revision = revision;
         self.move_end(bucket, key, was, end);
+        self.note(bucket, key, usage);
         Ok(true)
     }
 
-    fn insert(
+    /// A key that is not there yet.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn insert(
         &mut self,
         (bucket, key): (BucketId, &str),
         value: Arc<[u8]>,
@@ -136,8 +155,9 @@ impl Shard {
             bucket.entries.insert(Arc::clone(&key), entry);
         }
         if let Some(end) = end {
-            self.ends.insert((end, bucket, key));
+            self.ends.insert((end, bucket, Arc::clone(&key)));
         }
+        self.note(bucket, &key, usage);
         Ok(())
     }
 
@@ -159,6 +179,7 @@ impl Shard {
             let was = std::mem::replace(&mut entry.end, end);
             self.move_end(bucket, key, was, end);
         }
+        self.note(bucket, key, usage);
         true
     }
 
@@ -173,7 +194,67 @@ impl Shard {
         of.order.remove(key);
         usage.remove_key(size_of(key, entry.value.len()));
         self.move_end(bucket, key, entry.end, None);
+        self.note(bucket, key, usage);
         true
+    }
+
+    /// A key has changed.
+    fn note(&mut self, bucket: BucketId, key: &str, usage: &Usage) {
+        if self.unsaved.is_none() {
+            return;
+        }
+        let of = self.bucket(bucket);
+        let found = of.and_then(|of| of.entries.get_key_value(key));
+        let (key, now) = match found {
+            Some((key, Entry { value, end, .. })) => {
+                let (value, end) = (Arc::clone(value), *end);
+                (Arc::clone(key), Some(Saved { value, end }))
+            }
+            None => (Arc::from(key), None),
+        };
+        let size = size_of(&key, 0);
+        let is_gone = now.is_none();
+        let Some(unsaved) = &mut self.unsaved else {
+            return;
+        };
+        let was_gone = matches!(unsaved.insert((bucket, key), now), Some(None));
+        match (was_gone, is_gone) {
+            (false, true) => usage.add_gone(size),
+            (true, false) => usage.remove_gone(size),
+            _ => {}
+        }
+    }
+
+    /// A key that the file has, and that is not there any more.
+    pub fn note_gone(&mut self, bucket: BucketId, key: &str, usage: &Usage) {
+        self.note(bucket, key, usage);
+    }
+
+    /// From now on changes are kept, until they are taken.
+    pub fn keep_changes(&mut self) {
+        self.unsaved.get_or_insert_default();
+    }
+
+    /// What has changed since this was last asked.
+    pub fn take_changes(&mut self) -> Changes {
+        let unsaved = self.unsaved.as_mut();
+        unsaved.map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Changes that were taken could not be saved. What has changed again since is newer.
+    pub fn give_back(&mut self, changes: Changes, usage: &Usage) {
+        let unsaved = self.unsaved.get_or_insert_default();
+        for (key, was) in changes {
+            let is_gone = was.is_none();
+            let size = size_of(&key.1, 0);
+            match unsaved.entry(key) {
+                hash_map::Entry::Vacant(entry) => {
+                    entry.insert(was);
+                }
+                hash_map::Entry::Occupied(_) if is_gone => usage.remove_gone(size),
+                hash_map::Entry::Occupied(_) => {}
+            }
+        }
     }
 
     fn move_end(&mut self, bucket: BucketId, key: &str, from: Option<Time>, to: Option<Time>) {
@@ -217,13 +298,13 @@ impl Shard {
         &self,
         bucket: BucketId,
         prefix: &str,
-        from: From<'_>,
+        from: Start<'_>,
         (most, now): (usize, Time),
         keys: &mut Vec<Arc<str>>,
     ) -> Option<Arc<str>> {
         let of = self.bucket(bucket)?;
         let start = match from {
-            From::After(key) if key >= prefix => Bound::Excluded(key),
+            Start::After(key) if key >= prefix => Bound::Excluded(key),
             _ => Bound::Included(prefix),
         };
         let listed = of.order.range::<str, _>((start, Bound::Unbounded));

@@ -52,6 +52,9 @@ async fn run(mut sweeper: Sweeper) {
         for shard in &table.shards {
             loop {
                 let swept = shard.lock().sweep(table.now(), SLICE, &table.usage);
+                if swept > 0 {
+                    table.note_changes();
+                }
                 if swept < SLICE {
                     break;
                 }

@@ -86,6 +86,17 @@ impl Usage {
         Err(StoreError::other(why))
     }
 
+    /// A key that was removed is still to be removed from the file. It takes no more than
+    /// it has before, so that there is room for it.
+    pub fn add_gone(&self, size: usize) {
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+    }
+
+    /// It has been, or is there again.
+    pub fn remove_gone(&self, size: usize) {
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+    }
+
     pub fn keys(&self) -> usize {
         self.keys.load(Ordering::Relaxed)
     }

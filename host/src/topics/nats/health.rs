@@ -115,7 +115,9 @@ impl Health {
         match event {
             Event::Connected => self.connected(),
             Event::Disconnected => self.away(None),
-            Event::ClientError(error) => self.away(Some(error.to_string())),
+            // In which the client only says of what kind the failure is; `failed` follows.
+            Event::ClientError(error) if error.to_string().ends_with("IO error") => {}
+            Event::ClientError(error) => self.away(Some(explain(&error.to_string()))),
             Event::SlowConsumer(_) | Event::ServerError(ServerError::SlowConsumer(_)) => {
                 self.missed();
             }
@@ -126,6 +128,14 @@ impl Health {
             }
             Event::ServerError(error) => self.complained(&error),
             Event::LameDuckMode | Event::Draining | Event::Closed => {}
+        }
+    }
+
+    /// The client is about to try again: this is why it has failed before.
+    pub fn failed(&self, servers: &[async_nats::Server]) {
+        let mut errors = servers.iter().filter_map(|it| it.last_error.as_deref());
+        if let Some(error) = errors.next() {
+            self.away(Some(explain(error)));
         }
     }
 
@@ -160,10 +170,7 @@ impl Health {
             return;
         }
         let servers = &self.servers;
-        let why = inner
-            .why
-            .as_deref()
-            .map(|why| format!(" ({})", explain(why)));
+        let why = inner.why.as_deref().map(|why| format!(" ({why})"));
         tracing::warn!(
             kind = "nats",
             state = "away",
@@ -252,7 +259,7 @@ impl Health {
     pub fn status(&self, prefix: &str, subscriptions: usize) -> NatsStatus {
         let inner = self.inner.lock();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let why = inner.why.as_deref().map_or("not reached yet", explain);
+        let why = inner.why.as_deref().unwrap_or("not reached yet");
         NatsStatus {
             servers: self.servers.clone(),
             prefix: prefix.to_owned(),
@@ -271,14 +278,18 @@ impl Health {
     }
 }
 
-/// What the client's short errors mean.
-fn explain(why: &str) -> &str {
-    match why.strip_prefix("nats: ").unwrap_or(why) {
-        "authorization violation" => "it does not accept user, password, token or credentials",
-        "IO error" => "no connection",
-        "DNS error" => "its name is not found",
-        "timed out" => "it does not answer in time",
-        "TLS error" => "no TLS connection; its certificate needs --topics-ca, or a name that fits",
-        other => other,
+/// What the client's errors mean.
+fn explain(error: &str) -> String {
+    let error = error.strip_prefix("nats: ").unwrap_or(error);
+    let error = error.strip_prefix("IO error: ").unwrap_or(error);
+    if error.contains("authorization violation") || error.contains("signing nonce") {
+        return "it does not accept user, password, token or credentials".to_owned();
+    }
+    if error.contains("certificate") {
+        return format!("{error}; --topics-ca names the certificates it is signed with");
+    }
+    match error.split_once(" (os error") {
+        Some((error, _)) => error.to_owned(),
+        None => error.to_owned(),
     }
 }

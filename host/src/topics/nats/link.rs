@@ -1,7 +1,7 @@
 //! The tasks between the topics of this node and NATS.
 //!
-//! One hands messages to the client, one carries out subscriptions, and each subscription
-//! has one that receives. None of them runs in a session, and a burst gives way to
+//! One hands messages to the client that could not be handed over at once, one carries out
+//! subscriptions, and each subscription has one that receives. None of them runs in a session, and a burst gives way to
 //! sessions after as many deliveries as other long work does.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_nats::client::PublishErrorKind;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Message as NatsMessage, Subscriber};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use hotsocket_sandbox::let_others_run;
 use hotsocket_sandbox::topics::{MAX_MESSAGE, is_topic};
 use tokio::task::JoinHandle;
@@ -38,6 +38,7 @@ const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
 /// What [`Topics`] knows of NATS.
 pub struct Nats {
+    client: Client,
     prefix: String,
     outbox: Outbox,
     interest: Interest,
@@ -48,14 +49,41 @@ pub struct Nats {
 /// [`Link::stop`] it after the last.
 pub struct Link {
     nats: Arc<Nats>,
-    client: Client,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl Nats {
     /// Hand messages to NATS, which have gone to the connections of this node.
     pub fn publish(&self, messages: &[Arc<Message>]) {
-        self.health.dropped(self.outbox.put(messages));
+        // At once, where nothing waits: it saves the way through another task.
+        let sent = match self.outbox.is_idle() {
+            true => messages.iter().take_while(|it| self.send_now(it)).count(),
+            false => 0,
+        };
+        let rest = messages.get(sent..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.health.dropped(self.outbox.put(rest));
+        }
+    }
+
+    /// Hand a message over if the client has room for it. Returns whether it had.
+    fn send_now(&self, message: &Message) -> bool {
+        self.send(message).now_or_never().is_some()
+    }
+
+    /// Hand a message over, and wait while the client is full or NATS away. If this is
+    /// dropped meanwhile, it is as if nothing had happened.
+    async fn send(&self, message: &Message) {
+        let subject = format!("{}.{}", self.prefix, message.topic);
+        let payload = message.bytes.to_vec().into();
+        let sent = self.client.publish(subject, payload).await;
+        match sent.map_err(|error| error.kind()) {
+            Ok(()) => self.health.published(1),
+            Err(PublishErrorKind::MaxPayloadExceeded) => {
+                self.health.too_large(self.client.max_payload());
+            }
+            Err(_) => self.health.dropped(1),
+        }
     }
 
     /// Connections of this node have subscribed to a pattern, or none has any more.
@@ -75,7 +103,7 @@ impl Link {
     /// When the options are wrong.
     pub async fn start(options: &NatsOptions, topics: &Arc<Topics>) -> Result<Self, OptionsError> {
         let health = Arc::new(Health::new(options.show()));
-        let events = Arc::clone(&health);
+        let (events, failures) = (Arc::clone(&health), Arc::clone(&health));
         let client = ConnectOptions::new()
             .name("hotsocket")
             .no_echo()
@@ -88,10 +116,16 @@ impl Link {
             .event_callback(move |event| {
                 events.note(event);
                 std::future::ready(())
+            })
+            // Chooses no server; it is called where the client knows why it has failed.
+            .reconnect_to_server_callback(move |servers, _| {
+                failures.failed(&servers);
+                std::future::ready(None)
             });
         let client = options.apply(client)?.connect(options.servers()).await;
         let client = client.map_err(|_| OptionsError::Server(options.show()))?;
         let nats = Arc::new(Nats {
+            client,
             prefix: options.prefix.clone(),
             outbox: Outbox::default(),
             interest: Interest::default(),
@@ -99,18 +133,10 @@ impl Link {
         });
         topics.connect(Arc::clone(&nats));
         let tasks = [
-            tokio::spawn(hand_over(client.clone(), Arc::clone(&nats))),
-            tokio::spawn(subscribe(
-                client.clone(),
-                Arc::clone(&nats),
-                Arc::clone(topics),
-            )),
+            tokio::spawn(hand_over(Arc::clone(&nats))),
+            tokio::spawn(subscribe(Arc::clone(&nats), Arc::clone(topics))),
         ];
-        Ok(Link {
-            nats,
-            client,
-            tasks,
-        })
+        Ok(Link { nats, tasks })
     }
 
     /// Send what is left, for a second at most, and end the tasks.
@@ -124,9 +150,9 @@ impl Link {
                 }
                 idle.await;
             }
-            self.client.flush().await.is_ok()
+            self.nats.client.flush().await.is_ok()
         };
-        let is_sent = match self.client.connection_state() {
+        let is_sent = match self.nats.client.connection_state() {
             State::Connected => timeout(LAST_MESSAGES, sent).await == Ok(true),
             State::Pending | State::Disconnected => outbox.is_idle(),
         };
@@ -154,24 +180,14 @@ fn pause(attempts: usize) -> Duration {
     }
 }
 
-async fn hand_over(client: Client, nats: Arc<Nats>) {
+async fn hand_over(nats: Arc<Nats>) {
     loop {
         let message = nats.outbox.next().await;
-        let subject = format!("{}.{}", nats.prefix, message.topic);
-        // Waits while the client is full or NATS away; the outbox bounds what comes
-        // meanwhile.
-        let sent = client.publish(subject, message.bytes.to_vec().into()).await;
-        match sent.map_err(|error| error.kind()) {
-            Ok(()) => nats.health.published(1),
-            Err(PublishErrorKind::MaxPayloadExceeded) => {
-                nats.health.too_large(client.max_payload());
-            }
-            Err(_) => nats.health.dropped(1),
-        }
+        nats.send(&message).await;
     }
 }
 
-async fn subscribe(client: Client, nats: Arc<Nats>, topics: Arc<Topics>) {
+async fn subscribe(nats: Arc<Nats>, topics: Arc<Topics>) {
     loop {
         match nats.interest.next().await {
             Change::Unsubscribe(task) => {
@@ -182,7 +198,7 @@ async fn subscribe(client: Client, nats: Arc<Nats>, topics: Arc<Topics>) {
             }
             Change::Subscribe(pattern) => {
                 let subject = format!("{}.{pattern}", nats.prefix);
-                let Ok(subscription) = client.subscribe(subject).await else {
+                let Ok(subscription) = nats.client.subscribe(subject).await else {
                     continue;
                 };
                 let (link, topics) = (Arc::clone(&nats), Arc::clone(&topics));
