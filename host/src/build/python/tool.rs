@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::stage::Stage;
 use super::super::{Error, single};
+use super::packages::WORLD;
 use super::{PythonError, pip};
 
 /// The program and its version.
@@ -157,7 +158,7 @@ impl Tool {
             .current_dir(stage)
             .env("VIRTUAL_ENV", nothing)
             .env("TMPDIR", temporary)
-            .args(["-c", script, "-q", "-d", "wit", "-w", "guest"])
+            .args(["-c", script, "-q", "-d", "wit", "-w", WORLD])
             .args(["componentize", "-p", "guest", "-o", OUTPUT, module])
             .output()
             .map_err(|error| Error::Run {
