@@ -7,7 +7,7 @@
 // one line on standard error and exit code 1; anything else is 2.
 import { builtinModules, SourceMap } from 'node:module';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 import { componentize } from 'componentize-qjs';
@@ -76,6 +76,18 @@ const NAMED = {
   'SocketAddress': ["require('./shim/net.js').net", "require('./shim/block_list.js').SocketAddress"],
 };
 
+// What of `hotsocket:topics` the script uses; see shim/topics.js. As `socket.hotsocket` may
+// be given another name, so may its functions be found by their own: of these, `join` is
+// an array's as well.
+function topicsOf(code) {
+  const names = 'leave|publish|subscribers|will';
+  const named = new RegExp(`\\bhotsocket\\s*\\??\\.\\s*(join|${names})\\b`).test(code);
+  const aliased = /\bhotsocket\b(?!\s*\??\.\s*\w)/.test(code) && (new RegExp(`[.{,]\\s*(${names})\\b`).test(code)
+    || (/[.{,]\s*join\b/.test(code) && /(["'`])(message|direct)\1/.test(code)));
+  const used = named || aliased;
+  return { used, subscriber: used && /(["'`])(message|lagged)\1/.test(code) };
+}
+
 class Mistake extends Error {}
 
 const COMMON = {
@@ -138,7 +150,7 @@ async function bundleScript() {
     const output = (ending) => result.outputFiles.find(({ path }) => path.endsWith(ending)).text;
     const code = output('.js');
     const inputs = Object.keys(result.metafile.inputs).map((path) => resolve(dirname(source), path));
-    return { code, places: placesOf(code, output('.map')), asked, missing, inputs };
+    return { code, places: placesOf(code, output('.map')), asked, missing, inputs, topics: topicsOf(code) };
   } catch (error) {
     const [first] = error.errors ?? [];
     if (!first) throw error;
@@ -169,7 +181,7 @@ function placesOf(code, map) {
 }
 
 // The shim and the packages that it stands upon, around the script.
-async function bundleGuest({ code, places, asked, missing }, { trial = false, intoImage = false }) {
+async function bundleGuest({ code, places, asked, missing, topics }, { trial = false, intoImage = false }) {
   const named = Object.entries(NAMED).filter(([name, [owner]]) =>
     (new RegExp(`\\b${name}\\b`).test(code) || (name === 'URL' && code.includes('pathToFileURL')))
     && (!owner.includes('crypto') || asked.has('crypto')));
@@ -186,6 +198,7 @@ async function bundleGuest({ code, places, asked, missing }, { trial = false, in
       modules[name] = () => module;
     }
     // Not part of this module: a script that is no module need not be strict.
+    ${topics.used ? "require('./shim/topics.js');" : ''}
     ${named.length > 0 ? "const lazily = require('./shim/lazily.js');" : ''}
     ${/Async(Generator)?Function/.test(code) ? "require('./shim/async_functions.js');" : ''}
     ${/\btoLocale/.test(code) ? "require('./shim/locale.js');" : ''}
@@ -196,7 +209,9 @@ async function bundleGuest({ code, places, asked, missing }, { trial = false, in
       const module = { exports: {} };
       script.call(module.exports, (name) => modules[name](), module, module.exports);
     };
-    ${trial ? 'globalThis.told = tryOut(run);' : `export const handler = start(run, ${intoImage});`}
+    ${trial ? 'globalThis.told = tryOut(run);' : topics.subscriber
+    ? `const guest = start(run, ${intoImage}, require('./shim/topics.js')); export const { handler, subscriber } = guest;`
+    : `export const { handler } = start(run, ${intoImage});`}
   `;
   const own = {
     name: 'own',
@@ -229,6 +244,7 @@ async function bundleGuest({ code, places, asked, missing }, { trial = false, in
       if (trial) {
         build.onResolve({ filter: /^\.\/host\.js$/ }, () => ({ path: resolve(here, 'shim/trial.js') }));
         build.onResolve({ filter: /^\.\/files\.js$/ }, () => ({ path: resolve(here, 'shim/files_trial.js') }));
+        build.onResolve({ filter: /^\.\/topics_host\.js$/ }, () => ({ path: resolve(here, 'shim/topics_trial.js') }));
       }
     },
   };
@@ -320,15 +336,25 @@ function namesFirst(source) {
   return `void function(at){${[...names].map((name) => `at.${name}`).join(';')}};${source}`;
 }
 
+// The world of a component with what this script asks for, and no more.
+function worldOf({ asked, topics }) {
+  const worlds = ['javascript'];
+  if (asked.has('fs') || asked.has('fs/promises')) worlds.push('files');
+  if (topics.used) worlds.push('hotsocket:topics/imports@0.1.0');
+  if (topics.subscriber) worlds.push('hotsocket:topics/exports@0.1.0');
+  return `package hotsocket:javascript@0.1.0;\nworld script { ${worlds.map((world) => `include ${world};`).join(' ')} }\n`;
+}
+
 // The component, with the top level run into its image unless there is a reason
 // against it, and that reason.
 async function makeComponent(script, reason) {
   const runtimeBytes = engine(resolve(here, 'node_modules'));
-  const world = ['fs', 'fs/promises'].some((module) => script.asked.has(module)) ? 'javascript-with-files' : 'javascript';
+  const witPath = resolve(here, 'wit');
+  writeFileSync(join(witPath, 'script.wit'), worldOf(script));
   const make = async (intoImage) => {
     const jsSource = namesFirst(await bundleGuest(script, { intoImage }));
     const runtime = runtimeBytes ? { runtimeBytes } : { sync: true };
-    return (await componentize({ witPath: resolve(here, 'wit'), world, jsSource, ...runtime })).component;
+    return (await componentize({ witPath, world: 'script', jsSource, ...runtime })).component;
   };
   if (reason === undefined) {
     try {

@@ -13,6 +13,7 @@ mod javascript;
 mod python;
 mod rust_sdk;
 mod same_bytes;
+mod topics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
