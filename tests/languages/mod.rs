@@ -51,12 +51,23 @@ fn built(source: &Path) -> Option<Vec<u8>> {
     Some(component)
 }
 
+/// The component of a source in any of the other languages.
+pub fn component_of(source: &Path) -> Option<Vec<u8>> {
+    match source
+        .extension()
+        .is_some_and(|extension| extension == "js")
+    {
+        true => javascript::component(source),
+        false => built(source),
+    }
+}
+
 fn example(name: &str) -> PathBuf {
     repo(&format!("guest/examples/{name}"))
 }
 
 /// Serve a guest that may take long to compile.
-fn serve_large(component: impl AsRef<[u8]>) -> Serve {
+pub fn serve_large(component: impl AsRef<[u8]>) -> Serve {
     serve(component).patience(FIRST_BUILD)
 }
 

@@ -3,9 +3,7 @@
 //!
 //! `tests/topics` tries the host's part, with the one in Rust.
 
-use std::path::Path;
-
-use super::{built, javascript, serve_large};
+use super::{component_of, javascript, serve_large};
 use crate::guests::{differing, messenger};
 use crate::harness::{Server, hotsocket, kept, repo, run, wait_for};
 use crate::topics::{Orders, connect, stuck};
@@ -19,17 +17,6 @@ fn messenger_in(language: &str) -> Option<Vec<u8>> {
         _ => component_of(&repo(&format!(
             "tests/languages/topics/messenger.{language}"
         ))),
-    }
-}
-
-/// The component of a source in any of the other languages.
-fn component_of(source: &Path) -> Option<Vec<u8>> {
-    match source
-        .extension()
-        .is_some_and(|extension| extension == "js")
-    {
-        true => javascript::component(source),
-        false => built(source),
     }
 }
 
