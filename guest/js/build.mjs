@@ -13,6 +13,7 @@ import vm from 'node:vm';
 import { componentize } from 'componentize-qjs';
 import * as esbuild from 'esbuild';
 import { engine } from './engine.mjs';
+import { changedCopies } from './own_copies.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const [source, output] = process.argv.slice(2).map((path) => resolve(path));
@@ -150,7 +151,8 @@ async function bundleScript() {
     const output = (ending) => result.outputFiles.find(({ path }) => path.endsWith(ending)).text;
     const code = output('.js');
     const inputs = Object.keys(result.metafile.inputs).map((path) => resolve(dirname(source), path));
-    return { code, places: placesOf(code, output('.map')), asked, missing, inputs, topics: topicsOf(code) };
+    const own = await ownFiles(result.metafile.inputs);
+    return { code, places: placesOf(code, output('.map')), asked, missing, inputs, own, topics: topicsOf(code) };
   } catch (error) {
     const [first] = error.errors ?? [];
     if (!first) throw error;
@@ -160,6 +162,20 @@ async function bundleScript() {
       : first.text;
     throw new Mistake(at ? `${at.file}:${at.line}:${at.column + 1}: ${text}` : text);
   }
+}
+
+// The script and its own modules, without packages, for own_copies.mjs.
+async function ownFiles(inputs) {
+  const files = Object.entries(inputs).filter(([path]) =>
+    /\.[cm]?[jt]sx?$/.test(path) && !path.split('/').includes('node_modules'));
+  return Promise.all(files.map(async ([path, { imports }]) => {
+    const text = readFileSync(resolve(dirname(source), path), 'utf8');
+    const names = new Map(imports.map(({ original, path }) => [original, path]));
+    if (!/\.[cm]?tsx?$/.test(path)) return { path, text, imports: names, lineOf: (line) => line };
+    const plain = await esbuild.transform(text, { loader: 'ts', sourcemap: 'external' });
+    const map = new SourceMap(JSON.parse(plain.map));
+    return { path, text: plain.code, imports: names, lineOf: (line) => (map.findEntry(line - 1, 0).originalLine ?? line - 1) + 1 };
+  }));
 }
 
 // Where the script's lines are in the bundle: see errors.js.
@@ -322,6 +338,10 @@ async function main() {
   writeFileSync(output, made.component);
   const warnings = [...script.missing].map(([module, file]) =>
     `the module "${module}", which ${file} asks for, is not available in a hotsocket guest: using it throws`);
+  for (const { name, path, line } of changedCopies(script.own)) {
+    warnings.push(`${path}:${line}: \`${name}\` is changed for a connection, and every connection has its own copy of it, `
+      + 'so no other one sees the change; docs/topics.md shows how connections meet');
+  }
   const notes = made.reason === undefined ? [] : [
     `${name}: its top level runs once for each connection, and not once for all, since ${made.reason}`];
   process.stdout.write(JSON.stringify({ port, inputs: script.inputs, warnings, notes }));

@@ -38,6 +38,8 @@ fn enter(server: &Server, name: &str, others: usize) -> Client {
         format!("{name}\n"),
         format!("* lobby: {others} here besides you\n"),
     );
+    // The effects of an event are complete before the next one.
+    client.ask("/join lobby\n", "You are there.\n");
     client
 }
 
@@ -85,6 +87,8 @@ fn people_talk_in_rooms() {
         dot.send(vec![b'x'; 1001]);
         dot.expect("more than 1000 bytes in one piece\n");
         dot.expect_rest("");
+        // Its connection is over when this side has closed, too.
+        drop(dot);
         ann.expect("* dot has left\n");
     });
 }

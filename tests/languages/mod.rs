@@ -10,6 +10,7 @@ mod c;
 mod framing;
 mod full_queue;
 mod javascript;
+mod own_copies;
 mod python;
 mod rust_sdk;
 mod same_bytes;

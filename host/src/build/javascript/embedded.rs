@@ -17,6 +17,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/engine.mjs"),
     ),
     (
+        "own_copies.mjs",
+        include_str!("../../../../guest/js/own_copies.mjs"),
+    ),
+    (
         "shim/abort.js",
         include_str!("../../../../guest/js/shim/abort.js"),
     ),

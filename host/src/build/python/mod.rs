@@ -130,6 +130,9 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         super::print_progress(&error);
         return Err(not_compiled());
     }
+    for warning in tool.own_copies(&sources.paths()).lines() {
+        super::print_progress(&format!("warning: {warning}"));
+    }
 
     let stage = Stage::new("python")?;
     for (path, content) in FILES {

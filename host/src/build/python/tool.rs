@@ -20,7 +20,9 @@ pub(super) const OUTPUT: &str = "guest.wasm";
 
 /// Looks for errors of syntax.
 const CHECK_SYNTAX: &str = include_str!("../../../../guest/python/check_syntax.py");
-/// How that says that it has found one.
+/// Looks for variables of which each connection has its own copy.
+const OWN_COPIES: &str = include_str!("../../../../guest/python/own_copies.py");
+/// How [`CHECK_SYNTAX`] says that it has found one.
 const SYNTAX_ERROR: i32 = 3;
 /// What pip installs, with hashes.
 const REQUIREMENTS: &str = include_str!("requirements.txt");
@@ -141,6 +143,17 @@ impl Tool {
             .ok()?;
         let error = String::from_utf8_lossy(&checked.stderr).into_owned();
         (checked.status.code() == Some(SYNTAX_ERROR)).then_some(error)
+    }
+
+    /// Warnings about variables of modules that methods of a handler change, a line each.
+    /// Nothing where Python is older than the guest's syntax.
+    pub(super) fn own_copies(&self, files: &[PathBuf]) -> String {
+        let found = python(&self.python)
+            .args(["-I", "-c", OWN_COPIES])
+            .args(files)
+            .output();
+        let found = found.map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&found).into_owned()
     }
 
     /// Make a component of the module in `stage`. Returns the errors in the
