@@ -15,6 +15,7 @@
 //! | `swap` | new code under open connections, rollback, the watched file |
 //! | `limits` | each limit, reached |
 //! | `topics` | what connections say to each other |
+//! | `store` | what outlives connections |
 //! | `logs` | the log's two formats, and the access log |
 //! | `hostile` | guests, clients and bytes that mean harm, and what they cost others |
 //! | `languages` | guests built from Rust, JavaScript, Python and C |
@@ -47,5 +48,6 @@ mod languages;
 mod limits;
 mod logs;
 mod soak;
+mod store;
 mod swap;
 mod topics;

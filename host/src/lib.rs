@@ -55,6 +55,7 @@ pub mod roster;
 pub mod service;
 pub mod session;
 mod size;
+pub mod store;
 pub mod topics;
 mod watch;
 

@@ -68,7 +68,7 @@ fn imports_take_no_table() {
 
 #[test]
 fn guests_of_the_tests_are_not_older_than_their_sources() {
-    for name in ["soak", "wayward", "messenger", "forgetful"] {
+    for name in ["soak", "wayward", "messenger", "forgetful", "keeper"] {
         let source = repo(&format!("tests/guests/{name}.rs"));
         is_fresh(&source, &source.with_extension("wasm"));
     }

@@ -107,6 +107,11 @@ pub fn messenger() -> Vec<u8> {
     include_bytes!("messenger.wasm").to_vec()
 }
 
+/// `keeper.rs`, the guest that uses the store as it is told to.
+pub fn keeper() -> Vec<u8> {
+    include_bytes!("keeper.wasm").to_vec()
+}
+
 /// `forgetful.rs`, which takes over a connection and dies of its first message.
 pub fn forgetful() -> Vec<u8> {
     include_bytes!("forgetful.wasm").to_vec()

@@ -22,6 +22,15 @@ pub mod topics {
     });
 }
 
+/// `wasi:keyvalue` and `hotsocket:store`, of which a guest imports what it calls.
+pub mod store {
+    wit_bindgen::generate!({
+        path: ["../../wit/keyvalue", "../../wit/store"],
+        world: "hotsocket:store/imports",
+        generate_all,
+    });
+}
+
 /// `hotsocket:environment`, which a guest imports only if it calls something of it.
 pub mod environment {
     wit_bindgen::generate!({

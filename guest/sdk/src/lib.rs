@@ -106,7 +106,8 @@
 //! `handler` is the trait, `connection` the handle, `snapshot` the state that
 //! moves, `state` makes snapshots of types, `framing` makes messages of a stream,
 //! `environment` is time, random bytes, settings and the log,
-//! `output` the lines and the panic hook, `topics` what connections say to each other; `glue` joins them to the generated
+//! `output` the lines and the panic hook, `topics` what connections say to each other,
+//! `store` what outlives them; `glue` joins them to the generated
 //! `bindings`, `sys` to the host; `libc` keeps WASI out.
 
 // So that the expansion of `state!` has the same paths in here.
@@ -129,6 +130,7 @@ mod output;
 mod snapshot;
 #[cfg(feature = "state")]
 pub mod state;
+pub mod store;
 mod sys;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

@@ -99,15 +99,7 @@ impl<H: Handler> Session<H> {
             let owned = owned.map(|&(name, value)| (name.to_owned(), value.to_owned()));
             recorded.settings = owned.collect();
         });
-        let (mut handler, conn) = (H::default(), Connection::default());
-        if let Err(why) = handler.open(&conn) {
-            panic!("the guest refused the connection: {why}");
-        }
-        Self {
-            handler,
-            conn,
-            peer_ended: false,
-        }
+        Self::accept()
     }
 
     /// The peer sends bytes. Gives what the guest answers.
@@ -225,6 +217,30 @@ impl<H: Handler> Session<H> {
     #[must_use]
     pub fn will(&self) -> Option<(String, Vec<u8>)> {
         recorder::with(|recorded| recorded.will.clone())
+    }
+
+    /// Close this connection, and accept another one at the same server: it finds the
+    /// [store](crate::store) as this one has left it, and as much time has passed.
+    ///
+    /// # Panics
+    /// The guest refused it.
+    #[must_use]
+    pub fn close_and_open(self) -> Self {
+        self.close(CloseReason::Ended);
+        recorder::begin_connection();
+        Self::accept()
+    }
+
+    fn accept() -> Self {
+        let (mut handler, conn) = (H::default(), Connection::default());
+        if let Err(why) = handler.open(&conn) {
+            panic!("the guest refused the connection: {why}");
+        }
+        Self {
+            handler,
+            conn,
+            peer_ended: false,
+        }
     }
 
     /// From now on at most so many bytes wait for the peer, as with `--max-queue`:

@@ -11,6 +11,19 @@ wasmtime::component::bindgen!({
     require_store_data_send: true,
 });
 
+/// The types of `wasi:keyvalue` and `hotsocket:store`.
+pub mod store {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/keyvalue", "../../wit/store"],
+        world: "hotsocket:store/imports",
+        require_store_data_send: true,
+        with: {
+            "wasi:keyvalue/store.bucket": crate::key_value::handles::Bucket,
+            "wasi:keyvalue/atomics.cas": crate::key_value::handles::Cas,
+        },
+    });
+}
+
 /// The types of `hotsocket:topics`.
 pub mod topics {
     wasmtime::component::bindgen!({

@@ -171,24 +171,42 @@ pub fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
     Ok(description)
 }
 
-/// Whether a component imports an interface of WASI; false if it cannot be parsed.
-pub fn imports_wasi(bytes: &[u8]) -> bool {
+/// What decides how a component is linked and called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imports {
+    /// An interface of WASI that `hotsocket-wasi` links.
+    pub wasi: bool,
+    /// The store.
+    pub key_value: bool,
+}
+
+impl Imports {
+    /// Of the component; of none if it cannot be parsed.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut imports = Imports::default();
+        for_each_import(bytes, |name| {
+            let is_store = name.starts_with("wasi:keyvalue/");
+            imports.key_value |= is_store;
+            imports.wasi |= name.starts_with("wasi:") && !is_store;
+        });
+        imports
+    }
+}
+
+fn for_each_import(bytes: &[u8], mut note: impl FnMut(&str)) {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload {
             Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
             Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
             Ok(Payload::ComponentImportSection(section)) if depth == 0 => {
-                let mut names = section.into_iter().flatten().map(|import| import.name.name);
-                if names.any(|name| name.starts_with("wasi:")) {
-                    return true;
-                }
+                let names = section.into_iter().flatten();
+                names.for_each(|import| note(import.name.name));
             }
             Ok(_) => {}
-            Err(_) => return false,
+            Err(_) => return,
         }
     }
-    false
 }
 
 fn invalid(error: wasmparser::BinaryReaderError) -> LoadError {

@@ -17,6 +17,7 @@ use crate::environment;
 use crate::fault::Event;
 use crate::hibernation;
 use crate::imports;
+use crate::key_value::imports as key_value;
 use crate::store_data::StoreData;
 use crate::text;
 use crate::topics;
@@ -70,6 +71,26 @@ pub const PACKAGES: &[Package] = &[
         imports: &[import("topics", topics::link)],
     },
     Package {
+        name: "wasi:keyvalue",
+        version: "0.2.0-draft2",
+        handler: None,
+        also: None,
+        functions: &[],
+        imports: &[
+            import_that_may_wait("store", key_value::link_store),
+            import_that_may_wait("atomics", key_value::link_atomics),
+            import_that_may_wait("batch", key_value::link_batch),
+        ],
+    },
+    Package {
+        name: "hotsocket:store",
+        version: "0.1.0",
+        handler: None,
+        also: None,
+        functions: &[],
+        imports: &[import_that_may_wait("store", key_value::link_extension)],
+    },
+    Package {
         name: "hotsocket:text",
         version: "0.1.0",
         handler: None,
@@ -116,7 +137,20 @@ pub struct Function {
 #[derive(Debug)]
 pub struct Import {
     pub name: &'static str,
-    pub link: fn(&mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()>,
+    pub link: Link,
+}
+
+type LinkAll = fn(&mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()>;
+type LinkWaiting = fn(&mut LinkerInstance<'_, StoreData>, bool) -> wasmtime::Result<()>;
+
+/// Links the functions of an interface.
+#[derive(Clone, Copy, Debug)]
+pub enum Link {
+    /// None of them ever waits.
+    All(LinkAll),
+    /// They may wait for guests that are called on fibers only, and the flag is true for
+    /// those.
+    Waiting(LinkWaiting),
 }
 
 const fn function<P, R>(name: &'static str, event: Event) -> Function
@@ -131,10 +165,13 @@ where
     }
 }
 
-const fn import(
-    name: &'static str,
-    link: fn(&mut LinkerInstance<'_, StoreData>) -> wasmtime::Result<()>,
-) -> Import {
+const fn import(name: &'static str, link: LinkAll) -> Import {
+    let link = Link::All(link);
+    Import { name, link }
+}
+
+const fn import_that_may_wait(name: &'static str, link: LinkWaiting) -> Import {
+    let link = Link::Waiting(link);
     Import { name, link }
 }
 
@@ -195,11 +232,16 @@ pub fn packages() -> String {
     packages.join(", ")
 }
 
-/// Let guests find everything that they may import, but for WASI.
-pub fn link(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
+/// Let guests find everything that they may import, but for what `hotsocket-wasi` links.
+/// With `may_wait` for guests that are called on fibers only.
+pub fn link(linker: &mut Linker<StoreData>, may_wait: bool) -> wasmtime::Result<()> {
     for package in PACKAGES {
         for import in package.imports {
-            (import.link)(&mut linker.instance(&package.interface(import.name))?)?;
+            let mut instance = linker.instance(&package.interface(import.name))?;
+            match import.link {
+                Link::All(link) => link(&mut instance)?,
+                Link::Waiting(link) => link(&mut instance, may_wait)?,
+            }
         }
     }
     Ok(())

@@ -161,7 +161,10 @@ impl EnginePool {
 /// instance.
 pub(crate) struct GuestEngine {
     engine: Engine,
+    /// For guests that never wait.
     linker: Linker<StoreData>,
+    /// For those that may; only the large engine has it.
+    waiting: Option<Linker<StoreData>>,
     cache: CodeCache,
     compiler: Arc<SharedCompiler>,
     /// What the code must be compiled for.
@@ -217,9 +220,12 @@ impl GuestEngine {
             functions.keep_in(path);
         }
         let mut linker = Linker::new(&engine);
-        contract::link(&mut linker)?;
+        contract::link(&mut linker, false)?;
+        let mut waiting = None;
         if let Some(link_wasi) = link_wasi {
-            link_wasi(&mut linker)?;
+            let linker = waiting.insert(Linker::new(&engine));
+            contract::link(linker, true)?;
+            link_wasi(linker)?;
         }
         Ok(GuestEngine {
             cache,
@@ -232,6 +238,7 @@ impl GuestEngine {
             ticker: Arc::new(EpochTicker::start(&engine)?),
             engine,
             linker,
+            waiting,
             capacity,
             taken: AtomicUsize::new(0),
         })
@@ -258,7 +265,7 @@ impl GuestEngine {
         self.taken.load(Ordering::Relaxed) > self.capacity / 4 * 3
     }
 
-    /// Check, compile and link a component.
+    /// Check, compile and link a component: in the large engine one that may wait.
     pub fn compile(
         &self,
         bytes: &[u8],
@@ -267,13 +274,13 @@ impl GuestEngine {
     ) -> Result<Exports, LoadError> {
         if let Some(component) = self.cache.load(&self.engine, hash) {
             // Only what has passed all checks gets into the cache.
-            return self.link(&component);
+            return link(self.waiting.as_ref().unwrap_or(&self.linker), &component);
         }
         let component = match &self.compiler.compiler {
             Compiler::Inside => self.compile_inside(bytes, hash)?,
             Compiler::Child { .. } => self.compile_in_child(bytes, hash, limits)?,
         };
-        self.link(&component)
+        link(self.waiting.as_ref().unwrap_or(&self.linker), &component)
     }
 
     fn compile_inside(&self, bytes: &[u8], hash: Hash) -> Result<Component, LoadError> {
@@ -315,28 +322,27 @@ impl GuestEngine {
         Ok(self.cache.load(&self.engine, hash).unwrap_or(component))
     }
 
-    /// Load code that another engine of the pool has compiled.
+    /// Load code that the small engine has compiled: it never waits.
     pub fn load(&self, exports: &Exports) -> Result<Exports, LoadError> {
         let failed = |error: wasmtime::Error| LoadError::Compile(one_line(&format!("{error:#}")));
         let code = exports.pre.component().serialize().map_err(failed)?;
         // SAFETY: the bytes come from `serialize` of this process' own component
         // and have not left it.
         let component = unsafe { Component::deserialize(&self.engine, code) };
-        self.link(&component.map_err(failed)?)
-    }
-
-    fn link(&self, component: &Component) -> Result<Exports, LoadError> {
-        let pre = self
-            .linker
-            .instantiate_pre(component)
-            .map_err(|error| LoadError::WrongImport(one_line(&format!("{error:#}"))))?;
-        Exports::new(pre).ok_or_else(|| LoadError::Invalid("its handler is incomplete".to_owned()))
+        link(&self.linker, &component.map_err(failed)?)
     }
 
     /// A store for one instance.
     pub fn store(&self, data: StoreData) -> Store<StoreData> {
         Store::new(&self.engine, data)
     }
+}
+
+fn link(linker: &Linker<StoreData>, component: &Component) -> Result<Exports, LoadError> {
+    let pre = linker
+        .instantiate_pre(component)
+        .map_err(|error| LoadError::WrongImport(one_line(&format!("{error:#}"))))?;
+    Exports::new(pre).ok_or_else(|| LoadError::Invalid("its handler is incomplete".to_owned()))
 }
 
 fn no_engine(error: wasmtime::Error) -> LoadError {

@@ -29,7 +29,7 @@ pub fn component(bytes: &[u8]) -> bool {
         "a guest that does not begin like one"
     );
     // Decides which engine a guest gets, also where it was not validated here.
-    component::imports_wasi(bytes);
+    component::Imports::of(bytes);
     checked.is_ok()
 }
 

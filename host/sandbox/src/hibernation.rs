@@ -44,6 +44,11 @@ impl Hibernation {
         self.saves = false;
     }
 
+    /// Whether `save` runs.
+    pub fn is_saving(&self) -> bool {
+        self.saves
+    }
+
     /// Why the last `save` was not for hibernation.
     pub fn take_reason(&mut self) -> Option<String> {
         self.stays_awake.take()

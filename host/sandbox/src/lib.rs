@@ -13,7 +13,7 @@
 //! - [`sandbox`]: the entry point, one for each service
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
-//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`],
+//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`], [`key_value`],
 //!   [`bindings`], [`bounded_text`]: what it refers to
 //! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
 //!   its exports
@@ -55,6 +55,7 @@ mod hash;
 mod hibernation;
 mod imports;
 mod instance;
+pub mod key_value;
 pub mod limit_counters;
 mod limits;
 mod log;

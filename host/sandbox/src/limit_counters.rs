@@ -46,6 +46,8 @@ limits! {
     Mailbox = "max-mailbox",
     Subscriptions = "max-subscriptions",
     FanOut = "max-fan-out",
+    StoreSize = "max-store-size",
+    StoreKeys = "max-store-keys",
     Line = "max-line",
     Lines = "max-lines",
     Restarts = "max-restarts",

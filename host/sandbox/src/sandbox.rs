@@ -1,7 +1,7 @@
 //! The entry point of the crate: compiles guests and makes their instances.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use wasmtime::{Store, UpdateDeadline};
@@ -20,6 +20,7 @@ use crate::fault::{Cause, Event, Fault};
 use crate::guest_output::{GuestOutput, LineRate, LineSink};
 use crate::hash::ComponentBytes;
 use crate::instance::Instance;
+use crate::key_value::KeyValue;
 use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
 use crate::limits::Limits;
 use crate::log::LoggedConnection;
@@ -60,6 +61,7 @@ impl Sandbox {
                 grants,
                 environment,
                 topics: Lookup::new(),
+                key_value: OnceLock::new(),
             }),
             output,
             counters: Arc::default(),
@@ -70,6 +72,12 @@ impl Sandbox {
     /// Let guests ask who has subscribed to what. Only the first call counts.
     pub fn set_topics(&self, topics: Arc<dyn CountSubscribers>) {
         let _ = self.reach.topics.set(topics);
+    }
+
+    /// Let guests use this store. Call it before [`Self::compile`]; only the first call
+    /// counts.
+    pub fn set_store(&self, store: Arc<dyn KeyValue>) {
+        let _ = self.reach.key_value.set(store);
     }
 
     /// Settings and random bytes of all instances.
@@ -121,7 +129,12 @@ impl Sandbox {
             let max = self.limits.max_component;
             return Err(LoadError::TooLarge { max });
         }
-        let may_wait = component::imports_wasi(bytes);
+        let imports = component::Imports::of(bytes);
+        let store_waits = || {
+            let store = self.reach.key_value.get();
+            store.is_some_and(|store| store.may_wait())
+        };
+        let may_wait = imports.wasi || imports.key_value && store_waits();
         let engine = match may_wait {
             false => Arc::clone(self.engines.small()),
             true => self.engines.large()?,
@@ -142,7 +155,7 @@ impl Sandbox {
                 places: engine::places(exports.pre.component()),
                 fairness: Arc::clone(&self.fairness),
                 max_snapshot: self.limits.max_snapshot,
-                max_transfer: self.limits.max_transfer(may_wait),
+                max_transfer: self.limits.max_transfer(imports.wasi),
                 slot_size: AtomicUsize::new(0),
             }),
             exports,

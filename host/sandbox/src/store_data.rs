@@ -4,8 +4,8 @@
 //! Nothing in here outlives the instance; what must belongs to the session,
 //! which takes the effects after each event.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
@@ -14,6 +14,7 @@ use crate::effects::{ConnectionInfo, Effects, Window};
 use crate::environment::Environment;
 use crate::guest_output::GuestOutput;
 use crate::hibernation::Hibernation;
+use crate::key_value::{Handles, KeyValue};
 use crate::limit_counters::{ConnectionWarnings, Limit};
 use crate::memory_limit::MemoryLimit;
 use crate::topics::{CountSubscribers, Lookup};
@@ -42,6 +43,8 @@ pub struct StoreData {
     pub(crate) hibernation: Hibernation,
     /// The guest exports `hotsocket:topics/subscriber`.
     pub(crate) is_subscriber: bool,
+    /// What the guest has open of the store.
+    pub(crate) handles: Handles,
     reach: Arc<Reach>,
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
@@ -53,6 +56,8 @@ pub(crate) struct Reach {
     pub environment: Environment,
     /// Set once by the service, before it has sessions.
     pub topics: Lookup,
+    /// The store of the service; set once, before it compiles a guest.
+    pub key_value: OnceLock<Arc<dyn KeyValue>>,
 }
 
 impl StoreData {
@@ -79,6 +84,7 @@ impl StoreData {
             muted_by_panic: false,
             hibernation: Hibernation::default(),
             is_subscriber,
+            handles: Handles::default(),
             reach,
             wasi: None,
         }
@@ -92,6 +98,11 @@ impl StoreData {
     /// Who has subscribed to what; `None` where nobody can.
     pub(crate) fn topics(&self) -> Option<&dyn CountSubscribers> {
         self.reach.topics.get().map(|topics| &**topics)
+    }
+
+    /// The store; `None` where there is none.
+    pub(crate) fn key_value(&self) -> Option<&Arc<dyn KeyValue>> {
+        self.reach.key_value.get()
     }
 
     /// The guest is about to trap. The runtime of its language would print the same

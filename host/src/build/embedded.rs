@@ -63,6 +63,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/state.rs"),
     ),
     (
+        "guest/sdk/src/store.rs",
+        include_str!("../../../guest/sdk/src/store.rs"),
+    ),
+    (
         "guest/sdk/src/sys.rs",
         include_str!("../../../guest/sdk/src/sys.rs"),
     ),
@@ -73,6 +77,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "guest/sdk/src/testing/recorder.rs",
         include_str!("../../../guest/sdk/src/testing/recorder.rs"),
+    ),
+    (
+        "guest/sdk/src/testing/recorder/store.rs",
+        include_str!("../../../guest/sdk/src/testing/recorder/store.rs"),
     ),
     (
         "guest/sdk/src/topics.rs",
@@ -87,6 +95,22 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../wit/environment/environment.wit"),
     ),
     ("wit/handler.wit", include_str!("../../../wit/handler.wit")),
+    (
+        "wit/keyvalue/atomics.wit",
+        include_str!("../../../wit/keyvalue/atomics.wit"),
+    ),
+    (
+        "wit/keyvalue/batch.wit",
+        include_str!("../../../wit/keyvalue/batch.wit"),
+    ),
+    (
+        "wit/keyvalue/store.wit",
+        include_str!("../../../wit/keyvalue/store.wit"),
+    ),
+    (
+        "wit/keyvalue/world.wit",
+        include_str!("../../../wit/keyvalue/world.wit"),
+    ),
     ("wit/output.wit", include_str!("../../../wit/output.wit")),
     (
         "wit/session/hibernation.wit",
@@ -95,6 +119,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/session/session.wit",
         include_str!("../../../wit/session/session.wit"),
+    ),
+    (
+        "wit/store/store.wit",
+        include_str!("../../../wit/store/store.wit"),
     ),
     (
         "wit/topics/topics.wit",

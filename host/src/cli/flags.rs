@@ -20,6 +20,7 @@ use crate::node::{Control, Options};
 use crate::output::GuestLines;
 use crate::registry::Rules;
 use crate::rollout::Policy;
+use crate::store::{StoreFile, StoreSync};
 use crate::{duration, size};
 
 /// How a server is configured, whatever it serves.
@@ -122,6 +123,14 @@ pub(super) struct Flags {
     #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_fan_out), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_fan_out: usize,
 
+    /// Keys and values of the store, all together
+    #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_store_size), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
+    max_store_size: usize,
+
+    /// Keys of the store
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_store_keys, help_heading = LIMITS, hide_short_help = true)]
+    max_store_keys: usize,
+
     /// Length of a line that a guest prints; the rest is cut
     #[arg(long, value_name = "SIZE", default_value = size::show(Limits::default().max_line), value_parser = size::parse, help_heading = LIMITS, hide_short_help = true)]
     max_line: usize,
@@ -189,6 +198,14 @@ pub(super) struct Flags {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::setting, help_heading = SETTINGS)]
     set: Vec<(String, String)>,
 
+    /// Keep the store in this file, which is made if it is not there [default: in memory only]
+    #[arg(long, value_name = "FILE", help_heading = STORE)]
+    store: Option<PathBuf>,
+
+    /// When a change of the store is in its file: always (before the guest goes on), or 1s (a second later at the latest)
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = StoreSync::default(), requires = "store", help_heading = STORE)]
+    store_sync: StoreSync,
+
     /// Format of the log; json makes a JSON object of each line of a guest, too
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::default(), help_heading = OUTPUT)]
     log_format: Format,
@@ -220,6 +237,7 @@ pub(super) const LIMITS: &str =
     "Limits (SIZE in bytes, or 512K, 64M, 1G; TIME as 500ms, 30s, 5m, 1h)";
 const CONNECTIONS: &str = "Connections";
 const GRANTS: &str = "Grants to guests (none by default)";
+const STORE: &str = "Store";
 const SETTINGS: &str = "Settings of guests";
 const OUTPUT: &str = "Output";
 
@@ -245,6 +263,8 @@ impl Flags {
             max_subscriptions: self.max_subscriptions,
             max_mailbox: self.max_mailbox,
             max_fan_out: self.max_fan_out,
+            max_store_size: self.max_store_size,
+            max_store_keys: self.max_store_keys,
             max_line: self.max_line,
             max_lines: self.max_lines,
             compile_timeout: self.compile.compile_timeout,
@@ -291,6 +311,10 @@ impl Flags {
                 net: self.allow_net,
             },
             settings: settings(self.set)?,
+            store: self.store.map(|path| StoreFile {
+                path,
+                sync: self.store_sync,
+            }),
             watch: false,
             access_log: self.access_log,
             control: self.control.unwrap_or(Control::Default),

@@ -95,6 +95,18 @@ fn show(status: &Status) -> String {
     if !status.settings.is_empty() {
         rows.push(("settings", status.settings.join(", ")));
     }
+    let store = &status.store;
+    if store.keys > 0 || store.file.is_some() {
+        let mib = store.bytes as f64 / f64::from(1 << 20);
+        let mut text = format!("{} keys, {mib:.1} MiB", store.keys);
+        if let Some(file) = &store.file {
+            let _ = write!(text, " in {file}");
+        }
+        if store.errors > 0 {
+            let _ = write!(text, ", which could not be written {} times", store.errors);
+        }
+        rows.push(("store", text));
+    }
     if connections.hibernated > 0 || !connections.stays_awake.is_empty() {
         let mut text = format!(
             "{} asleep; since the start {} hibernated, {} woken",

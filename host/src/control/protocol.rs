@@ -86,6 +86,8 @@ pub struct Status {
     pub settings: Vec<String>,
     pub connections: Connections,
     pub memory: MemoryStatus,
+    #[serde(default)]
+    pub store: StoreStatus,
     /// The generations kept for rollback and those that still have connections,
     /// oldest first.
     pub generations: Vec<GenerationStatus>,
@@ -152,6 +154,20 @@ pub struct MemoryStatus {
     pub instances: usize,
     /// What each of them may have.
     pub limit_each: usize,
+}
+
+/// What connections have set by keys.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StoreStatus {
+    pub keys: usize,
+    /// Of keys and values, with what each takes besides.
+    pub bytes: usize,
+    /// Where it is kept (`--store`).
+    #[serde(default)]
+    pub file: Option<String>,
+    /// How often it could not be written.
+    #[serde(default)]
+    pub errors: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ use crate::guest_file;
 use crate::limits::{Limits, WhenFull};
 use crate::log::{Clock, Text};
 use crate::output::{GuestLines, Output};
+use crate::store::Memory;
 
 /// How long the threads that write guests' lines may take to flush.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,6 +68,8 @@ pub struct Guest {
 /// See the module's documentation.
 pub struct Environment {
     pub(super) sandbox: Arc<Sandbox>,
+    /// Empty at the beginning of each script.
+    pub(super) store: Memory,
     pub(super) limits: Arc<Limits>,
     pub(super) timeout: Duration,
     pub(super) guest_settings: sandbox::Settings,
@@ -99,7 +102,10 @@ impl Environment {
             sandbox::Environment::reproducible(),
             Arc::clone(&captured.output) as _,
         );
+        let store = Memory::new(limits.store(), Arc::clone(sandbox.limit_counters()));
+        sandbox.set_store(Arc::new(store.clone()));
         Ok(Environment {
+            store,
             sandbox: Arc::new(sandbox),
             limits,
             timeout: settings.timeout,

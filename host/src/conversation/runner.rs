@@ -52,6 +52,7 @@ pub fn run(
     environment.captured.clear();
     let settings = environment.guest_settings.clone();
     environment.sandbox.environment().restart(settings);
+    environment.store.clear();
     clock.block_on(async {
         let mut runner = Runner::new(environment, script, guest, others);
         let result = runner.run(line).await;

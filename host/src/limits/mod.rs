@@ -16,6 +16,8 @@ use hotsocket_sandbox::PoolLimits;
 
 pub use setting::{LimitError, Setting, Value};
 
+use crate::store::StoreLimits;
+
 /// What one guest, one connection and the server as a whole may use.
 ///
 /// Take what you don't care about from the default, and check the result; a
@@ -62,6 +64,11 @@ pub struct Limits {
     /// What one connection may publish in a second, in bytes times receivers; each
     /// message counts 64 bytes in addition.
     pub max_fan_out: usize,
+    /// What the store may have, in bytes of keys and values; each key counts 192 in
+    /// addition.
+    pub max_store_size: usize,
+    /// Keys of the store, in all buckets together.
+    pub max_store_keys: usize,
     /// Size of a component, in bytes.
     pub max_component: usize,
     /// How long compiling a component may take.
@@ -142,6 +149,8 @@ impl Default for Limits {
             max_subscriptions: 128,
             max_mailbox: 1 << 20,
             max_fan_out: 64 << 20,
+            max_store_size: 256 << 20,
+            max_store_keys: 1_000_000,
             max_component: 256 << 20,
             compile_timeout: Duration::from_secs(180),
             compile_memory: 2 << 30,
@@ -202,6 +211,8 @@ impl Limits {
             // The longest message with its topic, at least.
             Setting::size("max-mailbox", self.max_mailbox, 128 << 10..=4 << 30),
             Setting::size("max-fan-out", self.max_fan_out, 1 << 10..=1 << 40),
+            Setting::size("max-store-size", self.max_store_size, 0..=1 << 40),
+            Setting::number("max-store-keys", self.max_store_keys, 0..=1_000_000_000),
             // Half of the output's buffer, or a line might never fit.
             Setting::size("max-line", self.max_line, 1..=2 << 20),
             Setting::number("max-lines", self.max_lines as usize, 0..=u32::MAX as usize),
@@ -245,6 +256,14 @@ impl Limits {
             max_stack: self.max_stack,
             max_table: self.max_table,
             keep_memory: self.hibernate_after.is_none(),
+        }
+    }
+
+    /// What the store may have.
+    pub fn store(&self) -> StoreLimits {
+        StoreLimits {
+            max_size: self.max_store_size,
+            max_keys: self.max_store_keys,
         }
     }
 

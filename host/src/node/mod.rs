@@ -14,11 +14,12 @@ mod status;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::{CompiledGuest, ComponentBytes, EnginePool, Environment, Fault, Sandbox};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 pub use options::{Control, Options, StartError};
 
@@ -30,6 +31,7 @@ use crate::output::Output;
 use crate::registry::{self, Registry};
 use crate::rollout::Source;
 use crate::service::{ConnectionIds, Service};
+use crate::store::{Memory, Store};
 use status::NodeStatus;
 
 /// The guest that is served when none is named.
@@ -38,9 +40,13 @@ pub const BUILT_IN: &[u8] = include_bytes!("../../../guest/prebuilt/hello.wasm")
 /// The port of a node and a guest that name none.
 pub const DEFAULT_PORT: u16 = 3000;
 
+/// How long writing the last changes to the store's file may take when the node stops.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A running node. [`Node::start`] it, and [`Node::shut_down`] in the end.
 pub struct Node {
     service: Arc<Service>,
+    store: Arc<dyn Store>,
     listeners: Vec<SocketAddr>,
     /// True once no more connections shall be accepted.
     stop: watch::Sender<bool>,
@@ -115,6 +121,12 @@ impl Node {
             Environment::new(options.settings),
             Arc::clone(&output) as _,
         ));
+        let reached = Arc::clone(sandbox.limit_counters());
+        let store = Arc::new(match options.store {
+            None => Memory::new(limits.store(), reached),
+            Some(file) => Memory::open(limits.store(), reached, file).await?,
+        });
+        sandbox.set_store(Arc::clone(&store) as _);
         let compiled = registry::compile(&sandbox, component, &guest, None).await?;
         let hash = compiled.hash;
         // Whoever connects as soon as the guest says that it listens must not be
@@ -140,6 +152,7 @@ impl Node {
 
         let mut node = Node {
             service,
+            store: store.clone(),
             listeners,
             stop: watch::channel(false).0,
             acceptors: Vec::new(),
@@ -160,6 +173,7 @@ impl Node {
                 output,
                 node.listeners.clone(),
                 watched.as_deref(),
+                store,
             );
             node.tasks
                 .push(tokio::spawn(server::serve(control, Arc::new(status))));
@@ -214,6 +228,12 @@ impl Node {
             let _ = acceptor.await;
         }
         let cut_off = self.service.shut_down().await;
+        if timeout(STORE_TIMEOUT, self.store.close()).await.is_err() {
+            tracing::error!(
+                kind = "store",
+                "the store's last changes are not in its file"
+            );
+        }
         match cut_off.total() {
             0 => tracing::info!(kind = "stopped", cut_off = 0, "stopped"),
             total => tracing::warn!(

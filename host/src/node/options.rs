@@ -10,6 +10,7 @@ use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
 use crate::listener::{BindError, SocketOptions};
 use crate::registry::{Rules, SwapError};
+use crate::store::{OpenError, StoreFile};
 
 /// See the module's documentation. [`Default`] is what the command line is
 /// without flags, with no guest's file to watch, and but for [`Self::compiler`].
@@ -25,6 +26,8 @@ pub struct Options {
     pub grants: Grants,
     /// What guests are told by `hotsocket:environment`.
     pub settings: Settings,
+    /// Where the store is kept; in memory only if nowhere.
+    pub store: Option<StoreFile>,
     /// Swap when the guest's file changes.
     pub watch: bool,
     pub control: Control,
@@ -80,6 +83,8 @@ pub enum StartError {
     Listening { guest: String, fault: Fault },
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
     #[error("{0}")]
     Control(String),
     #[error(transparent)]

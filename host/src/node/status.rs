@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use hotsocket_sandbox::limit_counters::LimitCounters;
 
-use crate::control::protocol::{Connections, GenerationStatus, MemoryStatus, Status};
+use crate::control::protocol::{Connections, GenerationStatus, MemoryStatus, Status, StoreStatus};
 use crate::control::server::AdminApi;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
 use crate::service::{Counters, Service};
+use crate::store::{self, Store};
 use crate::topics::Topics;
 
 /// See the module's documentation.
@@ -22,6 +23,7 @@ pub struct NodeStatus {
     listeners: Vec<SocketAddr>,
     /// The file that is watched, if one is.
     watching: Option<String>,
+    store: Arc<dyn Store>,
     started: Instant,
 }
 
@@ -31,6 +33,7 @@ impl NodeStatus {
         output: Arc<Output>,
         listeners: Vec<SocketAddr>,
         watched: Option<&Path>,
+        store: Arc<dyn Store>,
     ) -> Self {
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         NodeStatus {
@@ -38,6 +41,7 @@ impl NodeStatus {
             output,
             listeners,
             watching: watched.map(|path| absolute(path).display().to_string()),
+            store,
             started: Instant::now(),
         }
     }
@@ -110,6 +114,7 @@ impl AdminApi for NodeStatus {
                 instances: self.service.sandbox.memory_in_use(),
                 limit_each: self.service.limits.max_memory,
             },
+            store: StoreStatus::from(self.store.status()),
             generations: self.generations(active.number),
             limits_reached: self
                 .service
@@ -124,6 +129,17 @@ impl AdminApi for NodeStatus {
                 .filter(|(_, lines)| *lines > 0)
                 .map(|(of, lines)| (of.to_owned(), lines))
                 .collect(),
+        }
+    }
+}
+
+impl From<store::StoreStatus> for StoreStatus {
+    fn from(status: store::StoreStatus) -> Self {
+        StoreStatus {
+            keys: status.keys,
+            bytes: status.bytes,
+            file: status.file.map(|path| path.display().to_string()),
+            errors: status.errors,
         }
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::connection::{Info, WriteError};
 use crate::environment::{Level, Value};
 
+pub(crate) mod store;
+
 /// What belongs to the connection, and so outlives a swap.
 #[derive(Default)]
 pub(crate) struct Recorded {
@@ -27,6 +29,7 @@ pub(crate) struct Recorded {
     pub(crate) subscriptions: BTreeSet<String>,
     pub(crate) will: Option<(String, Vec<u8>)>,
     pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) store: store::Store,
     /// The state of the generator of random bytes.
     random: u64,
 }
@@ -42,6 +45,20 @@ pub(crate) fn with<T>(run: impl FnOnce(&mut Recorded) -> T) -> T {
 
 pub(crate) fn reset() {
     RECORDED.take();
+}
+
+/// The server is the same, and the connection another one.
+pub(crate) fn begin_connection() {
+    with(|recorded| {
+        let last = std::mem::take(recorded);
+        *recorded = Recorded {
+            now: last.now,
+            settings: last.settings,
+            store: last.store,
+            random: last.random,
+            ..Recorded::default()
+        };
+    });
 }
 
 /// Take the first timer that runs out until `end`, and let it be that time;

@@ -1,0 +1,151 @@
+//! Commands in the client's bytes: arrays of strings, or words on a line.
+
+use std::ops::Range;
+
+/// The longest command, in bytes.
+pub const MAX_COMMAND: usize = 1_000_000;
+/// Arguments of one command.
+const MAX_ARGS: usize = 10_000;
+/// The longest line of the protocol, in bytes.
+const MAX_LINE: usize = 64 << 10;
+
+/// What the client's bytes begin with.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A command of so many bytes. It has no arguments if there was nothing but an empty
+    /// line.
+    Command {
+        length: usize,
+    },
+    /// Not all of it has come.
+    Part,
+    Wrong(&'static str),
+}
+
+/// The arguments of a command, its name being the first.
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    bytes: &'a [u8],
+    ranges: &'a [Range<usize>],
+}
+
+impl<'a> Args<'a> {
+    pub fn new(bytes: &'a [u8], ranges: &'a [Range<usize>]) -> Self {
+        Args { bytes, ranges }
+    }
+
+    pub fn len(self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Empty if there are not so many.
+    pub fn get(self, at: usize) -> &'a [u8] {
+        let range = self.ranges.get(at);
+        range.map_or(&[], |range| &self.bytes[range.clone()])
+    }
+
+    /// Those from a place on.
+    pub fn from(self, at: usize) -> impl ExactSizeIterator<Item = &'a [u8]> {
+        let rest = self.ranges.get(at..).unwrap_or_default();
+        rest.iter().map(move |range| &self.bytes[range.clone()])
+    }
+}
+
+/// Find a command, and where its arguments lie.
+pub fn find(bytes: &[u8], args: &mut Vec<Range<usize>>) -> Found {
+    args.clear();
+    match bytes.first() {
+        None => Found::Part,
+        Some(b'*') => array(bytes, args),
+        Some(_) => inline(bytes, args),
+    }
+}
+
+fn array(bytes: &[u8], args: &mut Vec<Range<usize>>) -> Found {
+    let (count, mut at) = match number(bytes, 1) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Found::Part,
+        Err(()) => return Found::Wrong("invalid multibulk length"),
+    };
+    if count > MAX_ARGS {
+        return Found::Wrong("invalid multibulk length");
+    }
+    for _ in 0..count {
+        match bytes.get(at) {
+            None => return Found::Part,
+            Some(b'$') => {}
+            Some(_) => return Found::Wrong("expected '$'"),
+        }
+        let (length, start) = match number(bytes, at + 1) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Found::Part,
+            Err(()) => return Found::Wrong("invalid bulk length"),
+        };
+        let end = start.saturating_add(length);
+        if end > MAX_COMMAND {
+            return Found::Wrong("invalid bulk length: a command has at most 1,000,000 bytes");
+        }
+        if bytes.len() < end + 2 {
+            return Found::Part;
+        }
+        args.push(start..end);
+        at = end + 2;
+    }
+    Found::Command { length: at }
+}
+
+/// The number in decimal digits that a line has from a place on, and where the next line
+/// begins. `None` if not all of it has come.
+fn number(bytes: &[u8], at: usize) -> Result<Option<(usize, usize)>, ()> {
+    let mut number: usize = 0;
+    for (index, byte) in bytes.iter().enumerate().skip(at) {
+        match byte {
+            b'0'..=b'9' => {
+                let digit = usize::from(byte - b'0');
+                number = number
+                    .checked_mul(10)
+                    .and_then(|ten| ten.checked_add(digit))
+                    .ok_or(())?;
+            }
+            b'\r' if index > at => match bytes.get(index + 1) {
+                None => return Ok(None),
+                Some(b'\n') => return Ok(Some((number, index + 2))),
+                Some(_) => return Err(()),
+            },
+            _ => return Err(()),
+        }
+    }
+    Ok(None)
+}
+
+fn inline(bytes: &[u8], args: &mut Vec<Range<usize>>) -> Found {
+    let Some(end) = bytes.iter().take(MAX_LINE).position(|byte| *byte == b'\n') else {
+        return match bytes.len() < MAX_LINE {
+            true => Found::Part,
+            false => Found::Wrong("too big inline request"),
+        };
+    };
+    let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
+    let mut at = 0;
+    while at < line.len() {
+        match line[at] {
+            b' ' | b'\t' => at += 1,
+            quote @ (b'"' | b'\'') => {
+                let rest = &line[at + 1..];
+                let Some(length) = rest.iter().position(|byte| *byte == quote) else {
+                    return Found::Wrong("unbalanced quotes in request");
+                };
+                args.push(at + 1..at + 1 + length);
+                at += length + 2;
+            }
+            _ => {
+                let rest = &line[at..];
+                let length = rest.iter().position(|byte| matches!(byte, b' ' | b'\t'));
+                let length = length.unwrap_or(rest.len());
+                args.push(at..at + length);
+                at += length;
+            }
+        }
+    }
+    Found::Command { length: end + 1 }
+}

@@ -1,0 +1,154 @@
+//! The guest in unit tests, without a server.
+
+use std::time::Duration;
+
+use hotsocket_guest::testing::Session;
+
+use super::*;
+
+fn asked(session: &mut Session<Kv>, commands: &str) -> String {
+    let answer = session.data(commands.replace('\n', "\r\n"));
+    String::from_utf8(answer)
+        .expect("text")
+        .replace("\r\n", "|")
+}
+
+#[test]
+fn commands_on_keys() {
+    let mut session = Session::<Kv>::open();
+    for (command, reply) in [
+        ("GET k", "$-1|"),
+        ("set k v", "+OK|"),
+        ("GET k", "$1|v|"),
+        ("SET k w NX", "$-1|"),
+        ("SET k w XX EX 10", "+OK|"),
+        ("TTL k", ":10|"),
+        ("SET k w EX 0", "-ERR invalid expire time in 'set' command|"),
+        ("SET k w NX XX", "-ERR syntax error|"),
+        ("SET k x KEEPTTL", "+OK|"),
+        ("PTTL k", ":10000|"),
+        ("PERSIST k", ":1|"),
+        ("PERSIST k", ":0|"),
+        ("TTL k", ":-1|"),
+        ("TTL nothing", ":-2|"),
+        ("INCR k", "-ERR value is not an integer or out of range|"),
+        ("INCR n", ":1|"),
+        ("INCRBY n 41", ":42|"),
+        ("DECRBY n 50", ":-8|"),
+        (
+            "INCRBY n x",
+            "-ERR value is not an integer or out of range|",
+        ),
+        ("MSET a 1 b 2", "+OK|"),
+        (
+            "MSET a 1 b",
+            "-ERR wrong number of arguments for 'mset' command|",
+        ),
+        ("MGET a b c", "*3|$1|1|$1|2|$-1|"),
+        ("EXISTS a b c a", ":3|"),
+        ("KEYS [ab]", "*2|$1|a|$1|b|"),
+        ("SCAN 0 MATCH a* COUNT 100", "*2|$1|0|*1|$1|a|"),
+        ("SCAN 77", "-ERR invalid cursor|"),
+        ("DEL a b c", ":2|"),
+        ("EXPIRE k -1", ":1|"),
+        ("EXISTS k", ":0|"),
+        ("TYPE n", "+string|"),
+        ("SET 'two words' \"a b\"", "+OK|"),
+        ("GET 'two words'", "$3|a b|"),
+        ("FLY away", "-ERR unknown command 'FLY'|"),
+        ("GET", "-ERR wrong number of arguments for 'get' command|"),
+    ] {
+        assert_eq!(
+            asked(&mut session, &format!("{command}\n")),
+            reply,
+            "{command}"
+        );
+    }
+    asked(&mut session, "SET k v PX 1500\n");
+    session.advance(Duration::from_millis(1500));
+    assert_eq!(asked(&mut session, "GET k\n"), "$-1|");
+}
+
+#[test]
+fn commands_come_in_any_pieces_and_survive_a_swap_between_them() {
+    let commands =
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$6\r\na\r\nb\r\n\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    for at in 0..commands.len() {
+        let mut session = Session::<Kv>::open();
+        let mut answer = session.data(&commands[..at]);
+        let mut session = session.swap::<Kv>().expect("the same code");
+        answer.extend(session.data(&commands[at..]));
+        assert_eq!(answer, b"+OK\r\n+PONG\r\n$6\r\na\r\nb\r\n\r\n", "{at}");
+    }
+}
+
+#[test]
+fn what_is_no_command_ends_the_connection() {
+    for (bytes, why) in [
+        ("*x\n", "invalid multibulk length"),
+        ("*1\n+1\n", "expected '$'"),
+        (
+            "*1\n$9999999999\n",
+            "invalid bulk length: a command has at most 1,000,000 bytes",
+        ),
+        ("*10001\n", "invalid multibulk length"),
+        ("get 'x\n", "unbalanced quotes in request"),
+        (&"x".repeat(65536), "too big inline request"),
+    ] {
+        let mut session = Session::<Kv>::open();
+        let answer = asked(&mut session, bytes);
+        assert_eq!(answer, format!("-ERR Protocol error: {why}|"));
+        assert!(session.has_ended());
+    }
+}
+
+#[test]
+fn channels_and_patterns() {
+    let mut session = Session::<Kv>::open();
+    assert_eq!(
+        asked(&mut session, "SUBSCRIBE a.b a.b\nPSUBSCRIBE a.*\n"),
+        "*3|$9|subscribe|$3|a.b|:1|*3|$9|subscribe|$3|a.b|:1|*3|$10|psubscribe|$3|a.*|:2|"
+    );
+    assert_eq!(session.subscriptions(), ["c.a.>", "c.a.b"]);
+    assert!(asked(&mut session, "GET k\n").starts_with("-ERR Can't execute 'get'"));
+    assert_eq!(asked(&mut session, "PING\n"), "*2|$4|pong|$0||");
+    let mut session = session.swap::<Kv>().expect("the same code");
+    let message = |topic| Message {
+        topic,
+        sender: 7,
+        bytes: b"hi",
+    };
+    let got = session.message(message("c.a.b"));
+    let both = "*3|$7|message|$3|a.b|$2|hi|*4|$8|pmessage|$3|a.*|$3|a.b|$2|hi|";
+    assert_eq!(got, both.replace('|', "\r\n").as_bytes());
+    assert_eq!(session.message(message("c.other")), b"");
+    assert_eq!(
+        asked(&mut session, "UNSUBSCRIBE\nPUNSUBSCRIBE a.*\nUNSUBSCRIBE\n"),
+        "*3|$11|unsubscribe|$3|a.b|:1|*3|$12|punsubscribe|$3|a.*|:0|*3|$11|unsubscribe|$-1|:0|"
+    );
+    assert!(session.subscriptions().is_empty());
+    assert_eq!(asked(&mut session, "PUBLISH x hello\n"), ":0|");
+    assert_eq!(session.published(), [("c.x".to_owned(), b"hello".to_vec())]);
+}
+
+#[test]
+fn resp3_has_its_own_nulls_maps_and_pushes() {
+    let mut session = Session::<Kv>::open();
+    let hello = asked(&mut session, "HELLO 3 SETNAME me\n");
+    assert!(hello.starts_with("%6|$6|server|$5|redis|"), "{hello}");
+    assert_eq!(session.label(), "me");
+    assert_eq!(
+        asked(&mut session, "GET k\nCONFIG GET save\n"),
+        "_|%1|$4|save|$0||"
+    );
+    assert_eq!(
+        asked(&mut session, "SUBSCRIBE a\nGET k\n"),
+        ">3|$9|subscribe|$1|a|:1|_|"
+    );
+    // A client gets its own messages.
+    assert_eq!(
+        asked(&mut session, "PUBLISH a hi\n"),
+        ":1|>3|$7|message|$1|a|$2|hi|"
+    );
+    assert!(asked(&mut session, "HELLO 4\n").starts_with("-NOPROTO"));
+}

@@ -1,0 +1,556 @@
+//! Values by keys, which outlive the connections that set them.
+//!
+//! All connections of a server share them, through swaps and restarts of their
+//! instances; with `hotsocket serve --store FILE` they outlive the server, too.
+//!
+//! ```
+//! use hotsocket_guest::store::{Bucket, StoreError};
+//! use hotsocket_guest::{Connection, Handler, export};
+//!
+//! /// Says how many connections there have been.
+//! #[derive(Default)]
+//! struct Visits;
+//!
+//! impl Handler for Visits {
+//!     fn open(&mut self, conn: &Connection) -> Result<(), String> {
+//!         let count = visit().map_err(|error| error.to_string())?;
+//!         conn.write(format!("You are visitor {count}.\n"));
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn visit() -> Result<i64, StoreError> {
+//!     Bucket::open("visits")?.increment("count", 1)
+//! }
+//!
+//! export!(Visits);
+//!
+//! # use hotsocket_guest::testing::Session;
+//! let mut first = Session::<Visits>::open();
+//! assert_eq!(first.written(), b"You are visitor 1.\n");
+//! let mut second = first.close_and_open();
+//! assert_eq!(second.written(), b"You are visitor 2.\n");
+//! ```
+//!
+//! Each call takes effect at once and stays in effect, whatever becomes of the event.
+//! `wit/keyvalue` and `wit/store` have the rules and the limits.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A name space for keys. Opening one again and again costs a call each time: keep it in
+/// the handler.
+pub struct Bucket(sys::Bucket);
+
+/// Why a call has failed; it has changed nothing then, unless the message says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// The name of the bucket is too long.
+    NoSuchBucket,
+    /// Nothing can be changed in [`save`](crate::Handler::save) and
+    /// [`listening`](crate::Handler::listening).
+    AccessDenied,
+    /// Anything else: a limit, or what the file system says.
+    Other(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSuchBucket => "no such bucket: its name is too long",
+            Self::AccessDenied => "nothing can be changed in `save` and `listening`",
+            Self::Other(why) => why,
+        })
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// When [`Bucket::set_with`] sets a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    #[default]
+    Always,
+    /// If the key has no value.
+    IfAbsent,
+    /// If the key has a value.
+    IfPresent,
+}
+
+/// How long a key lives, from now on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Life {
+    #[default]
+    Forever,
+    /// In whole milliseconds; less than one removes the key at once.
+    For(Duration),
+    /// As long as it would otherwise.
+    Unchanged,
+}
+
+/// Some keys of a bucket, in no order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub keys: Vec<String>,
+    /// For the next page; `None` if this is the last.
+    pub cursor: Option<String>,
+}
+
+impl Bucket {
+    /// It exists as soon as it is named. `""` and `"default"` are the same.
+    ///
+    /// # Errors
+    /// When the name has more than 64 bytes, or the server has too many buckets.
+    pub fn open(name: &str) -> Result<Self, StoreError> {
+        sys::Bucket::open(name).map(Self)
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(key)
+    }
+
+    /// Whether a key has a value.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        self.0.exists(key)
+    }
+
+    /// Set a value, which stays for ever.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn set(&self, key: &str, value: impl AsRef<[u8]>) -> Result<(), StoreError> {
+        self.0.set(key, value.as_ref())
+    }
+
+    /// Set a value for a time.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn set_for(
+        &self,
+        key: &str,
+        value: impl AsRef<[u8]>,
+        time: Duration,
+    ) -> Result<(), StoreError> {
+        let set = self.set_with(key, value, Condition::Always, Life::For(time));
+        set.map(drop)
+    }
+
+    /// Set a value if the key has none. Returns whether it had none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn set_if_absent(&self, key: &str, value: impl AsRef<[u8]>) -> Result<bool, StoreError> {
+        self.set_with(key, value, Condition::IfAbsent, Life::Forever)
+    }
+
+    /// Set a value if the condition holds. Returns whether it did.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn set_with(
+        &self,
+        key: &str,
+        value: impl AsRef<[u8]>,
+        when: Condition,
+        life: Life,
+    ) -> Result<bool, StoreError> {
+        self.0.set_with(key, value.as_ref(), when, life)
+    }
+
+    /// Remove a key. Returns whether it had a value.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn delete(&self, key: &str) -> Result<bool, StoreError> {
+        self.0.delete(key)
+    }
+
+    /// Add to a number in decimal digits, which is 0 if there is none, and return the sum.
+    ///
+    /// # Errors
+    /// When the value is no number or the sum has more than 64 bits, and see
+    /// [`StoreError`].
+    pub fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        self.0.increment(key, delta)
+    }
+
+    /// Make a new value of the one that there is, whatever other connections do
+    /// meanwhile: if one of them changes it, `change` is called again. Returns the new
+    /// value. The key lives as long as it would otherwise.
+    ///
+    /// ```
+    /// # use hotsocket_guest::store::Bucket;
+    /// # let bucket = Bucket::open("")?;
+    /// bucket.update("log", |old| [old.unwrap_or_default(), b"x"].concat())?;
+    /// assert_eq!(bucket.get("log")?.as_deref(), Some(&b"x"[..]));
+    /// # Ok::<_, hotsocket_guest::store::StoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn update(
+        &self,
+        key: &str,
+        mut change: impl FnMut(Option<&[u8]>) -> Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let mut attempt = self.compare_and_swap(key)?;
+        loop {
+            let new = change(attempt.current()?.as_deref());
+            match attempt.swap(&new) {
+                Ok(()) => return Ok(new),
+                Err(SwapError::Changed(next)) => attempt = next,
+                Err(SwapError::Store(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Look at a key, to set it later if nobody has changed it since.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn compare_and_swap(&self, key: &str) -> Result<CompareAndSwap, StoreError> {
+        self.0.cas(key).map(CompareAndSwap)
+    }
+
+    /// How long a key still lives; `None` if it has no value.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn life(&self, key: &str) -> Result<Option<Life>, StoreError> {
+        self.0.life(key)
+    }
+
+    /// Let a key live longer or shorter. Returns whether it has a value.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn set_life(&self, key: &str, life: Life) -> Result<bool, StoreError> {
+        self.0.set_life(key, life)
+    }
+
+    /// The keys that begin with a prefix, at most so many of them, and 1,000 in any case.
+    ///
+    /// # Errors
+    /// When the cursor is none, and see [`StoreError`].
+    pub fn page(
+        &self,
+        prefix: &str,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<Page, StoreError> {
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        self.0.keys(prefix, cursor, most)
+    }
+
+    /// All keys that begin with a prefix, in no order: a call for every 1,000 of them.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn keys(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let mut keys = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.page(prefix, cursor.as_deref(), usize::MAX)?;
+            keys.extend(page.keys);
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    /// The values of several keys, in their order; 1,000 keys and 16 MiB at most.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn get_many(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let keys = keys.iter().map(|key| key.as_ref().to_owned());
+        self.0.get_many(&keys.collect::<Vec<_>>())
+    }
+
+    /// Set several values, 1,000 at most. Each is set as by [`set`](Self::set), one after
+    /// the other.
+    ///
+    /// # Errors
+    /// When one of them cannot be set; those before it have been.
+    pub fn set_many(
+        &self,
+        pairs: &[(impl AsRef<str>, impl AsRef<[u8]>)],
+    ) -> Result<(), StoreError> {
+        let owned = |(key, value): &(_, _)| {
+            let (key, value): (&str, &[u8]) = (AsRef::as_ref(key), AsRef::as_ref(value));
+            (key.to_owned(), value.to_owned())
+        };
+        self.0
+            .set_many(&pairs.iter().map(owned).collect::<Vec<_>>())
+    }
+
+    /// Remove several keys, 1,000 at most.
+    ///
+    /// # Errors
+    /// When one of them cannot be removed; those before it have been.
+    pub fn delete_many(&self, keys: &[impl AsRef<str>]) -> Result<(), StoreError> {
+        let keys = keys.iter().map(|key| key.as_ref().to_owned());
+        self.0.delete_many(&keys.collect::<Vec<_>>())
+    }
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bucket").finish_non_exhaustive()
+    }
+}
+
+/// A key that has been looked at. See [`Bucket::compare_and_swap`].
+pub struct CompareAndSwap(sys::Cas);
+
+/// Why a value was not swapped.
+#[derive(Debug)]
+pub enum SwapError {
+    /// Somebody has changed it. This is for another try.
+    Changed(CompareAndSwap),
+    Store(StoreError),
+}
+
+impl CompareAndSwap {
+    /// Look at the key again, and get its value. [`swap`](Self::swap) compares with this
+    /// one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn current(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.current()
+    }
+
+    /// Set the value if it is still the one that was last looked at.
+    ///
+    /// # Errors
+    /// When it isn't, and see [`StoreError`].
+    pub fn swap(self, value: impl AsRef<[u8]>) -> Result<(), SwapError> {
+        match self.0.swap(value.as_ref()) {
+            Ok(None) => Ok(()),
+            Ok(Some(cas)) => Err(SwapError::Changed(CompareAndSwap(cas))),
+            Err(error) => Err(SwapError::Store(error)),
+        }
+    }
+}
+
+impl fmt::Debug for CompareAndSwap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompareAndSwap").finish_non_exhaustive()
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+use crate::testing::recorder::store as sys;
+
+#[cfg(target_family = "wasm")]
+mod sys {
+    use std::time::Duration;
+
+    use super::{Condition, Life, Page, StoreError};
+    use crate::bindings::store::hotsocket::store::store as extension;
+    use crate::bindings::store::wasi::keyvalue::{atomics, batch, store};
+
+    type Result<T> = std::result::Result<T, StoreError>;
+
+    pub(super) struct Bucket(store::Bucket);
+    pub(super) struct Cas(atomics::Cas);
+
+    impl From<store::Error> for StoreError {
+        fn from(error: store::Error) -> Self {
+            match error {
+                store::Error::NoSuchStore => StoreError::NoSuchBucket,
+                store::Error::AccessDenied => StoreError::AccessDenied,
+                store::Error::Other(why) => StoreError::Other(why),
+            }
+        }
+    }
+
+    fn life_to(life: Life) -> extension::Lifetime {
+        match life {
+            Life::Forever => extension::Lifetime::Forever,
+            Life::Unchanged => extension::Lifetime::Unchanged,
+            Life::For(time) => {
+                let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                extension::Lifetime::Milliseconds(time)
+            }
+        }
+    }
+
+    fn life_from(life: extension::Lifetime) -> Life {
+        match life {
+            extension::Lifetime::Forever => Life::Forever,
+            extension::Lifetime::Unchanged => Life::Unchanged,
+            extension::Lifetime::Milliseconds(time) => Life::For(Duration::from_millis(time)),
+        }
+    }
+
+    impl Bucket {
+        pub(super) fn open(name: &str) -> Result<Self> {
+            Ok(Bucket(store::open(name)?))
+        }
+
+        pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+            Ok(self.0.get(key)?)
+        }
+
+        pub(super) fn exists(&self, key: &str) -> Result<bool> {
+            Ok(self.0.exists(key)?)
+        }
+
+        pub(super) fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+            Ok(self.0.set(key, value)?)
+        }
+
+        pub(super) fn set_with(
+            &self,
+            key: &str,
+            value: &[u8],
+            when: Condition,
+            life: Life,
+        ) -> Result<bool> {
+            let when = match when {
+                Condition::Always => extension::Condition::Always,
+                Condition::IfAbsent => extension::Condition::IfAbsent,
+                Condition::IfPresent => extension::Condition::IfPresent,
+            };
+            Ok(extension::set(&self.0, key, value, when, life_to(life))?)
+        }
+
+        pub(super) fn delete(&self, key: &str) -> Result<bool> {
+            Ok(extension::delete(&self.0, key)?)
+        }
+
+        pub(super) fn increment(&self, key: &str, delta: i64) -> Result<i64> {
+            Ok(atomics::increment(&self.0, key, delta)?)
+        }
+
+        pub(super) fn cas(&self, key: &str) -> Result<Cas> {
+            Ok(Cas(atomics::Cas::new(&self.0, key)?))
+        }
+
+        pub(super) fn life(&self, key: &str) -> Result<Option<Life>> {
+            Ok(extension::life(&self.0, key)?.map(life_from))
+        }
+
+        pub(super) fn set_life(&self, key: &str, life: Life) -> Result<bool> {
+            Ok(extension::set_life(&self.0, key, life_to(life))?)
+        }
+
+        pub(super) fn keys(&self, prefix: &str, cursor: Option<&str>, most: u32) -> Result<Page> {
+            let page = extension::keys(&self.0, prefix, cursor, most)?;
+            Ok(Page {
+                keys: page.keys,
+                cursor: page.cursor,
+            })
+        }
+
+        pub(super) fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
+            let found = batch::get_many(&self.0, keys)?.into_iter();
+            Ok(found.map(|pair| pair.map(|(_, value)| value)).collect())
+        }
+
+        pub(super) fn set_many(&self, pairs: &[(String, Vec<u8>)]) -> Result<()> {
+            Ok(batch::set_many(&self.0, pairs)?)
+        }
+
+        pub(super) fn delete_many(&self, keys: &[String]) -> Result<()> {
+            Ok(batch::delete_many(&self.0, keys)?)
+        }
+    }
+
+    impl Cas {
+        pub(super) fn current(&self) -> Result<Option<Vec<u8>>> {
+            Ok(self.0.current()?)
+        }
+
+        /// `Some` if the value has changed.
+        pub(super) fn swap(self, value: &[u8]) -> Result<Option<Self>> {
+            match atomics::swap(self.0, value) {
+                Ok(()) => Ok(None),
+                Err(atomics::CasError::CasFailed(next)) => Ok(Some(Cas(next))),
+                Err(atomics::CasError::StoreError(error)) => Err(error.into()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Session;
+    use crate::{Connection, Handler};
+
+    #[derive(Default)]
+    struct Idle;
+
+    impl Handler for Idle {
+        fn data(&mut self, _: &Connection, _: &[u8]) {}
+    }
+
+    fn open() -> (Session<Idle>, Bucket) {
+        (Session::open(), Bucket::open("").expect("a bucket"))
+    }
+
+    #[test]
+    fn keys_live_on_the_sessions_clock() {
+        let (mut session, bucket) = open();
+        let seconds = Duration::from_secs;
+        bucket.set_for("k", "v", seconds(10)).expect("room");
+        session.advance(seconds(4));
+        assert_eq!(bucket.life("k"), Ok(Some(Life::For(seconds(6)))));
+        assert_eq!(bucket.set_if_absent("k", "w"), Ok(false));
+        let session = session.close_and_open();
+        assert_eq!(bucket.get("k"), Ok(Some(b"v".to_vec())));
+        let mut session = session.close_and_open();
+        session.advance(seconds(6));
+        assert_eq!(bucket.exists("k"), Ok(false));
+        assert_eq!(bucket.set_life("k", Life::Forever), Ok(false));
+    }
+
+    #[test]
+    fn a_swap_fails_if_the_value_has_changed() {
+        let (_session, bucket) = open();
+        let seen = bucket.compare_and_swap("k").expect("a look");
+        bucket.set("k", "1").expect("room");
+        let Err(SwapError::Changed(seen)) = seen.swap("2") else {
+            panic!("it was changed");
+        };
+        assert_eq!(seen.current(), Ok(Some(b"1".to_vec())));
+        seen.swap("2").expect("nobody else");
+        let doubled = bucket.update("k", |old| old.unwrap_or_default().repeat(2));
+        assert_eq!(doubled, Ok(b"22".to_vec()));
+        assert_eq!(bucket.increment("k", -2), Ok(20));
+    }
+
+    #[test]
+    fn buckets_keep_their_keys_apart_and_list_them() {
+        let (_session, bucket) = open();
+        bucket
+            .set_many(&[("a1", "x"), ("a2", "y"), ("b", "z")])
+            .expect("room");
+        let other = Bucket::open("other").expect("a bucket");
+        assert_eq!(other.get_many(&["a1", "b"]), Ok(vec![None, None]));
+        assert_eq!(bucket.keys("a"), Ok(vec!["a1".to_owned(), "a2".to_owned()]));
+        let page = bucket.page("", None, 2).expect("keys");
+        let rest = bucket.page("", page.cursor.as_deref(), 2).expect("keys");
+        assert_eq!(
+            (page.keys.len(), rest.keys.len(), rest.cursor),
+            (2, 1, None)
+        );
+        assert!(matches!(
+            bucket.increment("b", 1),
+            Err(StoreError::Other(_))
+        ));
+        assert!(matches!(bucket.get(""), Err(StoreError::Other(_))));
+    }
+}

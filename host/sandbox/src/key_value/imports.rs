@@ -1,0 +1,531 @@
+//! The functions that a guest imports from `wasi:keyvalue` and `hotsocket:store`.
+//!
+//! Each is linked in one of two ways. Where the store never waits, a function returns at
+//! once, and its guest may be called directly; where it may, the function is one that
+//! waits, and its guest is called on fibers (see [`crate::call_mode`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{
+    ComponentNamedList, ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType,
+    WasmList, WasmStr,
+};
+use wasmtime::{AsContext, StoreContextMut};
+use wasmtime_wasi::ResourceTableError;
+
+use super::{
+    Bucket, BucketId, Cas, Condition, Found, KeyValue, Life, Listing, MAX_BUCKET_NAME, MAX_KEY,
+    MAX_KEYS, MAX_VALUE, Reply, StoreError,
+};
+use crate::bindings::store::hotsocket::store::store as wit;
+use crate::bindings::store::wasi::keyvalue::atomics::CasError;
+use crate::bindings::store::wasi::keyvalue::store::Error;
+use crate::bounded_text::BoundedText;
+use crate::store_data::StoreData;
+
+type Caller<'a> = StoreContextMut<'a, StoreData>;
+pub(super) type Text = BoundedText<WasmStr>;
+pub(super) type Bytes = WasmList<u8>;
+pub(super) type In = Resource<Bucket>;
+
+/// Why a call has not begun.
+pub(super) enum Refused {
+    /// The guest gets this error.
+    Error(StoreError),
+    /// The guest traps.
+    Trap(wasmtime::Error),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Refused::Error(error)
+    }
+}
+
+impl From<wasmtime::Error> for Refused {
+    fn from(error: wasmtime::Error) -> Self {
+        Refused::Trap(error)
+    }
+}
+
+impl From<ResourceTableError> for Refused {
+    fn from(error: ResourceTableError) -> Self {
+        Refused::Trap(error.into())
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchStore => Error::NoSuchStore,
+            StoreError::AccessDenied => Error::AccessDenied,
+            StoreError::Other(why) => Error::Other(why.into_owned()),
+        }
+    }
+}
+
+pub(super) type Begun<T> = Result<Reply<T>, Refused>;
+type Answer<R> = Result<R, Error>;
+
+/// Link a function: `begin` starts the call, and `end` makes the guest's result of what
+/// it gives.
+fn call<A, T, R>(
+    instance: &mut LinkerInstance<'_, StoreData>,
+    may_wait: bool,
+    name: &str,
+    begin: impl Fn(&mut Caller<'_>, A) -> Begun<T> + Copy + Send + Sync + 'static,
+    end: impl Fn(&mut Caller<'_>, Result<T, StoreError>) -> wasmtime::Result<R>
+    + Copy
+    + Send
+    + Sync
+    + 'static,
+) -> wasmtime::Result<()>
+where
+    A: ComponentNamedList + Lift + Send + 'static,
+    T: Send + 'static,
+    R: Lower + ComponentType + Send + Sync + 'static,
+{
+    let begin = move |caller: &mut Caller<'_>, params: A| match begin(caller, params) {
+        Ok(reply) => Ok(reply),
+        Err(Refused::Error(error)) => Ok(Reply::Ready(Err(error))),
+        Err(Refused::Trap(error)) => Err(error),
+    };
+    if may_wait {
+        instance.func_wrap_async(name, move |mut caller: Caller<'_>, params: A| {
+            Box::new(async move {
+                let result = begin(&mut caller, params)?.wait().await;
+                Ok((end(&mut caller, result)?,))
+            })
+        })
+    } else {
+        instance.func_wrap(name, move |mut caller: Caller<'_>, params: A| {
+            let result = match begin(&mut caller, params)? {
+                Reply::Ready(result) => result,
+                Reply::Pending(_) => Err(StoreError::other("the store would have to wait")),
+            };
+            Ok((end(&mut caller, result)?,))
+        })
+    }
+}
+
+/// The result as it is.
+pub(super) fn as_is<T>(
+    _: &mut Caller<'_>,
+    result: Result<T, StoreError>,
+) -> wasmtime::Result<Answer<T>> {
+    Ok(result.map_err(Error::from))
+}
+
+/// Link `store`.
+pub fn link_store(
+    store: &mut LinkerInstance<'_, StoreData>,
+    may_wait: bool,
+) -> wasmtime::Result<()> {
+    store.resource(
+        "bucket",
+        ResourceType::host::<Bucket>(),
+        |mut caller, rep| {
+            let bucket = Resource::<Bucket>::new_own(rep);
+            caller.data_mut().handles.remove(bucket)?;
+            Ok(())
+        },
+    )?;
+    call(
+        store,
+        may_wait,
+        "open",
+        |caller, (name,): (Text,)| {
+            let name = bucket_name(caller, &name)?;
+            let opened = key_value(caller)?.open(&name)?;
+            Ok(Reply::Ready(Ok(opened)))
+        },
+        |caller, opened| match opened {
+            Ok(bucket) => Ok(Ok(caller.data_mut().handles.add(Bucket(bucket))?)),
+            Err(error) => Ok(Err(Error::from(error))),
+        },
+    )?;
+    call(
+        store,
+        may_wait,
+        "[method]bucket.get",
+        |caller, (bucket, key): (In, Text)| {
+            let reply = at(caller, &bucket, &key, |store, bucket, key| {
+                store.get(bucket, key)
+            })?;
+            Ok(reply.map(|found| found.map(|found| found.value)))
+        },
+        as_is,
+    )?;
+    call(
+        store,
+        may_wait,
+        "[method]bucket.set",
+        |caller, (bucket, key, value): (In, Text, Bytes)| {
+            let value = value_of(caller, &value)?;
+            let reply = change(caller, &bucket, &key, |store, bucket, key| {
+                store.set(bucket, key, value, Condition::Always, Life::Forever)
+            })?;
+            Ok(reply.map(drop))
+        },
+        as_is,
+    )?;
+    call(
+        store,
+        may_wait,
+        "[method]bucket.delete",
+        |caller, (bucket, key): (In, Text)| {
+            let reply = change(caller, &bucket, &key, |store, bucket, key| {
+                store.delete(bucket, key)
+            })?;
+            Ok(reply.map(drop))
+        },
+        as_is,
+    )?;
+    call(
+        store,
+        may_wait,
+        "[method]bucket.exists",
+        |caller, (bucket, key): (In, Text)| {
+            let reply = at(caller, &bucket, &key, |store, bucket, key| {
+                store.get(bucket, key)
+            })?;
+            Ok(reply.map(|found| found.is_some()))
+        },
+        as_is,
+    )?;
+    call(
+        store,
+        may_wait,
+        "[method]bucket.list-keys",
+        |caller, (bucket, cursor): (In, Option<Text>)| {
+            list(caller, &bucket, "", cursor.as_ref(), MAX_KEYS)
+        },
+        key_response,
+    )
+}
+
+/// Link `atomics`.
+pub fn link_atomics(
+    atomics: &mut LinkerInstance<'_, StoreData>,
+    may_wait: bool,
+) -> wasmtime::Result<()> {
+    atomics.resource("cas", ResourceType::host::<Cas>(), |mut caller, rep| {
+        let cas = Resource::<Cas>::new_own(rep);
+        caller.data_mut().handles.remove(cas)?;
+        Ok(())
+    })?;
+    call(
+        atomics,
+        may_wait,
+        "increment",
+        |caller, (bucket, key, delta): (In, Text, i64)| {
+            change(caller, &bucket, &key, |store, bucket, key| {
+                store.increment(bucket, key, delta)
+            })
+        },
+        as_is,
+    )?;
+    call(
+        atomics,
+        may_wait,
+        "[static]cas.new",
+        |caller, (bucket, key): (In, Text)| {
+            let (bucket, key) = place(caller, &bucket, &key)?;
+            let key = Box::from(key);
+            let reply = key_value(caller)?.get(bucket, &key);
+            Ok(reply.map(move |found| Cas {
+                bucket,
+                key,
+                revision: revision(found.as_ref()),
+            }))
+        },
+        |caller, looked| match looked {
+            Ok(cas) => Ok(Ok(caller.data_mut().handles.add(cas)?)),
+            Err(error) => Ok(Err(Error::from(error))),
+        },
+    )?;
+    call(
+        atomics,
+        may_wait,
+        "[method]cas.current",
+        |caller, (cas,): (Resource<Cas>,)| {
+            let Cas { bucket, key, .. } = caller.data().handles.get(&cas)?;
+            let reply = key_value(caller)?.get(*bucket, key);
+            // The handle is the guest's, so nobody drops it meanwhile.
+            let cas = cas.rep();
+            Ok(reply.map(move |found| (cas, found)))
+        },
+        |caller, looked: Result<(u32, Option<Found>), _>| match looked {
+            Ok((cas, found)) => {
+                let cas = Resource::<Cas>::new_borrow(cas);
+                caller.data_mut().handles.get_mut(&cas)?.revision = revision(found.as_ref());
+                Ok(Ok(found.map(|found| found.value)))
+            }
+            Err(error) => Ok(Err(Error::from(error))),
+        },
+    )?;
+    call(
+        atomics,
+        may_wait,
+        "swap",
+        |caller, (cas, value): (Resource<Cas>, Bytes)| {
+            let cas = caller.data_mut().handles.remove(cas)?;
+            let value = value_of(caller, &value)?;
+            may_change(caller)?;
+            let store = Arc::clone(key_value(caller)?);
+            let when = Condition::IfRevision(cas.revision);
+            let swapped = store.set(cas.bucket, &cas.key, value, when, Life::Unchanged);
+            Ok(look_again(store, cas, swapped))
+        },
+        |caller, swapped| match swapped {
+            Ok(None) => Ok(Ok(())),
+            Ok(Some(cas)) => {
+                let cas = caller.data_mut().handles.add(cas)?;
+                Ok(Err(CasError::CasFailed(cas)))
+            }
+            Err(error) => Ok(Err(CasError::StoreError(Error::from(error)))),
+        },
+    )
+}
+
+/// `None` if it was swapped; else the handle for another try.
+fn look_again(store: Arc<dyn KeyValue>, cas: Cas, swapped: Reply<bool>) -> Reply<Option<Cas>> {
+    let again = |cas: Cas, found: Option<Found>| {
+        Some(Cas {
+            revision: revision(found.as_ref()),
+            ..cas
+        })
+    };
+    match swapped {
+        Reply::Ready(Ok(true)) => Reply::Ready(Ok(None)),
+        Reply::Ready(Err(error)) => Reply::Ready(Err(error)),
+        Reply::Ready(Ok(false)) => {
+            let found = store.get(cas.bucket, &cas.key);
+            found.map(move |found| again(cas, found))
+        }
+        Reply::Pending(swapped) => Reply::Pending(Box::pin(async move {
+            if swapped.await? {
+                return Ok(None);
+            }
+            let found = store.get(cas.bucket, &cas.key).wait().await?;
+            Ok(again(cas, found))
+        })),
+    }
+}
+
+fn revision(found: Option<&Found>) -> u64 {
+    found.map_or(0, |found| found.revision)
+}
+
+/// Link `batch`.
+pub fn link_batch(
+    batch: &mut LinkerInstance<'_, StoreData>,
+    may_wait: bool,
+) -> wasmtime::Result<()> {
+    call(batch, may_wait, "get-many", super::batch::get, as_is)?;
+    call(batch, may_wait, "set-many", super::batch::set, as_is)?;
+    call(batch, may_wait, "delete-many", super::batch::delete, as_is)
+}
+
+/// Link `hotsocket:store/store`.
+pub fn link_extension(
+    store: &mut LinkerInstance<'_, StoreData>,
+    may_wait: bool,
+) -> wasmtime::Result<()> {
+    type Set = (In, Text, Bytes, wit::Condition, wit::Lifetime);
+    call(
+        store,
+        may_wait,
+        "set",
+        |caller, (bucket, key, value, when, life): Set| {
+            let value = value_of(caller, &value)?;
+            let when = match when {
+                wit::Condition::Always => Condition::Always,
+                wit::Condition::IfAbsent => Condition::IfAbsent,
+                wit::Condition::IfPresent => Condition::IfPresent,
+            };
+            change(caller, &bucket, &key, |store, bucket, key| {
+                store.set(bucket, key, value, when, Life::from(life))
+            })
+        },
+        as_is,
+    )?;
+    call(
+        store,
+        may_wait,
+        "delete",
+        |caller, (bucket, key): (In, Text)| {
+            change(caller, &bucket, &key, |store, bucket, key| {
+                store.delete(bucket, key)
+            })
+        },
+        as_is,
+    )?;
+    call(
+        store,
+        may_wait,
+        "life",
+        |caller, (bucket, key): (In, Text)| {
+            let reply = at(caller, &bucket, &key, |store, bucket, key| {
+                store.life(bucket, key)
+            })?;
+            Ok(reply.map(|life| life.map(wit::Lifetime::from)))
+        },
+        as_is,
+    )?;
+    call(
+        store,
+        may_wait,
+        "set-life",
+        |caller, (bucket, key, life): (In, Text, wit::Lifetime)| {
+            change(caller, &bucket, &key, |store, bucket, key| {
+                store.set_life(bucket, key, Life::from(life))
+            })
+        },
+        as_is,
+    )?;
+    type Keys = (In, Text, Option<Text>, u32);
+    call(
+        store,
+        may_wait,
+        "keys",
+        |caller, (bucket, prefix, cursor, most): Keys| {
+            let prefix = prefix.text.to_str(&caller)?.into_owned();
+            let most = usize::try_from(most).unwrap_or(MAX_KEYS);
+            list(
+                caller,
+                &bucket,
+                &prefix,
+                cursor.as_ref(),
+                most.min(MAX_KEYS),
+            )
+        },
+        key_response,
+    )
+}
+
+impl From<wit::Lifetime> for Life {
+    fn from(life: wit::Lifetime) -> Self {
+        match life {
+            wit::Lifetime::Forever => Life::Forever,
+            wit::Lifetime::Milliseconds(time) => Life::For(Duration::from_millis(time)),
+            wit::Lifetime::Unchanged => Life::Unchanged,
+        }
+    }
+}
+
+impl From<Life> for wit::Lifetime {
+    fn from(life: Life) -> Self {
+        match life {
+            Life::Forever | Life::Unchanged => wit::Lifetime::Forever,
+            Life::For(time) => {
+                let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                wit::Lifetime::Milliseconds(time)
+            }
+        }
+    }
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct KeyResponse {
+    #[component(name = "keys")]
+    keys: Vec<Arc<str>>,
+    #[component(name = "cursor")]
+    cursor: Option<String>,
+}
+
+fn key_response(
+    _: &mut Caller<'_>,
+    listing: Result<Listing, StoreError>,
+) -> wasmtime::Result<Answer<KeyResponse>> {
+    let response = |Listing { keys, cursor }| KeyResponse { keys, cursor };
+    Ok(listing.map(response).map_err(Error::from))
+}
+
+fn list(
+    caller: &Caller<'_>,
+    bucket: &In,
+    prefix: &str,
+    cursor: Option<&Text>,
+    most: usize,
+) -> Begun<Listing> {
+    let Bucket(bucket) = *caller.data().handles.get(bucket)?;
+    let cursor = cursor
+        .map(|cursor| cursor.text.to_str(caller))
+        .transpose()?;
+    Ok(key_value(caller)?.keys(bucket, prefix, cursor.as_deref(), most))
+}
+
+pub(super) fn key_value<'a>(caller: &'a Caller<'_>) -> Result<&'a Arc<dyn KeyValue>, StoreError> {
+    let store = caller.data().key_value();
+    store.ok_or(StoreError::NoSuchStore)
+}
+
+/// Where nothing may be changed.
+pub(super) fn may_change(caller: &Caller<'_>) -> Result<(), StoreError> {
+    let data = caller.data();
+    match data.connection.is_some() && !data.hibernation.is_saving() {
+        true => Ok(()),
+        false => Err(StoreError::AccessDenied),
+    }
+}
+
+fn bucket_name(caller: &Caller<'_>, name: &Text) -> Result<String, Refused> {
+    let name = name.text.to_str(caller)?;
+    match name.len() <= MAX_BUCKET_NAME {
+        true => Ok(name.into_owned()),
+        false => Err(StoreError::NoSuchStore.into()),
+    }
+}
+
+/// A key as the guest has it in its memory.
+pub(super) fn key_of<'a>(
+    caller: &'a Caller<'_>,
+    key: &Text,
+) -> Result<std::borrow::Cow<'a, str>, Refused> {
+    let key = key.text.to_str(caller)?;
+    match key.len() {
+        1..=MAX_KEY => Ok(key),
+        _ => Err(StoreError::other("a key has from 1 to 1,024 bytes").into()),
+    }
+}
+
+pub(super) fn value_of(caller: &Caller<'_>, value: &Bytes) -> Result<Arc<[u8]>, Refused> {
+    match value.len() <= MAX_VALUE {
+        true => Ok(Arc::from(value.as_le_slice(caller.as_context()))),
+        false => Err(StoreError::other("a value has at most 1 MiB").into()),
+    }
+}
+
+fn place<'a>(
+    caller: &'a Caller<'_>,
+    bucket: &In,
+    key: &Text,
+) -> Result<(BucketId, std::borrow::Cow<'a, str>), Refused> {
+    let Bucket(bucket) = *caller.data().handles.get(bucket)?;
+    Ok((bucket, key_of(caller, key)?))
+}
+
+/// Do something with a key.
+fn at<T>(
+    caller: &Caller<'_>,
+    bucket: &In,
+    key: &Text,
+    run: impl FnOnce(&dyn KeyValue, BucketId, &str) -> Reply<T>,
+) -> Begun<T> {
+    let (bucket, key) = place(caller, bucket, key)?;
+    Ok(run(&**key_value(caller)?, bucket, &key))
+}
+
+/// The same for what changes it.
+fn change<T>(
+    caller: &Caller<'_>,
+    bucket: &In,
+    key: &Text,
+    run: impl FnOnce(&dyn KeyValue, BucketId, &str) -> Reply<T>,
+) -> Begun<T> {
+    may_change(caller)?;
+    at(caller, bucket, key, run)
+}

@@ -1,0 +1,412 @@
+//! A store in memory, which may be kept in a file. No call waits for more than the lock of
+//! a shard, unless it is to wait for the file.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hotsocket_sandbox::key_value::{
+    BucketId, Condition, Found, KeyValue, Life, Listing, Reply, StoreError,
+};
+use hotsocket_sandbox::limit_counters::LimitCounters;
+use hotsocket_sandbox::run_on_thread;
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use tokio::time::Instant;
+
+use super::file::{File, FileError, Row};
+use super::journal::{self, Journal, StoreFile, StoreSync, WallClock};
+use super::shard::{Shard, Start, Time};
+use super::usage::{StoreLimits, Usage};
+use super::{Store, StoreStatus, sweep};
+
+/// Locks; more than a machine has threads that would wait for each other.
+const SHARDS: usize = 64;
+/// Buckets; each takes some bytes of every shard.
+const MAX_BUCKETS: usize = 1000;
+/// What `""` is as well.
+const DEFAULT_BUCKET: &str = "default";
+/// The longest time to live: as good as for ever, and no sum with it overflows.
+const MAX_LIFE: Time = 1 << 60;
+
+/// See the module's documentation. Clones are the same store.
+#[derive(Clone)]
+pub struct Memory(Arc<Table>);
+
+/// What the clones share.
+pub(super) struct Table {
+    pub shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    buckets: RwLock<Buckets>,
+    pub usage: Usage,
+    /// The store's clock begins here. It is the sessions' clock, in `hotsocket test`
+    /// that of the script.
+    began: Instant,
+    /// The sweeper runs.
+    pub is_swept: AtomicBool,
+    /// Set once, before the first call, if the store is kept in a file.
+    pub journal: OnceLock<Journal>,
+}
+
+#[derive(Default)]
+struct Buckets {
+    ids: HashMap<Arc<str>, BucketId>,
+    /// By their numbers.
+    names: Vec<Arc<str>>,
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the store {} {error}", .path.display())]
+    File { path: PathBuf, error: FileError },
+    #[error("no thread for the store: {0}")]
+    Thread(std::io::Error),
+}
+
+impl Memory {
+    /// A store that ends with the server.
+    pub fn new(limits: StoreLimits, reached: Arc<LimitCounters>) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default());
+        Memory(Arc::new(Table {
+            shards: shards.collect(),
+            hasher: RandomState::new(),
+            buckets: RwLock::default(),
+            usage: Usage::new(limits, reached),
+            began: Instant::now(),
+            is_swept: AtomicBool::new(false),
+            journal: OnceLock::new(),
+        }))
+    }
+
+    /// A store with what a file has, and that is kept in it. The file is made if it is
+    /// not there.
+    ///
+    /// # Errors
+    /// When the file is in use, is none of ours, or has more than there may be.
+    pub async fn open(
+        limits: StoreLimits,
+        reached: Arc<LimitCounters>,
+        file: StoreFile,
+    ) -> Result<Self, OpenError> {
+        let opened = run_on_thread("store", None, move || {
+            let store = Memory::new(limits, reached);
+            store.load(&file)?;
+            Ok(store)
+        });
+        let store = opened.await.map_err(OpenError::Thread)??;
+        let mut shards = store.0.shards.iter();
+        if shards.any(|shard| shard.lock().has_ends()) {
+            sweep::start(&store.0);
+        }
+        Ok(store)
+    }
+
+    fn load(&self, file: &StoreFile) -> Result<(), OpenError> {
+        let kept = self.read(&file.path).map_err(|error| OpenError::File {
+            path: file.path.clone(),
+            error,
+        })?;
+        let journal = self.0.journal.get_or_init(|| Journal::new(file));
+        journal::start(&self.0, journal, kept).map_err(OpenError::Thread)
+    }
+
+    /// Take over what a file has. From then on changes are kept for it.
+    fn read(&self, path: &Path) -> Result<File, FileError> {
+        let mut file = File::open(path)?;
+        let table = &*self.0;
+        let clock = WallClock::now(table);
+        let mut over = Vec::new();
+        file.read(|row: Row<'_>| {
+            let bucket = self.open_bucket(row.bucket)?;
+            let end = row.end.map(|end| clock.store(end));
+            if end == Some(None) {
+                over.push((bucket, Box::<str>::from(row.key)));
+                return Ok(());
+            }
+            let mut shard = table.shard(bucket, row.key)?;
+            let at = (bucket, row.key);
+            shard.insert(at, Arc::from(row.value), end.flatten(), &table.usage)
+        })?;
+        for shard in &table.shards {
+            shard.lock().keep_changes();
+        }
+        for (bucket, key) in &over {
+            let mut shard = table.shard(*bucket, key)?;
+            shard.note_gone(*bucket, key, &table.usage);
+        }
+        Ok(file)
+    }
+
+    fn open_bucket(&self, name: &str) -> Result<BucketId, StoreError> {
+        let name = if name.is_empty() {
+            DEFAULT_BUCKET
+        } else {
+            name
+        };
+        if let Some(bucket) = self.0.buckets.read().ids.get(name) {
+            return Ok(*bucket);
+        }
+        let mut buckets = self.0.buckets.write();
+        if let Some(bucket) = buckets.ids.get(name) {
+            return Ok(*bucket);
+        }
+        let count = buckets.names.len();
+        if count >= MAX_BUCKETS {
+            let why = format!("the store has {MAX_BUCKETS} buckets already");
+            return Err(StoreError::other(why));
+        }
+        let (name, bucket) = (Arc::<str>::from(name), BucketId(count as u32));
+        buckets.names.push(Arc::clone(&name));
+        buckets.ids.insert(name, bucket);
+        Ok(bucket)
+    }
+
+    /// Remove everything. For `hotsocket test`.
+    pub fn clear(&self) {
+        let table = &*self.0;
+        for shard in &table.shards {
+            shard.lock().clear(&table.usage);
+        }
+    }
+}
+
+impl Table {
+    pub fn now(&self) -> Time {
+        millis(Instant::now().saturating_duration_since(self.began))
+    }
+
+    fn shard(&self, bucket: BucketId, key: &str) -> Result<MutexGuard<'_, Shard>, StoreError> {
+        let hash = self.hasher.hash_one((bucket, key)) as usize;
+        let shard = self.shards.get(hash % SHARDS);
+        // There is one for each remainder.
+        let shard = shard.ok_or_else(|| StoreError::other("no such shard"))?;
+        Ok(shard.lock())
+    }
+
+    /// When a key with this life is gone, if it would have been gone then.
+    fn end(&self, life: Life, was: Option<Time>) -> Option<Time> {
+        match life {
+            Life::Forever => None,
+            Life::Unchanged => was,
+            Life::For(time) => Some(self.now() + millis(time).min(MAX_LIFE)),
+        }
+    }
+
+    pub fn bucket_names(&self) -> Vec<Arc<str>> {
+        self.buckets.read().names.clone()
+    }
+
+    /// Something has changed, for which nobody waits.
+    pub fn note_changes(&self) {
+        if let Some(journal) = self.journal.get() {
+            journal.wake();
+        }
+    }
+
+    /// Do something with a key that may change it: `run` gives its result, and whether it
+    /// did. The reply is there when the change is as safe as it is to be.
+    fn change<T: Send + 'static>(
+        &self,
+        (bucket, key): (BucketId, &str),
+        run: impl FnOnce(&mut Shard) -> Result<(T, bool), StoreError>,
+    ) -> Reply<T> {
+        let changed = self.shard(bucket, key).and_then(|mut shard| {
+            let (result, is_changed) = run(&mut shard)?;
+            let journal = self.journal.get().filter(|_| is_changed);
+            Ok((result, journal.map(|journal| (journal, journal.batch()))))
+        });
+        let (result, journal, batch) = match changed {
+            Ok((result, Some((journal, batch)))) => (result, journal, batch),
+            Ok((result, None)) => return Reply::Ready(Ok(result)),
+            Err(error) => return Reply::Ready(Err(error)),
+        };
+        journal.wake();
+        match journal.sync() {
+            StoreSync::EverySecond => Reply::Ready(Ok(result)),
+            StoreSync::Always => {
+                let written = journal.written(batch);
+                Reply::Pending(Box::pin(async move {
+                    written.await?;
+                    Ok(result)
+                }))
+            }
+        }
+    }
+
+    fn increment(
+        &self,
+        shard: &mut Shard,
+        bucket: BucketId,
+        key: &str,
+        delta: i64,
+    ) -> Result<i64, StoreError> {
+        let now = || self.now();
+        let number = match shard.find(bucket, key, now) {
+            None => 0,
+            Some(entry) => std::str::from_utf8(&entry.value)
+                .ok()
+                .and_then(|number| number.parse().ok())
+                .ok_or_else(|| StoreError::other("the value is not a number"))?,
+        };
+        let sum = i64::checked_add(number, delta);
+        let sum = sum.ok_or_else(|| StoreError::other("the sum is out of range"))?;
+        let value = Arc::from(sum.to_string().into_bytes());
+        let at = (bucket, key);
+        shard.set(at, value, Condition::Always, |was| was, (now, &self.usage))?;
+        Ok(sum)
+    }
+
+    fn keys(
+        &self,
+        bucket: BucketId,
+        prefix: &str,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Result<Listing, StoreError> {
+        let (first, mut after) = match cursor.map(parse_cursor) {
+            None => (0, Start::First),
+            Some(Some((shard, key))) => (shard, Start::After(key)),
+            Some(None) => return Err(StoreError::other("not a cursor")),
+        };
+        let (now, most) = (self.now(), most.max(1));
+        let mut keys = Vec::new();
+        for (number, shard) in self.shards.iter().enumerate().skip(first) {
+            let room = most - keys.len();
+            let from = std::mem::replace(&mut after, Start::First);
+            let last = shard
+                .lock()
+                .list(bucket, prefix, from, (room, now), &mut keys);
+            if let Some(last) = last {
+                let cursor = Some(format!("{number}:{last}"));
+                return Ok(Listing { keys, cursor });
+            }
+            if keys.len() >= most {
+                break;
+            }
+        }
+        Ok(Listing { keys, cursor: None })
+    }
+}
+
+/// The number of a shard, and the last key of it that was looked at.
+fn parse_cursor(cursor: &str) -> Option<(usize, &str)> {
+    let (shard, key) = cursor.split_once(':')?;
+    let shard = shard.parse().ok()?;
+    (shard < SHARDS).then_some((shard, key))
+}
+
+fn millis(time: Duration) -> Time {
+    Time::try_from(time.as_millis()).unwrap_or(Time::MAX)
+}
+
+impl KeyValue for Memory {
+    fn may_wait(&self) -> bool {
+        let journal = self.0.journal.get();
+        journal.is_some_and(|journal| journal.sync() == StoreSync::Always)
+    }
+
+    fn open(&self, name: &str) -> Result<BucketId, StoreError> {
+        self.open_bucket(name)
+    }
+
+    fn get(&self, bucket: BucketId, key: &str) -> Reply<Option<Found>> {
+        let shard = self.0.shard(bucket, key);
+        Reply::Ready(shard.map(|shard| shard.get(bucket, key, || self.0.now())))
+    }
+
+    fn set(
+        &self,
+        bucket: BucketId,
+        key: &str,
+        value: Arc<[u8]>,
+        when: Condition,
+        life: Life,
+    ) -> Reply<bool> {
+        let table = &self.0;
+        let reply = table.change((bucket, key), |shard| {
+            let end = |was| table.end(life, was);
+            let now = (|| table.now(), &table.usage);
+            let set = shard.set((bucket, key), value, when, end, now)?;
+            Ok((set, set))
+        });
+        if matches!(life, Life::For(_)) {
+            sweep::start(table);
+        }
+        reply
+    }
+
+    fn delete(&self, bucket: BucketId, key: &str) -> Reply<bool> {
+        self.0.change((bucket, key), |shard| {
+            let was_there = shard.find(bucket, key, || self.0.now()).is_some();
+            let is_removed = shard.remove(bucket, key, &self.0.usage);
+            Ok((was_there, is_removed))
+        })
+    }
+
+    fn increment(&self, bucket: BucketId, key: &str, delta: i64) -> Reply<i64> {
+        self.0.change((bucket, key), |shard| {
+            Ok((self.0.increment(shard, bucket, key, delta)?, true))
+        })
+    }
+
+    fn life(&self, bucket: BucketId, key: &str) -> Reply<Option<Life>> {
+        let now = self.0.now();
+        let life = |shard: MutexGuard<'_, Shard>| {
+            let entry = shard.find(bucket, key, || now)?;
+            let left = entry.end.map(|end| Duration::from_millis(end - now));
+            Some(left.map_or(Life::Forever, Life::For))
+        };
+        Reply::Ready(self.0.shard(bucket, key).map(life))
+    }
+
+    fn set_life(&self, bucket: BucketId, key: &str, life: Life) -> Reply<bool> {
+        let table = &self.0;
+        let now = || table.now();
+        let reply = table.change((bucket, key), |shard| {
+            let Some(entry) = shard.find(bucket, key, now) else {
+                return Ok((false, false));
+            };
+            let end = table.end(life, entry.end);
+            let is_set = shard.set_end(bucket, key, end, (now, &table.usage));
+            Ok((is_set, is_set))
+        });
+        if matches!(life, Life::For(_)) {
+            sweep::start(table);
+        }
+        reply
+    }
+
+    fn keys(
+        &self,
+        bucket: BucketId,
+        prefix: &str,
+        cursor: Option<&str>,
+        most: usize,
+    ) -> Reply<Listing> {
+        Reply::Ready(self.0.keys(bucket, prefix, cursor, most))
+    }
+}
+
+impl Store for Memory {
+    fn status(&self) -> StoreStatus {
+        let journal = self.0.journal.get();
+        StoreStatus {
+            keys: self.0.usage.keys(),
+            bytes: self.0.usage.bytes(),
+            file: journal.map(|journal| journal.path().to_owned()),
+            errors: journal.map_or(0, |journal| journal.errors.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            if let Some(journal) = self.0.journal.get() {
+                journal.close().await;
+            }
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! The store of a service: values by keys, which outlive the connections that set them.
+//!
+//! Guests reach it through `wasi:keyvalue` and `hotsocket:store`; which functions those
+//! are, and what they may pass, is up to [`hotsocket_sandbox::key_value`]. Nothing here
+//! calls a guest.
+//!
+//! - [`memory`]: what serves every call; [`shard`]: a part of it, behind one lock
+//! - [`sweep`]: removes keys whose time is over and that nobody asks for
+//! - [`journal`]: writes what changes to a file, behind what guests do; [`file`]: what
+//!   that file is
+//! - [`usage`]: how much there is, and how much there may be
+
+mod file;
+mod journal;
+mod memory;
+mod shard;
+mod sweep;
+mod usage;
+
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use hotsocket_sandbox::key_value::KeyValue;
+
+pub use journal::{StoreFile, StoreSync};
+pub use memory::{Memory, OpenError};
+pub use usage::StoreLimits;
+
+/// A store that a server can have.
+pub trait Store: KeyValue {
+    fn status(&self) -> StoreStatus;
+
+    /// The server stops: save what is not yet saved, and accept that nothing more is.
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// What is known of a store, for `hotsocket status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreStatus {
+    pub keys: usize,
+    /// Of keys and values, with what each takes besides.
+    pub bytes: usize,
+    /// Where it is kept.
+    pub file: Option<PathBuf>,
+    /// How often it could not be written.
+    pub errors: u64,
+}

@@ -1,0 +1,116 @@
+//! How many keys and bytes a store has, and how many it may have.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hotsocket_sandbox::key_value::StoreError;
+use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
+
+use crate::size;
+
+/// What a key takes besides its own bytes and its value's: two allocations, and its
+/// places in the tables of a shard.
+const OVERHEAD: usize = 192;
+
+/// How much may be stored in all buckets together.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreLimits {
+    /// Bytes of keys and values; each key counts [`OVERHEAD`] more.
+    pub max_size: usize,
+    pub max_keys: usize,
+}
+
+/// What a key counts, with a value of so many bytes.
+pub fn size_of(key: &str, value: usize) -> usize {
+    key.len() + value + OVERHEAD
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Usage {
+    keys: AtomicUsize,
+    bytes: AtomicUsize,
+    limits: StoreLimits,
+    reached: Arc<LimitCounters>,
+}
+
+impl Usage {
+    pub fn new(limits: StoreLimits, reached: Arc<LimitCounters>) -> Self {
+        Usage {
+            keys: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            limits,
+            reached,
+        }
+    }
+
+    /// One more key of this size.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn add_key(&self, size: usize) -> Result<(), StoreError> {
+        if !add(&self.keys, 1, self.limits.max_keys) {
+            self.reached.count(Limit::StoreKeys);
+            let most = self.limits.max_keys;
+            let why = format!("the store has {most} keys already (--max-store-keys)");
+            return Err(StoreError::other(why));
+        }
+        let resized = self.resize(0, size);
+        if resized.is_err() {
+            self.keys.fetch_sub(1, Ordering::Relaxed);
+        }
+        resized
+    }
+
+    /// A key of this size is gone.
+    pub fn remove_key(&self, size: usize) {
+        self.keys.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+    }
+
+    /// What has had this size gets that one.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn resize(&self, from: usize, to: usize) -> Result<(), StoreError> {
+        if to <= from {
+            self.bytes.fetch_sub(from - to, Ordering::Relaxed);
+            return Ok(());
+        }
+        if add(&self.bytes, to - from, self.limits.max_size) {
+            return Ok(());
+        }
+        self.reached.count(Limit::StoreSize);
+        let most = size::show(self.limits.max_size);
+        let why = format!("the store is full: it may have {most} (--max-store-size)");
+        Err(StoreError::other(why))
+    }
+
+    /// A key that was removed is still to be removed from the file. It takes no more than
+    /// it has before, so that there is room for it.
+    pub fn add_gone(&self, size: usize) {
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+    }
+
+    /// It has been, or is there again.
+    pub fn remove_gone(&self, size: usize) {
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+    }
+
+    pub fn keys(&self) -> usize {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether so much more is still within the limit; then it is added.
+fn add(to: &AtomicUsize, more: usize, limit: usize) -> bool {
+    let sum = to.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+    if sum > limit {
+        to.fetch_sub(more, Ordering::Relaxed);
+    }
+    sum <= limit
+}
