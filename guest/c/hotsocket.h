@@ -183,6 +183,54 @@ static inline hs_field hs_boolean(const char *name, bool boolean) {
 void hs_log(hs_level level, const hs_field *fields, size_t count, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* ---- What connections say to each other. One publishes bytes under a topic; those get
+ * them that have subscribed to it. All of it takes effect when the event has succeeded,
+ * and belongs to the connection: a swap changes nothing about it.
+ *
+ *     hs_subscribe("rooms.lobby", HS_DIRECT, HS_DROP_OLDEST);
+ *     hs_publish("rooms.lobby", "hello\n", 6);
+ *     hs_set_will("rooms.lobby", "bob has left\n", 13);
+ */
+
+/* How a message reaches a subscriber. */
+typedef enum {
+    HS_EVENT, /* `on_message` is called, which the guest must define */
+    HS_DIRECT /* the host writes the bytes to the peer, and calls nobody */
+} hs_delivery;
+
+/* What happens when there is no room for another message. */
+typedef enum {
+    HS_CLOSE,      /* the connection is closed */
+    HS_DROP_OLDEST /* the oldest are dropped, and `on_lagged` is called; with HS_DIRECT
+                    * the new one is dropped */
+} hs_when_full;
+
+/* What became of a request. */
+typedef enum {
+    HS_DONE,
+    HS_NOT_A_TOPIC,  /* it is no topic, or no pattern: tokens joined by dots */
+    HS_TOO_LARGE,    /* a message has more than 64 KiB */
+    HS_TOO_MUCH,     /* this event has published 1 MiB already, or asked 4,096 times */
+    HS_NO_SUBSCRIBER /* HS_EVENT, and the guest does not define `on_message` */
+} hs_asked;
+/* The same in words. */
+const char *hs_why(hs_asked asked);
+
+/* Get what is published under all topics that match a pattern: a topic, in which `*` may
+ * stand for one token and `>`, at the end, for one or more. Subscribing again to the same
+ * pattern changes how. */
+hs_asked hs_subscribe(const char *pattern, hs_delivery delivery, hs_when_full when_full);
+/* Messages that wait still come. */
+void hs_unsubscribe(const char *pattern);
+/* Send bytes to all other connections that have subscribed. */
+hs_asked hs_publish(const char *topic, const void *data, size_t size);
+/* How many connections have subscribed to a topic now, this one included. */
+uint64_t hs_subscribers(const char *topic);
+/* What the host publishes when this connection is over, however it ends; not when it
+ * migrates. The last one counts. */
+hs_asked hs_set_will(const char *topic, const void *data, size_t size);
+void hs_clear_will(void);
+
 /* A line for the server's standard output, or standard error; formatted as
  * printf does. The newline is added. */
 void hs_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -218,6 +266,14 @@ void on_end(void);
 
 /* A timer has run out. */
 void on_timer(uint32_t id);
+
+/* A message under a topic that this connection has subscribed to with HS_EVENT. `sender`
+ * is the id of the connection that has published it; 0 if it came from elsewhere. What is
+ * pointed to lasts until the event is over. */
+void on_message(const char *topic, uint64_t sender, const uint8_t *data, size_t size);
+
+/* So many messages were dropped before the next one (HS_DROP_OLDEST). */
+void on_lagged(uint64_t missed);
 
 typedef enum {
     HS_ENDED,

@@ -82,6 +82,21 @@ impl Chat {
     }
 }
 
+/// The line as text, without what telnet negotiates (three bytes that begin with 255: RFC
+/// 854) and without what would act on the others' terminals.
+fn plain(line: &[u8]) -> String {
+    let mut bytes = line.iter().copied();
+    let mut text = Vec::with_capacity(line.len());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            255 if matches!(bytes.next(), Some(251..=254)) => drop(bytes.next()),
+            255 => {}
+            _ => text.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&text).replace(char::is_control, "")
+}
+
 /// Fit for a name and for a part of a topic.
 fn is_word(word: &str) -> bool {
     (1..=20).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -98,9 +113,7 @@ impl Handler for Chat {
         loop {
             match self.lines.next() {
                 Ok(Some(line)) => {
-                    // What would act on the others' terminals is left out.
-                    let line = String::from_utf8_lossy(&line).replace(char::is_control, "");
-                    if let Err(error) = self.obey(conn, line.trim()) {
+                    if let Err(error) = self.obey(conn, plain(&line).trim()) {
                         conn.write(format!("{error}\n"));
                     }
                 }

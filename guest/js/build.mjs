@@ -7,12 +7,13 @@
 // one line on standard error and exit code 1; anything else is 2.
 import { builtinModules, SourceMap } from 'node:module';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import vm from 'node:vm';
 import { componentize } from 'componentize-qjs';
 import * as esbuild from 'esbuild';
 import { engine } from './engine.mjs';
+import { changedCopies } from './own_copies.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const [source, output] = process.argv.slice(2).map((path) => resolve(path));
@@ -76,6 +77,18 @@ const NAMED = {
   'SocketAddress': ["require('./shim/net.js').net", "require('./shim/block_list.js').SocketAddress"],
 };
 
+// What of `hotsocket:topics` the script uses; see shim/topics.js. As `socket.hotsocket` may
+// be given another name, so may its functions be found by their own: of these, `join` is
+// an array's as well.
+function topicsOf(code) {
+  const names = 'leave|publish|subscribers|will';
+  const named = new RegExp(`\\bhotsocket\\s*\\??\\.\\s*(join|${names})\\b`).test(code);
+  const aliased = /\bhotsocket\b(?!\s*\??\.\s*\w)/.test(code) && (new RegExp(`[.{,]\\s*(${names})\\b`).test(code)
+    || (/[.{,]\s*join\b/.test(code) && /(["'`])(message|direct)\1/.test(code)));
+  const used = named || aliased;
+  return { used, subscriber: used && /(["'`])(message|lagged)\1/.test(code) };
+}
+
 class Mistake extends Error {}
 
 const COMMON = {
@@ -138,7 +151,8 @@ async function bundleScript() {
     const output = (ending) => result.outputFiles.find(({ path }) => path.endsWith(ending)).text;
     const code = output('.js');
     const inputs = Object.keys(result.metafile.inputs).map((path) => resolve(dirname(source), path));
-    return { code, places: placesOf(code, output('.map')), asked, missing, inputs };
+    const own = await ownFiles(result.metafile.inputs);
+    return { code, places: placesOf(code, output('.map')), asked, missing, inputs, own, topics: topicsOf(code) };
   } catch (error) {
     const [first] = error.errors ?? [];
     if (!first) throw error;
@@ -148,6 +162,20 @@ async function bundleScript() {
       : first.text;
     throw new Mistake(at ? `${at.file}:${at.line}:${at.column + 1}: ${text}` : text);
   }
+}
+
+// The script and its own modules, without packages, for own_copies.mjs.
+async function ownFiles(inputs) {
+  const files = Object.entries(inputs).filter(([path]) =>
+    /\.[cm]?[jt]sx?$/.test(path) && !path.split('/').includes('node_modules'));
+  return Promise.all(files.map(async ([path, { imports }]) => {
+    const text = readFileSync(resolve(dirname(source), path), 'utf8');
+    const names = new Map(imports.map(({ original, path }) => [original, path]));
+    if (!/\.[cm]?tsx?$/.test(path)) return { path, text, imports: names, lineOf: (line) => line };
+    const plain = await esbuild.transform(text, { loader: 'ts', sourcemap: 'external' });
+    const map = new SourceMap(JSON.parse(plain.map));
+    return { path, text: plain.code, imports: names, lineOf: (line) => (map.findEntry(line - 1, 0).originalLine ?? line - 1) + 1 };
+  }));
 }
 
 // Where the script's lines are in the bundle: see errors.js.
@@ -169,7 +197,7 @@ function placesOf(code, map) {
 }
 
 // The shim and the packages that it stands upon, around the script.
-async function bundleGuest({ code, places, asked, missing }, { trial = false, intoImage = false }) {
+async function bundleGuest({ code, places, asked, missing, topics }, { trial = false, intoImage = false }) {
   const named = Object.entries(NAMED).filter(([name, [owner]]) =>
     (new RegExp(`\\b${name}\\b`).test(code) || (name === 'URL' && code.includes('pathToFileURL')))
     && (!owner.includes('crypto') || asked.has('crypto')));
@@ -186,6 +214,7 @@ async function bundleGuest({ code, places, asked, missing }, { trial = false, in
       modules[name] = () => module;
     }
     // Not part of this module: a script that is no module need not be strict.
+    ${topics.used ? "require('./shim/topics.js');" : ''}
     ${named.length > 0 ? "const lazily = require('./shim/lazily.js');" : ''}
     ${/Async(Generator)?Function/.test(code) ? "require('./shim/async_functions.js');" : ''}
     ${/\btoLocale/.test(code) ? "require('./shim/locale.js');" : ''}
@@ -196,7 +225,9 @@ async function bundleGuest({ code, places, asked, missing }, { trial = false, in
       const module = { exports: {} };
       script.call(module.exports, (name) => modules[name](), module, module.exports);
     };
-    ${trial ? 'globalThis.told = tryOut(run);' : `export const handler = start(run, ${intoImage});`}
+    ${trial ? 'globalThis.told = tryOut(run);' : topics.subscriber
+    ? `const guest = start(run, ${intoImage}, require('./shim/topics.js')); export const { handler, subscriber } = guest;`
+    : `export const { handler } = start(run, ${intoImage});`}
   `;
   const own = {
     name: 'own',
@@ -229,6 +260,7 @@ async function bundleGuest({ code, places, asked, missing }, { trial = false, in
       if (trial) {
         build.onResolve({ filter: /^\.\/host\.js$/ }, () => ({ path: resolve(here, 'shim/trial.js') }));
         build.onResolve({ filter: /^\.\/files\.js$/ }, () => ({ path: resolve(here, 'shim/files_trial.js') }));
+        build.onResolve({ filter: /^\.\/topics_host\.js$/ }, () => ({ path: resolve(here, 'shim/topics_trial.js') }));
       }
     },
   };
@@ -306,6 +338,10 @@ async function main() {
   writeFileSync(output, made.component);
   const warnings = [...script.missing].map(([module, file]) =>
     `the module "${module}", which ${file} asks for, is not available in a hotsocket guest: using it throws`);
+  for (const { name, path, line } of changedCopies(script.own)) {
+    warnings.push(`${path}:${line}: \`${name}\` is changed for a connection, and every connection has its own copy of it, `
+      + 'so no other one sees the change; docs/topics.md shows how connections meet');
+  }
   const notes = made.reason === undefined ? [] : [
     `${name}: its top level runs once for each connection, and not once for all, since ${made.reason}`];
   process.stdout.write(JSON.stringify({ port, inputs: script.inputs, warnings, notes }));
@@ -320,15 +356,25 @@ function namesFirst(source) {
   return `void function(at){${[...names].map((name) => `at.${name}`).join(';')}};${source}`;
 }
 
+// The world of a component with what this script asks for, and no more.
+function worldOf({ asked, topics }) {
+  const worlds = ['javascript'];
+  if (asked.has('fs') || asked.has('fs/promises')) worlds.push('files');
+  if (topics.used) worlds.push('hotsocket:topics/imports@0.1.0');
+  if (topics.subscriber) worlds.push('hotsocket:topics/exports@0.1.0');
+  return `package hotsocket:javascript@0.1.0;\nworld script { ${worlds.map((world) => `include ${world};`).join(' ')} }\n`;
+}
+
 // The component, with the top level run into its image unless there is a reason
 // against it, and that reason.
 async function makeComponent(script, reason) {
   const runtimeBytes = engine(resolve(here, 'node_modules'));
-  const world = ['fs', 'fs/promises'].some((module) => script.asked.has(module)) ? 'javascript-with-files' : 'javascript';
+  const witPath = resolve(here, 'wit');
+  writeFileSync(join(witPath, 'script.wit'), worldOf(script));
   const make = async (intoImage) => {
     const jsSource = namesFirst(await bundleGuest(script, { intoImage }));
     const runtime = runtimeBytes ? { runtimeBytes } : { sync: true };
-    return (await componentize({ witPath: resolve(here, 'wit'), world, jsSource, ...runtime })).component;
+    return (await componentize({ witPath, world: 'script', jsSource, ...runtime })).component;
   };
   if (reason === undefined) {
     try {

@@ -16,6 +16,7 @@ from hotsocket import (
     framing,
     glue,
     host,
+    topics,
 )
 
 
@@ -193,6 +194,39 @@ class Surroundings(unittest.TestCase):
         with mock.patch.object(host, "random", side_effect=bytes) as random:
             self.assertEqual(len(environment.random(150_000)), 150_000)
         self.assertEqual([call.args[0] for call in random.call_args_list], [65536, 65536, 18928])
+
+
+class Topics(unittest.TestCase):
+    def test_requests_without_a_server_do_nothing(self):
+        topics.subscribe("a.*", topics.Delivery.DIRECT)
+        topics.publish("a.b", b"x")
+        topics.set_will("a.b", memoryview(b"x"))
+        topics.clear_will()
+        self.assertEqual(topics.subscribers("a.b"), 0)
+        with self.assertRaisesRegex(TypeError, "a message is bytes, not str"):
+            topics.publish("a.b", "text")
+
+    def test_an_error_is_that_of_the_contract(self):
+        def publish(topic, data):
+            error = host.Err()
+            error.value = types.SimpleNamespace(name="TOO_LARGE")
+            raise error
+
+        with mock.patch.object(topics, "_topics", types.SimpleNamespace(publish=publish)):
+            with self.assertRaisesRegex(topics.TooLarge, "more than 64 KiB"):
+                topics.publish("a.b", b"x")
+
+    def test_what_message_returns_is_written(self):
+        class Shouting(topics.Subscriber):
+            def message(self, conn, topic, data, sender):
+                return b"%s %d %s" % (topic.encode(), sender, data.upper())
+
+        exports = glue.Exports(Shouting)
+        exports.handler = Shouting()
+        with mock.patch.object(host, "write") as write:
+            exports.message("a.b", 7, b"x")
+            exports.lagged(3)
+        write.assert_called_once_with(b"a.b 7 X")
 
 
 class Ends(unittest.TestCase):

@@ -69,12 +69,7 @@ impl Fetched {
             Fetched::JavaScript => ("javascript-", "echo.js"),
             Fetched::Python => ("python-", "echo.py"),
         };
-        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let kept = cache
-            .or_else(home)
-            .and_then(|cache| fs::read_dir(cache.join("hotsocket/build")).ok());
-        let mut kept = kept.into_iter().flatten().flatten();
+        let mut kept = fs::read_dir(build_cache()).into_iter().flatten().flatten();
         let has =
             is_ci() || kept.any(|kept| kept.file_name().to_string_lossy().starts_with(prefix));
         if !has {
@@ -84,6 +79,14 @@ impl Fetched {
         }
         !has
     }
+}
+
+/// Where `hotsocket build` keeps compilers.
+pub fn build_cache() -> PathBuf {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(home).unwrap_or_default();
+    cache.join("hotsocket/build")
 }
 
 /// A place that outlasts the run, so that the next one finds what this one built.

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-pub use build::{FIRST_BUILD, Fetched, build, kept, lacks_tools, lacks_tools_for};
+pub use build::{FIRST_BUILD, Fetched, build, build_cache, kept, lacks_tools, lacks_tools_for};
 pub use client::Client;
 pub use command::{Ran, ask, hotsocket, run, run_within};
 pub use lines::{Lines, assert_logged_once, count_lines};

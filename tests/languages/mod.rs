@@ -10,9 +10,11 @@ mod c;
 mod framing;
 mod full_queue;
 mod javascript;
+mod own_copies;
 mod python;
 mod rust_sdk;
 mod same_bytes;
+mod topics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,12 +52,23 @@ fn built(source: &Path) -> Option<Vec<u8>> {
     Some(component)
 }
 
+/// The component of a source in any of the other languages.
+pub fn component_of(source: &Path) -> Option<Vec<u8>> {
+    match source
+        .extension()
+        .is_some_and(|extension| extension == "js")
+    {
+        true => javascript::component(source),
+        false => built(source),
+    }
+}
+
 fn example(name: &str) -> PathBuf {
     repo(&format!("guest/examples/{name}"))
 }
 
 /// Serve a guest that may take long to compile.
-fn serve_large(component: impl AsRef<[u8]>) -> Serve {
+pub fn serve_large(component: impl AsRef<[u8]>) -> Serve {
     serve(component).patience(FIRST_BUILD)
 }
 

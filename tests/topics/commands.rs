@@ -9,7 +9,7 @@ use crate::harness::{Server, repo};
 
 impl Server {
     /// What `hotsocket topics --json` prints.
-    pub(super) fn ask_topics(&self) -> Value {
+    pub fn ask_topics(&self) -> Value {
         let ran = self.ask(&["topics", "--json"]);
         assert_eq!(ran.code, 0, "{ran:?}");
         serde_json::from_str(&ran.stdout).expect("JSON")

@@ -23,7 +23,7 @@ fn too_many_subscriptions_end_the_connection() {
 }
 
 /// Its peer reads nothing, so its guest gets no message.
-fn stuck(server: &crate::harness::Server, order: &str) -> crate::harness::Client {
+pub fn stuck(server: &crate::harness::Server, order: &str) -> crate::harness::Client {
     let mut client = server.connect();
     client.ask("?\n", "what?\n");
     client.order(order);

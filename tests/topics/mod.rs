@@ -9,6 +9,8 @@ mod nats;
 mod survival;
 mod will;
 
+pub use limits::stuck;
+
 use crate::guests::messenger;
 use crate::harness::{Client, Serve, Server, serve};
 
@@ -22,7 +24,7 @@ fn served(args: &[&str]) -> Serve {
 
 /// Give an order, and wait until it is carried out: the answer is sent with the event,
 /// and what comes after it finds what it has asked for done.
-trait Orders {
+pub trait Orders {
     fn order(&mut self, order: &str);
     fn expect_line(&mut self, line: &str);
 }
@@ -40,7 +42,7 @@ impl Orders for Client {
 }
 
 /// Connections with the ids 1 to N.
-fn connect<const N: usize>(server: &Server) -> [Client; N] {
+pub fn connect<const N: usize>(server: &Server) -> [Client; N] {
     std::array::from_fn(|_| {
         let mut client = server.connect();
         client.ask("?\n", "what?\n");

@@ -125,10 +125,10 @@ module.exports = {
   },
 
   // What Node has and a guest hasn't: calling it tells so.
-  absent(object, module, names) {
+  absent(object, module, names, why = 'is not available in a hotsocket guest') {
     for (const name of names) {
       if (name in object) continue;
-      const message = `${module}.${name} is not available in a hotsocket guest`;
+      const message = `${module}.${name} ${why}`;
       object[name] = function absent() { throw new Error(message); };
     }
     return object;

@@ -10,7 +10,7 @@
 // the code that holds its bytes.
 'use strict';
 
-const { coded } = require('./errors.js');
+const { absent, coded } = require('./errors.js');
 const { encode, join } = require('./text.js');
 const { log, setting } = require('./capabilities.js');
 const { checkpoint, label } = require('./session.js');
@@ -40,7 +40,13 @@ class Handover {
   #save;
   #saveVersion = 1;
 
-  constructor(resumed, succession) {
+  // As `resumed` of the one connection that this instance serves.
+  static resumed;
+
+  constructor(id, resumed, succession) {
+    Handover.resumed = resumed;
+    // Unique among all connections of this server process; counts up from 1.
+    this.id = id;
     // False for a new connection; 'migrated', 'restarted' or 'woken' for one
     // that another instance served before.
     this.resumed = resumed;
@@ -85,8 +91,11 @@ class Handover {
   }
 }
 Object.assign(Handover.prototype, { checkpoint, label, log, setting });
+// What topics.js puts in their place, in a component that has it.
+absent(Handover.prototype, 'socket.hotsocket', ['join', 'leave', 'publish', 'subscribers', 'will'],
+  'is not part of this component, as the build has not found the name in the script');
 Object.defineProperty(Handover.prototype, 'frames', { get: () => require('./framing.js') });
-for (const name of ['checkpoint', 'label', 'log', 'setting', 'snapshot', 'saves']) Object.defineProperty(Handover.prototype, name, { enumerable: false });
+for (const name of ['checkpoint', 'label', 'log', 'setting', 'snapshot', 'saves', 'join', 'leave', 'publish', 'subscribers', 'will']) Object.defineProperty(Handover.prototype, name, { enumerable: false });
 
 function bytesOf(state) {
   if (state instanceof Uint8Array) return state;

@@ -67,7 +67,9 @@ function forgetImage() {
   Object.defineProperties(globalThis, globals);
 }
 
-export function start(script, intoImage) {
+// The functions that the component exports, by interface. `subscriber` is topics.js, if
+// the script is to be called with messages.
+export function start(script, intoImage, subscriber) {
   let socket;
   let handover;
   // The lines that the top level has begun and not ended, if it is in the image.
@@ -108,7 +110,7 @@ export function start(script, intoImage) {
     return servers.find((server) => own.askedPort(server) === port) ?? servers[0];
   }
 
-  return {
+  const handler = {
     listening(addresses) {
       event(() => {
         runScript(true);
@@ -131,7 +133,7 @@ export function start(script, intoImage) {
         for (const server of servers) own.bound(server, ends.local);
         const server = serverAt(ends.local.port);
         socket = own.accept(server, ends);
-        handover = new Handover(resumed && origin.tag, origin.val);
+        handover = new Handover(Number(ends.id), resumed && origin.tag, origin.val);
         Object.defineProperty(socket, 'hotsocket', { value: handover, enumerable: false });
         if (!resumed) {
           loop.run(() => server.emit('connection', socket));
@@ -175,6 +177,7 @@ export function start(script, intoImage) {
       return snapshot;
     },
   };
+  return { handler, subscriber: subscriber?.(() => socket, event) };
 }
 
 // For the trial that `build` makes: run the script as an instance does, and

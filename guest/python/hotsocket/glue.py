@@ -281,6 +281,24 @@ class Exports:
         except BaseException as error:
             _fail(error)
 
+    # Called only in guests that derive from `topics.Subscriber`.
+
+    def message(self, topic: str, sender: int, bytes: bytes) -> None:
+        try:
+            written = self.handler.message(self.conn, topic, bytes, sender)
+            if written is not None:
+                self.conn.write(written)
+        except BaseException as error:
+            _fail(error)
+
+    def lagged(self, missed: int) -> None:
+        try:
+            written = self.handler.lagged(self.conn, missed)
+            if written is not None:
+                self.conn.write(written)
+        except BaseException as error:
+            _fail(error)
+
     def save(self) -> bytes | None:
         try:
             state = self.handler.save()

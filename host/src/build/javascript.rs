@@ -3,10 +3,13 @@
 //!
 //! This module owns the directory in the user's cache where those packages are
 //! installed, once for each list of versions; [`programs`] runs npm and node.
-//! What is done to a script is in `guest/js/build.mjs`, which runs there; the
-//! shim is in `guest/js/shim`. Both are carried in this binary.
+//! What is done to a script is in `guest/js/build.mjs`; the shim is in `guest/js/shim`.
+//! Both are carried in this binary and unpacked for each build into a directory of its
+//! own, so that two versions of hotsocket that build at the same time share nothing but
+//! the packages.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -32,21 +35,23 @@ const INSTALL_TIMEOUT: Duration = Duration::from_secs(600);
 const BUILD_TIMEOUT: Duration = Duration::from_secs(120);
 /// This file exists once everything is installed.
 const INSTALLED: &str = "installed";
+/// Where npm installs packages, and where Node looks for them.
+const NODE_MODULES: &str = "node_modules";
 
 pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let source = fs::canonicalize(file).map_err(|error| Error::read(file, error))?;
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let dir = cache_dir()?.join(format!("javascript-{:.16}", of_packages()));
-    fs::create_dir_all(&dir).map_err(|error| Error::write(&dir, error))?;
-    prepare(&dir, file)?;
+    let packages = cache_dir()?.join(format!("javascript-{:.16}", of_packages()));
+    fs::create_dir_all(&packages).map_err(|error| Error::write(&packages, error))?;
+    install(&packages, file)?;
 
-    let stage = Stage::new("javascript")?;
+    let stage = unpack(&packages)?;
     let output = stage.path().join("guest.wasm");
     let mut node = Command::new("node");
     node.arg("build.mjs").arg(&source).arg(&output);
     node.env("TMPDIR", stage.temporary()?)
         .env_remove("NODE_OPTIONS");
-    let ran = run(node.current_dir(&dir), "node", BUILD_TIMEOUT, file)?;
+    let ran = run(node.current_dir(stage.path()), "node", BUILD_TIMEOUT, file)?;
     if !ran.success {
         let message = ran.stderr.trim_end();
         return Err(match ran.code {
@@ -56,8 +61,8 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             },
             _ => {
                 // It may be the builder that is damaged.
-                if let Err(error) = check(&dir, file) {
-                    let _ = fs::remove_file(dir.join(INSTALLED));
+                if let Err(error) = check(&packages, file) {
+                    let _ = fs::remove_file(packages.join(INSTALLED));
                     return Err(error);
                 }
                 Error::Builder {
@@ -129,21 +134,36 @@ pub(super) fn of_embedded() -> String {
     sources.hex()
 }
 
-/// The hash of the list of packages and their versions.
+/// The list of packages and their versions, for npm.
+fn package_lists() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let files = embedded::FILES.iter();
+    files.filter(|(path, _)| path.starts_with("package"))
+}
+
 fn of_packages() -> String {
     let mut sources = Hashed::default();
-    for (path, content) in embedded::FILES {
-        if path.starts_with("package") {
-            sources.add(path, content.as_bytes());
-        }
+    for (path, content) in package_lists() {
+        sources.add(path, content.as_bytes());
     }
     sources.hex()
 }
 
-/// Bring the directory up to date, and the packages into it. One at a time.
-fn prepare(dir: &Path, file: &Path) -> Result<(), Error> {
-    let _lock = lock(dir, "lock")?;
+/// The directory of one build: what this binary carries for it, and a link to the
+/// packages.
+fn unpack(packages: &Path) -> Result<Stage, Error> {
+    let stage = Stage::new("javascript")?;
     for (path, content) in embedded::FILES {
+        stage.put(path, content.as_bytes())?;
+    }
+    let link = stage.path().join(NODE_MODULES);
+    symlink(packages.join(NODE_MODULES), &link).map_err(|error| Error::write(&link, error))?;
+    Ok(stage)
+}
+
+/// Install the packages, if they are not there yet. One installation at a time.
+fn install(dir: &Path, file: &Path) -> Result<(), Error> {
+    let _lock = lock(dir, "lock")?;
+    for (path, content) in package_lists() {
         write_if_changed(dir, path, content)?;
     }
     if dir.join(INSTALLED).exists() {

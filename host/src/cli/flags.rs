@@ -27,9 +27,9 @@ use crate::{duration, size};
 /// How a server is configured, whatever it serves.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
-    /// Listen on this address, on all of a port (*:PORT), or on a Unix socket (unix:PATH[,mode=660],
-    /// unix:@NAME without a file); may be given several times. Port 0 takes a free port. Without it, on
-    /// 127.0.0.1 and the port that the guest names [default: 127.0.0.1:3000]
+    /// Listen on this address; may be given several times. Port 0 takes a free port, *:PORT is
+    /// every address, unix:PATH[,mode=660] a Unix socket, unix:@NAME one without a file. Without
+    /// it, on the port that the guest names [default: 127.0.0.1:3000]
     #[arg(long, short, value_name = "ADDR", value_parser = parse::address)]
     listen: Vec<ListenAddress>,
 

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
 use super::component_of;
-use crate::harness::{Client, Serve, hotsocket, lacks_program, run, run_within, temp_dir};
+use crate::harness::{
+    Client, Serve, build_cache, hotsocket, lacks_program, run, run_within, temp_dir,
+};
 
 const LONG: Duration = Duration::from_secs(120);
 
@@ -181,4 +184,47 @@ fn without_the_network_the_error_says_so() {
             && last.ends_with("the first build needs the network, later ones do not"),
         "{last}"
     );
+}
+
+/// Versions of hotsocket share the packages, and nothing that one of them brings.
+#[test]
+fn the_shim_is_not_in_the_directory_that_versions_share() {
+    if component_of("builds", "require('net').createServer().listen(1)").is_none() {
+        return;
+    }
+    let dir = temp_dir();
+    let script = dir.path().join("x.js");
+    fs::write(&script, "require('net').createServer().listen(1)").expect("written");
+    let here = dir.path().join("hotsocket/build");
+    fs::create_dir_all(&here).expect("a directory");
+    // The packages, as each version of hotsocket that uses these ones has installed them.
+    for installed in fs::read_dir(build_cache()).expect("a directory").flatten() {
+        let name = installed.file_name();
+        let path = installed.path();
+        if !name.to_string_lossy().starts_with("javascript-") || !path.join("installed").exists() {
+            continue;
+        }
+        let copy = here.join(name);
+        fs::create_dir(&copy).expect("a directory");
+        symlink(path.join("node_modules"), copy.join("node_modules")).expect("a link");
+        for file in ["package.json", "package-lock.json", "installed"] {
+            fs::copy(path.join(file), copy.join(file)).expect("copied");
+        }
+    }
+    let mut command = hotsocket();
+    command.arg("build").arg(&script);
+    command.env("XDG_CACHE_HOME", dir.path());
+    let ran = run_within(LONG, &mut command);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(!ran.stderr.contains("installing"), "{ran:?}");
+    for installed in fs::read_dir(&here).expect("a directory").flatten() {
+        for file in ["build.mjs", "shim", "wit"] {
+            let path = installed.path().join(file);
+            assert!(!path.exists(), "{}", path.display());
+        }
+    }
+    let left = fs::read_dir(here.join("stages"))
+        .expect("a directory")
+        .count();
+    assert_eq!(left, 0, "directories of builds are left");
 }

@@ -26,7 +26,7 @@ static BUILDING: Mutex<()> = Mutex::new(());
 
 /// The component of a script; `None` if this machine cannot build it, for which
 /// the test is skipped.
-fn component(script: &Path) -> Option<Vec<u8>> {
+pub fn component(script: &Path) -> Option<Vec<u8>> {
     if Fetched::JavaScript.is_missing() {
         return None;
     }
@@ -41,7 +41,7 @@ fn component(script: &Path) -> Option<Vec<u8>> {
 }
 
 /// The component of a script that is given as text.
-pub(super) fn component_of(name: &str, text: &str) -> Option<Vec<u8>> {
+pub fn component_of(name: &str, text: &str) -> Option<Vec<u8>> {
     let dir = kept("javascript");
     fs::create_dir_all(&dir).expect("a directory");
     let script = dir.join(format!("{name}.js"));

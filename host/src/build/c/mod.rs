@@ -2,8 +2,11 @@
 //! that this binary carries, and wasm-ld links it with wasi-libc.
 //!
 //! The bindings in `guest/c/bindings` are wit-bindgen's, made once from `wit/`;
-//! a test fails when they are older than the contract.
+//! a test fails when they are older than the contract. What a guest exports only if it
+//! wants to be called so (`hotsocket:topics/subscriber`) is linked only if it defines the
+//! function: [`symbols`] looks into its object.
 
+mod symbols;
 mod tools;
 
 use std::fs;
@@ -42,7 +45,49 @@ const FILES: &[(&str, &[u8])] = &[
         "guest_component_type.o",
         include_bytes!("../../../../guest/c/bindings/guest_component_type.o"),
     ),
+    ("topics.c", include_bytes!("../../../../guest/c/topics.c")),
+    (
+        "bindings/topics.h",
+        include_bytes!("../../../../guest/c/bindings/topics.h"),
+    ),
+    (
+        "bindings/topics.c",
+        include_bytes!("../../../../guest/c/bindings/topics.c"),
+    ),
+    (
+        "bindings/topics_component_type.o",
+        include_bytes!("../../../../guest/c/bindings/topics_component_type.o"),
+    ),
+    (
+        "subscriber.c",
+        include_bytes!("../../../../guest/c/subscriber.c"),
+    ),
+    (
+        "bindings/subscriber.h",
+        include_bytes!("../../../../guest/c/bindings/subscriber.h"),
+    ),
+    (
+        "bindings/subscriber.c",
+        include_bytes!("../../../../guest/c/bindings/subscriber.c"),
+    ),
+    (
+        "bindings/subscriber_component_type.o",
+        include_bytes!("../../../../guest/c/bindings/subscriber_component_type.o"),
+    ),
 ];
+
+/// What every guest is made of besides its own file. What it does not call, the linker
+/// leaves out, and with it the imports.
+const PARTS: [&str; 5] = [
+    "hotsocket",
+    "environment",
+    "guest",
+    "topics",
+    "bindings/topics",
+];
+/// The same for a guest that defines one of [`SUBSCRIBER_EVENTS`].
+const SUBSCRIBER_PARTS: [&str; 2] = ["subscriber", "bindings/subscriber"];
+const SUBSCRIBER_EVENTS: [&str; 2] = ["on_message", "on_lagged"];
 
 /// Stack of a guest, in bytes. It lies first in memory, so that an overflow
 /// traps instead of changing data.
@@ -66,13 +111,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let failed = || Error::Compile {
         path: file.to_owned(),
     };
-    let objects = [
-        (path.as_path(), "handler.o"),
-        (&dir.join("hotsocket.c"), "hotsocket.o"),
-        (&dir.join("environment.c"), "environment.o"),
-        (&dir.join("guest.c"), "guest.o"),
-    ];
-    for (source, object) in objects {
+    let compile = |source: &Path, object: &Path| {
         let mut clang = Command::new(&tools.clang);
         clang
             .env("TMPDIR", stage.temporary()?)
@@ -92,10 +131,26 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             .arg(dir)
             .arg(source)
             .arg("-o")
-            .arg(dir.join(object));
-        if !tools::run(&mut clang)? {
-            return Err(failed());
+            .arg(object);
+        match tools::run(&mut clang)? {
+            true => Ok(()),
+            false => Err(failed()),
         }
+    };
+    let handler = dir.join("handler.o");
+    compile(&path, &handler)?;
+    let object = fs::read(&handler).map_err(|error| Error::read(&handler, error))?;
+    let mut parts = PARTS.to_vec();
+    let mut types = vec!["guest_component_type.o", "bindings/topics_component_type.o"];
+    if symbols::defines_any(&object, &SUBSCRIBER_EVENTS) {
+        parts.extend(SUBSCRIBER_PARTS);
+        types.push("bindings/subscriber_component_type.o");
+    }
+    let mut objects = vec![handler];
+    for part in parts {
+        let object = dir.join(format!("{part}.o"));
+        compile(&dir.join(format!("{part}.c")), &object)?;
+        objects.push(object);
     }
 
     let made = dir.join("guest.wasm");
@@ -109,10 +164,8 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         "-z",
     ]);
     linker.arg(format!("stack-size={STACK}"));
-    let parts = objects.map(|(_, object)| object);
-    for part in parts.iter().chain(&["guest_component_type.o"]) {
-        linker.arg(dir.join(part));
-    }
+    linker.args(objects);
+    linker.args(types.iter().map(|name| dir.join(name)));
     linker.arg("-L").arg(&tools.libraries).arg("-lc");
     linker.arg(&tools.builtins).arg("-o").arg(&made);
     if !tools::run(&mut linker)? {
@@ -183,6 +236,7 @@ mod tests {
             "wit/world",
             "wit/session/session",
             "wit/environment/environment",
+            "wit/topics/topics",
             "guest/wit/world",
         ] {
             let path = root.join(format!("{name}.wit"));

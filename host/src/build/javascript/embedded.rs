@@ -17,6 +17,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/engine.mjs"),
     ),
     (
+        "own_copies.mjs",
+        include_str!("../../../../guest/js/own_copies.mjs"),
+    ),
+    (
         "shim/abort.js",
         include_str!("../../../../guest/js/shim/abort.js"),
     ),
@@ -261,6 +265,18 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/tls.js"),
     ),
     (
+        "shim/topics.js",
+        include_str!("../../../../guest/js/shim/topics.js"),
+    ),
+    (
+        "shim/topics_host.js",
+        include_str!("../../../../guest/js/shim/topics_host.js"),
+    ),
+    (
+        "shim/topics_trial.js",
+        include_str!("../../../../guest/js/shim/topics_trial.js"),
+    ),
+    (
         "shim/tr46.js",
         include_str!("../../../../guest/js/shim/tr46.js"),
     ),
@@ -327,6 +343,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/text/utf8.wit",
         include_str!("../../../../wit/text/utf8.wit"),
+    ),
+    (
+        "wit/deps/topics/topics.wit",
+        include_str!("../../../../wit/topics/topics.wit"),
     ),
     (
         "wit/deps/socket/connection.wit",

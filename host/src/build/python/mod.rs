@@ -2,10 +2,11 @@
 //! the interpreter inside.
 //!
 //! `tool` installs that program, `sources` finds the files that the guest imports,
-//! and this module copies them and the embedded SDK into a directory of their own:
+//! `packages` which packages of the contract they ask for, and this module copies them and the embedded SDK into a directory of their own:
 //! the program reads everything in a source's directory, and that may be a home
 //! directory.
 
+mod packages;
 mod pip;
 mod sources;
 mod tool;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 use super::stage::Stage;
 use super::{Compiled, Error, Section, single, strip};
+use packages::Packages;
 use sources::Sources;
 
 /// The SDK and the contract, as the guest's files find them.
@@ -38,6 +40,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "guest/hotsocket/host.py",
         include_str!("../../../../guest/python/hotsocket/host.py"),
+    ),
+    (
+        "guest/hotsocket/topics.py",
+        include_str!("../../../../guest/python/hotsocket/topics.py"),
     ),
     (
         "wit/world.wit",
@@ -70,6 +76,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/environment/environment.wit",
         include_str!("../../../../wit/environment/environment.wit"),
+    ),
+    (
+        "wit/deps/topics/topics.wit",
+        include_str!("../../../../wit/topics/topics.wit"),
     ),
 ];
 
@@ -120,6 +130,9 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         super::print_progress(&error);
         return Err(not_compiled());
     }
+    for warning in tool.own_copies(&sources.paths()).lines() {
+        super::print_progress(&format!("warning: {warning}"));
+    }
 
     let stage = Stage::new("python")?;
     for (path, content) in FILES {
@@ -130,8 +143,12 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     }
     // A JSON string is a Python string.
     let name = serde_json::Value::from(sources.main());
-    let entry = format!("from hotsocket.glue import export\n\nHandler = export({name})\n");
+    let packages = Packages::of(&sources);
+    let classes = packages.classes();
+    let entry = format!("from hotsocket.glue import export\n\n{classes} = export({name})\n");
     stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
+
+    stage.put("wit/component.wit", packages.world().as_bytes())?;
 
     if let Some(errors) = tool.run(&stage, ENTRY)? {
         tool.check_again()?;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::stage::Stage;
 use super::super::{Error, single};
+use super::packages::WORLD;
 use super::{PythonError, pip};
 
 /// The program and its version.
@@ -19,7 +20,9 @@ pub(super) const OUTPUT: &str = "guest.wasm";
 
 /// Looks for errors of syntax.
 const CHECK_SYNTAX: &str = include_str!("../../../../guest/python/check_syntax.py");
-/// How that says that it has found one.
+/// Looks for variables of which each connection has its own copy.
+const OWN_COPIES: &str = include_str!("../../../../guest/python/own_copies.py");
+/// How [`CHECK_SYNTAX`] says that it has found one.
 const SYNTAX_ERROR: i32 = 3;
 /// What pip installs, with hashes.
 const REQUIREMENTS: &str = include_str!("requirements.txt");
@@ -142,6 +145,17 @@ impl Tool {
         (checked.status.code() == Some(SYNTAX_ERROR)).then_some(error)
     }
 
+    /// Warnings about variables of modules that methods of a handler change, a line each.
+    /// Nothing where Python is older than the guest's syntax.
+    pub(super) fn own_copies(&self, files: &[PathBuf]) -> String {
+        let found = python(&self.python)
+            .args(["-I", "-c", OWN_COPIES])
+            .args(files)
+            .output();
+        let found = found.map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&found).into_owned()
+    }
+
     /// Make a component of the module in `stage`. Returns the errors in the
     /// guest, if there are any.
     pub(super) fn run(&self, stage: &Stage, module: &str) -> Result<Option<String>, Error> {
@@ -157,7 +171,7 @@ impl Tool {
             .current_dir(stage)
             .env("VIRTUAL_ENV", nothing)
             .env("TMPDIR", temporary)
-            .args(["-c", script, "-q", "-d", "wit", "-w", "guest"])
+            .args(["-c", script, "-q", "-d", "wit", "-w", WORLD])
             .args(["componentize", "-p", "guest", "-o", OUTPUT, module])
             .output()
             .map_err(|error| Error::Run {

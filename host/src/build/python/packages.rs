@@ -1,0 +1,124 @@
+//! Which packages of the contract a guest's files ask for besides those that every guest
+//! in Python has. Python calls by name at run time, so a world must be chosen before the
+//! component is made; the names of the SDK's modules in the sources decide.
+
+use super::sources::Sources;
+
+/// The name of the world in [`Packages::world`].
+pub(super) const WORLD: &str = "component";
+
+/// What a guest uses of `hotsocket:topics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Packages {
+    topics: bool,
+    subscriber: bool,
+}
+
+impl Packages {
+    pub(super) fn of(sources: &Sources) -> Self {
+        let texts = sources
+            .files()
+            .map(|(_, content)| String::from_utf8_lossy(content));
+        Self::of_texts(texts)
+    }
+
+    fn of_texts(texts: impl Iterator<Item = impl AsRef<str>>) -> Self {
+        let mut packages = Packages::default();
+        for text in texts {
+            let text = text.as_ref();
+            let topics = imports(text, "topics");
+            packages.topics |= topics;
+            packages.subscriber |= topics && words(text).any(|word| word == "Subscriber");
+        }
+        packages
+    }
+
+    /// The world of the component, as the text of a file beside `world.wit`.
+    pub(super) fn world(self) -> String {
+        let includes: String = self
+            .included()
+            .map(|world| format!("include {world}; "))
+            .collect();
+        format!("package hotsocket:guest@0.1.0;\nworld {WORLD} {{ {includes}}}\n")
+    }
+
+    fn included(self) -> impl Iterator<Item = &'static str> {
+        [
+            Some("guest"),
+            self.topics.then_some("hotsocket:topics/imports@0.1.0"),
+            self.subscriber.then_some("hotsocket:topics/exports@0.1.0"),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// What the module that is compiled exports: a class for each interface.
+    pub(super) fn classes(self) -> &'static str {
+        match self.subscriber {
+            true => "Handler = Subscriber",
+            false => "Handler",
+        }
+    }
+}
+
+/// Whether a file imports this module of the SDK.
+fn imports(text: &str, module: &str) -> bool {
+    let dotted = text.split("hotsocket.").skip(1);
+    let from = text.split("from hotsocket import").skip(1);
+    dotted
+        .map(|rest| words(rest).next())
+        .any(|word| word == Some(module))
+        || from
+            .map(imported)
+            .any(|names| words(names).any(|word| word == module))
+}
+
+/// The names after `import`: the rest of the line, or what is in parentheses.
+fn imported(rest: &str) -> &str {
+    let end = match rest.trim_start().starts_with('(') {
+        true => ')',
+        false => '\n',
+    };
+    rest.split(end).next().unwrap_or_default()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(texts: &[&str]) -> Vec<&'static str> {
+        Packages::of_texts(texts.iter()).included().collect()
+    }
+
+    #[test]
+    fn a_guest_has_the_packages_that_its_files_import() {
+        const TOPICS: &str = "hotsocket:topics/imports@0.1.0";
+        const SUBSCRIBER: &str = "hotsocket:topics/exports@0.1.0";
+        for (texts, worlds) in [
+            (&["from hotsocket import Handler"][..], &["guest"][..]),
+            (&["from hotsocket import Handler\ntopics = {}"], &["guest"]),
+            (&["class Subscriber: pass"], &["guest"]),
+            (&["from hotsocket import a, topics"], &["guest", TOPICS]),
+            (
+                &["from hotsocket import (\n  a,\n  topics as t,\n)"],
+                &["guest", TOPICS],
+            ),
+            (&["import hotsocket.topics"], &["guest", TOPICS]),
+            (
+                &["x = 1", "from hotsocket.topics import (\n Subscriber)"],
+                &["guest", TOPICS, SUBSCRIBER],
+            ),
+            (
+                &["from hotsocket import topics\nclass A(topics.Subscriber): pass"],
+                &["guest", TOPICS, SUBSCRIBER],
+            ),
+        ] {
+            assert_eq!(of(texts), worlds, "{texts:?}");
+        }
+    }
+}
