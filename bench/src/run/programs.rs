@@ -1,4 +1,4 @@
-//! Rows whose clients are programs that people measure with: wrk.
+//! Rows whose clients are programs that people measure with: wrk and redis-benchmark.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,29 +13,61 @@ use crate::usage::CpuTime;
 
 const CONNECTIONS: &str = "64";
 const WARM_UP: Duration = Duration::from_secs(1);
+/// SET and GET of redis-benchmark, so many of each for each request in flight of a
+/// connection…
+const COMMANDS: u32 = 20_000;
+/// …by so many connections, its own default.
+const REDIS_CONNECTIONS: &str = "50";
 
-pub fn rows() -> Vec<Row> {
-    [
-        ("http-nginx", "nginx's `return 200`", Program::Nginx),
-        ("http-node", "Node's `http.createServer`", Program::NodeHttp),
-    ]
-    .map(|(name, what, base)| {
-        let work = format!("HTTP GET by wrk, {CONNECTIONS} connections; native is {what}");
-        Row {
-            name: name.to_owned(),
-            quick: false,
-            measure: Box::new(move |plan| measure(plan, &work, base)),
-        }
-    })
-    .into()
+/// A program that asks a server.
+#[derive(Clone, Copy)]
+enum Client {
+    Wrk,
+    /// With so many requests in flight on each connection.
+    Redis(u32),
 }
 
-fn measure(plan: &Plan, work: &str, base: Program) -> Result<Vec<Line>> {
-    if Command::new("wrk").arg("-v").output().is_err() {
-        eprintln!("wrk is not installed: skipped");
+pub fn rows() -> Vec<Row> {
+    let http = |name, what, base| {
+        let work = format!("HTTP GET by wrk, {CONNECTIONS} connections; native is {what}");
+        row(name, work, "http.wasm", base, Client::Wrk)
+    };
+    let mut rows = vec![
+        http("http-nginx", "nginx's `return 200`", Program::Nginx),
+        http("http-node", "Node's `http.createServer`", Program::NodeHttp),
+    ];
+    for (name, in_flight) in [("kv-p1", 1), ("kv-p16", 16), ("kv-p50", 50)] {
+        let work = format!(
+            "SET and GET by redis-benchmark, {REDIS_CONNECTIONS} connections, {in_flight} in \
+             flight; native is redis-server"
+        );
+        let client = Client::Redis(in_flight);
+        rows.push(row(name, work, "kv.wasm", Program::Redis, client));
+    }
+    rows
+}
+
+fn row(name: &str, work: String, guest: &'static str, base: Program, client: Client) -> Row {
+    Row {
+        name: name.to_owned(),
+        quick: false,
+        measure: Box::new(move |plan| measure(plan, &work, guest, base, client)),
+    }
+}
+
+fn measure(
+    plan: &Plan,
+    work: &str,
+    guest: &str,
+    base: Program,
+    client: Client,
+) -> Result<Vec<Line>> {
+    let program = client.program();
+    if Command::new(program).arg("--version").output().is_err() {
+        eprintln!("{program} is not installed: skipped");
         return Ok(Vec::new());
     }
-    let guest = plan.guest("http.wasm");
+    let guest = plan.guest(guest);
     let Some(plan) = plan.compared_with(Subject::program(base), &guest)? else {
         return Ok(Vec::new());
     };
@@ -43,9 +75,9 @@ fn measure(plan: &Plan, work: &str, base: Program) -> Result<Vec<Line>> {
     for _ in 0..plan.rounds {
         for (subject, values) in plan.subjects.iter().zip(&mut values) {
             let server = subject.start(plan.cpus, &[])?;
-            wrk(&plan, &server, WARM_UP)?;
+            client.run(&plan, &server, WARM_UP)?;
             let before = CpuTime::of(server.pid())?;
-            let requests = wrk(&plan, &server, plan.duration)?;
+            let requests = client.run(&plan, &server, plan.duration)?;
             let cpu = CpuTime::of(server.pid())?.since(&before);
             values.push(cpu.as_secs_f64() * 1e6 / requests);
         }
@@ -58,17 +90,52 @@ fn measure(plan: &Plan, work: &str, base: Program) -> Result<Vec<Line>> {
     }])
 }
 
-/// How many requests were answered.
+impl Client {
+    fn program(self) -> &'static str {
+        match self {
+            Client::Wrk => "wrk",
+            Client::Redis(_) => "redis-benchmark",
+        }
+    }
+
+    /// How many requests were answered.
+    fn run(self, plan: &Plan, server: &Server, time: Duration) -> Result<f64> {
+        match self {
+            Client::Wrk => wrk(plan, server, time),
+            Client::Redis(in_flight) => redis(plan, server, time, in_flight),
+        }
+    }
+}
+
+fn redis(plan: &Plan, server: &Server, time: Duration, in_flight: u32) -> Result<f64> {
+    let seconds = time.as_secs_f64().max(0.5);
+    let count = (f64::from(COMMANDS) * f64::from(in_flight).sqrt() * seconds) as u32;
+    let mut command = Command::new("redis-benchmark");
+    command
+        .args(["-p", &server.address.port().to_string(), "-t", "set,get"])
+        .args(["-n", &count.to_string(), "-P", &in_flight.to_string()])
+        .args(["-c", REDIS_CONNECTIONS, "-r", "10000", "-q"]);
+    let output = output(plan, &mut command)?;
+    match output.matches("requests per second").count() >= 2 && !output.contains("rror") {
+        true => Ok(f64::from(count) * 2.0),
+        false => Err(format!("redis-benchmark answered {output:?}").into()),
+    }
+}
+
+fn output(plan: &Plan, command: &mut Command) -> Result<String> {
+    command.stdout(Stdio::piped());
+    let mut running = Running::start(plan.cpus, command)?;
+    let output = running.child.stdout.take();
+    Ok(std::io::read_to_string(output.ok_or("no output")?)?)
+}
+
 fn wrk(plan: &Plan, server: &Server, time: Duration) -> Result<f64> {
     let seconds = time.as_secs().max(1);
     let mut command = Command::new("wrk");
     command
         .args(["-t", "1", "-c", CONNECTIONS, "-d", &seconds.to_string()])
-        .arg(format!("http://{}/", server.address))
-        .stdout(Stdio::piped());
-    let mut running = Running::start(plan.cpus, &mut command)?;
-    let output = running.child.stdout.take();
-    let output = std::io::read_to_string(output.ok_or("no output")?)?;
+        .arg(format!("http://{}/", server.address));
+    let output = output(plan, &mut command)?;
     let wrong = ["Non-2xx", "Socket errors"];
     if wrong.iter().any(|it| output.contains(it)) {
         return Err(format!("wrk found errors: {output}").into());
