@@ -10,4 +10,5 @@ mod serve;
 mod serve_errors;
 mod sources;
 mod status_and_swap;
+mod supervisor;
 mod test;

@@ -323,6 +323,7 @@ impl Flags {
         let options = Options {
             guest: None,
             listen: self.listen.into_iter().chain(ports).collect(),
+            inherited: Vec::new(),
             sockets: SocketOptions {
                 keepalive: self.keepalive,
                 user_timeout: self.write_timeout,

@@ -14,6 +14,7 @@ mod parse;
 mod serve;
 mod signals;
 mod status;
+mod supervisor;
 mod swap;
 mod test;
 mod topics;

@@ -12,11 +12,12 @@ use tokio::runtime::Runtime;
 
 use super::flags::{Config, Flags};
 use super::signals::Signals;
+use super::supervisor::Supervisor;
 use super::{failed, wrong_usage};
 use crate::node::{Node, Options, StartError};
 use crate::output::Output;
 use crate::rollout::Source;
-use crate::{build, descriptors, log};
+use crate::{build, descriptors, listener, log};
 
 /// How long writing the last lines may take when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -72,7 +73,14 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
             Err(error) => return failed(error),
         }
     }
+    // Before there are threads: what the environment says of them is removed from it.
+    let inherited = match listener::inherited() {
+        Ok(inherited) => inherited,
+        Err(error) => return failed(error),
+    };
     run_in_runtime(config, async |mut options, output, mut signals| {
+        signals.survive();
+        options.inherited = inherited;
         // What is built lies in the cache, where nobody overwrites it to swap.
         options.watch = source.is_none() && !args.no_watch;
         options.guest = args.guest;
@@ -95,7 +103,9 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
                 return Ok(ExitCode::SUCCESS);
             }
         };
+        let supervisor = Supervisor::ready(&server.guest());
         signals.any().await;
+        supervisor.stopping();
         Ok(stop(server, &mut signals).await)
     })
 }
@@ -198,7 +208,7 @@ pub(super) async fn stop(server: Node, signals: &mut Signals) -> ExitCode {
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,
-        code = signals.any() => {
+        code = signals.again() => {
             tracing::warn!("stopped at once");
             code
         }

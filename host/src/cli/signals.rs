@@ -1,6 +1,7 @@
-//! The signals that end a server, and one that must not.
+//! The signals that end a server, and those that must not.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,7 +16,13 @@ pub(super) struct Signals {
     /// has no handler; with one, the write fails with EFBIG (setrlimit(2)). It may
     /// be the file that the log goes to, or one that a guest writes.
     _file_size: Signal,
+    /// See [`Self::survive`].
+    ignored: Vec<Signal>,
 }
+
+/// A signal that comes so soon after another says the same: npm and timeout(1) send two,
+/// one to the process and one to its group.
+const SAME: Duration = Duration::from_millis(100);
 
 impl Signals {
     pub(super) fn listen() -> std::io::Result<Self> {
@@ -23,7 +30,32 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
+            ignored: Vec::new(),
         })
+    }
+
+    /// From now on SIGHUP, SIGUSR1 and SIGUSR2, which end a process that has no handler,
+    /// do nothing: to other servers they mean something, so they are sent to this one too.
+    pub(super) fn survive(&mut self) {
+        for kind in [
+            SignalKind::hangup(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+        ] {
+            // The handler stays for as long as the process lives.
+            self.ignored.extend(signal(kind));
+        }
+    }
+
+    /// Wait for one more, after one that came just now.
+    pub(super) async fn again(&mut self) -> ExitCode {
+        let first = Instant::now();
+        loop {
+            let code = self.any().await;
+            if first.elapsed() >= SAME {
+                return code;
+            }
+        }
     }
 
     /// Wait for one, and return the exit code that shells expect after it.

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{ListenAddress, Tcp, Unix};
+use super::{Inherited, ListenAddress, Tcp, Unix};
 use crate::limits::{LimitError, Limits, MAX_WRITE_TIMEOUT, Setting};
 use crate::socket_file::{self, SocketFile, SocketFileError};
 
@@ -236,6 +236,29 @@ fn usual_mode() -> u32 {
     let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
     rustix::process::umask(mask);
     0o777 & !mask.as_raw_mode()
+}
+
+/// One that listens already. What accepted sockets inherit is set as for others.
+///
+/// # Errors
+/// When it cannot be made ready.
+pub fn adopt(inherited: &Inherited, options: SocketOptions) -> Result<Bound, BindError> {
+    let address = inherited.address.clone();
+    let adopt = || -> io::Result<Socket> {
+        let socket = inherited.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        if address.socket_addr().is_some() {
+            self::inherited(&socket, options)?;
+        }
+        Ok(socket)
+    };
+    let socket = adopt().map_err(|error| BindError::new(&address, error))?;
+    Ok(Bound {
+        socket,
+        asked: address.clone(),
+        address,
+        file: None,
+    })
 }
 
 /// Linux hands these on to each accepted socket.

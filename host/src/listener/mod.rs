@@ -8,6 +8,7 @@
 //! - [`mod@bind`]: from an address to a listening socket, or to a sentence that
 //!   says why not
 //! - [`address`]: what can be listened on
+//! - [`inherited`](fn@inherited): sockets that systemd has opened
 //! - [`tcp`], [`unix`]: sockets as listeners; [`transport`]: one that is connected
 //! - [`mod@accept`]: the accept loop and what it does about errors
 //!
@@ -16,6 +17,7 @@
 mod accept;
 mod address;
 mod bind;
+mod inherited;
 mod tcp;
 mod transport;
 mod unix;
@@ -27,7 +29,8 @@ use hotsocket_sandbox::{Endpoint, Stream};
 
 pub use accept::accept;
 pub use address::ListenAddress;
-pub use bind::{BindError, Bound, Listening, SocketOptions, bind};
+pub use bind::{BindError, Bound, Listening, SocketOptions, adopt, bind};
+pub use inherited::{Inherited, inherited};
 pub use tcp::{Tcp, TcpIncoming};
 pub use transport::SocketTransport;
 pub use unix::{Unix, UnixIncoming};

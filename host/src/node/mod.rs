@@ -114,6 +114,8 @@ impl Node {
         let bound = bind_all(&options, component.bytes())?;
         let control = bind_control(&options.control)?;
         let listeners: Vec<_> = bound.iter().map(|bound| bound.address().clone()).collect();
+        let inherited = options.inherited.iter();
+        let names: Vec<_> = inherited.map(|socket| socket.name.clone()).collect();
         let limits = Arc::new(options.limits);
         let engines = EnginePool::new(
             limits.pool(),
@@ -198,8 +200,16 @@ impl Node {
                 Listening::Unix(unix) => tokio::spawn(listener::accept(unix, service, stop)),
             });
         }
+        let mut names = names.into_iter();
         for address in &node.listeners {
-            tracing::info!(kind = "listening", %address, "listening on {address}");
+            let name = names.next().filter(|name| !name.is_empty());
+            tracing::info!(
+                kind = "listening",
+                %address,
+                name,
+                "listening on {address}{}",
+                name.as_ref().map_or(String::new(), |name| format!(" ({name})"))
+            );
         }
         let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
@@ -221,6 +231,11 @@ impl Node {
     /// The addresses that are listened on, with their real ports.
     pub fn listeners(&self) -> &[ListenAddress] {
         &self.listeners
+    }
+
+    /// What the active generation was made from.
+    pub fn guest(&self) -> String {
+        self.registry().active().source.to_string()
     }
 
     pub fn registry(&self) -> &Arc<Registry> {
@@ -286,19 +301,22 @@ async fn read_guest(
 }
 
 fn bind_all(options: &Options, guest: &[u8]) -> Result<Vec<Bound>, StartError> {
-    let addresses = match options.listen.as_slice() {
-        [] => {
-            let own = crate::build::section(guest).and_then(|section| section.port);
-            let port = own.unwrap_or(DEFAULT_PORT);
-            vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()]
-        }
-        named => named.to_vec(),
-    };
-    let bind = |address| listener::bind(address, options.sockets);
-    Ok(addresses
-        .into_iter()
-        .map(bind)
-        .collect::<Result<Vec<_>, _>>()?)
+    let adopt = |socket| listener::adopt(socket, options.sockets);
+    let mut bound = options
+        .inherited
+        .iter()
+        .map(adopt)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut addresses = options.listen.clone();
+    if addresses.is_empty() && bound.is_empty() {
+        let own = crate::build::section(guest).and_then(|section| section.port);
+        let port = own.unwrap_or(DEFAULT_PORT);
+        addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()];
+    }
+    for address in addresses {
+        bound.push(listener::bind(address, options.sockets)?);
+    }
+    Ok(bound)
 }
 
 fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> {

@@ -7,7 +7,7 @@ use hotsocket_sandbox::{CodeCacheDir, Compiler, Fault, Grants, LoadError, Settin
 
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
-use crate::listener::{BindError, ListenAddress, SocketOptions};
+use crate::listener::{BindError, Inherited, ListenAddress, SocketOptions};
 use crate::registry::{Rules, SwapError};
 use crate::store::{OpenError, StoreFile};
 use crate::topics::nats::{NatsOptions, OptionsError};
@@ -21,6 +21,8 @@ pub struct Options {
     /// If none, [`DEFAULT_PORT`](super::DEFAULT_PORT) or the one that the guest
     /// names, on this machine only.
     pub listen: Vec<ListenAddress>,
+    /// Sockets that listen already, in addition; with one, there is no default address.
+    pub inherited: Vec<Inherited>,
     pub sockets: SocketOptions,
     pub limits: Limits,
     pub grants: Grants,

@@ -1,0 +1,57 @@
+//! What systemd, or another supervisor with its protocol, is told of a server: that it is
+//! ready, that it stops, and that it still runs (sd_notify(3)). Without `NOTIFY_SOCKET`
+//! nothing is.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::task::JoinHandle;
+use tokio::time::interval;
+
+/// Tells of a server from [`Self::ready`] until it is dropped. `None` if nobody listens.
+pub(super) struct Supervisor {
+    /// Says that the server runs, where `WatchdogSec=` asks for it.
+    watchdog: Option<JoinHandle<()>>,
+}
+
+impl Supervisor {
+    /// The server accepts connections, and serves this.
+    pub(super) fn ready(guest: &str) -> Self {
+        let status = format!("serving {guest}");
+        notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        let mut period = 0;
+        let watchdog = sd_notify::watchdog_enabled(false, &mut period).then(|| {
+            // Twice in the time, as sd_watchdog_enabled(3) recommends. From a task of the
+            // threads that serve: if they hang, so does this.
+            let mut beat =
+                interval(Duration::from_micros(period / 2).max(Duration::from_millis(1)));
+            tokio::spawn(async move {
+                loop {
+                    beat.tick().await;
+                    notify(&[NotifyState::Watchdog]);
+                }
+            })
+        });
+        Supervisor { watchdog }
+    }
+
+    /// The server closes its connections, which takes a while. It must still beat.
+    pub(super) fn stopping(&self) {
+        notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.abort();
+        }
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    // A supervisor that can't be reached doesn't stop the server.
+    if let Err(error) = sd_notify::notify(false, state) {
+        tracing::debug!("cannot reach the supervisor at NOTIFY_SOCKET: {error}");
+    }
+}
