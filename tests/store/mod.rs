@@ -1,6 +1,7 @@
 //! What outlives connections: values by keys.
 
 mod atomics;
+mod commands;
 mod effects;
 mod file;
 mod killed;

@@ -27,6 +27,8 @@ pub mod store {
     wit_bindgen::generate!({
         path: ["../../wit/keyvalue", "../../wit/store"],
         world: "hotsocket:store/imports",
+        // Lists of keys are passed as they are borrowed.
+        ownership: Borrowing { duplicate_if_necessary: false },
         generate_all,
     });
 }

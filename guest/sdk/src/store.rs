@@ -272,7 +272,7 @@ impl Bucket {
     /// # Errors
     /// See [`StoreError`].
     pub fn get_many(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let keys = keys.iter().map(|key| key.as_ref().to_owned());
+        let keys = keys.iter().map(AsRef::as_ref);
         self.0.get_many(&keys.collect::<Vec<_>>())
     }
 
@@ -285,12 +285,10 @@ impl Bucket {
         &self,
         pairs: &[(impl AsRef<str>, impl AsRef<[u8]>)],
     ) -> Result<(), StoreError> {
-        let owned = |(key, value): &(_, _)| {
-            let (key, value): (&str, &[u8]) = (AsRef::as_ref(key), AsRef::as_ref(value));
-            (key.to_owned(), value.to_owned())
-        };
-        self.0
-            .set_many(&pairs.iter().map(owned).collect::<Vec<_>>())
+        let pairs = pairs
+            .iter()
+            .map(|(key, value)| (key.as_ref(), value.as_ref()));
+        self.0.set_many(&pairs.collect::<Vec<_>>())
     }
 
     /// Remove several keys, 1,000 at most.
@@ -298,7 +296,7 @@ impl Bucket {
     /// # Errors
     /// When one of them cannot be removed; those before it have been.
     pub fn delete_many(&self, keys: &[impl AsRef<str>]) -> Result<(), StoreError> {
-        let keys = keys.iter().map(|key| key.as_ref().to_owned());
+        let keys = keys.iter().map(AsRef::as_ref);
         self.0.delete_many(&keys.collect::<Vec<_>>())
     }
 }
@@ -454,16 +452,16 @@ mod sys {
             })
         }
 
-        pub(super) fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
+        pub(super) fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
             let found = batch::get_many(&self.0, keys)?.into_iter();
             Ok(found.map(|pair| pair.map(|(_, value)| value)).collect())
         }
 
-        pub(super) fn set_many(&self, pairs: &[(String, Vec<u8>)]) -> Result<()> {
+        pub(super) fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
             Ok(batch::set_many(&self.0, pairs)?)
         }
 
-        pub(super) fn delete_many(&self, keys: &[String]) -> Result<()> {
+        pub(super) fn delete_many(&self, keys: &[&str]) -> Result<()> {
             Ok(batch::delete_many(&self.0, keys)?)
         }
     }

@@ -10,11 +10,11 @@
 //! connection. It holds its thread until the event is over, or is found to be long.
 //!
 //! # Which one
-//! A guest that imports what may wait (WASI) is always called on fibers. Any
-//! other guest starts on fibers, *earns* direct calls when its first [`PROBE`]
-//! events were all short, and *loses* them for good with the first long one. An
-//! instance that is not proven (see [`crate::proof`]) is called on a fiber in
-//! any case.
+//! A guest that imports what may wait (WASI, or the store where calls wait for its
+//! file) is always called on fibers. Any other guest starts on fibers, *earns* direct
+//! calls when its first [`PROBE`] events were all short, and *loses* them for good with
+//! the first long one. An instance that is not proven (see [`crate::proof`]) is called
+//! on a fiber in any case.
 //!
 //! A store keeps the fiber stack that it got for its first event on a fiber
 //! until it is dropped (wasmtime's `StoreOpaque::flush_fiber_stack` is not

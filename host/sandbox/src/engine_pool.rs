@@ -3,9 +3,9 @@
 //!
 //! There are two. The *small* one is made when the server starts and costs
 //! little; it serves guests that never wait. The *large* one has room for all
-//! connections and WASI linked. It is made when a guest first imports WASI, or
-//! when the small one is nearly full; guests that never wait continue there.
-//! Both have a fiber stack for each instance (see [`crate::call_mode`]).
+//! connections, and links what may wait: WASI, and a store that does. It is made when a
+//! guest first imports one of these, or when the small one is nearly full; guests that
+//! never wait continue there. Both have a fiber stack for each instance (see [`crate::call_mode`]).
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ mod parse;
 mod serve;
 mod signals;
 mod status;
+mod store;
 mod supervisor;
 mod swap;
 mod test;
@@ -66,6 +67,7 @@ enum Command {
     History(history::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
+    Store(store::Args),
     Inspect(inspect::Args),
     Build(build::Args),
     Test(test::Args),
@@ -92,6 +94,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),
         Some(Command::Topics(args)) => print_result_as(args.server.json, topics::run(&args)),
+        Some(Command::Store(args)) => print_result_as(args.json(), store::run(&args)),
         Some(Command::Inspect(args)) => print_result_as(args.json, inspect::run(&args)),
         Some(Command::Build(args)) => print_result(build::run(&args)),
         Some(Command::Test(args)) => test::run(args),

@@ -22,3 +22,4 @@ pub mod protocol;
 pub(crate) mod receive;
 pub mod server;
 pub mod socket_path;
+mod store;

@@ -48,6 +48,35 @@ pub enum Request {
         length: u64,
     },
     Topics,
+    /// Something with the store.
+    Store {
+        bucket: String,
+        #[serde(flatten)]
+        operation: StoreOperation,
+    },
+}
+
+/// What is done with a key of the store, or with several.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "operation")]
+pub enum StoreOperation {
+    Get {
+        key: String,
+    },
+    /// `length` bytes of a value follow.
+    Set {
+        key: String,
+        length: u64,
+        /// How long it lives, in milliseconds; for ever if not given.
+        life_ms: Option<u64>,
+    },
+    Delete {
+        key: String,
+    },
+    List {
+        prefix: String,
+        cursor: Option<String>,
+    },
 }
 
 /// What the server answers.
@@ -66,6 +95,20 @@ pub enum Answer {
         nats: bool,
     },
     Topics(Topics),
+    /// The value in Base16, as it may be any bytes.
+    Value {
+        value: Option<String>,
+    },
+    Set,
+    /// Whether there was something to delete.
+    Deleted {
+        deleted: bool,
+    },
+    Keys {
+        keys: Vec<String>,
+        /// For the next part, if this was not the last.
+        cursor: Option<String>,
+    },
     Error {
         error: String,
     },

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hotsocket_sandbox::key_value::MAX_VALUE;
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 use hotsocket_sandbox::topics::MAX_MESSAGE;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::ReadHalf;
 
 use super::connection::Peer;
-use super::protocol::{MAX_REQUEST, Request};
+use super::protocol::{MAX_REQUEST, Request, StoreOperation};
 use super::server::AdminApi;
 
 /// The first allocation for a component, in bytes; each one that follows is as large
@@ -137,6 +138,17 @@ pub async fn read(
             if *length > MAX_MESSAGE as u64 {
                 return Err(format!(
                     "the message is too large: {length} bytes, at most {MAX_MESSAGE} are published"
+                ));
+            }
+            body(reader, *length, reached, &mut held).await?
+        }
+        Request::Store {
+            operation: StoreOperation::Set { length, .. },
+            ..
+        } => {
+            if *length > MAX_VALUE as u64 {
+                return Err(format!(
+                    "the value is too large: {length} bytes, at most {MAX_VALUE} are stored"
                 ));
             }
             body(reader, *length, reached, &mut held).await?

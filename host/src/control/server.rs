@@ -15,8 +15,10 @@ use super::admission::{Admission, Evicted, Permit};
 pub use super::listener::ControlSocket;
 use super::protocol::{self, Answer, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus};
 use super::receive::{Received, RequestBytes, receive};
+use super::store;
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
+use crate::store::Store;
 use crate::topics::{TopicUse, Topics};
 
 /// Concurrent clients; one more evicts one that hangs.
@@ -33,6 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub trait AdminApi: Send + Sync + 'static {
     fn registry(&self) -> &Registry;
     fn topics(&self) -> &Topics;
+    fn store(&self) -> &dyn Store;
     fn status(&self) -> super::protocol::Status;
     /// Size of the largest component that may be sent, in bytes.
     fn max_component(&self) -> usize;
@@ -158,6 +161,9 @@ async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer
                 dropped: totals.dropped,
                 nats: api.topics().nats_status(),
             }))
+        }
+        Request::Store { bucket, operation } => {
+            store::execute(api.store(), &bucket, operation, body).await
         }
         Request::Swap { name, policy, .. } => match parse_policy(policy) {
             Ok(policy) => {

@@ -76,6 +76,10 @@ impl AdminApi for NodeStatus {
         &self.service.topics
     }
 
+    fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     fn max_component(&self) -> usize {
         self.service.limits.max_component
     }

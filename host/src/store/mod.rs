@@ -6,7 +6,7 @@
 //!
 //! - [`memory`]: what serves every call; [`shard`]: a part of it, behind one lock
 //! - [`sweep`]: removes keys whose time is over and that nobody asks for
-//! - [`journal`]: writes what changes to a file, behind what guests do; [`file`]: what
+//! - [`journal`]: writes what changes to a file, behind what guests do; [`mod@file`]: what
 //!   that file is
 //! - [`usage`]: how much there is, and how much there may be
 

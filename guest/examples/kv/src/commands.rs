@@ -30,7 +30,7 @@ impl From<StoreError> for Failure {
 
 impl Client {
     /// Run a command. Returns false if the connection is over with it.
-    pub fn run(&mut self, conn: &Connection, args: Args<'_>, out: &mut Out) -> bool {
+    pub fn run(&mut self, conn: &Connection, args: Args<'_, '_>, out: &mut Out) -> bool {
         if args.len() == 0 {
             return true;
         }
@@ -80,7 +80,7 @@ impl Client {
         &mut self,
         conn: &Connection,
         name: &[u8],
-        args: Args<'_>,
+        args: Args<'_, '_>,
         out: &mut Out,
     ) -> Result<(), Failure> {
         match (name, args.len()) {
@@ -127,7 +127,12 @@ impl Client {
     }
 
     /// Say what is spoken here, in the version that the client wants from now on.
-    fn hello(&mut self, conn: &Connection, args: Args<'_>, out: &mut Out) -> Result<(), Failure> {
+    fn hello(
+        &mut self,
+        conn: &Connection,
+        args: Args<'_, '_>,
+        out: &mut Out,
+    ) -> Result<(), Failure> {
         if args.len() > 1 {
             match args.get(1) {
                 b"2" => self.is_resp3 = false,
@@ -161,7 +166,12 @@ impl Client {
         Ok(())
     }
 
-    fn client(&mut self, conn: &Connection, args: Args<'_>, out: &mut Out) -> Result<(), Failure> {
+    fn client(
+        &mut self,
+        conn: &Connection,
+        args: Args<'_, '_>,
+        out: &mut Out,
+    ) -> Result<(), Failure> {
         let of = args.get(1).to_ascii_uppercase();
         match (of.as_slice(), args.len()) {
             (b"SETNAME", 3) => {

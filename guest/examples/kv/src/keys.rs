@@ -48,7 +48,7 @@ impl Cursors {
     }
 }
 
-fn key(bytes: &[u8]) -> Result<&str, Failure> {
+pub fn key(bytes: &[u8]) -> Result<&str, Failure> {
     let key = str::from_utf8(bytes).map_err(|_| Failure::Key)?;
     match key.len() {
         1..=1024 => Ok(key),
@@ -62,7 +62,7 @@ fn number(bytes: &[u8]) -> Result<i64, Failure> {
 }
 
 impl Client {
-    fn bucket(&mut self) -> Result<&Bucket, Failure> {
+    pub fn bucket(&mut self) -> Result<&Bucket, Failure> {
         match &mut self.bucket {
             Some(bucket) => Ok(bucket),
             none => Ok(none.insert(Bucket::open(BUCKET)?)),
@@ -73,7 +73,7 @@ impl Client {
     pub fn run_on_keys(
         &mut self,
         name: &[u8],
-        args: Args<'_>,
+        args: Args<'_, '_>,
         out: &mut Out,
     ) -> Option<Result<(), Failure>> {
         Some(match (name, args.len()) {
@@ -115,7 +115,7 @@ impl Client {
         Ok(())
     }
 
-    fn set(&mut self, args: Args<'_>, out: &mut Out) -> Result<(), Failure> {
+    fn set(&mut self, args: Args<'_, '_>, out: &mut Out) -> Result<(), Failure> {
         let (of, value) = (key(args.get(1))?, args.get(2));
         let bucket = self.bucket()?;
         if args.len() == 3 {
@@ -169,7 +169,7 @@ impl Client {
     /// How many of the keys something is true for.
     fn count(
         &mut self,
-        args: Args<'_>,
+        args: Args<'_, '_>,
         out: &mut Out,
         is: impl Fn(&Bucket, &str) -> Result<bool, hotsocket_guest::store::StoreError>,
     ) -> Result<(), Failure> {
@@ -182,7 +182,7 @@ impl Client {
         Ok(())
     }
 
-    fn get_many(&mut self, args: Args<'_>, out: &mut Out) -> Result<(), Failure> {
+    fn get_many(&mut self, args: Args<'_, '_>, out: &mut Out) -> Result<(), Failure> {
         let keys = args.from(1).map(key).collect::<Result<Vec<_>, _>>()?;
         let bucket = self.bucket()?;
         let mut values = Vec::with_capacity(keys.len());
@@ -200,7 +200,7 @@ impl Client {
         Ok(())
     }
 
-    fn set_many(&mut self, args: Args<'_>, out: &mut Out) -> Result<(), Failure> {
+    fn set_many(&mut self, args: Args<'_, '_>, out: &mut Out) -> Result<(), Failure> {
         let mut rest = args.from(1);
         let mut pairs = Vec::with_capacity(args.len() / 2);
         while let (Some(of), Some(value)) = (rest.next(), rest.next()) {
@@ -214,7 +214,7 @@ impl Client {
         Ok(())
     }
 
-    fn expire(&mut self, args: Args<'_>, unit: u64, out: &mut Out) -> Result<(), Failure> {
+    fn expire(&mut self, args: Args<'_, '_>, unit: u64, out: &mut Out) -> Result<(), Failure> {
         let of = key(args.get(1))?;
         let count = number(args.get(2))?;
         // What is in the past removes the key.
@@ -276,7 +276,7 @@ impl Client {
         Ok(())
     }
 
-    fn scan(&mut self, args: Args<'_>, out: &mut Out) -> Result<(), Failure> {
+    fn scan(&mut self, args: Args<'_, '_>, out: &mut Out) -> Result<(), Failure> {
         let invalid = || Failure::Other("ERR invalid cursor");
         let number_of = |bytes| number(bytes).ok().and_then(|at| u64::try_from(at).ok());
         let from = number_of(args.get(1)).ok_or_else(invalid)?;

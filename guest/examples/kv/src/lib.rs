@@ -10,7 +10,8 @@
 //! half of one fits into a snapshot.
 //!
 //! - [`request`]: commands in the client's bytes; [`reply`]: bytes for the client
-//! - [`commands`]: what each command does; [`keys`]: those on keys
+//! - [`commands`]: what each command does; [`keys`]: those on keys; [`pipeline`]: many
+//!   `SET`s in one call of the store
 //! - [`channels`]: subscriptions, and how channels become topics; [`glob`]: patterns
 //! - [`state`]: the snapshot
 
@@ -18,6 +19,7 @@ mod channels;
 mod commands;
 mod glob;
 mod keys;
+mod pipeline;
 mod reply;
 mod request;
 mod state;
@@ -69,6 +71,10 @@ impl Kv {
         let mut out = Out::new(self.client.is_resp3);
         while !self.waits && !self.is_over {
             let rest = &input[done..];
+            if let Some(length) = self.client.set_in_a_row(rest, &mut self.args, &mut out) {
+                done += length;
+                continue;
+            }
             match request::find(rest, &mut self.args) {
                 Found::Command { length } => {
                     let args = Args::new(rest, &self.args);

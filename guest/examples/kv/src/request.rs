@@ -24,13 +24,13 @@ pub enum Found {
 
 /// The arguments of a command, its name being the first.
 #[derive(Clone, Copy)]
-pub struct Args<'a> {
+pub struct Args<'a, 'r> {
     bytes: &'a [u8],
-    ranges: &'a [Range<usize>],
+    ranges: &'r [Range<usize>],
 }
 
-impl<'a> Args<'a> {
-    pub fn new(bytes: &'a [u8], ranges: &'a [Range<usize>]) -> Self {
+impl<'a, 'r> Args<'a, 'r> {
+    pub fn new(bytes: &'a [u8], ranges: &'r [Range<usize>]) -> Self {
         Args { bytes, ranges }
     }
 
@@ -45,7 +45,7 @@ impl<'a> Args<'a> {
     }
 
     /// Those from a place on.
-    pub fn from(self, at: usize) -> impl ExactSizeIterator<Item = &'a [u8]> {
+    pub fn from(self, at: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a, 'r> {
         let rest = self.ranges.get(at..).unwrap_or_default();
         rest.iter().map(move |range| &self.bytes[range.clone()])
     }

@@ -83,6 +83,25 @@ fn commands_come_in_any_pieces_and_survive_a_swap_between_them() {
 }
 
 #[test]
+fn sets_in_a_row_are_as_sets_one_by_one() {
+    let mut session = Session::<Kv>::open();
+    let set = |key: &str, value: &str| {
+        format!("*3|$3|SET|${}|{key}|${}|{value}|", key.len(), value.len())
+    };
+    let sets: String = (0..250).map(|n: u32| set(&n.to_string(), "v")).collect();
+    let get = "*2|$3|GET|$3|249|".to_owned();
+    let ask = |session: &mut Session<Kv>, text: String| asked(session, &text.replace('|', "\n"));
+    assert_eq!(ask(&mut session, sets + &get), "+OK|".repeat(250) + "$1|v|");
+    let bad = set("a", "1") + &set("b", "2") + &set("", "3") + &set("c", "4") + &set("d", "5");
+    let error = "-ERR a key is UTF-8 of 1 to 1,024 bytes here|";
+    assert_eq!(ask(&mut session, bad), format!("+OK|+OK|{error}+OK|+OK|"));
+    assert_eq!(
+        asked(&mut session, "MGET a b c d\n"),
+        "*4|$1|1|$1|2|$1|4|$1|5|"
+    );
+}
+
+#[test]
 fn what_is_no_command_ends_the_connection() {
     for (bytes, why) in [
         ("*x\n", "invalid multibulk length"),

@@ -190,19 +190,19 @@ impl Bucket {
         })
     }
 
-    pub(crate) fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>> {
+    pub(crate) fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         check_count(keys.len())?;
         keys.iter().map(|key| self.get(key)).collect()
     }
 
-    pub(crate) fn set_many(&self, pairs: &[(String, Vec<u8>)]) -> Result<()> {
+    pub(crate) fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
         check_count(pairs.len())?;
         pairs
             .iter()
             .try_for_each(|(key, value)| self.set(key, value))
     }
 
-    pub(crate) fn delete_many(&self, keys: &[String]) -> Result<()> {
+    pub(crate) fn delete_many(&self, keys: &[&str]) -> Result<()> {
         check_count(keys.len())?;
         keys.iter().try_for_each(|key| self.delete(key).map(drop))
     }
