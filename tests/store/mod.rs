@@ -6,6 +6,7 @@ mod file;
 mod killed;
 mod lifetimes;
 mod limits;
+mod nats;
 mod operations;
 
 use crate::guests::keeper;

@@ -24,8 +24,9 @@ use parking_lot::RwLock;
 pub use index::{Subscriber, TopicUse};
 pub use mailbox::{Mail, Mailbox};
 
+use crate::nats::NatsStatus;
 use index::Index;
-use nats::{Nats, NatsStatus};
+use nats::Nats;
 
 /// Mailboxes that a publish fills before others run: about 50 µs.
 const SLICE: usize = 256;
