@@ -42,6 +42,7 @@ mod guest_file;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod nats;
 pub mod new;
 pub mod node;
 mod os_error;

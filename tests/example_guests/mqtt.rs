@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::guests::differing;
 use crate::harness::{
     NatsServer, PATIENCE, Process, Reader, Serve, Server, hotsocket, kept, lacks_program, prebuilt,
-    prebuilt_path, repo, run, run_within, skip, wait_for,
+    prebuilt_path, repo, run, run_within, skip, temp_dir, wait_for,
 };
 
 fn start(args: &[&str]) -> Server {
@@ -271,4 +271,30 @@ fn clients_meet_over_three_nodes() {
     drop(takes_over);
     let expected: String = (0..4).map(|it| format!("t/x {it}\n")).collect();
     assert_eq!(second.stdout.text(), expected + "t/x from NATS\n");
+}
+
+#[test]
+fn what_is_retained_on_one_node_is_on_all_that_share_the_store() {
+    if lacks_program("mosquitto_sub") {
+        return;
+    }
+    let dir = temp_dir();
+    let place = dir.path().display().to_string();
+    let Some(nats) = NatsServer::start(&["-js", "-sd", &place]) else {
+        return;
+    };
+    let store = format!("{}/mqtt", nats.url());
+    let node = || {
+        let node = start(&["--topics", &nats.url(), "--store", &store]);
+        wait_for("its store", || {
+            node.status()["store"]["nats"] == "connected"
+        });
+        node
+    };
+    let (one, two) = (node(), node());
+    one.publish(&["-t", "state/door 1", "-m", "open", "-r", "-q", "1"]);
+    for filter in ["state/door 1", "state/+", "#"] {
+        let mut late = two.start_subscriber(&["-t", filter, "-C", "1", "-v"]);
+        assert_eq!(late.end().stdout, "state/door 1 open\n");
+    }
 }

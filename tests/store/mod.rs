@@ -7,6 +7,7 @@ mod file;
 mod killed;
 mod lifetimes;
 mod limits;
+mod nats;
 mod operations;
 
 use crate::guests::keeper;

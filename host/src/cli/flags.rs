@@ -16,12 +16,12 @@ use super::parse::{self, After};
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::{ListenAddress, SocketOptions};
 use crate::log::Format;
+use crate::nats::NatsOptions;
 use crate::node::{Control, Options};
 use crate::output::GuestLines;
 use crate::registry::Rules;
 use crate::rollout::Policy;
-use crate::store::{StoreFile, StoreSync};
-use crate::topics::nats::NatsOptions;
+use crate::store::{StorePlace, StoreSync};
 use crate::{duration, size};
 
 /// How a server is configured, whatever it serves.
@@ -220,9 +220,17 @@ pub(super) struct Flags {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::setting, help_heading = SETTINGS)]
     set: Vec<(String, String)>,
 
-    /// Keep the store in this file, which is made if it is not there [default: in memory only]
-    #[arg(long, value_name = "FILE", help_heading = STORE)]
-    store: Option<PathBuf>,
+    /// Keep the store in this file, which is made if it is not there, or in a bucket of NATS JetStream: nats://HOST[:PORT]/BUCKET, or tls://… [default: in memory only]
+    #[arg(long, value_name = "FILE|URL", value_parser = parse::store, help_heading = STORE)]
+    store: Option<StorePlace>,
+
+    /// File with the login for the store's NATS: its credentials (.creds), or one line USER:PASSWORD or TOKEN [default: as in --store]
+    #[arg(long, value_name = "FILE", requires = "store", help_heading = STORE, hide_short_help = true)]
+    store_credentials: Option<PathBuf>,
+
+    /// File with the certificates (PEM) that those of the store's NATS servers are signed with [default: the system's]
+    #[arg(long, value_name = "FILE", requires = "store", help_heading = STORE, hide_short_help = true)]
+    store_ca: Option<PathBuf>,
 
     /// When a change of the store is in its file: always (before the guest goes on), or 1s (a second later at the latest)
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = StoreSync::default(), requires = "store", help_heading = STORE)]
@@ -336,9 +344,15 @@ impl Flags {
                 net: self.allow_net,
             },
             settings: settings(self.set)?,
-            store: self.store.map(|path| StoreFile {
-                path,
-                sync: self.store_sync,
+            store: self.store.map(|mut place| {
+                match &mut place {
+                    StorePlace::File(file) => file.sync = self.store_sync,
+                    StorePlace::Nats(place) => {
+                        place.server.credentials = self.store_credentials;
+                        place.server.ca = self.store_ca;
+                    }
+                }
+                place
             }),
             watch: false,
             access_log: self.access_log,

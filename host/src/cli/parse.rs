@@ -9,8 +9,9 @@ use crate::listener::ListenAddress;
 use crate::rollout::RollbackAfter;
 use hotsocket_sandbox::CodeCacheDir;
 
+use crate::nats::NatsOptions;
 use crate::node::Control;
-use crate::topics::nats::NatsOptions;
+use crate::store::{StoreFile, StoreNats, StorePlace, StoreSync};
 
 /// Four times as long as between two signs of life.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,6 +43,16 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match time < SHORTEST_TIMEOUT {
         true => Err(format!("at least {}", duration::show(SHORTEST_TIMEOUT))),
         false => Ok(time),
+    }
+}
+
+pub(super) fn store(text: &str) -> Result<StorePlace, String> {
+    match text.split_once("://") {
+        Some(_) => StoreNats::parse(text).map(StorePlace::Nats),
+        None => Ok(StorePlace::File(StoreFile {
+            path: PathBuf::from(text),
+            sync: StoreSync::default(),
+        })),
     }
 }
 

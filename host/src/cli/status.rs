@@ -8,8 +8,8 @@ use super::Reply;
 use super::swap::Error;
 use crate::control::client::{self, Target};
 use crate::control::protocol::{NatsStatus, Request, Status};
+use crate::nats::State;
 use crate::output::escape;
-use crate::topics::nats::State;
 
 /// Show the state of a running server
 #[derive(Debug, clap::Args)]
@@ -100,11 +100,16 @@ fn show(status: &Status) -> String {
     if store.keys > 0 || store.file.is_some() {
         let mib = store.bytes as f64 / f64::from(1 << 20);
         let mut text = format!("{} keys, {mib:.1} MiB", store.keys);
-        if let Some(file) = &store.file {
-            let _ = write!(text, " in {file}");
+        let file = store.file.as_deref().unwrap_or_default();
+        match &store.nats {
+            Some(state) => text = format!("{file} {state}"),
+            None if file.is_empty() => {}
+            None => drop(write!(text, " in {file}")),
         }
-        if store.errors > 0 {
-            let _ = write!(text, ", which could not be written {} times", store.errors);
+        match (store.errors, &store.nats) {
+            (0, _) => {}
+            (errors, Some(_)) => drop(write!(text, ", {errors} calls have failed")),
+            (errors, None) => drop(write!(text, ", which could not be written {errors} times")),
         }
         rows.push(("store", text));
     }

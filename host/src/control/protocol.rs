@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::nats::NatsStatus;
 use crate::registry::{Record, Report};
-pub use crate::topics::nats::NatsStatus;
 
 /// Length of the longest request line, in bytes.
 pub const MAX_REQUEST: usize = 16 * 1024;
@@ -219,6 +219,9 @@ pub struct StoreStatus {
     /// How often it could not be written.
     #[serde(default)]
     pub errors: u64,
+    /// If it is kept in NATS, whether that is there. Keys and bytes are not known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nats: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

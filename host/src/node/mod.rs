@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hotsocket_sandbox::limit_counters::LimitCounters;
 use hotsocket_sandbox::{CompiledGuest, ComponentBytes, EnginePool, Environment, Fault, Sandbox};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,13 +27,15 @@ pub use options::{Control, Options, StartError};
 use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path;
 use crate::guest_file;
+use crate::limits::Limits;
 use crate::listener::{self, Bound, ListenAddress, Listener, Listening, Tcp};
+use crate::nats::NatsOptions;
 use crate::output::Output;
 use crate::registry::{self, Registry};
 use crate::rollout::Source;
 use crate::service::{ConnectionIds, Service};
-use crate::store::{Memory, Store};
-use crate::topics::nats::{Link, NatsOptions};
+use crate::store::{Memory, NatsStore, Store, StorePlace};
+use crate::topics::nats::Link;
 use status::NodeStatus;
 
 /// The guest that is served when none is named.
@@ -108,7 +111,8 @@ impl Node {
             .topics
             .take()
             .map(NatsOptions::prepare)
-            .transpose()?;
+            .transpose()
+            .map_err(StartError::Topics)?;
         let is_built_in = matches!(source, Source::BuiltIn(_));
         let guest = source.to_string();
         let bound = bind_all(&options, component.bytes())?;
@@ -132,10 +136,7 @@ impl Node {
             Arc::clone(&output) as _,
         ));
         let reached = Arc::clone(sandbox.limit_counters());
-        let store = Arc::new(match options.store {
-            None => Memory::new(limits.store(), reached),
-            Some(file) => Memory::open(limits.store(), reached, file).await?,
-        });
+        let store = open_store(options.store, &limits, reached).await?;
         sandbox.set_store(Arc::clone(&store) as _);
         let compiled = registry::compile(&sandbox, component, &guest, None).await?;
         let hash = compiled.hash;
@@ -161,7 +162,10 @@ impl Node {
         );
 
         let link = match &topics {
-            Some(options) => Some(Link::start(options, &service.topics).await?),
+            Some(options) => {
+                let link = Link::start(options, &service.topics).await;
+                Some(link.map_err(StartError::Topics)?)
+            }
             None => None,
         };
         let mut node = Node {
@@ -298,6 +302,23 @@ async fn read_guest(
             error,
         }),
     }
+}
+
+async fn open_store(
+    place: Option<StorePlace>,
+    limits: &Limits,
+    reached: Arc<LimitCounters>,
+) -> Result<Arc<dyn Store>, StartError> {
+    Ok(match place {
+        None => Arc::new(Memory::new(limits.store(), reached)),
+        Some(StorePlace::File(file)) => {
+            Arc::new(Memory::open(limits.store(), reached, file).await?)
+        }
+        Some(StorePlace::Nats(place)) => {
+            let store = NatsStore::connect(place).await;
+            Arc::new(store.map_err(StartError::StoreNats)?)
+        }
+    })
 }
 
 fn bind_all(options: &Options, guest: &[u8]) -> Result<Vec<Bound>, StartError> {

@@ -8,9 +8,9 @@ use hotsocket_sandbox::{CodeCacheDir, Compiler, Fault, Grants, LoadError, Settin
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
 use crate::listener::{BindError, Inherited, ListenAddress, SocketOptions};
+use crate::nats::{NatsOptions, OptionsError};
 use crate::registry::{Rules, SwapError};
-use crate::store::{OpenError, StoreFile};
-use crate::topics::nats::{NatsOptions, OptionsError};
+use crate::store::{OpenError, StorePlace};
 
 /// See the module's documentation. [`Default`] is what the command line is
 /// without flags, with no guest's file to watch, and but for [`Self::compiler`].
@@ -29,7 +29,7 @@ pub struct Options {
     /// What guests are told by `hotsocket:environment`.
     pub settings: Settings,
     /// Where the store is kept; in memory only if nowhere.
-    pub store: Option<StoreFile>,
+    pub store: Option<StorePlace>,
     /// Swap when the guest's file changes.
     pub watch: bool,
     pub control: Control,
@@ -88,7 +88,9 @@ pub enum StartError {
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("--topics: {0}")]
-    Topics(#[from] OptionsError),
+    Topics(OptionsError),
+    #[error("--store: {0}")]
+    StoreNats(OptionsError),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error("{0}")]

@@ -145,6 +145,7 @@ impl From<store::StoreStatus> for StoreStatus {
             bytes: status.bytes,
             file: status.file.map(|path| path.display().to_string()),
             errors: status.errors,
+            nats: status.nats,
         }
     }
 }

@@ -399,6 +399,7 @@ impl Store for Memory {
             bytes: self.0.usage.bytes(),
             file: journal.map(|journal| journal.path().to_owned()),
             errors: journal.map_or(0, |journal| journal.errors.load(Ordering::Relaxed)),
+            nats: None,
         }
     }
 

@@ -8,11 +8,13 @@
 //! - [`sweep`]: removes keys whose time is over and that nobody asks for
 //! - [`journal`]: writes what changes to a file, behind what guests do; [`mod@file`]: what
 //!   that file is
+//! - [`nats`]: a store that several servers share
 //! - [`usage`]: how much there is, and how much there may be
 
 mod file;
 mod journal;
 mod memory;
+mod nats;
 mod shard;
 mod sweep;
 mod usage;
@@ -24,6 +26,7 @@ use hotsocket_sandbox::key_value::KeyValue;
 
 pub use journal::{StoreFile, StoreSync};
 pub use memory::{Memory, OpenError};
+pub use nats::{NatsStore, StoreNats};
 pub use usage::StoreLimits;
 
 /// A store that a server can have.
@@ -44,4 +47,13 @@ pub struct StoreStatus {
     pub file: Option<PathBuf>,
     /// How often it could not be written.
     pub errors: u64,
+    /// If it is kept in NATS, whether that is there. Keys and bytes are not known then.
+    pub nats: Option<String>,
+}
+
+/// Where a store is kept.
+#[derive(Clone, Debug)]
+pub enum StorePlace {
+    File(StoreFile),
+    Nats(StoreNats),
 }

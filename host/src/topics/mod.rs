@@ -28,8 +28,9 @@ use parking_lot::RwLock;
 pub use index::{Subscriber, TopicUse};
 pub use mailbox::{Mail, Mailbox};
 
+use crate::nats::NatsStatus;
 use index::Index;
-use nats::{Nats, NatsStatus};
+use nats::Nats;
 use slice::Slice;
 
 /// Locks by topic; those who publish under one topic take turns.

@@ -3,7 +3,8 @@
 //! Try it: `hotsocket serve guest/examples/mqtt --port 1883`, then
 //! `mosquitto_sub -t 'sensors/#' -q 1` and `mosquitto_pub -t sensors/hall -m 21 -r`. With
 //! `--set password=secret` clients need it; with `--topics nats://HOST` those of several
-//! servers meet, and with `--store FILE` retained messages outlive the server.
+//! servers meet, with `--store FILE` retained messages outlive the server, and with
+//! `--store nats://HOST/BUCKET` the servers share them.
 //!
 //! A message under `sensors/hall` at QoS 1 is published under `mqtt.1.sensors.hall`, its
 //! payload as it is, so that others (`hotsocket publish`, clients of NATS) take part.

@@ -9,30 +9,19 @@ use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, Message as NatsMessage, Subscriber};
+use async_nats::{Client, Message as NatsMessage, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use hotsocket_sandbox::let_others_run;
 use hotsocket_sandbox::topics::{MAX_MESSAGE, is_topic};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::health::{Health, NatsStatus};
 use super::interest::{Change, Interest};
 use super::outbox::Outbox;
-use super::{NatsOptions, OptionsError};
+use crate::nats::{self, Health, NatsOptions, NatsStatus, OptionsError, Use};
 use crate::topics::slice::SLICE;
 use crate::topics::{Message, Topics};
 
-/// Messages and subscriptions in the client, on their way to its socket. What waits
-/// longer waits in the outbox, whose bytes are counted.
-const IN_CLIENT: usize = 128;
-/// Messages of one subscription that were received and not taken yet. Beyond that they
-/// are lost, and counted as `slow_consumer`.
-const IN_SUBSCRIPTION: usize = 1024;
-/// A NATS server that says nothing for two of these is away.
-const PING: Duration = Duration::from_secs(10);
-/// The longest pause between two attempts to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// What a shutdown waits for the last messages to be sent.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
@@ -102,28 +91,8 @@ impl Link {
     /// # Errors
     /// When the options are wrong.
     pub async fn start(options: &NatsOptions, topics: &Arc<Topics>) -> Result<Self, OptionsError> {
-        let health = Arc::new(Health::new(options.show()));
-        let (events, failures) = (Arc::clone(&health), Arc::clone(&health));
-        let client = ConnectOptions::new()
-            .name("hotsocket")
-            .no_echo()
-            .retry_on_initial_connect()
-            .max_reconnects(None)
-            .ping_interval(PING)
-            .reconnect_delay_callback(pause)
-            .client_capacity(IN_CLIENT)
-            .subscription_capacity(IN_SUBSCRIPTION)
-            .event_callback(move |event| {
-                events.note(event);
-                std::future::ready(())
-            })
-            // Chooses no server; it is called where the client knows why it has failed.
-            .reconnect_to_server_callback(move |servers, _| {
-                failures.failed(&servers);
-                std::future::ready(None)
-            });
-        let client = options.apply(client)?.connect(options.servers()).await;
-        let client = client.map_err(|_| OptionsError::Server(options.show()))?;
+        let health = Arc::new(Health::new(Use::Topics, options.show()));
+        let client = nats::connect(options, &health).await?;
         let nats = Arc::new(Nats {
             client,
             prefix: options.prefix.clone(),
@@ -171,15 +140,6 @@ impl Link {
     }
 }
 
-/// The pause before an attempt to connect. The first follows at once, so that a server
-/// that is restarted is not missed for long.
-fn pause(attempts: usize) -> Duration {
-    match u32::try_from(attempts).unwrap_or(u32::MAX) {
-        0 | 1 => Duration::ZERO,
-        attempts => LONGEST_PAUSE.min(Duration::from_millis(10 << attempts.min(10))),
-    }
-}
-
 async fn hand_over(nats: Arc<Nats>) {
     loop {
         let message = nats.outbox.next().await;
@@ -211,7 +171,7 @@ async fn subscribe(nats: Arc<Nats>, topics: Arc<Topics>) {
 }
 
 /// Deliver what comes under one pattern. The client drops what comes while
-/// [`IN_SUBSCRIPTION`] messages wait for this.
+/// too many messages wait for this.
 async fn receive(
     mut subscription: Subscriber,
     pattern: Box<str>,
@@ -242,16 +202,5 @@ async fn receive(
             filled = 0;
             let_others_run().await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_end() {
-        let pauses = [0, 1, 2, 5, 8, 100].map(pause).map(|it| it.as_millis());
-        assert_eq!(pauses, [0, 0, 40, 320, 2000, 2000]);
     }
 }

@@ -8,18 +8,14 @@
 //! a subscriber notes its [`interest`]; the tasks in [`link`] do the rest. A server
 //! without `--topics` has none of it.
 //!
-//! - [`options`]: where NATS is, and who we are there
 //! - [`outbox`]: messages that wait to be handed to NATS
 //! - [`interest`]: the patterns that this node subscribes to there
 //! - [`link`]: the tasks between those two, the client and [`Topics`](super::Topics)
-//! - [`health`]: whether NATS is there, said once; what is counted
+//!
+//! Where NATS is, and whether it answers, is up to [`crate::nats`].
 
-mod health;
 mod interest;
 mod link;
-mod options;
 mod outbox;
 
-pub use health::{NatsStatus, State};
 pub use link::{Link, Nats};
-pub use options::{NatsOptions, OptionsError};

@@ -1,5 +1,5 @@
 //! Messages that wait to be handed to NATS. Publishers never wait here: what does not
-//! fit is dropped, which [`Health`](super::health::Health) counts.
+//! fit is dropped, which [`Health`](crate::nats::Health) counts.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -10,9 +10,36 @@ use hotsocket_sandbox::limit_counters::RateLimitedLog;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-/// What people can do when NATS is away.
-const ADVICE: &str = "connections of this node meet, those of other nodes do not; it is tried \
-                      until NATS is back: check the server, and --topics";
+/// What NATS is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Topics,
+    Store,
+}
+
+impl Use {
+    /// What its lines in the log begin with.
+    fn name(self) -> &'static str {
+        match self {
+            Use::Topics => "topics",
+            Use::Store => "store",
+        }
+    }
+
+    /// What it means that NATS is away, and what people can do.
+    fn advice(self) -> &'static str {
+        match self {
+            Use::Topics => {
+                "connections of this node meet, those of other nodes do not; it is tried until \
+                 NATS is back: check the server, and --topics"
+            }
+            Use::Store => {
+                "calls of the store fail; it is tried until NATS is back: check the server, and \
+                 --store"
+            }
+        }
+    }
+}
 
 /// Whether NATS is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +55,7 @@ pub enum State {
 
 /// See the module's documentation.
 pub struct Health {
+    of: Use,
     /// The servers, for people.
     servers: String,
     inner: Mutex<Inner>,
@@ -101,8 +129,9 @@ fn add(counter: &AtomicU64, count: u64) {
 }
 
 impl Health {
-    pub fn new(servers: String) -> Self {
+    pub fn new(of: Use, servers: String) -> Self {
         Health {
+            of,
             servers,
             inner: Mutex::default(),
             counters: Counters::default(),
@@ -154,7 +183,8 @@ impl Health {
         tracing::info!(
             kind = "nats",
             state = "connected",
-            "topics: NATS at {servers} is connected{again}"
+            "{}: NATS at {servers} is connected{again}",
+            self.of.name()
         );
     }
 
@@ -174,8 +204,10 @@ impl Health {
         tracing::warn!(
             kind = "nats",
             state = "away",
-            "topics: NATS at {servers} cannot be reached{}: {ADVICE}",
-            why.unwrap_or_default()
+            "{}: NATS at {servers} cannot be reached{}: {}",
+            self.of.name(),
+            why.unwrap_or_default(),
+            self.of.advice()
         );
     }
 
@@ -186,7 +218,8 @@ impl Health {
             tracing::warn!(
                 kind = "nats",
                 suppressed = suppressed.count(),
-                "topics: NATS says: {}{suppressed}",
+                "{}: NATS says: {}{suppressed}",
+                self.of.name(),
                 error.strip_prefix("nats: ").unwrap_or(&error)
             );
         }
@@ -256,6 +289,18 @@ impl Health {
         }
     }
 
+    /// Whether NATS is there, in words.
+    pub fn show(&self) -> String {
+        let inner = self.inner.lock();
+        match inner.state {
+            State::Connected => "connected".to_owned(),
+            State::Connecting | State::Away => {
+                let why = inner.why.as_deref().unwrap_or("not reached yet");
+                format!("away: {why}; {}", self.of.advice())
+            }
+        }
+    }
+
     pub fn status(&self, prefix: &str, subscriptions: usize) -> NatsStatus {
         let inner = self.inner.lock();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -264,7 +309,7 @@ impl Health {
             servers: self.servers.clone(),
             prefix: prefix.to_owned(),
             state: inner.state,
-            why: (inner.state != State::Connected).then(|| format!("{why}; {ADVICE}")),
+            why: (inner.state != State::Connected).then(|| format!("{why}; {}", self.of.advice())),
             subscriptions,
             published: read(&self.counters.published),
             received: read(&self.counters.received),
