@@ -231,6 +231,57 @@ uint64_t hs_subscribers(const char *topic);
 hs_asked hs_set_will(const char *topic, const void *data, size_t size);
 void hs_clear_will(void);
 
+/* ---- Values by keys, which outlive the connections that set them. All connections of a
+ * server share them; with `hotsocket serve --store FILE` they outlive the server, too. Each
+ * call takes effect at once, whatever becomes of the event. Names and keys are UTF-8.
+ *
+ *     int64_t count;
+ *     hs_bucket visits = hs_store_open("visits");
+ *     if (hs_store_increment(visits, "count", 1, &count) == HS_STORE_FAILED)
+ *         hs_error("%s", hs_store_error());
+ */
+
+/* A name space for keys, as long as the instance lives: a snapshot has none. */
+typedef int32_t hs_bucket;
+/* It exists as soon as it is named. 0: it failed. */
+hs_bucket hs_store_open(const char *name);
+
+typedef enum {
+    HS_STORE_YES,   /* done, or there is a value */
+    HS_STORE_NO,    /* nothing was done, or there is no value */
+    HS_STORE_FAILED /* `hs_store_error` says why, until the next failure */
+} hs_stored;
+const char *hs_store_error(void);
+
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+} hs_value;
+/* The value lasts until the next one comes. */
+hs_stored hs_store_get(hs_bucket bucket, const char *key, hs_value *value);
+
+/* When a value is set, and for how many milliseconds. */
+typedef enum { HS_ALWAYS, HS_IF_ABSENT, HS_IF_PRESENT } hs_condition;
+#define HS_FOREVER UINT64_MAX
+#define HS_UNCHANGED (UINT64_MAX - 1)
+hs_stored hs_store_set(hs_bucket bucket, const char *key, const void *data, size_t size);
+hs_stored hs_store_set_with(hs_bucket bucket, const char *key, const void *data, size_t size,
+                            hs_condition condition, uint64_t ttl_ms);
+/* HS_STORE_NO: it had no value. */
+hs_stored hs_store_delete(hs_bucket bucket, const char *key);
+/* Add to a number in decimal digits, and get the sum. */
+hs_stored hs_store_increment(hs_bucket bucket, const char *key, int64_t delta, int64_t *sum);
+/* Set what `change` makes of the value (NULL: there is none), and again with the new value
+ * if another connection has changed it meanwhile. `change` returns false to leave it. */
+typedef bool hs_change(const hs_value *before, hs_value *after, void *context);
+hs_stored hs_store_cas(hs_bucket bucket, const char *key, hs_change *change, void *context);
+/* What is left of a key's life. */
+hs_stored hs_store_ttl(hs_bucket bucket, const char *key, uint64_t *ttl_ms);
+hs_stored hs_store_expire(hs_bucket bucket, const char *key, uint64_t ttl_ms);
+/* Call `each` with the keys that begin with this, in no order. */
+typedef void hs_each_key(const char *key, void *context);
+hs_stored hs_store_keys(hs_bucket bucket, const char *prefix, hs_each_key *each, void *context);
+
 /* A line for the server's standard output, or standard error; formatted as
  * printf does. The newline is added. */
 void hs_print(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -21,10 +21,11 @@ const name = relative(dirname(source), source);
 // A top level that takes longer than this has no end.
 const TRIAL_MS = 5000;
 
-// What `require` and `import` find for the modules that Node brings. Only those
+// What `require` and `import` find for the modules that Node brings, and for our own. Only those
 // that the script asks for become part of its component.
 const MODULES = {
   'net': "require('./shim/net.js').net",
+  'hotsocket': "require('./shim/hotsocket.js')",
   'http': "require('./shim/http.js')",
   'assert': "require('./shim/assert.js')",
   'assert/strict': "require('./shim/assert.js').strict",
@@ -122,7 +123,7 @@ async function bundleScript() {
       });
       build.onResolve({ filter: /^(node:)?[a-z_0-9]+(\/[a-z_]+)?$/ }, ({ path, importer }) => {
         const module = path.replace(/^node:/, '');
-        if (!builtinModules.includes(module) && !path.startsWith('node:')) return undefined;
+        if (!builtinModules.includes(module) && !path.startsWith('node:') && path !== 'hotsocket') return undefined;
         if (module in MODULES) {
           asked.add(module);
           return { path: module, external: true };
@@ -260,6 +261,7 @@ async function bundleGuest({ code, places, asked, missing, topics }, { trial = f
       if (trial) {
         build.onResolve({ filter: /^\.\/host\.js$/ }, () => ({ path: resolve(here, 'shim/trial.js') }));
         build.onResolve({ filter: /^\.\/files\.js$/ }, () => ({ path: resolve(here, 'shim/files_trial.js') }));
+        build.onResolve({ filter: /^\.\/store_host\.js$/ }, () => ({ path: resolve(here, 'shim/store_trial.js') }));
         build.onResolve({ filter: /^\.\/topics_host\.js$/ }, () => ({ path: resolve(here, 'shim/topics_trial.js') }));
       }
     },
@@ -360,6 +362,7 @@ function namesFirst(source) {
 function worldOf({ asked, topics }) {
   const worlds = ['javascript'];
   if (asked.has('fs') || asked.has('fs/promises')) worlds.push('files');
+  if (asked.has('hotsocket')) worlds.push('hotsocket:store/imports@0.1.0');
   if (topics.used) worlds.push('hotsocket:topics/imports@0.1.0');
   if (topics.subscriber) worlds.push('hotsocket:topics/exports@0.1.0');
   return `package hotsocket:javascript@0.1.0;\nworld script { ${worlds.map((world) => `include ${world};`).join(' ')} }\n`;

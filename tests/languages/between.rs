@@ -48,6 +48,15 @@ fn a_checkpoint_is_where_a_restart_begins_in_every_language() {
 }
 
 #[test]
+fn the_store_is_the_same_in_c_javascript_and_python() {
+    let script = repo("tests/languages/store/keeper.test");
+    for kind in ["c", "js", "py"] {
+        let source = repo(&format!("tests/languages/store/keeper.{kind}"));
+        converse(&source, &script, &[]);
+    }
+}
+
+#[test]
 fn one_conversation_goes_on_from_language_to_language() {
     if Fetched::Python.is_missing() {
         return;

@@ -2,9 +2,9 @@
 //! that this binary carries, and wasm-ld links it with wasi-libc.
 //!
 //! The bindings in `guest/c/bindings` are wit-bindgen's, made once from `wit/`;
-//! a test fails when they are older than the contract. What a guest exports only if it
-//! wants to be called so (`hotsocket:topics/subscriber`) is linked only if it defines the
-//! function: [`symbols`] looks into its object.
+//! a test fails when they are older than the contract. What only some guests use (topics,
+//! the store) is compiled and linked only for those: [`symbols`] looks into the guest's
+//! object.
 
 mod symbols;
 mod tools;
@@ -16,6 +16,7 @@ use std::process::Command;
 use super::sources::Hashed;
 use super::stage::Stage;
 use super::{Compiled, Error, Section, dep_info, encode};
+use symbols::Symbols;
 pub use tools::CError;
 use tools::Tools;
 
@@ -58,6 +59,19 @@ const FILES: &[(&str, &[u8])] = &[
         "bindings/topics_component_type.o",
         include_bytes!("../../../../guest/c/bindings/topics_component_type.o"),
     ),
+    ("store.c", include_bytes!("../../../../guest/c/store.c")),
+    (
+        "bindings/store.h",
+        include_bytes!("../../../../guest/c/bindings/store.h"),
+    ),
+    (
+        "bindings/store.c",
+        include_bytes!("../../../../guest/c/bindings/store.c"),
+    ),
+    (
+        "bindings/store_component_type.o",
+        include_bytes!("../../../../guest/c/bindings/store_component_type.o"),
+    ),
     (
         "subscriber.c",
         include_bytes!("../../../../guest/c/subscriber.c"),
@@ -76,18 +90,39 @@ const FILES: &[(&str, &[u8])] = &[
     ),
 ];
 
-/// What every guest is made of besides its own file. What it does not call, the linker
-/// leaves out, and with it the imports.
-const PARTS: [&str; 5] = [
-    "hotsocket",
-    "environment",
-    "guest",
-    "topics",
-    "bindings/topics",
+/// What every guest is made of besides its own file.
+const PARTS: [&str; 3] = ["hotsocket", "environment", "guest"];
+
+/// What is linked only if the guest uses it.
+const PACKAGES: [Package; 3] = [
+    Package {
+        name: "topics",
+        is_used: |symbols| symbols.calls_any(TOPICS_FUNCTIONS),
+    },
+    Package {
+        name: "subscriber",
+        is_used: |symbols| symbols.defines_any(&["on_message", "on_lagged"]),
+    },
+    Package {
+        name: "store",
+        is_used: |symbols| symbols.calls_one_with("hs_store_"),
+    },
 ];
-/// The same for a guest that defines one of [`SUBSCRIBER_EVENTS`].
-const SUBSCRIBER_PARTS: [&str; 2] = ["subscriber", "bindings/subscriber"];
-const SUBSCRIBER_EVENTS: [&str; 2] = ["on_message", "on_lagged"];
+const TOPICS_FUNCTIONS: &[&str] = &[
+    "hs_subscribe",
+    "hs_unsubscribe",
+    "hs_publish",
+    "hs_subscribers",
+    "hs_set_will",
+    "hs_clear_will",
+    "hs_why",
+];
+
+/// A package of the contract: a file of the SDK, and one of bindings.
+struct Package {
+    name: &'static str,
+    is_used: fn(&Symbols) -> bool,
+}
 
 /// Stack of a guest, in bytes. It lies first in memory, so that an overflow
 /// traps instead of changing data.
@@ -140,11 +175,14 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     let handler = dir.join("handler.o");
     compile(&path, &handler)?;
     let object = fs::read(&handler).map_err(|error| Error::read(&handler, error))?;
-    let mut parts = PARTS.to_vec();
-    let mut types = vec!["guest_component_type.o", "bindings/topics_component_type.o"];
-    if symbols::defines_any(&object, &SUBSCRIBER_EVENTS) {
-        parts.extend(SUBSCRIBER_PARTS);
-        types.push("bindings/subscriber_component_type.o");
+    let symbols = Symbols::of(&object);
+    let mut parts: Vec<_> = PARTS.map(str::to_owned).into();
+    let mut types = vec![dir.join("guest_component_type.o")];
+    for Package { name, is_used } in PACKAGES {
+        if is_used(&symbols) {
+            parts.extend([name.to_owned(), format!("bindings/{name}")]);
+            types.push(dir.join(format!("bindings/{name}_component_type.o")));
+        }
     }
     let mut objects = vec![handler];
     for part in parts {
@@ -165,7 +203,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     ]);
     linker.arg(format!("stack-size={STACK}"));
     linker.args(objects);
-    linker.args(types.iter().map(|name| dir.join(name)));
+    linker.args(types);
     linker.arg("-L").arg(&tools.libraries).arg("-lc");
     linker.arg(&tools.builtins).arg("-o").arg(&made);
     if !tools::run(&mut linker)? {
@@ -237,6 +275,11 @@ mod tests {
             "wit/session/session",
             "wit/environment/environment",
             "wit/topics/topics",
+            "wit/keyvalue/atomics",
+            "wit/keyvalue/batch",
+            "wit/keyvalue/store",
+            "wit/keyvalue/world",
+            "wit/store/store",
             "guest/wit/world",
         ] {
             let path = root.join(format!("{name}.wit"));

@@ -149,6 +149,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/host.js"),
     ),
     (
+        "shim/hotsocket.js",
+        include_str!("../../../../guest/js/shim/hotsocket.js"),
+    ),
+    (
         "shim/http.js",
         include_str!("../../../../guest/js/shim/http.js"),
     ),
@@ -239,6 +243,14 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "shim/socket.js",
         include_str!("../../../../guest/js/shim/socket.js"),
+    ),
+    (
+        "shim/store_host.js",
+        include_str!("../../../../guest/js/shim/store_host.js"),
+    ),
+    (
+        "shim/store_trial.js",
+        include_str!("../../../../guest/js/shim/store_trial.js"),
     ),
     (
         "shim/stream.js",
@@ -343,6 +355,26 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/text/utf8.wit",
         include_str!("../../../../wit/text/utf8.wit"),
+    ),
+    (
+        "wit/deps/keyvalue/atomics.wit",
+        include_str!("../../../../wit/keyvalue/atomics.wit"),
+    ),
+    (
+        "wit/deps/keyvalue/batch.wit",
+        include_str!("../../../../wit/keyvalue/batch.wit"),
+    ),
+    (
+        "wit/deps/keyvalue/store.wit",
+        include_str!("../../../../wit/keyvalue/store.wit"),
+    ),
+    (
+        "wit/deps/keyvalue/world.wit",
+        include_str!("../../../../wit/keyvalue/world.wit"),
+    ),
+    (
+        "wit/deps/store/store.wit",
+        include_str!("../../../../wit/store/store.wit"),
     ),
     (
         "wit/deps/topics/topics.wit",

@@ -42,6 +42,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/python/hotsocket/host.py"),
     ),
     (
+        "guest/hotsocket/store.py",
+        include_str!("../../../../guest/python/hotsocket/store.py"),
+    ),
+    (
         "guest/hotsocket/topics.py",
         include_str!("../../../../guest/python/hotsocket/topics.py"),
     ),
@@ -76,6 +80,26 @@ const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/environment/environment.wit",
         include_str!("../../../../wit/environment/environment.wit"),
+    ),
+    (
+        "wit/deps/keyvalue/atomics.wit",
+        include_str!("../../../../wit/keyvalue/atomics.wit"),
+    ),
+    (
+        "wit/deps/keyvalue/batch.wit",
+        include_str!("../../../../wit/keyvalue/batch.wit"),
+    ),
+    (
+        "wit/deps/keyvalue/store.wit",
+        include_str!("../../../../wit/keyvalue/store.wit"),
+    ),
+    (
+        "wit/deps/keyvalue/world.wit",
+        include_str!("../../../../wit/keyvalue/world.wit"),
+    ),
+    (
+        "wit/deps/store/store.wit",
+        include_str!("../../../../wit/store/store.wit"),
     ),
     (
         "wit/deps/topics/topics.wit",

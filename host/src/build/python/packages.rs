@@ -7,11 +7,12 @@ use super::sources::Sources;
 /// The name of the world in [`Packages::world`].
 pub(super) const WORLD: &str = "component";
 
-/// What a guest uses of `hotsocket:topics`.
+/// What a guest uses of `hotsocket:topics` and of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Packages {
     topics: bool,
     subscriber: bool,
+    store: bool,
 }
 
 impl Packages {
@@ -28,6 +29,7 @@ impl Packages {
             let text = text.as_ref();
             let topics = imports(text, "topics");
             packages.topics |= topics;
+            packages.store |= imports(text, "store");
             packages.subscriber |= topics && words(text).any(|word| word == "Subscriber");
         }
         packages
@@ -47,6 +49,7 @@ impl Packages {
             Some("guest"),
             self.topics.then_some("hotsocket:topics/imports@0.1.0"),
             self.subscriber.then_some("hotsocket:topics/exports@0.1.0"),
+            self.store.then_some("hotsocket:store/imports@0.1.0"),
         ]
         .into_iter()
         .flatten()
@@ -109,6 +112,10 @@ mod tests {
                 &["guest", TOPICS],
             ),
             (&["import hotsocket.topics"], &["guest", TOPICS]),
+            (
+                &["from hotsocket.store import Bucket"],
+                &["guest", "hotsocket:store/imports@0.1.0"],
+            ),
             (
                 &["x = 1", "from hotsocket.topics import (\n Subscriber)"],
                 &["guest", TOPICS, SUBSCRIBER],
