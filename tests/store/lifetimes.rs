@@ -58,9 +58,15 @@ fn a_key_is_gone_when_its_time_is_over() {
         ("keys", ""),
         ("present k new ever", "no"),
         ("absent k new", "yes"),
-        ("add n 1", "1"),
-        ("life n", "forever"),
     ]);
+    // It was set later.
+    wait_for("the other to be gone", || {
+        a.send("exists n\n");
+        let is_gone = a.read(1) == b"n";
+        a.read(if is_gone { 2 } else { 3 });
+        is_gone
+    });
+    a.orders(&[("add n 1", "1"), ("life n", "forever")]);
 }
 
 /// Nobody asks for them.

@@ -179,6 +179,12 @@ impl Table {
         millis(Instant::now().saturating_duration_since(self.began))
     }
 
+    /// The same, rounded up: a life that begins now is never shorter than it was said.
+    fn now_rounded_up(&self) -> Time {
+        let passed = Instant::now().saturating_duration_since(self.began);
+        millis(passed + Duration::from_nanos(999_999))
+    }
+
     fn shard(&self, bucket: BucketId, key: &str) -> Result<MutexGuard<'_, Shard>, StoreError> {
         let hash = self.hasher.hash_one((bucket, key)) as usize;
         let shard = self.shards.get(hash % SHARDS);
@@ -192,7 +198,10 @@ impl Table {
         match life {
             Life::Forever => None,
             Life::Unchanged => was,
-            Life::For(time) => Some(self.now() + millis(time).min(MAX_LIFE)),
+            Life::For(time) => Some(match millis(time).min(MAX_LIFE) {
+                0 => self.now(),
+                time => self.now_rounded_up() + time,
+            }),
         }
     }
 
@@ -354,10 +363,10 @@ impl KeyValue for Memory {
     }
 
     fn life(&self, bucket: BucketId, key: &str) -> Reply<Option<Life>> {
-        let now = self.0.now();
         let life = |shard: MutexGuard<'_, Shard>| {
-            let entry = shard.find(bucket, key, || now)?;
-            let left = entry.end.map(|end| Duration::from_millis(end - now));
+            let entry = shard.find(bucket, key, || self.0.now())?;
+            let left = |end: Time| end.saturating_sub(self.0.now_rounded_up());
+            let left = entry.end.map(|end| Duration::from_millis(left(end)));
             Some(left.map_or(Life::Forever, Life::For))
         };
         Reply::Ready(self.0.shard(bucket, key).map(life))
