@@ -41,7 +41,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
     control: Option<Control>,
 
-    /// NATS servers over which connections of several nodes meet: nats://HOST[:PORT], or tls://…, joined by commas [default: none]
+    /// NATS servers over which connections of several nodes meet: nats://HOST or nats://HOST:PORT, or tls://…, joined by commas [default: none]
     #[arg(long, value_name = "URL", value_parser = parse::topics, help_heading = TOPICS)]
     topics: Option<NatsOptions>,
 
@@ -220,7 +220,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::setting, help_heading = SETTINGS)]
     set: Vec<(String, String)>,
 
-    /// Keep the store in this file, which is made if it is not there, or in a bucket of NATS JetStream: nats://HOST[:PORT]/BUCKET, or tls://… [default: in memory only]
+    /// Keep the store in this file, which is made if it is not there, or in a bucket of NATS JetStream: nats://HOST/BUCKET, or tls://… [default: in memory only]
     #[arg(long, value_name = "FILE|URL", value_parser = parse::store, help_heading = STORE)]
     store: Option<StorePlace>,
 

@@ -7,7 +7,7 @@
 //! or touches a socket.
 //!
 //! - [`index`]: exact topics in a hash map, patterns in a trie
-//! - [`slice`]: the connections that get a message, some at a time
+//! - [`mod@slice`]: the connections that get a message, some at a time
 //! - [`mailbox`]: what waits for one connection, and what happens when it is too much
 //! - [`nats`]: the same over several nodes
 
