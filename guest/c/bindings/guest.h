@@ -62,9 +62,10 @@ typedef struct {
 // One end of a TCP connection, or the address a listener is bound to.
 typedef struct hotsocket_socket_types_address_t {
   // An IPv4 address in dotted form (`127.0.0.1`) or an IPv6 address in its
-  // canonical text form (`::1`), without brackets and without a zone.
+  // canonical text form (`::1`), without brackets and without a zone. Empty for a
+  // Unix socket.
   guest_string_t   ip;
-  // The port, 1 to 65535.
+  // The port, 1 to 65535; 0 for a Unix socket.
   uint16_t   port;
 } hotsocket_socket_types_address_t;
 
