@@ -45,7 +45,7 @@ fn a_trap_in_open_leaves_the_old_code() {
 fn a_loop_in_open_leaves_the_old_code() {
     begins_not(
         &opening("B", r#"(call $say "unborn") (call $spin)"#),
-        "--cpu-budget",
+        "--start-budget",
     );
 }
 
