@@ -107,7 +107,7 @@ pub fn messenger() -> Vec<u8> {
     include_bytes!("messenger.wasm").to_vec()
 }
 
-/// `keeper.rs`, the guest that uses the store as it is told to.
+/// `keeper.rs`, the guest that uses the store as its peer says.
 pub fn keeper() -> Vec<u8> {
     include_bytes!("keeper.wasm").to_vec()
 }

@@ -66,7 +66,7 @@ fn a_loop_in_each_event_ends() {
 /// What takes longer than an event may when an instance starts.
 #[test]
 fn a_start_has_a_budget_of_its_own() {
-    // Some hundred milliseconds of work when it opens, and for ever when it is told so.
+    // Some hundred milliseconds of work when it opens; an endless loop at the order `s`.
     let work = "(local $turn i64)
         (loop $more
             (local.set $turn (i64.add (local.get $turn) (i64.const 1)))

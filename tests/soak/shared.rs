@@ -69,7 +69,7 @@ pub struct Speakers {
     pub subscribed: AtomicU32,
     pub done: AtomicU32,
     pub steady: u32,
-    /// What each has been told is published, by id.
+    /// The last record of each that its guest has acknowledged, by id.
     pub published: Mutex<BTreeMap<u32, u32>>,
     /// Those that have left since all steady ones had subscribed.
     pub left: Mutex<Vec<u32>>,

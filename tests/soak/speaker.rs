@@ -2,7 +2,7 @@
 //! each of which must come once and in order, whatever is swapped meanwhile.
 //!
 //! Steady speakers stay until the soak ends and check everything. Those that leave come
-//! again with another id; their will must be heard after all that they were told is
+//! again with another id; their will must be heard after all that is known to be
 //! published. What one says and its guest answers (integers as in [`super::wire`]; `R`,
 //! `Y`, `E` and the mark as well):
 //!

@@ -103,7 +103,7 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        let supervisor = Supervisor::ready(&server.guest());
+        let supervisor = Supervisor::ready();
         signals.any().await;
         supervisor.stopping();
         Ok(stop(server, &mut signals).await)

@@ -1,6 +1,6 @@
-//! What systemd, or another supervisor with its protocol, is told of a server: that it is
-//! ready, that it stops, and that it still runs (sd_notify(3)). Without `NOTIFY_SOCKET`
-//! nothing is.
+//! Says to systemd, or to another supervisor with its protocol, that a server is ready,
+//! that it stops, and that it still runs (sd_notify(3)); to nobody without
+//! `NOTIFY_SOCKET`.
 
 use std::time::Duration;
 
@@ -8,17 +8,16 @@ use sd_notify::NotifyState;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
-/// Tells of a server from [`Self::ready`] until it is dropped. `None` if nobody listens.
+/// A server that is ready, until this is dropped.
 pub(super) struct Supervisor {
     /// Says that the server runs, where `WatchdogSec=` asks for it.
     watchdog: Option<JoinHandle<()>>,
 }
 
 impl Supervisor {
-    /// The server accepts connections, and serves this.
-    pub(super) fn ready(guest: &str) -> Self {
-        let status = format!("serving {guest}");
-        notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    /// The server accepts connections.
+    pub(super) fn ready() -> Self {
+        notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
         let mut period = 0;
         let watchdog = sd_notify::watchdog_enabled(false, &mut period).then(|| {
             // Twice in the time, as sd_watchdog_enabled(3) recommends. From a task of the

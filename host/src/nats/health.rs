@@ -18,7 +18,7 @@ pub enum Use {
 }
 
 impl Use {
-    /// What its lines in the log begin with.
+    /// What its lines in the log begin with, and the names of its flags.
     fn name(self) -> &'static str {
         match self {
             Use::Topics => "topics",
@@ -37,6 +37,23 @@ impl Use {
                 "calls of the store fail; it is tried until NATS is back: check the server, and \
                  --store"
             }
+        }
+    }
+
+    /// What the client's errors mean.
+    fn explain(self, error: &str) -> String {
+        let error = error.strip_prefix("nats: ").unwrap_or(error);
+        let error = error.strip_prefix("IO error: ").unwrap_or(error);
+        if error.contains("authorization violation") || error.contains("signing nonce") {
+            return "it does not accept user, password, token or credentials".to_owned();
+        }
+        if error.contains("certificate") {
+            let flag = self.name();
+            return format!("{error}; --{flag}-ca names the certificates it is signed with");
+        }
+        match error.split_once(" (os error") {
+            Some((error, _)) => error.to_owned(),
+            None => error.to_owned(),
         }
     }
 }
@@ -146,7 +163,7 @@ impl Health {
             Event::Disconnected => self.away(None),
             // In which the client only says of what kind the failure is; `failed` follows.
             Event::ClientError(error) if error.to_string().ends_with("IO error") => {}
-            Event::ClientError(error) => self.away(Some(explain(&error.to_string()))),
+            Event::ClientError(error) => self.away(Some(self.of.explain(&error.to_string()))),
             Event::SlowConsumer(_) | Event::ServerError(ServerError::SlowConsumer(_)) => {
                 self.missed();
             }
@@ -164,7 +181,7 @@ impl Health {
     pub fn failed(&self, servers: &[async_nats::Server]) {
         let mut errors = servers.iter().filter_map(|it| it.last_error.as_deref());
         if let Some(error) = errors.next() {
-            self.away(Some(explain(error)));
+            self.away(Some(self.of.explain(error)));
         }
     }
 
@@ -320,21 +337,5 @@ impl Health {
             reconnects: read(&self.counters.reconnects),
             errors: read(&self.counters.errors),
         }
-    }
-}
-
-/// What the client's errors mean.
-fn explain(error: &str) -> String {
-    let error = error.strip_prefix("nats: ").unwrap_or(error);
-    let error = error.strip_prefix("IO error: ").unwrap_or(error);
-    if error.contains("authorization violation") || error.contains("signing nonce") {
-        return "it does not accept user, password, token or credentials".to_owned();
-    }
-    if error.contains("certificate") {
-        return format!("{error}; --topics-ca names the certificates it is signed with");
-    }
-    match error.split_once(" (os error") {
-        Some((error, _)) => error.to_owned(),
-        None => error.to_owned(),
     }
 }

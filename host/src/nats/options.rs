@@ -116,7 +116,7 @@ impl NatsOptions {
         self.servers.clone()
     }
 
-    /// Add login and certificates to what the client is told.
+    /// Add login and certificates to the client's options.
     ///
     /// # Errors
     /// When the credentials are damaged.

@@ -237,11 +237,6 @@ impl Node {
         &self.listeners
     }
 
-    /// What the active generation was made from.
-    pub fn guest(&self) -> String {
-        self.registry().active().source.to_string()
-    }
-
     pub fn registry(&self) -> &Arc<Registry> {
         &self.service.registry
     }

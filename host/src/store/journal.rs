@@ -227,7 +227,7 @@ impl Writer {
             return Ok(());
         }
         let clock = WallClock::now(table);
-        let names = table.bucket_names();
+        let names = table.buckets.names();
         let all = changes.iter().flatten();
         self.file.write(all.filter_map(|((bucket, key), now)| {
             let bucket = names.get(bucket.0 as usize)?;
@@ -271,7 +271,7 @@ fn give_back(table: &Table, changes: Vec<Changes>) {
     }
 }
 
-/// The store's clock beside the system's.
+/// What the store's clock and the system's show at the same moment.
 #[derive(Clone, Copy)]
 pub struct WallClock {
     store: Time,

@@ -1,7 +1,6 @@
 //! A store in memory, which may be kept in a file. No call waits for more than the lock of
 //! a shard, unless it is to wait for the file.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -14,21 +13,18 @@ use hotsocket_sandbox::key_value::{
 };
 use hotsocket_sandbox::limit_counters::LimitCounters;
 use hotsocket_sandbox::run_on_thread;
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use super::buckets::Buckets;
 use super::file::{File, FileError, Row};
 use super::journal::{self, Journal, StoreFile, StoreSync, WallClock};
 use super::shard::{Shard, Start, Time};
 use super::usage::{StoreLimits, Usage};
-use super::{Store, StoreStatus, sweep};
+use super::{Store, StoreStatus, sum, sweep};
 
 /// Locks; more than a machine has threads that would wait for each other.
 const SHARDS: usize = 64;
-/// Buckets; each takes some bytes of every shard.
-const MAX_BUCKETS: usize = 1000;
-/// What `""` is as well.
-const DEFAULT_BUCKET: &str = "default";
 /// The longest time to live: as good as for ever, and no sum with it overflows.
 const MAX_LIFE: Time = 1 << 60;
 
@@ -40,7 +36,7 @@ pub struct Memory(Arc<Table>);
 pub(super) struct Table {
     pub shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
-    buckets: RwLock<Buckets>,
+    pub buckets: Buckets,
     pub usage: Usage,
     /// The store's clock begins here. It is the sessions' clock, in `hotsocket test`
     /// that of the script.
@@ -49,13 +45,6 @@ pub(super) struct Table {
     pub is_swept: AtomicBool,
     /// Set once, before the first call, if the store is kept in a file.
     pub journal: OnceLock<Journal>,
-}
-
-#[derive(Default)]
-struct Buckets {
-    ids: HashMap<Arc<str>, BucketId>,
-    /// By their numbers.
-    names: Vec<Arc<str>>,
 }
 
 /// Why a store cannot be opened.
@@ -74,7 +63,7 @@ impl Memory {
         Memory(Arc::new(Table {
             shards: shards.collect(),
             hasher: RandomState::new(),
-            buckets: RwLock::default(),
+            buckets: Buckets::default(),
             usage: Usage::new(limits, reached),
             began: Instant::now(),
             is_swept: AtomicBool::new(false),
@@ -121,7 +110,7 @@ impl Memory {
         let clock = WallClock::now(table);
         let mut over = Vec::new();
         file.read(|row: Row<'_>| {
-            let bucket = self.open_bucket(row.bucket)?;
+            let bucket = table.buckets.open(row.bucket)?;
             let end = row.end.map(|end| clock.store(end));
             if end == Some(None) {
                 over.push((bucket, Box::<str>::from(row.key)));
@@ -139,30 +128,6 @@ impl Memory {
             shard.note_gone(*bucket, key, &table.usage);
         }
         Ok(file)
-    }
-
-    fn open_bucket(&self, name: &str) -> Result<BucketId, StoreError> {
-        let name = if name.is_empty() {
-            DEFAULT_BUCKET
-        } else {
-            name
-        };
-        if let Some(bucket) = self.0.buckets.read().ids.get(name) {
-            return Ok(*bucket);
-        }
-        let mut buckets = self.0.buckets.write();
-        if let Some(bucket) = buckets.ids.get(name) {
-            return Ok(*bucket);
-        }
-        let count = buckets.names.len();
-        if count >= MAX_BUCKETS {
-            let why = format!("the store has {MAX_BUCKETS} buckets already");
-            return Err(StoreError::other(why));
-        }
-        let (name, bucket) = (Arc::<str>::from(name), BucketId(count as u32));
-        buckets.names.push(Arc::clone(&name));
-        buckets.ids.insert(name, bucket);
-        Ok(bucket)
     }
 
     /// Remove everything. For `hotsocket test`.
@@ -203,10 +168,6 @@ impl Table {
                 time => self.now_rounded_up() + time,
             }),
         }
-    }
-
-    pub fn bucket_names(&self) -> Vec<Arc<str>> {
-        self.buckets.read().names.clone()
     }
 
     /// Something has changed, for which nobody waits.
@@ -254,15 +215,8 @@ impl Table {
         delta: i64,
     ) -> Result<i64, StoreError> {
         let now = || self.now();
-        let number = match shard.find(bucket, key, now) {
-            None => 0,
-            Some(entry) => std::str::from_utf8(&entry.value)
-                .ok()
-                .and_then(|number| number.parse().ok())
-                .ok_or_else(|| StoreError::other("the value is not a number"))?,
-        };
-        let sum = i64::checked_add(number, delta);
-        let sum = sum.ok_or_else(|| StoreError::other("the sum is out of range"))?;
+        let number = shard.find(bucket, key, now).map(|entry| &*entry.value);
+        let sum = sum(number, delta)?;
         let value = Arc::from(sum.to_string().into_bytes());
         let at = (bucket, key);
         shard.set(at, value, Condition::Always, |was| was, (now, &self.usage))?;
@@ -319,7 +273,7 @@ impl KeyValue for Memory {
     }
 
     fn open(&self, name: &str) -> Result<BucketId, StoreError> {
-        self.open_bucket(name)
+        self.0.buckets.open(name)
     }
 
     fn get(&self, bucket: BucketId, key: &str) -> Reply<Option<Found>> {

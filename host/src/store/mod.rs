@@ -9,8 +9,10 @@
 //! - [`journal`]: writes what changes to a file, behind what guests do; [`mod@file`]: what
 //!   that file is
 //! - [`nats`]: a store that several servers share
+//! - [`buckets`]: name spaces for keys
 //! - [`usage`]: how much there is, and how much there may be
 
+mod buckets;
 mod file;
 mod journal;
 mod memory;
@@ -22,7 +24,7 @@ mod usage;
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use hotsocket_sandbox::key_value::KeyValue;
+use hotsocket_sandbox::key_value::{KeyValue, StoreError};
 
 pub use journal::{StoreFile, StoreSync};
 pub use memory::{Memory, OpenError};
@@ -56,4 +58,17 @@ pub struct StoreStatus {
 pub enum StorePlace {
     File(StoreFile),
     Nats(StoreNats),
+}
+
+/// A value in decimal digits, 0 if there is none, with something added.
+///
+/// # Errors
+/// When it is no number, or the sum has more than 64 bits.
+fn sum(value: Option<&[u8]>, delta: i64) -> Result<i64, StoreError> {
+    let number = value.map_or(Some(0), |value| {
+        std::str::from_utf8(value).ok()?.parse().ok()
+    });
+    let number = number.ok_or_else(|| StoreError::other("the value is not a number"))?;
+    let sum = i64::checked_add(number, delta);
+    sum.ok_or_else(|| StoreError::other("the sum is out of range"))
 }

@@ -97,7 +97,7 @@ impl Topics {
         }
     }
 
-    /// Under the lock of the index, so that NATS is told in the same order.
+    /// Under the lock of the index, so that NATS gets them in the same order.
     fn note_interest(&self, pattern: &str, is_wanted: bool) {
         if let Some(nats) = self.nats.get() {
             nats.note_interest(pattern, is_wanted);

@@ -19,7 +19,8 @@ use hotsocket_sandbox::key_value::{Found, Life};
 
 /// When a value's time is over, in milliseconds since 1970.
 const EXPIRES: &str = "Hotsocket-Expires";
-/// The longest time that NATS is told, in seconds: ten years. It counts in nanoseconds.
+/// The longest time to live that is passed to NATS, in seconds: ten years. It counts in
+/// nanoseconds.
 const LONGEST: u64 = 10 * 365 * 24 * 3600;
 const OPERATION: &str = "KV-Operation";
 /// Written by NATS when it has removed a message.

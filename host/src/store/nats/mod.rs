@@ -13,7 +13,6 @@
 mod list;
 mod message;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,17 +27,13 @@ use async_nats::jetstream::stream::{self, LastRawMessageErrorKind, Stream};
 use hotsocket_sandbox::key_value::{
     BucketId, Condition, Found, KeyValue, Life, Listing, Reply, StoreError,
 };
-use parking_lot::RwLock;
 use tokio::sync::OnceCell;
 
-use super::{Store, StoreStatus};
+use super::buckets::Buckets;
+use super::{Store, StoreStatus, sum};
 use crate::nats::{self, ANSWER, Health, NatsOptions, OptionsError, Use};
 use message::{Current, Write, expires_at, subject};
 
-/// Buckets of guests; each is a part of the subjects in the one of NATS.
-const MAX_BUCKETS: usize = 1000;
-/// What `""` is as well.
-const DEFAULT_BUCKET: &str = "default";
 /// How often a change is tried again because another one came before it.
 const MAX_ATTEMPTS: usize = 100;
 /// What a guest learns when it does not.
@@ -86,7 +81,8 @@ struct Shared {
     place: String,
     /// Opened by the first call that reaches NATS.
     opened: OnceCell<Opened>,
-    buckets: RwLock<Buckets>,
+    /// Of guests; each is a part of the subjects in the one of NATS.
+    buckets: Buckets,
     health: Arc<Health>,
     /// Calls that have failed because of NATS.
     errors: AtomicU64,
@@ -98,13 +94,6 @@ struct Opened {
     /// NATS removes messages whose time is over (2.11). Without that they are only no
     /// longer seen.
     has_ttl: bool,
-}
-
-#[derive(Default)]
-struct Buckets {
-    ids: HashMap<Box<str>, BucketId>,
-    /// By their numbers.
-    names: Vec<Arc<str>>,
 }
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -127,7 +116,7 @@ impl NatsStore {
             place: format!("nats://{}/{bucket}", server.show()),
             name: bucket,
             opened: OnceCell::new(),
-            buckets: RwLock::default(),
+            buckets: Buckets::default(),
             health,
             errors: AtomicU64::new(0),
         })))
@@ -145,7 +134,7 @@ impl NatsStore {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let shared = Arc::clone(&self.0);
-        let Some(name) = shared.bucket_name(bucket) else {
+        let Some(name) = shared.buckets.name(bucket) else {
             return Reply::Ready(Err(StoreError::NoSuchStore));
         };
         let subject = subject(&shared.name, &name, key);
@@ -154,11 +143,6 @@ impl NatsStore {
 }
 
 impl Shared {
-    fn bucket_name(&self, bucket: BucketId) -> Option<Arc<str>> {
-        let index = usize::try_from(bucket.0).ok()?;
-        self.buckets.read().names.get(index).cloned()
-    }
-
     /// A call has failed because of NATS: why, for the guest.
     fn failed(&self, why: impl std::fmt::Display) -> StoreError {
         self.errors.fetch_add(1, Ordering::Relaxed);
@@ -273,23 +257,7 @@ impl KeyValue for NatsStore {
     }
 
     fn open(&self, name: &str) -> Result<BucketId> {
-        let name = if name.is_empty() {
-            DEFAULT_BUCKET
-        } else {
-            name
-        };
-        let mut buckets = self.0.buckets.write();
-        if let Some(id) = buckets.ids.get(name) {
-            return Ok(*id);
-        }
-        let number = buckets.names.len();
-        if number >= MAX_BUCKETS {
-            return Err(StoreError::other("there are too many buckets"));
-        }
-        let id = BucketId(u32::try_from(number).unwrap_or(u32::MAX));
-        buckets.ids.insert(name.into(), id);
-        buckets.names.push(name.into());
-        Ok(id)
+        self.0.buckets.open(name)
     }
 
     fn get(&self, bucket: BucketId, key: &str) -> Reply<Option<Found>> {
@@ -343,15 +311,7 @@ impl KeyValue for NatsStore {
     fn increment(&self, bucket: BucketId, key: &str, delta: i64) -> Reply<i64> {
         self.call(bucket, key, move |shared, subject| async move {
             let change = |current: &Current| {
-                let number = match &current.value {
-                    None => 0,
-                    Some(value) => std::str::from_utf8(value)
-                        .ok()
-                        .and_then(|number| number.parse().ok())
-                        .ok_or_else(|| StoreError::other("the value is not a number"))?,
-                };
-                let sum = i64::checked_add(number, delta);
-                let sum = sum.ok_or_else(|| StoreError::other("the sum is out of range"))?;
+                let sum = sum(current.value.as_deref(), delta)?;
                 let write = Write::Put {
                     value: sum.to_string().into_bytes().into(),
                     expires: current.expires,
