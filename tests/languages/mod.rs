@@ -2,8 +2,8 @@
 //! `between` swaps them for one another on an open connection.
 //!
 //! A build in Python takes long, so what was built is kept in the target
-//! directory, as long as its sources are the same; with `CI=true` it is built
-//! anew.
+//! directory, as long as its sources are the same; with `CI=true` each is built
+//! once in a run.
 
 mod between;
 mod c;
@@ -16,6 +16,7 @@ mod rust_sdk;
 mod same_bytes;
 mod topics;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -26,9 +27,9 @@ use crate::harness::{
 
 /// The component of a source, unless it can't be built here.
 fn built(source: &Path) -> Option<Vec<u8>> {
-    // One at a time: each build has all processors to itself.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // One at a time: each build has all processors to itself. What this run has built.
+    static BUILT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut of_this_run = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let name = source.file_name().expect("a name").to_string_lossy();
     let kept = kept(&format!("{name}.wasm"));
     let sources = hotsocket::build::sources_of_file(source).expect("the source");
@@ -36,7 +37,9 @@ fn built(source: &Path) -> Option<Vec<u8>> {
         let section = hotsocket::build::section(component);
         section.is_some_and(|section| section.sources.as_ref() == Some(&sources))
     };
-    if let Some(component) = fs::read(&kept).ok().filter(|kept| !is_ci() && fresh(kept)) {
+    if (!is_ci() || of_this_run.contains(source))
+        && let Some(component) = fs::read(&kept).ok().filter(|kept| fresh(kept))
+    {
         return Some(component);
     }
     if Fetched::of(source).is_some_and(Fetched::is_missing) {
@@ -49,6 +52,7 @@ fn built(source: &Path) -> Option<Vec<u8>> {
     assert_eq!(ran.code, 0, "{ran:?}");
     let component = fs::read(&kept).expect("it was built");
     assert!(fresh(&component), "it names its sources");
+    of_this_run.insert(source.to_owned());
     Some(component)
 }
 
