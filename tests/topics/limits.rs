@@ -22,12 +22,17 @@ fn too_many_subscriptions_end_the_connection() {
     b.ask("count x\n", "0\n");
 }
 
-/// Its peer reads nothing, so its guest gets no message.
+/// What waits for [`stuck`], in bytes.
+pub const STUCK: usize = 7_000_000;
+
+/// Its peer reads no more, so its guest gets no message.
 pub fn stuck(server: &crate::harness::Server, order: &str) -> crate::harness::Client {
     let mut client = server.connect();
     client.ask("?\n", "what?\n");
     client.order(order);
-    client.send("write 4000000\nwrite 3000000\n");
+    client.send(format!("write 4000000\nwrite {}\n", STUCK - 3_999_999));
+    // Now the guest has written it, and messages wait.
+    client.read(1);
     client
 }
 
@@ -60,7 +65,7 @@ fn a_full_mailbox_drops_the_oldest_and_says_how_many() {
         server.ask_topics()["dropped"].as_u64() > Some(10)
     });
     let dropped = server.ask_topics()["dropped"].as_u64().expect("a number");
-    stuck.read(7_000_000);
+    stuck.read(STUCK);
     stuck.expect_line(&format!("lagged {dropped}"));
     let rest = stuck.read(100_000);
     assert!(rest.starts_with(b"1 t 2 0000"), "{:?}", &rest[..20]);
@@ -92,7 +97,7 @@ fn direct_messages_beyond_the_queue_are_dropped_if_they_may() {
         sender.order("many t 20 50000");
         server.ask_topics()["dropped"].as_u64() > Some(0)
     });
-    stuck.read(7_000_000);
+    stuck.read(STUCK);
     let first = stuck.read(50_000);
     assert!(first.iter().all(|byte| *byte == b'0'), "whole");
     assert_eq!(server.limit_reached("max-queue"), 0);

@@ -9,7 +9,7 @@ mod nats;
 mod survival;
 mod will;
 
-pub use limits::stuck;
+pub use limits::{STUCK, stuck};
 
 use crate::guests::messenger;
 use crate::harness::{Client, Serve, Server, serve};

@@ -6,7 +6,7 @@
 use super::{component_of, javascript, serve_large};
 use crate::guests::{differing, messenger};
 use crate::harness::{Server, hotsocket, kept, repo, run, wait_for};
-use crate::topics::{Orders, connect, stuck};
+use crate::topics::{Orders, STUCK, connect, stuck};
 
 const LANGUAGES: [&str; 4] = ["rs", "c", "js", "py"];
 
@@ -103,7 +103,7 @@ fn a_subscriber_hears_how_many_messages_it_has_missed() {
             server.ask_topics()["dropped"].as_u64() > Some(10)
         });
         let dropped = server.ask_topics()["dropped"].as_u64().expect("a number");
-        stuck.read(7_000_000);
+        stuck.read(STUCK);
         stuck.expect_line(&format!("lagged {dropped}"));
         stuck.expect("1 t 2 0000");
     });
