@@ -17,7 +17,7 @@ use crate::environment;
 use crate::fault::Event;
 use crate::hibernation;
 use crate::imports;
-use crate::key_value::imports as key_value;
+use crate::key_value::{extension, imports as key_value};
 use crate::store_data::StoreData;
 use crate::text;
 use crate::topics;
@@ -88,7 +88,7 @@ pub const PACKAGES: &[Package] = &[
         handler: None,
         also: None,
         functions: &[],
-        imports: &[import_that_may_wait("store", key_value::link_extension)],
+        imports: &[import_that_may_wait("store", extension::link)],
     },
     Package {
         name: "hotsocket:text",

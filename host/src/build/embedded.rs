@@ -67,6 +67,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/store.rs"),
     ),
     (
+        "guest/sdk/src/store/sys.rs",
+        include_str!("../../../guest/sdk/src/store/sys.rs"),
+    ),
+    (
         "guest/sdk/src/sys.rs",
         include_str!("../../../guest/sdk/src/sys.rs"),
     ),

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use wasmtime::StoreContextMut;
 use wasmtime::component::WasmList;
 
-use super::imports::{Begun, Bytes, In, Refused, Text, key_of, key_value, may_change, value_of};
+use super::parameters::{
+    Begun, Bytes, Caller, In, Refused, Text, key_of, key_value, may_change, value_of,
+};
 use super::{BucketId, Condition, KeyValue, Life, MAX_KEYS, Reply, StoreError};
-use crate::store_data::StoreData;
 
 /// The values that one call gives, in bytes.
 const MAX_VALUES: usize = 16 << 20;
 
-type Caller<'a> = StoreContextMut<'a, StoreData>;
 type Pair = (Arc<str>, Arc<[u8]>);
 
 pub fn get(

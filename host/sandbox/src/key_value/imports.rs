@@ -1,76 +1,28 @@
-//! The functions that a guest imports from `wasi:keyvalue` and `hotsocket:store`.
+//! The functions that a guest imports from `wasi:keyvalue`, and how those of the store
+//! are linked.
 //!
 //! Each is linked in one of two ways. Where the store never waits, a function returns at
 //! once, and its guest may be called directly; where it may, the function is one that
 //! waits, and its guest is called on fibers (see [`crate::call_mode`]).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::component::{
     ComponentNamedList, ComponentType, Lift, LinkerInstance, Lower, Resource, ResourceType,
-    WasmList, WasmStr,
 };
-use wasmtime::{AsContext, StoreContextMut};
-use wasmtime_wasi::ResourceTableError;
 
-use super::{
-    Bucket, BucketId, Cas, Condition, Found, KeyValue, Life, Listing, MAX_BUCKET_NAME, MAX_KEY,
-    MAX_KEYS, MAX_VALUE, Reply, StoreError,
+use super::parameters::{
+    Answer, Begun, Bytes, Caller, In, Refused, Text, at, bucket_name, change, key_value,
+    may_change, place, value_of,
 };
-use crate::bindings::store::hotsocket::store::store as wit;
+use super::{Bucket, Cas, Condition, Found, KeyValue, Life, Listing, MAX_KEYS, Reply, StoreError};
 use crate::bindings::store::wasi::keyvalue::atomics::CasError;
 use crate::bindings::store::wasi::keyvalue::store::Error;
-use crate::bounded_text::BoundedText;
 use crate::store_data::StoreData;
-
-type Caller<'a> = StoreContextMut<'a, StoreData>;
-pub(super) type Text = BoundedText<WasmStr>;
-pub(super) type Bytes = WasmList<u8>;
-pub(super) type In = Resource<Bucket>;
-
-/// Why a call has not begun.
-pub(super) enum Refused {
-    /// The guest gets this error.
-    Error(StoreError),
-    /// The guest traps.
-    Trap(wasmtime::Error),
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Refused::Error(error)
-    }
-}
-
-impl From<wasmtime::Error> for Refused {
-    fn from(error: wasmtime::Error) -> Self {
-        Refused::Trap(error)
-    }
-}
-
-impl From<ResourceTableError> for Refused {
-    fn from(error: ResourceTableError) -> Self {
-        Refused::Trap(error.into())
-    }
-}
-
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NoSuchStore => Error::NoSuchStore,
-            StoreError::AccessDenied => Error::AccessDenied,
-            StoreError::Other(why) => Error::Other(why.into_owned()),
-        }
-    }
-}
-
-pub(super) type Begun<T> = Result<Reply<T>, Refused>;
-type Answer<R> = Result<R, Error>;
 
 /// Link a function: `begin` starts the call, and `end` makes the guest's result of what
 /// it gives.
-fn call<A, T, R>(
+pub(super) fn call<A, T, R>(
     instance: &mut LinkerInstance<'_, StoreData>,
     may_wait: bool,
     name: &str,
@@ -328,115 +280,16 @@ pub fn link_batch(
     call(batch, may_wait, "delete-many", super::batch::delete, as_is)
 }
 
-/// Link `hotsocket:store/store`.
-pub fn link_extension(
-    store: &mut LinkerInstance<'_, StoreData>,
-    may_wait: bool,
-) -> wasmtime::Result<()> {
-    type Set = (In, Text, Bytes, wit::Condition, wit::Lifetime);
-    call(
-        store,
-        may_wait,
-        "set",
-        |caller, (bucket, key, value, when, life): Set| {
-            let value = value_of(caller, &value)?;
-            let when = match when {
-                wit::Condition::Always => Condition::Always,
-                wit::Condition::IfAbsent => Condition::IfAbsent,
-                wit::Condition::IfPresent => Condition::IfPresent,
-            };
-            change(caller, &bucket, &key, |store, bucket, key| {
-                store.set(bucket, key, value, when, Life::from(life))
-            })
-        },
-        as_is,
-    )?;
-    call(
-        store,
-        may_wait,
-        "delete",
-        |caller, (bucket, key): (In, Text)| {
-            change(caller, &bucket, &key, |store, bucket, key| {
-                store.delete(bucket, key)
-            })
-        },
-        as_is,
-    )?;
-    call(
-        store,
-        may_wait,
-        "life",
-        |caller, (bucket, key): (In, Text)| {
-            let reply = at(caller, &bucket, &key, |store, bucket, key| {
-                store.life(bucket, key)
-            })?;
-            Ok(reply.map(|life| life.map(wit::Lifetime::from)))
-        },
-        as_is,
-    )?;
-    call(
-        store,
-        may_wait,
-        "set-life",
-        |caller, (bucket, key, life): (In, Text, wit::Lifetime)| {
-            change(caller, &bucket, &key, |store, bucket, key| {
-                store.set_life(bucket, key, Life::from(life))
-            })
-        },
-        as_is,
-    )?;
-    type Keys = (In, Text, Option<Text>, u32);
-    call(
-        store,
-        may_wait,
-        "keys",
-        |caller, (bucket, prefix, cursor, most): Keys| {
-            let prefix = prefix.text.to_str(&caller)?.into_owned();
-            let most = usize::try_from(most).unwrap_or(MAX_KEYS);
-            list(
-                caller,
-                &bucket,
-                &prefix,
-                cursor.as_ref(),
-                most.min(MAX_KEYS),
-            )
-        },
-        key_response,
-    )
-}
-
-impl From<wit::Lifetime> for Life {
-    fn from(life: wit::Lifetime) -> Self {
-        match life {
-            wit::Lifetime::Forever => Life::Forever,
-            wit::Lifetime::Milliseconds(time) => Life::For(Duration::from_millis(time)),
-            wit::Lifetime::Unchanged => Life::Unchanged,
-        }
-    }
-}
-
-impl From<Life> for wit::Lifetime {
-    fn from(life: Life) -> Self {
-        match life {
-            Life::Forever | Life::Unchanged => wit::Lifetime::Forever,
-            Life::For(time) => {
-                let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                wit::Lifetime::Milliseconds(time)
-            }
-        }
-    }
-}
-
 #[derive(ComponentType, Lower)]
 #[component(record)]
-struct KeyResponse {
+pub(super) struct KeyResponse {
     #[component(name = "keys")]
     keys: Vec<Arc<str>>,
     #[component(name = "cursor")]
     cursor: Option<String>,
 }
 
-fn key_response(
+pub(super) fn key_response(
     _: &mut Caller<'_>,
     listing: Result<Listing, StoreError>,
 ) -> wasmtime::Result<Answer<KeyResponse>> {
@@ -444,7 +297,7 @@ fn key_response(
     Ok(listing.map(response).map_err(Error::from))
 }
 
-fn list(
+pub(super) fn list(
     caller: &Caller<'_>,
     bucket: &In,
     prefix: &str,
@@ -456,76 +309,4 @@ fn list(
         .map(|cursor| cursor.text.to_str(caller))
         .transpose()?;
     Ok(key_value(caller)?.keys(bucket, prefix, cursor.as_deref(), most))
-}
-
-pub(super) fn key_value<'a>(caller: &'a Caller<'_>) -> Result<&'a Arc<dyn KeyValue>, StoreError> {
-    let store = caller.data().key_value();
-    store.ok_or(StoreError::NoSuchStore)
-}
-
-/// Where nothing may be changed.
-pub(super) fn may_change(caller: &Caller<'_>) -> Result<(), StoreError> {
-    let data = caller.data();
-    match data.connection.is_some() && !data.hibernation.is_saving() {
-        true => Ok(()),
-        false => Err(StoreError::AccessDenied),
-    }
-}
-
-fn bucket_name(caller: &Caller<'_>, name: &Text) -> Result<String, Refused> {
-    let name = name.text.to_str(caller)?;
-    match name.len() <= MAX_BUCKET_NAME {
-        true => Ok(name.into_owned()),
-        false => Err(StoreError::NoSuchStore.into()),
-    }
-}
-
-/// A key as the guest has it in its memory.
-pub(super) fn key_of<'a>(
-    caller: &'a Caller<'_>,
-    key: &Text,
-) -> Result<std::borrow::Cow<'a, str>, Refused> {
-    let key = key.text.to_str(caller)?;
-    match key.len() {
-        1..=MAX_KEY => Ok(key),
-        _ => Err(StoreError::other("a key has from 1 to 1,024 bytes").into()),
-    }
-}
-
-pub(super) fn value_of(caller: &Caller<'_>, value: &Bytes) -> Result<Arc<[u8]>, Refused> {
-    match value.len() <= MAX_VALUE {
-        true => Ok(Arc::from(value.as_le_slice(caller.as_context()))),
-        false => Err(StoreError::other("a value has at most 1 MiB").into()),
-    }
-}
-
-fn place<'a>(
-    caller: &'a Caller<'_>,
-    bucket: &In,
-    key: &Text,
-) -> Result<(BucketId, std::borrow::Cow<'a, str>), Refused> {
-    let Bucket(bucket) = *caller.data().handles.get(bucket)?;
-    Ok((bucket, key_of(caller, key)?))
-}
-
-/// Do something with a key.
-fn at<T>(
-    caller: &Caller<'_>,
-    bucket: &In,
-    key: &Text,
-    run: impl FnOnce(&dyn KeyValue, BucketId, &str) -> Reply<T>,
-) -> Begun<T> {
-    let (bucket, key) = place(caller, bucket, key)?;
-    Ok(run(&**key_value(caller)?, bucket, &key))
-}
-
-/// The same for what changes it.
-fn change<T>(
-    caller: &Caller<'_>,
-    bucket: &In,
-    key: &Text,
-    run: impl FnOnce(&dyn KeyValue, BucketId, &str) -> Reply<T>,
-) -> Begun<T> {
-    may_change(caller)?;
-    at(caller, bucket, key, run)
 }

@@ -6,8 +6,10 @@
 //! refuses changes where there must be none.
 
 mod batch;
+pub(crate) mod extension;
 pub(crate) mod handles;
 pub(crate) mod imports;
+mod parameters;
 
 use std::borrow::Cow;
 use std::pin::Pin;
