@@ -17,7 +17,7 @@ use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::{ListenAddress, SocketOptions};
 use crate::log::Format;
 use crate::nats::NatsOptions;
-use crate::node::{Control, Options};
+use crate::node::{Control, Guest, Options, ServiceOptions};
 use crate::output::GuestLines;
 use crate::registry::Rules;
 use crate::rollout::Policy;
@@ -328,8 +328,9 @@ impl Flags {
             (false, 1) => LevelFilter::DEBUG,
             (false, _) => LevelFilter::TRACE,
         };
-        let options = Options {
-            guest: None,
+        let service = ServiceOptions {
+            name: String::new(),
+            guest: Guest::BuiltIn,
             listen: self.listen.into_iter().chain(ports).collect(),
             inherited: Vec::new(),
             sockets: SocketOptions {
@@ -356,7 +357,6 @@ impl Flags {
             }),
             watch: false,
             access_log: self.access_log,
-            control: self.control.unwrap_or(Control::Default),
             topics: self.topics.map(|mut topics| {
                 topics.credentials = self.topics_credentials;
                 topics.ca = self.topics_ca;
@@ -368,10 +368,14 @@ impl Flags {
                 rollback_after: self.rollback_after.0,
                 keep: self.keep,
             },
+        };
+        service.validate()?;
+        let options = Options {
+            services: vec![service],
+            control: self.control.unwrap_or(Control::Default),
             code_cache: self.code_cache.unwrap_or_default(),
             compiler: self.compile.compiler(),
         };
-        options.validate()?;
         let guest_lines = match (self.log_format, self.label) {
             (Format::Json, _) => GuestLines::Json,
             (Format::Text, true) => GuestLines::Labelled,

@@ -1,0 +1,235 @@
+//! From the options of a service to one that can serve, in two steps: first what is found
+//! at once (files, addresses), then what takes time (the store, the guest, NATS). Nothing
+//! is accepted before [`PreparedService::start`], which cannot fail.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use hotsocket_sandbox::limit_counters::LimitCounters;
+use hotsocket_sandbox::{
+    CompiledGuest, ComponentBytes, EnginePool, Environment, Fault, Hash, Sandbox,
+};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::running::{RunningListener, RunningService};
+use super::{BUILT_IN, BUILT_IN_NAME, DEFAULT_PORT, Guest, ServiceOptions, StartError};
+use crate::guest_file;
+use crate::limits::Limits;
+use crate::listener::{self, Bound, ListenAddress, Listening};
+use crate::nats::NatsOptions;
+use crate::output::Output;
+use crate::registry;
+use crate::rollout::Source;
+use crate::service::{ConnectionIds, Service};
+use crate::store::{Memory, NatsStore, Store, StorePlace};
+use crate::topics::nats::Link;
+
+/// Starts the accept loop of a listening socket.
+type Accept =
+    dyn Fn(Listening, Arc<Service>, watch::Receiver<bool>) -> JoinHandle<()> + Send + Sync;
+
+/// What all services of a node have in common.
+pub(super) struct Shared {
+    pub(super) engines: Arc<EnginePool>,
+    pub(super) output: Arc<Output>,
+    pub(super) ids: ConnectionIds,
+    pub(super) accept: Box<Accept>,
+}
+
+/// A service whose guest has been read and whose addresses are taken.
+pub(super) struct BoundService {
+    options: ServiceOptions,
+    /// What the options say of NATS, with the files that they name.
+    topics: Option<NatsOptions>,
+    component: ComponentBytes,
+    source: Source,
+    sockets: Vec<Bound>,
+}
+
+/// A service that only has to be started.
+pub(super) struct PreparedService {
+    options: ServiceOptions,
+    service: Arc<Service>,
+    store: Arc<dyn Store>,
+    link: Option<Link>,
+    hash: Hash,
+    sockets: Vec<(ListenAddress, Listening)>,
+}
+
+impl BoundService {
+    /// # Errors
+    /// When the guest cannot be read, or an address cannot be listened on.
+    pub(super) async fn bind(options: ServiceOptions) -> Result<Self, StartError> {
+        let (component, source) = read(&options.guest, options.limits.max_component).await?;
+        let topics = options.topics.clone().map(NatsOptions::prepare).transpose();
+        let topics = topics.map_err(StartError::Topics)?;
+        let sockets = bind_all(&options, component.bytes())?;
+        Ok(BoundService {
+            options,
+            topics,
+            component,
+            source,
+            sockets,
+        })
+    }
+
+    /// Open the store, compile the guest, begin to listen, and tell the guest.
+    ///
+    /// # Errors
+    /// Reports the first thing that fails. Then nothing of the service is left.
+    pub(super) async fn prepare(self, shared: &Shared) -> Result<PreparedService, StartError> {
+        let options = self.options;
+        let guest = self.source.to_string();
+        let limits = Arc::new(options.limits.clone());
+        let sandbox = Arc::new(Sandbox::new(
+            Arc::clone(&shared.engines),
+            limits.sandbox(),
+            options.grants.clone(),
+            Environment::new(options.settings.clone()),
+            Arc::clone(&shared.output) as _,
+        ));
+        let reached = Arc::clone(sandbox.limit_counters());
+        let store = open_store(options.store.clone(), &limits, reached).await?;
+        sandbox.set_store(Arc::clone(&store) as _);
+        let compiled = registry::compile(&sandbox, self.component, &guest, None).await?;
+        let hash = compiled.hash;
+        // Whoever connects as soon as the guest says that it listens must not be
+        // refused.
+        let sockets = self.sockets.into_iter().map(|bound| {
+            let address = bound.address().clone();
+            Ok((address, bound.listen()?))
+        });
+        let sockets = sockets.collect::<Result<Vec<_>, StartError>>()?;
+        let addresses = sockets.iter().map(|(address, _)| address);
+        call_listening(&sandbox, &compiled, addresses)
+            .await
+            .map_err(|fault| StartError::Listening { guest, fault })?;
+        let service = Service::new(
+            sandbox,
+            compiled,
+            self.source,
+            options.rules,
+            limits,
+            shared.ids.clone(),
+            options.access_log,
+        );
+        let link = match &self.topics {
+            Some(options) => {
+                let link = Link::start(options, &service.topics).await;
+                Some(link.map_err(StartError::Topics)?)
+            }
+            None => None,
+        };
+        Ok(PreparedService {
+            options,
+            service,
+            store,
+            link,
+            hash,
+            sockets,
+        })
+    }
+}
+
+impl PreparedService {
+    /// Accept connections.
+    pub(super) fn start(self, shared: &Shared) -> RunningService {
+        let service = self.service;
+        let registry = Arc::clone(&service.registry);
+        let mut tasks = vec![tokio::spawn(async move { registry.undo_bad_swaps().await })];
+        if let (Guest::File(path), true) = (&self.options.guest, self.options.watch) {
+            let registry = Arc::clone(&service.registry);
+            let watching = registry::watch(registry, path.clone(), self.hash);
+            tasks.push(tokio::spawn(watching));
+        }
+        let mut names = self.options.inherited.iter().map(|socket| &socket.name);
+        let listeners = self.sockets.into_iter().map(|(address, socket)| {
+            let (stop, stopped) = watch::channel(false);
+            RunningListener {
+                address,
+                name: names.next().filter(|name| !name.is_empty()).cloned(),
+                stop,
+                acceptor: (shared.accept)(socket, Arc::clone(&service), stopped),
+            }
+        });
+        RunningService {
+            name: self.options.name(),
+            listeners: listeners.collect(),
+            options: self.options,
+            store: self.store,
+            link: self.link,
+            tasks,
+            service,
+        }
+    }
+}
+
+async fn read(guest: &Guest, max: usize) -> Result<(ComponentBytes, Source), StartError> {
+    let path = match guest {
+        Guest::BuiltIn => {
+            return Ok((
+                ComponentBytes::new(BUILT_IN.to_vec()),
+                Source::BuiltIn(BUILT_IN_NAME),
+            ));
+        }
+        Guest::Built { name, component } => {
+            return Ok((component.clone(), Source::File(name.clone())));
+        }
+        Guest::File(path) => path,
+    };
+    match guest_file::read_in_time(path, max).await {
+        Ok(component) => Ok((component, Source::File(path.clone()))),
+        Err(error) => Err(StartError::Read {
+            path: path.clone(),
+            error,
+        }),
+    }
+}
+
+async fn open_store(
+    place: Option<StorePlace>,
+    limits: &Limits,
+    reached: Arc<LimitCounters>,
+) -> Result<Arc<dyn Store>, StartError> {
+    Ok(match place {
+        None => Arc::new(Memory::new(limits.store(), reached)),
+        Some(StorePlace::File(file)) => {
+            Arc::new(Memory::open(limits.store(), reached, file).await?)
+        }
+        Some(StorePlace::Nats(place)) => {
+            let store = NatsStore::connect(place).await;
+            Arc::new(store.map_err(StartError::StoreNats)?)
+        }
+    })
+}
+
+fn bind_all(options: &ServiceOptions, guest: &[u8]) -> Result<Vec<Bound>, StartError> {
+    let adopt = |socket| listener::adopt(socket, options.sockets);
+    let mut bound = options
+        .inherited
+        .iter()
+        .map(adopt)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut addresses = options.listen.clone();
+    if addresses.is_empty() && bound.is_empty() {
+        let own = crate::build::section(guest).and_then(|section| section.port);
+        let port = own.unwrap_or(DEFAULT_PORT);
+        addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()];
+    }
+    for address in addresses {
+        bound.push(listener::bind(address, options.sockets)?);
+    }
+    Ok(bound)
+}
+
+/// Call the guest's first event, in an instance that serves no connection.
+async fn call_listening(
+    sandbox: &Sandbox,
+    guest: &Arc<CompiledGuest>,
+    listeners: impl Iterator<Item = &ListenAddress>,
+) -> Result<(), Fault> {
+    let mut instance = sandbox.instantiate(guest, None, 1).await?;
+    let listeners: Vec<_> = listeners.map(ListenAddress::endpoint).collect();
+    instance.listening(&listeners).await
+}
