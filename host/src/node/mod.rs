@@ -28,7 +28,7 @@ use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path;
 use crate::guest_file;
 use crate::limits::Limits;
-use crate::listener::{self, Bound, ListenAddress, Listener, Listening, Tcp};
+use crate::listener::{self, Bound, Layers, ListenAddress, Listener, Listening, Tcp};
 use crate::nats::NatsOptions;
 use crate::output::Output;
 use crate::registry::{self, Registry};
@@ -197,11 +197,17 @@ impl Node {
             node.tasks
                 .push(tokio::spawn(server::serve(control, Arc::new(status))));
         }
+        let layers = Arc::new(Layers::default());
         for socket in sockets {
             let (service, stop) = (Arc::clone(&node.service), node.stop.subscribe());
+            let layers = Arc::clone(&layers);
             node.acceptors.push(match socket {
-                Listening::Tcp(tcp) => tokio::spawn(listener::accept(wrap(tcp), service, stop)),
-                Listening::Unix(unix) => tokio::spawn(listener::accept(unix, service, stop)),
+                Listening::Tcp(tcp) => {
+                    tokio::spawn(listener::accept(wrap(tcp), layers, service, stop))
+                }
+                Listening::Unix(unix) => {
+                    tokio::spawn(listener::accept(unix, layers, service, stop))
+                }
             });
         }
         let mut names = names.into_iter();
