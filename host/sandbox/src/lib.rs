@@ -62,6 +62,7 @@ mod limits;
 mod log;
 mod memory_limit;
 mod part_count;
+mod peer;
 mod proof;
 mod reclaim;
 #[cfg(test)]
@@ -95,6 +96,7 @@ pub use hash::{ComponentBytes, Hash};
 pub use instance::{CloseReason, Instance, Origin, Succession};
 pub use limits::{Limits, PoolLimits};
 pub use log::LoggedConnection;
+pub use peer::{PeerFacts, ProxyFacts, TlsFacts};
 pub use sandbox::Sandbox;
 pub use store_data::StoreData;
 pub use thread::run_on_thread;

@@ -13,13 +13,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotsocket_sandbox::ConnectionInfo;
 use hotsocket_sandbox::limit_counters::Limit;
+use hotsocket_sandbox::{ConnectionInfo, Endpoint};
 use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::{Connected, Handshake, Incoming, Listener};
+use super::{Connected, Handshake, Incoming, Layers, Listener};
 use crate::service::{Counters, Service, SessionPermit};
 use crate::session;
 
@@ -29,6 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Accept connections and start a session for each, until `stop` is true.
 pub async fn accept(
     mut listener: impl Listener,
+    layers: Arc<Layers>,
     service: Arc<Service>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -50,7 +51,8 @@ pub async fn accept(
                 match admitted {
                     Ok(permit) => {
                         Counters::count(&service.counters.accepted);
-                        tokio::spawn(serve(incoming, Arc::clone(&service), permit));
+                        let (layers, service) = (Arc::clone(&layers), Arc::clone(&service));
+                        tokio::spawn(serve(incoming, layers, service, permit));
                     }
                     Err(_) => incoming.reset(),
                 }
@@ -79,6 +81,7 @@ pub async fn accept(
 /// A connection's task: the handshake, then the session.
 fn serve(
     incoming: impl Incoming,
+    layers: Arc<Layers>,
     service: Arc<Service>,
     permit: SessionPermit,
 ) -> impl Future<Output = ()> + Send {
@@ -87,40 +90,54 @@ fn serve(
     async move {
         let peer = incoming.peer();
         let connected = match incoming.handshake() {
-            Handshake::Done(connected) => connected.ok(),
-            Handshake::Pending(handshake) => {
-                let time = service.limits.handshake_timeout;
-                match Box::pin(timeout(time, handshake)).await {
-                    Ok(connected) => connected.ok(),
-                    // Dropping the handshake has closed the socket.
-                    Err(_) => {
-                        let counters = &service.limit_counters;
-                        let limit = Limit::HandshakeTimeout;
-                        if let Some(suppressed) = counters.count_and_log(limit) {
-                            tracing::warn!(
-                                kind = "limit",
-                                limit = limit.name(),
-                                %peer,
-                                suppressed = suppressed.count(),
-                                "connection from {peer} closed: its handshake timed out \
-                                 (--{}){suppressed}",
-                                limit.name()
-                            );
-                        }
-                        None
-                    }
-                }
-            }
+            Handshake::Done(connected) if layers.is_empty() => connected.ok(),
+            handshake => Box::pin(in_time(handshake, &layers, &service, peer)).await,
         };
         if let Some(Connected {
             stream,
             local,
             peer,
+            facts: _,
         }) = connected
         {
             let id = service.next_id();
             let connection = ConnectionInfo { id, local, peer };
             session::serve(service, connection, stream, permit).await;
+        }
+    }
+}
+
+/// The handshake and the layers, together under `--handshake-timeout`.
+async fn in_time(
+    handshake: Handshake,
+    layers: &Layers,
+    service: &Service,
+    peer: Endpoint,
+) -> Option<Connected> {
+    let handshake = async {
+        let connected = match handshake {
+            Handshake::Done(connected) => connected,
+            Handshake::Pending(handshake) => handshake.await,
+        };
+        layers.apply(connected?).await
+    };
+    match timeout(service.limits.handshake_timeout, handshake).await {
+        Ok(connected) => connected.ok(),
+        // Dropping the handshake has closed the socket.
+        Err(_) => {
+            let limit = Limit::HandshakeTimeout;
+            if let Some(suppressed) = service.limit_counters.count_and_log(limit) {
+                tracing::warn!(
+                    kind = "limit",
+                    limit = limit.name(),
+                    %peer,
+                    suppressed = suppressed.count(),
+                    "connection from {peer} closed: its handshake timed out \
+                     (--{}){suppressed}",
+                    limit.name()
+                );
+            }
+            None
         }
     }
 }

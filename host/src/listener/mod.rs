@@ -10,6 +10,7 @@
 //! - [`address`]: what can be listened on
 //! - [`inherited`](fn@inherited): sockets that systemd has opened
 //! - [`tcp`], [`unix`]: sockets as listeners; [`transport`]: one that is connected
+//! - [`layers`]: what a connection goes through before it has a session
 //! - [`mod@accept`]: the accept loop and what it does about errors
 //!
 //! A listener never reads or writes a connection once its handshake is done.
@@ -18,19 +19,22 @@ mod accept;
 mod address;
 mod bind;
 mod inherited;
+mod layers;
 mod tcp;
 mod transport;
 mod unix;
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use hotsocket_sandbox::{Endpoint, Stream};
+use hotsocket_sandbox::{Endpoint, PeerFacts, Stream};
 
 pub use accept::accept;
 pub use address::ListenAddress;
 pub use bind::{BindError, Bound, Listening, SocketOptions, adopt, bind};
 pub use inherited::{Inherited, inherited};
+pub use layers::{Layers, ListenerOptions};
 pub use tcp::{Tcp, TcpIncoming};
 pub use transport::SocketTransport;
 pub use unix::{Unix, UnixIncoming};
@@ -70,4 +74,7 @@ pub struct Connected {
     /// The address that the peer connected to.
     pub local: Endpoint,
     pub peer: Endpoint,
+    /// What layers have learnt of the peer; `None` where nothing is known but its
+    /// address.
+    pub facts: Option<Arc<PeerFacts>>,
 }

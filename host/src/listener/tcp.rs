@@ -65,6 +65,7 @@ impl Incoming for TcpIncoming {
             stream: Box::new(SocketTransport(self.stream)) as Stream,
             local: Endpoint::Ip(local),
             peer: Endpoint::Ip(self.peer),
+            facts: None,
         }))
     }
 

@@ -55,6 +55,7 @@ impl Incoming for UnixIncoming {
             peer: Endpoint::Unix(self.peer),
             local: Endpoint::Unix(None),
             stream: Box::new(SocketTransport(self.stream)) as Stream,
+            facts: None,
         }))
     }
 

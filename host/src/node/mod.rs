@@ -99,9 +99,13 @@ impl Node {
             engines: Arc::new(engines),
             output: Arc::clone(&output),
             ids: ConnectionIds::default(),
-            accept: Box::new(move |socket, service, stop| match socket {
-                Listening::Tcp(tcp) => tokio::spawn(listener::accept(wrap(tcp), service, stop)),
-                Listening::Unix(unix) => tokio::spawn(listener::accept(unix, service, stop)),
+            accept: Box::new(move |socket, layers, service, stop| match socket {
+                Listening::Tcp(tcp) => {
+                    tokio::spawn(listener::accept(wrap(tcp), layers, service, stop))
+                }
+                Listening::Unix(unix) => {
+                    tokio::spawn(listener::accept(unix, layers, service, stop))
+                }
             }),
         };
         let mut prepared = Vec::new();

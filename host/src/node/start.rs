@@ -16,7 +16,7 @@ use super::running::{RunningListener, RunningService};
 use super::{BUILT_IN, BUILT_IN_NAME, DEFAULT_PORT, Guest, ServiceOptions, StartError};
 use crate::guest_file;
 use crate::limits::Limits;
-use crate::listener::{self, Bound, ListenAddress, Listening};
+use crate::listener::{self, Bound, Layers, ListenAddress, Listening};
 use crate::nats::NatsOptions;
 use crate::output::Output;
 use crate::registry;
@@ -26,8 +26,9 @@ use crate::store::{Memory, NatsStore, Store, StorePlace};
 use crate::topics::nats::Link;
 
 /// Starts the accept loop of a listening socket.
-type Accept =
-    dyn Fn(Listening, Arc<Service>, watch::Receiver<bool>) -> JoinHandle<()> + Send + Sync;
+type Accept = dyn Fn(Listening, Arc<Layers>, Arc<Service>, watch::Receiver<bool>) -> JoinHandle<()>
+    + Send
+    + Sync;
 
 /// What all services of a node have in common.
 pub(super) struct Shared {
@@ -143,6 +144,7 @@ impl PreparedService {
             let watching = registry::watch(registry, path.clone(), self.hash);
             tasks.push(tokio::spawn(watching));
         }
+        let layers = Arc::new(Layers::default());
         let mut names = self.options.inherited.iter().map(|socket| &socket.name);
         let listeners = self.sockets.into_iter().map(|(address, socket)| {
             let (stop, stopped) = watch::channel(false);
@@ -150,7 +152,12 @@ impl PreparedService {
                 address,
                 name: names.next().filter(|name| !name.is_empty()).cloned(),
                 stop,
-                acceptor: (shared.accept)(socket, Arc::clone(&service), stopped),
+                acceptor: (shared.accept)(
+                    socket,
+                    Arc::clone(&layers),
+                    Arc::clone(&service),
+                    stopped,
+                ),
             }
         });
         RunningService {
