@@ -144,7 +144,7 @@ fn a_value_out_of_range_is_wrong_usage() {
 #[test]
 fn a_library_gets_an_error_and_no_panic() {
     let service = ServiceOptions {
-        listen: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+        listeners: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         limits: Limits {
             max_connections: usize::MAX,
             ..Limits::default()

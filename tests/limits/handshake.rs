@@ -66,7 +66,7 @@ fn one_that_never_ends_is_closed_and_delays_nobody() {
     std::fs::write(&guest, obeying(&[]).build()).expect("writable");
     let service = ServiceOptions {
         guest: guest.into(),
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+        listeners: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         limits: Limits {
             handshake_timeout: Duration::from_millis(300),
             ..Limits::default()

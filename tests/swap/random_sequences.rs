@@ -145,7 +145,7 @@ impl Stage {
             Output::to(io::sink(), io::sink(), (false, false), GuestLines::Plain).expect("threads");
         let service = ServiceOptions {
             guest: path.into(),
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+            listeners: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
             limits: Limits {
                 max_connections: 4,
                 on_trap: OnTrap::Restart,

@@ -17,7 +17,7 @@ use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::{ListenAddress, SocketOptions};
 use crate::log::Format;
 use crate::nats::NatsOptions;
-use crate::node::{Control, Guest, Options, ServiceOptions};
+use crate::node::{Control, Guest, Options, Place, ServiceListener, ServiceOptions};
 use crate::output::GuestLines;
 use crate::registry::Rules;
 use crate::rollout::Policy;
@@ -322,6 +322,25 @@ impl Flags {
         };
         let ports = self.port.into_iter();
         let ports = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into());
+        let sockets = SocketOptions {
+            keepalive: self.keepalive,
+            user_timeout: self.write_timeout,
+            nodelay: !self.nagle,
+        };
+        let mut places: Vec<_> = self
+            .listen
+            .into_iter()
+            .chain(ports)
+            .map(Place::At)
+            .collect();
+        if places.is_empty() {
+            places.push(Place::OfGuest);
+        }
+        let listeners = places.into_iter().map(|place| ServiceListener {
+            place,
+            sockets,
+            ..ServiceListener::default()
+        });
         let log_level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::WARN,
             (false, 0) => self.log_level,
@@ -331,13 +350,7 @@ impl Flags {
         let service = ServiceOptions {
             name: String::new(),
             guest: Guest::BuiltIn,
-            listen: self.listen.into_iter().chain(ports).collect(),
-            inherited: Vec::new(),
-            sockets: SocketOptions {
-                keepalive: self.keepalive,
-                user_timeout: self.write_timeout,
-                nodelay: !self.nagle,
-            },
+            listeners: listeners.collect(),
             limits,
             grants: Grants {
                 dirs: self.dir,

@@ -14,7 +14,8 @@ use super::flags::{Config, Flags};
 use super::signals::Signals;
 use super::supervisor::Supervisor;
 use super::{failed, wrong_usage};
-use crate::node::{Guest, Node, Options, StartError};
+use crate::listener::Inherited;
+use crate::node::{Guest, Node, Options, Place, ServiceListener, ServiceOptions, StartError};
 use crate::output::Output;
 use crate::{build, descriptors, listener, log};
 
@@ -83,7 +84,7 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
         Err(error) => return failed(error),
     };
     for service in &mut config.options.services {
-        service.inherited = inherited.clone();
+        adopt(service, &inherited);
         service.guest = guest.clone();
         // What is built lies in the cache, where nobody overwrites it to swap.
         service.watch = !args.no_watch;
@@ -109,6 +110,25 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
         supervisor.stopping();
         Ok(stop(server, &mut signals).await)
     })
+}
+
+/// Let a service listen on sockets that listen already, in addition to the addresses that
+/// it names. With one of them it has no default address.
+fn adopt(service: &mut ServiceOptions, inherited: &[Inherited]) {
+    let is_default = |listener: &ServiceListener| matches!(listener.place, Place::OfGuest);
+    let Some(first) = service.listeners.first().cloned() else {
+        return;
+    };
+    if inherited.is_empty() {
+        return;
+    }
+    service.listeners.retain(|listener| !is_default(listener));
+    let adopted = inherited.iter().map(|socket| ServiceListener {
+        name: socket.name.clone(),
+        place: Place::Inherited(socket.clone()),
+        ..first.clone()
+    });
+    service.listeners.splice(..0, adopted);
 }
 
 /// The component of a source, called as the source is.

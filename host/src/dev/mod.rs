@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub use project::Project;
 
 use crate::build::{self, Section};
-use crate::node::{Guest, Node, Options, StartError};
+use crate::node::{Guest, Node, Options, Place, StartError};
 use crate::output::Output;
 use crate::registry::Outcome;
 use crate::rollout::Source;
@@ -41,7 +41,8 @@ pub async fn serve_source(
     let mut saved = began;
     // What was served last from here; a rollback may have gone back from it since.
     let mut served = None::<(Section, Hash)>;
-    let is_port_from_guest = options.services.iter().all(|it| it.listen.is_empty());
+    let mut listeners = options.services.iter().flat_map(|it| &it.listeners);
+    let is_port_from_guest = listeners.any(|it| matches!(it.place, Place::OfGuest));
     tracing::info!("building {}", project.name.display());
     loop {
         // Files saved from here on are for the next build.

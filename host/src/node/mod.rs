@@ -21,7 +21,7 @@ use std::time::Instant;
 use hotsocket_sandbox::EnginePool;
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use options::{Control, Guest, Options, ServiceOptions, StartError};
+pub use options::{Control, Guest, Options, Place, ServiceListener, ServiceOptions, StartError};
 
 use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path;

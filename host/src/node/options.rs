@@ -11,7 +11,7 @@ use hotsocket_sandbox::{
 use super::BUILT_IN_NAME;
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
-use crate::listener::{BindError, Inherited, ListenAddress, SocketOptions};
+use crate::listener::{BindError, Inherited, ListenAddress, ListenerOptions, SocketOptions};
 use crate::nats::{NatsOptions, OptionsError};
 use crate::registry::{Rules, SwapError};
 use crate::store::{OpenError, StorePlace};
@@ -49,17 +49,13 @@ impl From<ServiceOptions> for Options {
 }
 
 /// One service: its guest, where its connections come from, and what holds for them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ServiceOptions {
     /// What people call it; after its guest if empty. See [`Self::name`].
     pub name: String,
     pub guest: Guest,
-    /// If none, [`DEFAULT_PORT`](super::DEFAULT_PORT) or the one that the guest
-    /// names, on this machine only.
-    pub listen: Vec<ListenAddress>,
-    /// Sockets that listen already, in addition; with one, there is no default address.
-    pub inherited: Vec<Inherited>,
-    pub sockets: SocketOptions,
+    /// Where connections come from.
+    pub listeners: Vec<ServiceListener>,
     pub limits: Limits,
     pub grants: Grants,
     /// What guests are told by `hotsocket:environment`.
@@ -73,6 +69,58 @@ pub struct ServiceOptions {
     pub rules: Rules,
     /// Log a line for each connection when it is over.
     pub access_log: bool,
+}
+
+impl Default for ServiceOptions {
+    /// One listener, on the guest's port, and every limit at its default.
+    fn default() -> Self {
+        ServiceOptions {
+            name: String::new(),
+            guest: Guest::default(),
+            listeners: vec![ServiceListener::default()],
+            limits: Limits::default(),
+            grants: Grants::default(),
+            settings: Settings::default(),
+            store: None,
+            watch: false,
+            topics: None,
+            rules: Rules::default(),
+            access_log: false,
+        }
+    }
+}
+
+/// One place where the connections of a service come from. Made from an address, it has
+/// the defaults of everything else.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceListener {
+    /// What people call it; empty if it has no name.
+    pub name: String,
+    pub place: Place,
+    pub sockets: SocketOptions,
+    /// What its connections go through before they have a session.
+    pub layers: ListenerOptions,
+}
+
+/// What a listener listens on.
+#[derive(Clone, Debug, Default)]
+pub enum Place {
+    /// The port that the guest names, or else [`DEFAULT_PORT`](super::DEFAULT_PORT), on
+    /// this machine only.
+    #[default]
+    OfGuest,
+    At(ListenAddress),
+    /// A socket that listens already.
+    Inherited(Inherited),
+}
+
+impl<A: Into<ListenAddress>> From<A> for ServiceListener {
+    fn from(address: A) -> Self {
+        ServiceListener {
+            place: Place::At(address.into()),
+            ..ServiceListener::default()
+        }
+    }
 }
 
 /// What a service serves at first.
@@ -156,7 +204,9 @@ impl ServiceOptions {
     /// Names the first one that isn't.
     pub fn validate(&self) -> Result<(), LimitError> {
         self.limits.validate()?;
-        self.sockets.validate()?;
+        for listener in &self.listeners {
+            listener.sockets.validate()?;
+        }
         self.rules.validate()
     }
 }

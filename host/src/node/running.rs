@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::status::ServiceView;
-use super::{Guest, ServiceOptions};
+use super::{Guest, ServiceListener, ServiceOptions};
 use crate::listener::ListenAddress;
 use crate::service::{CutOff, Service};
 use crate::store::Store;
@@ -34,10 +34,9 @@ pub(super) struct RunningService {
 
 /// One address that connections come from.
 pub(super) struct RunningListener {
+    pub(super) options: ServiceListener,
     /// With its real port.
     pub(super) address: ListenAddress,
-    /// The name that systemd has for it.
-    pub(super) name: Option<String>,
     /// True once no more connections shall be accepted.
     pub(super) stop: watch::Sender<bool>,
     /// The accept loop; ends when it sees `stop`.
@@ -78,13 +77,17 @@ impl RunningService {
     }
 
     pub(super) fn log_listening(&self) {
-        for RunningListener { address, name, .. } in &self.listeners {
+        for RunningListener {
+            address, options, ..
+        } in &self.listeners
+        {
+            let name = Some(&options.name).filter(|name| !name.is_empty());
             tracing::info!(
                 kind = "listening",
                 %address,
                 name,
                 "listening on {address}{}",
-                name.as_ref().map_or(String::new(), |name| format!(" ({name})"))
+                name.map_or(String::new(), |name| format!(" ({name})"))
             );
         }
     }

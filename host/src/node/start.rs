@@ -13,10 +13,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::running::{RunningListener, RunningService};
-use super::{BUILT_IN, BUILT_IN_NAME, DEFAULT_PORT, Guest, ServiceOptions, StartError};
+use super::{
+    BUILT_IN, BUILT_IN_NAME, DEFAULT_PORT, Guest, Place, ServiceListener, ServiceOptions,
+    StartError,
+};
 use crate::guest_file;
 use crate::limits::Limits;
-use crate::listener::{self, Bound, Layers, ListenAddress, Listening};
+use crate::listener::{self, BindError, Bound, Layers, ListenAddress, Listening};
 use crate::nats::NatsOptions;
 use crate::output::Output;
 use crate::registry;
@@ -45,7 +48,14 @@ pub(super) struct BoundService {
     topics: Option<NatsOptions>,
     component: ComponentBytes,
     source: Source,
-    sockets: Vec<Bound>,
+    listeners: Vec<BoundListener>,
+}
+
+/// A listener whose address is taken, and whose layers are ready.
+struct BoundListener {
+    options: ServiceListener,
+    socket: Bound,
+    layers: Arc<Layers>,
 }
 
 /// A service that only has to be started.
@@ -55,7 +65,27 @@ pub(super) struct PreparedService {
     store: Arc<dyn Store>,
     link: Option<Link>,
     hash: Hash,
-    sockets: Vec<(ListenAddress, Listening)>,
+    listeners: Vec<PreparedListener>,
+}
+
+/// A listener that clients can connect to, though nobody accepts them yet.
+struct PreparedListener {
+    options: ServiceListener,
+    /// With its real port.
+    address: ListenAddress,
+    socket: Listening,
+    layers: Arc<Layers>,
+}
+
+impl BoundListener {
+    fn listen(self) -> Result<PreparedListener, BindError> {
+        Ok(PreparedListener {
+            address: self.socket.address().clone(),
+            socket: self.socket.listen()?,
+            options: self.options,
+            layers: self.layers,
+        })
+    }
 }
 
 impl BoundService {
@@ -65,13 +95,15 @@ impl BoundService {
         let (component, source) = read(&options.guest, options.limits.max_component).await?;
         let topics = options.topics.clone().map(NatsOptions::prepare).transpose();
         let topics = topics.map_err(StartError::Topics)?;
-        let sockets = bind_all(&options, component.bytes())?;
+        let listeners = options.listeners.iter().cloned();
+        let bound = listeners.map(|listener| bind(listener, component.bytes()));
+        let listeners = bound.collect::<Result<_, _>>()?;
         Ok(BoundService {
             options,
             topics,
             component,
             source,
-            sockets,
+            listeners,
         })
     }
 
@@ -97,12 +129,9 @@ impl BoundService {
         let hash = compiled.hash;
         // Whoever connects as soon as the guest says that it listens must not be
         // refused.
-        let sockets = self.sockets.into_iter().map(|bound| {
-            let address = bound.address().clone();
-            Ok((address, bound.listen()?))
-        });
-        let sockets = sockets.collect::<Result<Vec<_>, StartError>>()?;
-        let addresses = sockets.iter().map(|(address, _)| address);
+        let listeners = self.listeners.into_iter().map(BoundListener::listen);
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+        let addresses = listeners.iter().map(|listener| &listener.address);
         call_listening(&sandbox, &compiled, addresses)
             .await
             .map_err(|fault| StartError::Listening { guest, fault })?;
@@ -128,7 +157,7 @@ impl BoundService {
             store,
             link,
             hash,
-            sockets,
+            listeners,
         })
     }
 }
@@ -144,22 +173,8 @@ impl PreparedService {
             let watching = registry::watch(registry, path.clone(), self.hash);
             tasks.push(tokio::spawn(watching));
         }
-        let layers = Arc::new(Layers::default());
-        let mut names = self.options.inherited.iter().map(|socket| &socket.name);
-        let listeners = self.sockets.into_iter().map(|(address, socket)| {
-            let (stop, stopped) = watch::channel(false);
-            RunningListener {
-                address,
-                name: names.next().filter(|name| !name.is_empty()).cloned(),
-                stop,
-                acceptor: (shared.accept)(
-                    socket,
-                    Arc::clone(&layers),
-                    Arc::clone(&service),
-                    stopped,
-                ),
-            }
-        });
+        let listeners = self.listeners.into_iter();
+        let listeners = listeners.map(|listener| listener.start(shared, &service));
         RunningService {
             name: self.options.name(),
             listeners: listeners.collect(),
@@ -168,6 +183,19 @@ impl PreparedService {
             link: self.link,
             tasks,
             service,
+        }
+    }
+}
+
+impl PreparedListener {
+    fn start(self, shared: &Shared, service: &Arc<Service>) -> RunningListener {
+        let (stop, stopped) = watch::channel(false);
+        let service = Arc::clone(service);
+        RunningListener {
+            options: self.options,
+            address: self.address,
+            stop,
+            acceptor: (shared.accept)(self.socket, self.layers, service, stopped),
         }
     }
 }
@@ -211,23 +239,21 @@ async fn open_store(
     })
 }
 
-fn bind_all(options: &ServiceOptions, guest: &[u8]) -> Result<Vec<Bound>, StartError> {
-    let adopt = |socket| listener::adopt(socket, options.sockets);
-    let mut bound = options
-        .inherited
-        .iter()
-        .map(adopt)
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut addresses = options.listen.clone();
-    if addresses.is_empty() && bound.is_empty() {
+fn bind(listener: ServiceListener, guest: &[u8]) -> Result<BoundListener, StartError> {
+    let of_guest = || {
         let own = crate::build::section(guest).and_then(|section| section.port);
-        let port = own.unwrap_or(DEFAULT_PORT);
-        addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()];
-    }
-    for address in addresses {
-        bound.push(listener::bind(address, options.sockets)?);
-    }
-    Ok(bound)
+        SocketAddr::from((Ipv4Addr::LOCALHOST, own.unwrap_or(DEFAULT_PORT))).into()
+    };
+    let socket = match &listener.place {
+        Place::OfGuest => listener::bind(of_guest(), listener.sockets)?,
+        Place::At(address) => listener::bind(address.clone(), listener.sockets)?,
+        Place::Inherited(socket) => listener::adopt(socket, listener.sockets)?,
+    };
+    Ok(BoundListener {
+        options: listener,
+        socket,
+        layers: Arc::new(Layers::default()),
+    })
 }
 
 /// Call the guest's first event, in an instance that serves no connection.
