@@ -12,6 +12,7 @@ use crate::contract::Exports;
 use crate::engine_pool::{EnginePool, GuestEngine};
 use crate::fairness::Fairness;
 use crate::hash::Hash;
+use crate::limits::LiveLimits;
 use crate::thread::run_on_thread;
 
 /// What the first instance of a guest has room for in its slot, in bytes.
@@ -40,9 +41,10 @@ pub(crate) struct LoadedGuest {
 pub(crate) struct Shared {
     pub history: Arc<CallHistory>,
     pub fairness: Arc<Fairness>,
-    pub max_snapshot: usize,
-    /// Bytes that one call may pass to the host.
-    pub max_transfer: usize,
+    /// Of the sandbox, as they are now.
+    pub limits: Arc<LiveLimits>,
+    /// Such a guest may pass less to the host in one call.
+    pub imports_wasi: bool,
     /// Places of an engine that each instance takes.
     pub places: usize,
     /// Bytes that the host needs for each instance; 0 until there was one.

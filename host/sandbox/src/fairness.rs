@@ -36,6 +36,7 @@ use tokio::time::{Sleep, timeout};
 use crate::cpu_budget::{TICK, mark_slice, wants_more};
 use crate::epoch_ticker::{EpochTicker, TickRate};
 use crate::fault::Cause;
+use crate::limits::LiveLimits;
 
 /// When the events of unproven instances on a thread have taken longer together,
 /// everything else runs before the next of them begins.
@@ -149,13 +150,13 @@ impl Standing<'_> {
 /// How the events of a sandbox on fibers run.
 pub struct Fairness {
     turns: Turns,
-    timeout: Duration,
+    /// Has the wall-clock limit of each event.
+    limits: Arc<LiveLimits>,
 }
 
 impl Fairness {
-    /// `timeout` is the wall-clock limit of each event.
-    pub fn new(turns: Turns, timeout: Duration) -> Self {
-        Fairness { turns, timeout }
+    pub fn new(turns: Turns, limits: Arc<LiveLimits>) -> Self {
+        Fairness { turns, limits }
     }
 
     /// Run one event until it is over or times out. Its waits count.
@@ -304,12 +305,13 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             };
         }
         if this.alarm.is_none() {
-            this.alarm
-                .set(Some(tokio::time::sleep(this.fairness.timeout)));
+            let timeout = this.fairness.limits.current().event_timeout;
+            this.alarm.set(Some(tokio::time::sleep(timeout)));
         }
         match this.alarm.as_pin_mut().map(|alarm| alarm.poll(cx)) {
             Some(Poll::Ready(())) => {
-                let cause = Cause::EventTimeout(this.fairness.timeout);
+                let timeout = this.fairness.limits.current().event_timeout;
+                let cause = Cause::EventTimeout(timeout);
                 Poll::Ready(Err(cause.into_error()))
             }
             _ => Poll::Pending,

@@ -286,13 +286,14 @@ impl Instance {
         let muted = Arc::clone(&self.store.data().output.muted);
         let was_muted = muted.swap(true, Ordering::Relaxed);
         // A snapshot that is not much too large shall cost only itself.
-        let most = self.guest.shared.max_snapshot.saturating_mul(4);
+        let limits = self.guest.shared.limits.current();
+        let max = limits.max_snapshot;
+        let most = max.saturating_mul(4);
         self.store.set_hostcall_fuel(most.max(LARGE_SNAPSHOT));
-        let max = self.guest.shared.max_snapshot;
         self.store.data_mut().hibernation.begin_save(max);
         let saved = self.call(Event::Save, ()).await;
         self.store.data_mut().hibernation.end_save();
-        let max_transfer = self.guest.shared.max_transfer;
+        let max_transfer = limits.max_transfer(self.guest.shared.imports_wasi);
         self.store.set_hostcall_fuel(max_transfer);
         self.take_effects();
         muted.store(was_muted, Ordering::Relaxed);

@@ -1,7 +1,10 @@
 //! What a sandbox holds its guests to. Defaults and flags are the server's
 //! business; the sandbox has none of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::RwLock;
 
 /// What the pools of instances are made for. They can't be changed later.
 #[derive(Clone, Debug)]
@@ -48,6 +51,25 @@ pub struct Limits {
     pub compile_memory: usize,
     /// Wall-clock time of a compilation.
     pub compile_timeout: Duration,
+}
+
+/// The limits of a sandbox, which its owner may change while guests run. Whoever needs
+/// several of them takes [`Self::current`] once.
+#[derive(Debug)]
+pub(crate) struct LiveLimits(RwLock<Arc<Limits>>);
+
+impl LiveLimits {
+    pub fn new(limits: Limits) -> Self {
+        LiveLimits(RwLock::new(Arc::new(limits)))
+    }
+
+    pub fn current(&self) -> Arc<Limits> {
+        Arc::clone(&self.0.read())
+    }
+
+    pub fn set(&self, limits: Limits) {
+        *self.0.write() = Arc::new(limits);
+    }
 }
 
 /// What any guest may pass in one call, in bytes: a write that is much too large is

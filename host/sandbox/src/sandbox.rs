@@ -22,7 +22,7 @@ use crate::hash::ComponentBytes;
 use crate::instance::Instance;
 use crate::key_value::KeyValue;
 use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
-use crate::limits::Limits;
+use crate::limits::{Limits, LiveLimits};
 use crate::log::LoggedConnection;
 use crate::memory_limit::{MemoryInUse, MemoryLimit};
 use crate::store_data::{Reach, StoreData};
@@ -35,7 +35,7 @@ use crate::wasi::Grants;
 pub struct Sandbox {
     engines: Arc<EnginePool>,
     fairness: Arc<Fairness>,
-    limits: Limits,
+    limits: Arc<LiveLimits>,
     reach: Arc<Reach>,
     output: Arc<dyn LineSink>,
     counters: Arc<LimitCounters>,
@@ -52,7 +52,8 @@ impl Sandbox {
         output: Arc<dyn LineSink>,
     ) -> Self {
         crate::wasi::start_clock();
-        let fairness = Fairness::new(engines.turns.clone(), limits.event_timeout);
+        let limits = Arc::new(LiveLimits::new(limits));
+        let fairness = Fairness::new(engines.turns.clone(), Arc::clone(&limits));
         Sandbox {
             engines,
             fairness: Arc::new(fairness),
@@ -80,6 +81,13 @@ impl Sandbox {
         let _ = self.reach.key_value.set(store);
     }
 
+    /// Hold guests to other limits: instances that are made from now on, and of the
+    /// others those that no instance keeps for itself (the wall-clock time of an event,
+    /// the size of a snapshot).
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.set(limits);
+    }
+
     /// Settings and random bytes of all instances.
     pub fn environment(&self) -> &Environment {
         &self.reach.environment
@@ -103,7 +111,7 @@ impl Sandbox {
 
     /// Largest component that is taken, in bytes.
     pub fn max_component(&self) -> usize {
-        self.limits.max_component
+        self.limits.current().max_component
     }
 
     /// Whether components are compiled in this process, where a compilation
@@ -114,7 +122,7 @@ impl Sandbox {
 
     /// How long a compilation may take.
     pub fn compile_timeout(&self) -> Duration {
-        self.limits.compile_timeout
+        self.limits.current().compile_timeout
     }
 
     /// Check, compile and link a component. Blocks for milliseconds to the limit
@@ -124,9 +132,10 @@ impl Sandbox {
     /// When the bytes are not a guest that can be served here.
     pub fn compile(&self, component: &ComponentBytes) -> Result<Arc<CompiledGuest>, LoadError> {
         let (bytes, hash) = (component.bytes(), component.hash());
-        if bytes.len() > self.limits.max_component {
+        let current = self.limits.current();
+        let max = current.max_component;
+        if bytes.len() > max {
             self.counters.count(Limit::Component);
-            let max = self.limits.max_component;
             return Err(LoadError::TooLarge { max });
         }
         let imports = component::Imports::of(bytes);
@@ -140,8 +149,8 @@ impl Sandbox {
             true => self.engines.large()?,
         };
         let limits = CompileLimits {
-            memory: self.limits.compile_memory as u64,
-            time: self.limits.compile_timeout,
+            memory: current.compile_memory as u64,
+            time: current.compile_timeout,
         };
         let compiled = engine.compile(bytes, hash, limits);
         let exports = compiled.inspect_err(|error| match error {
@@ -154,8 +163,8 @@ impl Sandbox {
                 history: Arc::new(CallHistory::new(may_wait)),
                 places: engine::places(exports.pre.component()),
                 fairness: Arc::clone(&self.fairness),
-                max_snapshot: self.limits.max_snapshot,
-                max_transfer: self.limits.max_transfer(imports.wasi),
+                limits: Arc::clone(&self.limits),
+                imports_wasi: imports.wasi,
                 slot_size: AtomicUsize::new(0),
             }),
             exports,
@@ -287,11 +296,12 @@ impl Sandbox {
             generation,
             label: None,
         });
+        let limits = self.limits.current();
         let output = GuestOutput {
             sink: Arc::clone(&self.output),
             muted: Arc::new(muted.into()),
-            max_line: self.limits.max_line,
-            rate: Arc::new(LineRate::new(self.limits.max_lines)),
+            max_line: limits.max_line,
+            rate: Arc::new(LineRate::new(limits.max_lines)),
             warnings: Arc::new(ConnectionWarnings::new(Arc::clone(&self.counters), logged)),
         };
         let data = StoreData::new(
@@ -299,18 +309,18 @@ impl Sandbox {
             output,
             CpuBudget::new(
                 Budgets {
-                    event: self.limits.cpu_budget,
-                    start: self.limits.start_budget,
+                    event: limits.cpu_budget,
+                    start: limits.start_budget,
                 },
                 Arc::clone(&guest.engine.ticker),
                 Arc::clone(&guest.shared.history),
             ),
             MemoryLimit::new(
-                self.limits.max_memory,
-                self.limits.max_table,
+                limits.max_memory,
+                limits.max_table,
                 Arc::clone(&self.memory_in_use),
             ),
-            self.limits.max_timers,
+            limits.max_timers,
             Arc::clone(&self.reach),
             guest.exports.has(Event::Message),
         );
@@ -328,7 +338,7 @@ impl Sandbox {
             }
         });
         store.set_epoch_deadline(1);
-        store.set_hostcall_fuel(guest.shared.max_transfer);
+        store.set_hostcall_fuel(limits.max_transfer(guest.shared.imports_wasi));
         store
     }
 }

@@ -121,7 +121,7 @@ async fn in_time(
         };
         layers.apply(connected?).await
     };
-    match timeout(service.limits.handshake_timeout, handshake).await {
+    match timeout(service.limits.load().handshake_timeout, handshake).await {
         Ok(connected) => connected.ok(),
         // Dropping the handshake has closed the socket.
         Err(_) => {

@@ -165,7 +165,7 @@ impl AdminApi for NodeStatus {
             settings: service.sandbox.environment().names(),
             connections: Connections {
                 open: service.roster.len(),
-                limit: service.limits.max_connections,
+                limit: service.limits.load().max_connections,
                 accepted: Counters::read(&counters.accepted),
                 refused: Counters::read(&counters.refused),
                 faults: Counters::read(&counters.faults),
@@ -177,7 +177,7 @@ impl AdminApi for NodeStatus {
             },
             memory: MemoryStatus {
                 instances: service.sandbox.memory_in_use(),
-                limit_each: service.limits.max_memory,
+                limit_each: service.limits.load().max_memory,
             },
             store: StoreStatus::from(first.store.status()),
             generations: first.generations(active.number),

@@ -90,16 +90,32 @@ impl Rules {
     }
 }
 
-/// The generations of one service.
-pub struct Registry {
-    sandbox: Arc<Sandbox>,
-    rollouts: Arc<Rollouts>,
-    roster: Arc<Roster>,
+/// What a registry goes by; see [`Registry::configure`].
+#[derive(Clone, Copy)]
+struct RegistrySettings {
     rules: Rules,
     /// Connections that may be open.
     max_connections: usize,
     /// No event takes longer, so no session is later to apply a rollout.
     event_timeout: Duration,
+}
+
+impl RegistrySettings {
+    fn new(rules: Rules, limits: &Limits) -> Self {
+        RegistrySettings {
+            rules,
+            max_connections: limits.max_connections,
+            event_timeout: limits.event_timeout,
+        }
+    }
+}
+
+/// The generations of one service.
+pub struct Registry {
+    sandbox: Arc<Sandbox>,
+    rollouts: Arc<Rollouts>,
+    roster: Arc<Roster>,
+    settings: Mutex<RegistrySettings>,
     /// One swap at a time; the others wait here in order.
     swapping: tokio::sync::Mutex<()>,
     /// Compilations in progress, also those that nobody waits for any more.
@@ -132,14 +148,21 @@ impl Registry {
             sandbox,
             rollouts: Arc::new(Rollouts::new(Arc::clone(&first))),
             roster,
-            rules,
-            max_connections: limits.max_connections,
-            event_timeout: limits.event_timeout,
+            settings: Mutex::new(RegistrySettings::new(rules, limits)),
             swapping: tokio::sync::Mutex::new(()),
             compilers: Arc::new(Semaphore::new(MAX_COMPILERS)),
             kept: Mutex::new(Kept::new(first)),
             history: Mutex::new(history),
         }
+    }
+
+    /// Change what swaps go by from the next one on.
+    pub fn configure(&self, rules: Rules, limits: &Limits) {
+        *self.settings.lock() = RegistrySettings::new(rules, limits);
+    }
+
+    fn settings(&self) -> RegistrySettings {
+        *self.settings.lock()
     }
 
     pub fn rollouts(&self) -> &Arc<Rollouts> {

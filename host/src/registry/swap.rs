@@ -49,7 +49,7 @@ impl Registry {
     ) -> Result<Report, SwapError> {
         let begun = Instant::now();
         let _swapping = self.swapping.lock().await;
-        let policy = policy.unwrap_or(self.rules.policy);
+        let policy = policy.unwrap_or(self.settings().rules.policy);
         let previous = self.rollouts.active();
         let mut step = Step {
             outcome: Outcome::Unchanged,
@@ -80,7 +80,7 @@ impl Registry {
     ) -> Result<Report, SwapError> {
         let begun = Instant::now();
         let _swapping = self.swapping.lock().await;
-        let policy = policy.unwrap_or(self.rules.policy);
+        let policy = policy.unwrap_or(self.settings().rules.policy);
         let step = Step {
             outcome: Outcome::Swapped,
             previous: self.rollouts.active(),
@@ -119,7 +119,10 @@ impl Registry {
         policy: Policy,
     ) -> Result<Report, SwapError> {
         step.outcome = Outcome::Swapped;
-        let generation = self.kept.lock().add(guest, source, self.rules.keep);
+        let generation = self
+            .kept
+            .lock()
+            .add(guest, source, self.settings().rules.keep);
         let rollout = self.rollout(generation, policy, true);
         let outcome = format!("replaced by generation {}", rollout.generation.number);
         self.publish(&rollout, &step.previous, outcome);
@@ -139,7 +142,7 @@ impl Registry {
     /// When there is none, or it isn't kept any more.
     pub async fn roll_back(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
         let _swapping = self.swapping.lock().await;
-        let policy = policy.unwrap_or(self.rules.policy);
+        let policy = policy.unwrap_or(self.settings().rules.policy);
         let target = self.kept.lock().previous();
         if let Some(target) = target {
             self.check_room(&target.guest, &target.source, policy)?;
@@ -219,7 +222,11 @@ impl Registry {
         policy: Policy,
         may_be_undone: bool,
     ) -> Arc<Rollout> {
-        let limit = self.rules.rollback_after.filter(|_| may_be_undone);
+        let limit = self
+            .settings()
+            .rules
+            .rollback_after
+            .filter(|_| may_be_undone);
         Arc::new(Rollout {
             number: self.rollouts.current().number + 1,
             generation,
@@ -240,7 +247,7 @@ impl Registry {
     /// Wait until every open session has applied the rollout, or it must be
     /// undone.
     async fn conduct(&self, rollout: &Rollout) {
-        let patience = self.event_timeout + PATIENCE;
+        let patience = self.settings().event_timeout + PATIENCE;
         let end = Instant::now() + MAX_CONDUCT.max(patience);
         let mut deadline = Instant::now() + patience;
         let mut waiting = self.roster.all();
@@ -304,7 +311,7 @@ impl Registry {
             room: self
                 .sandbox
                 .room_for(&active.guest)
-                .filter(|room| *room < self.max_connections),
+                .filter(|room| *room < self.settings().max_connections),
             compile_ms: ms(step.compiling),
             elapsed_ms: ms(step.begun.elapsed()),
         }

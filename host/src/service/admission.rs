@@ -2,18 +2,17 @@
 //! `--max-per-peer` of one address.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use hotsocket_sandbox::limit_counters::Limit;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::permits::Permit;
 use super::{Counters, Service};
 use crate::limits::WhenFull;
 use crate::roster::PeerPermit;
 
 /// The right of one connection to be open. Free again when it is dropped.
 pub struct SessionPermit {
-    _among_all: OwnedSemaphorePermit,
+    _among_all: Permit,
     _of_peer: Option<PeerPermit>,
 }
 
@@ -32,9 +31,9 @@ impl Service {
             Some(peer) => self.peer_permit(peer)?,
             None => None,
         };
-        let among_all = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => self.wait_for_permit().await?,
+        let among_all = match self.permits.try_take() {
+            Some(permit) => permit,
+            None => self.wait_for_permit().await?,
         };
         Ok(SessionPermit {
             _among_all: among_all,
@@ -43,7 +42,7 @@ impl Service {
     }
 
     fn peer_permit(&self, peer: IpAddr) -> Result<Option<PeerPermit>, Refused> {
-        let Some(max) = self.limits.max_per_peer else {
+        let Some(max) = self.limits.load().max_per_peer else {
             return Ok(None);
         };
         if let Some(permit) = self.roster.peer_permit(peer.to_canonical(), max) {
@@ -63,11 +62,14 @@ impl Service {
         Err(Refused)
     }
 
-    async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, Refused> {
+    async fn wait_for_permit(&self) -> Result<Permit, Refused> {
         self.limit_counters.count(Limit::Connections);
-        let waits = self.limits.when_full == WhenFull::Wait;
+        let (max, when_full) = {
+            let limits = self.limits.load();
+            (limits.max_connections, limits.when_full)
+        };
+        let waits = when_full == WhenFull::Wait;
         if let Some(suppressed) = self.no_room.due() {
-            let max = self.limits.max_connections;
             let more = match waits {
                 true => "wait until some have closed",
                 false => "are refused",
@@ -83,7 +85,6 @@ impl Service {
             Counters::count(&self.counters.refused);
             return Err(Refused);
         }
-        let permits = Arc::clone(&self.permits);
-        permits.acquire_owned().await.map_err(|_| Refused)
+        self.permits.take().await.ok_or(Refused)
     }
 }

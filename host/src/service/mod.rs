@@ -5,7 +5,7 @@
 //! alike. Nothing in it is global, so a process can hold several.
 //!
 //! - [`counters`]: totals since the start; [`awake`]: what keeps instances awake
-//! - [`admission`]: which connections are accepted, and how many
+//! - [`admission`]: which connections are accepted; [`permits`]: how many
 //!
 //! A service knows no socket. Sessions run in tasks of their own (see
 //! [`crate::session`]) and hold the service while they live.
@@ -13,16 +13,17 @@
 mod admission;
 mod awake;
 mod counters;
+mod permits;
 
 use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hotsocket_sandbox::limit_counters::{LimitCounters, RateLimitedLog};
 use hotsocket_sandbox::{CompiledGuest, Sandbox};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 pub use admission::{Refused, SessionPermit};
@@ -34,6 +35,7 @@ use crate::registry::{Registry, Rules};
 use crate::rollout::{Rollouts, Source};
 use crate::roster::{Roster, WaitsFor};
 use crate::topics::Topics;
+use permits::Permits;
 
 /// Beyond the grace and linger times, what a shutdown waits for sessions that
 /// have had theirs.
@@ -124,9 +126,10 @@ pub struct Service {
     pub roster: Arc<Roster>,
     /// What they say to each other.
     pub topics: Arc<Topics>,
-    pub limits: Arc<Limits>,
+    /// Those of sessions that begin from now on; see [`Self::configure`].
+    pub limits: ArcSwap<Limits>,
     /// Log a line for each connection when it is over.
-    pub access_log: bool,
+    pub access_log: AtomicBool,
     pub counters: Counters,
     /// Why instances of quiet connections were not put to sleep.
     pub awake_reasons: Arc<AwakeReasons>,
@@ -134,7 +137,7 @@ pub struct Service {
     pub limit_counters: Arc<LimitCounters>,
     ids: ConnectionIds,
     /// A permit for each connection that may be open.
-    permits: Arc<Semaphore>,
+    permits: Arc<Permits>,
     /// Connections refused because there is no room for them.
     pub(crate) no_room: RateLimitedLog,
     /// Connections refused because their peer has too many.
@@ -169,9 +172,9 @@ impl Service {
             rollouts: Arc::clone(registry.rollouts()),
             registry: Arc::new(registry),
             roster,
-            permits: Arc::new(Semaphore::new(limits.max_connections)),
-            limits,
-            access_log,
+            permits: Permits::new(limits.max_connections),
+            limits: ArcSwap::new(limits),
+            access_log: access_log.into(),
             counters: Counters::default(),
             awake_reasons: Arc::default(),
             limit_counters: Arc::clone(sandbox.limit_counters()),
@@ -180,6 +183,17 @@ impl Service {
             no_room: RateLimitedLog::default(),
             peer_full: RateLimitedLog::default(),
         })
+    }
+
+    /// Change what holds for sessions that begin from now on. What open ones keep of their
+    /// limits they took when they began. The limits are valid.
+    pub fn configure(&self, limits: &Limits, rules: Rules, access_log: bool) {
+        self.sandbox.set_limits(limits.sandbox());
+        self.registry.configure(rules, limits);
+        let before = self.limits.swap(Arc::new(limits.clone()));
+        self.permits
+            .resize(before.max_connections, limits.max_connections);
+        self.access_log.store(access_log, Ordering::Relaxed);
     }
 
     /// An id for a connection that has been accepted.
@@ -191,7 +205,8 @@ impl Service {
     /// times. Returns what those that are still open then wait for. Listeners are
     /// to be stopped before.
     pub async fn shut_down(&self) -> CutOff {
-        let wait = self.limits.grace + self.limits.linger + SHUTDOWN_MARGIN;
+        let limits = self.limits.load_full();
+        let wait = limits.grace + limits.linger + SHUTDOWN_MARGIN;
         let deadline = Instant::now() + wait;
         self.rollouts.stop();
         self.roster.wake_all();

@@ -137,7 +137,7 @@ impl Session {
         self.entry.handle().set_applied(u64::MAX);
         self.service.rollouts.progress.notify_waiters();
         let (connection, generation) = (self.connection(), self.generation.generation().number);
-        let flush_by = Instant::now() + self.service.limits.grace;
+        let flush_by = Instant::now() + self.limits.grace;
         if let Some(reason) = cause.reason() {
             self.close(reason).await;
         }
@@ -146,7 +146,7 @@ impl Session {
         if let Body::Awake(instance) = self.body {
             instance.drop_in_background().await;
         }
-        let linger = self.service.limits.linger;
+        let linger = self.limits.linger;
         let (socket, quiet) = match cause {
             CloseCause::Ended | CloseCause::PeerGone(_) => (Socket::Drop, linger),
             CloseCause::GuestAborted

@@ -51,7 +51,7 @@ impl Session {
             match self.wait().await {
                 Woken::Channel(Ready::Read(buffer, count)) => {
                     self.note_late_event();
-                    self.channel.note_progress(&self.service.limits);
+                    self.channel.note_progress(&self.limits);
                     self.deliver(Event::Data(buffer.filled(count))).await?;
                     // Given back before others read: while this session waits for
                     // its turn, each of them would need another, cold one.
@@ -66,11 +66,11 @@ impl Session {
                     }
                 }
                 Woken::Channel(Ready::Eof) => {
-                    self.channel.note_progress(&self.service.limits);
+                    self.channel.note_progress(&self.limits);
                     self.deliver(Event::End).await?;
                 }
                 Woken::Channel(Ready::Wrote) => {
-                    self.channel.note_progress(&self.service.limits);
+                    self.channel.note_progress(&self.limits);
                     if self.channel.queued() > 0 {
                         self.let_others_run().await;
                     }

@@ -65,7 +65,7 @@ impl Session {
     /// A successor's first event may not ask for more timers than there may be: that
     /// counts as a fault of the new code, so that its predecessor continues.
     fn check_probation(&self, event: Event<'_>, effects: Effects) -> Result<Effects, Fault> {
-        let max = self.service.limits.max_timers;
+        let max = self.limits.max_timers;
         if self.probation.is_none() || self.timers.admit(&effects.timers, max) {
             return Ok(effects);
         }
@@ -159,7 +159,7 @@ impl Session {
             return Err(CloseCause::PeerGone(error));
         }
         for (id, after) in timers {
-            let max = self.service.limits.max_timers;
+            let max = self.limits.max_timers;
             if !self.timers.apply(id, after, max) {
                 return Err(CloseCause::TooManyTimers);
             }
@@ -180,7 +180,7 @@ impl Session {
             false => self.channel.write(written).map_err(CloseCause::PeerGone)?,
         }
         if moved {
-            self.channel.note_sent(&self.service.limits);
+            self.channel.note_sent(&self.limits);
         }
         if awaits_drained {
             self.channel.await_drained();

@@ -60,12 +60,12 @@ impl Drop for Asleep {
 impl Session {
     /// When the instance has been quiet for long enough.
     pub fn hibernate_at(&self) -> Option<Instant> {
-        Some(self.quiet_since? + self.service.limits.hibernate_after?)
+        Some(self.quiet_since? + self.limits.hibernate_after?)
     }
 
     /// An event has been delivered.
     pub fn note_activity(&mut self) {
-        if self.service.limits.hibernate_after.is_some() {
+        if self.limits.hibernate_after.is_some() {
             self.quiet_since = Some(Instant::now());
             self.stays_awake = None;
         }
@@ -108,7 +108,7 @@ impl Session {
         }
         let (all, max) = (
             snapshot.len() + kept.as_ref().map_or(0, Vec::len),
-            self.service.limits.max_snapshot,
+            self.limits.max_snapshot,
         );
         if all > max {
             let why = format!("it would keep {all} bytes; --max-snapshot allows {max}");
@@ -231,7 +231,7 @@ impl Session {
     pub async fn wait_for_room(&mut self, generation: &Arc<Generation>) -> Result<Instance, Fault> {
         let service = Arc::clone(&self.service);
         let connection = Some(self.connection());
-        let end = Instant::now() + service.limits.event_timeout;
+        let end = Instant::now() + self.limits.event_timeout;
         loop {
             let (guest, number) = (&generation.guest, generation.number);
             match service.sandbox.instantiate(guest, connection, number).await {

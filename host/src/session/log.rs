@@ -215,7 +215,7 @@ impl Session {
     /// Why the session is over, as far as the person at the terminal should
     /// know.
     pub fn log_close(&self, cause: &CloseCause) {
-        let limits = &self.service.limits;
+        let limits = &self.limits;
         match cause {
             CloseCause::Fault(Fault {
                 cause: Cause::Exit(0),

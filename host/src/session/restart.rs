@@ -86,7 +86,7 @@ impl Session {
         let Some(recovery) = &mut self.recovery else {
             return Ok(());
         };
-        if !recovery.is_due(self.service.limits.snapshot_every) {
+        if !recovery.is_due(self.limits.snapshot_every) {
             return Ok(());
         }
         let saved = self.take_snapshot().await;
@@ -118,7 +118,7 @@ impl Session {
         }
         let now = Instant::now();
         recovery.restarts.retain(|at| now - *at < LOOP_TIME);
-        if recovery.restarts.len() >= self.service.limits.max_restarts {
+        if recovery.restarts.len() >= self.limits.max_restarts {
             return Err(CloseCause::CrashLoop(fault));
         }
         recovery.restarts.push_back(now);

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hotsocket_sandbox::{ConnectionInfo, Instance, Stream, Window};
 use tokio::time::{Instant, Sleep};
@@ -15,7 +16,7 @@ use super::restart::Recovery;
 use super::timers::Timers;
 use super::topics::SessionTopics;
 use crate::channel::{Channel, Traffic};
-use crate::limits::OnTrap;
+use crate::limits::{Limits, OnTrap};
 use crate::rollout::GenerationGuard;
 use crate::roster::{RosterEntry, SessionHandle};
 use crate::service::{Counters, Service, SessionPermit, StaysAwake};
@@ -62,6 +63,9 @@ pub(super) struct Session {
     /// How others know of the session and wake it.
     pub entry: RosterEntry,
     pub service: Arc<Service>,
+    /// Those of the service when the session began: a reload changes none of them
+    /// under a connection.
+    pub limits: Arc<Limits>,
 }
 
 /// Where the guest's state is.
@@ -82,7 +86,8 @@ impl Session {
         stream: Stream,
         permit: Box<SessionPermit>,
     ) -> Option<Box<Self>> {
-        let accepted = service.access_log.then(Instant::now);
+        let logs = service.access_log.load(Ordering::Relaxed);
+        let accepted = logs.then(Instant::now);
         let rollout = service.rollouts.current();
         let handle = Arc::new(SessionHandle::new(connection, rollout.number));
         let entry = service.roster.enter(handle);
@@ -111,7 +116,8 @@ impl Session {
         // look will find it.
         let is_current =
             service.rollouts.current().number == rollout.number && !service.rollouts.stopping();
-        let restarts = service.limits.on_trap == OnTrap::Restart;
+        let limits = service.limits.load_full();
+        let restarts = limits.on_trap == OnTrap::Restart;
         Some(Box::new(Session {
             channel: Channel::new(stream),
             body: Body::Awake(instance),
@@ -130,6 +136,7 @@ impl Session {
             _permit: permit,
             entry,
             service,
+            limits,
         }))
     }
 
@@ -145,7 +152,7 @@ impl Session {
             .as_ref()
             .map(|probation| &probation.held_back);
         let written = held_back.map_or(0, |effects| effects.written.len());
-        let mut window = self.channel.window(written, self.service.limits.max_queue);
+        let mut window = self.channel.window(written, self.limits.max_queue);
         window.writable &= held_back.is_none_or(|effects| !effects.end);
         window
     }

@@ -71,7 +71,7 @@ impl Session {
 
     /// Set the timers that a successor asks for in `open`.
     fn arm(&self, mut effects: Effects, timers: &mut Timers) -> Result<Effects, Fault> {
-        let max = self.service.limits.max_timers;
+        let max = self.limits.max_timers;
         for (id, after) in std::mem::take(&mut effects.timers) {
             if !timers.apply(id, after, max) {
                 self.service.limit_counters.count(Limit::Timers);

@@ -194,14 +194,14 @@ impl Session {
                     let last = topics.subscriptions.last().map_or(0, |(_, number)| *number);
                     let number = known.map_or(last + 1, |(_, number)| *number);
                     if known.is_none() {
-                        if topics.subscriptions.len() >= self.service.limits.max_subscriptions {
+                        if topics.subscriptions.len() >= self.limits.max_subscriptions {
                             return Err(CloseCause::TooManySubscriptions);
                         }
                         // Most connections have one or two, for long.
                         topics.subscriptions.reserve_exact(1);
                         topics.subscriptions.push((pattern.clone(), number));
                     }
-                    let max = self.service.limits.max_mailbox;
+                    let max = self.limits.max_mailbox;
                     let mailbox = topics.mailbox.get_or_insert_with(|| {
                         let session = Arc::clone(self.entry.handle());
                         Arc::new(Mailbox::new(session, max))
@@ -242,7 +242,7 @@ impl Session {
         let Some(topics) = &mut self.topics else {
             return;
         };
-        let each_second = self.service.limits.max_fan_out as u64;
+        let each_second = self.limits.max_fan_out as u64;
         let budget = topics.budget.get_or_insert_default();
         if budget.charge(cost, each_second, Instant::now()) {
             let number = self.generation.generation().number;
@@ -303,9 +303,7 @@ impl Session {
         let mut gathered = Vec::new();
         let mut messages = messages.into_iter().peekable();
         while let Some((message, when_full)) = messages.next() {
-            let window = self
-                .channel
-                .window(gathered.len(), self.service.limits.max_queue);
+            let window = self.channel.window(gathered.len(), self.limits.max_queue);
             if !window.writable {
                 return Ok(());
             }
@@ -326,7 +324,7 @@ impl Session {
             sent.map_err(CloseCause::PeerGone)?;
         }
         self.send_direct(gathered)?;
-        self.channel.note_sent(&self.service.limits);
+        self.channel.note_sent(&self.limits);
         Ok(())
     }
 

@@ -63,7 +63,7 @@ impl Deadline {
 impl Session {
     /// When the session is over if nothing moves, and why.
     fn deadline(&self) -> Option<(Instant, Deadline)> {
-        let channel = self.channel.deadline(&self.service.limits);
+        let channel = self.channel.deadline(&self.limits);
         let channel = channel.map(|(due, timeout)| (due, Deadline::Channel(timeout)));
         let drain = self
             .rollout

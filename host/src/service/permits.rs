@@ -1,0 +1,107 @@
+//! A permit for each connection that may be open, of which there may become more or fewer
+//! while connections are open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// See the module's documentation: [`Self::take`] one for each connection.
+pub struct Permits {
+    free: Arc<Semaphore>,
+    /// Permits that are to disappear as soon as connections give them back.
+    excess: AtomicUsize,
+}
+
+/// The right of one connection to be open. Free again when it is dropped.
+pub struct Permit {
+    permits: Arc<Permits>,
+    /// Present until it is dropped.
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl Permits {
+    pub fn new(max: usize) -> Arc<Self> {
+        Arc::new(Permits {
+            free: Arc::new(Semaphore::new(max)),
+            excess: AtomicUsize::new(0),
+        })
+    }
+
+    /// Take one if there is one.
+    pub fn try_take(self: &Arc<Self>) -> Option<Permit> {
+        let taken = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        Some(self.permit(taken))
+    }
+
+    /// Wait for one. `None` only if there will be none any more.
+    pub async fn take(self: &Arc<Self>) -> Option<Permit> {
+        let taken = Arc::clone(&self.free).acquire_owned().await.ok()?;
+        Some(self.permit(taken))
+    }
+
+    fn permit(self: &Arc<Self>, taken: OwnedSemaphorePermit) -> Permit {
+        Permit {
+            permits: Arc::clone(self),
+            taken: Some(taken),
+        }
+    }
+
+    /// Change how many there are. Connections that are open beyond that stay open; for
+    /// each of them no other is admitted.
+    pub fn resize(&self, from: usize, to: usize) {
+        if to < from {
+            let forgotten = self.free.forget_permits(from - to);
+            let excess = from - to - forgotten;
+            self.excess.fetch_add(excess, Ordering::AcqRel);
+        } else {
+            let excess = (0..to - from).take_while(|_| self.take_excess()).count();
+            self.free.add_permits(to - from - excess);
+        }
+    }
+
+    fn take_excess(&self) -> bool {
+        let less = |excess: usize| excess.checked_sub(1);
+        self.excess
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, less)
+            .is_ok()
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.permits.take_excess()
+            && let Some(taken) = self.taken.take()
+        {
+            taken.forget();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_beyond_a_lower_limit_give_theirs_back_to_nobody() {
+        let permits = Permits::new(3);
+        let mut open: Vec<_> = (0..3).filter_map(|_| permits.try_take()).collect();
+        assert!(open.len() == 3 && permits.try_take().is_none());
+        permits.resize(3, 1);
+        open.pop();
+        open.pop();
+        assert!(permits.try_take().is_none(), "one is open");
+        open.pop();
+        let one = permits.try_take();
+        assert!(one.is_some() && permits.try_take().is_none());
+        permits.resize(1, 2);
+        let two = permits.try_take();
+        assert!(two.is_some() && permits.try_take().is_none());
+        // Lowered and raised again while both are open.
+        permits.resize(2, 1);
+        permits.resize(1, 2);
+        drop((one, two));
+        let all: Vec<_> = (0..3).filter_map(|_| permits.try_take()).collect();
+        assert_eq!(all.len(), 2);
+    }
+}
