@@ -5,6 +5,8 @@
 mod build;
 mod compile;
 mod component;
+mod config;
+mod configuration;
 mod dev;
 mod flags;
 mod history;
@@ -25,9 +27,10 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::output::{escape, harmless};
+use configuration::Given;
 
 /// An application server for raw TCP whose connection logic is a WebAssembly
 /// component that can be swapped under open connections.
@@ -61,6 +64,8 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Args>),
+    Config(Box<config::Args>),
+    Check(config::CheckArgs),
     Swap(swap::Args),
     Rollback(swap::RollbackArgs),
     Status(status::Args),
@@ -84,10 +89,22 @@ pub fn main(began: Instant) -> ExitCode {
     {
         return wrong_usage(error);
     }
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    // Without a command the flags are those of `serve`.
+    let given = match matches.subcommand() {
+        None => Given::of(&matches),
+        Some(("serve" | "config" | "check", matches)) => Given::of(matches),
+        Some(_) => Given::default(),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     match cli.command {
-        None => serve::run(cli.serve, began),
-        Some(Command::Serve(args)) => serve::run(*args, began),
+        None => serve::run(&cli.serve, &given, began),
+        Some(Command::Serve(args)) => serve::run(&args, &given, began),
+        Some(Command::Config(args)) => config::run(&args, &given),
+        Some(Command::Check(args)) => config::check(&args),
         Some(Command::Swap(args)) => print_result_as(args.server.json, swap::run(&args)),
         Some(Command::Rollback(args)) => print_result_as(args.server.json, swap::roll_back(&args)),
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),

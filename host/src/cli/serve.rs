@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use hotsocket_sandbox::ComponentBytes;
 use tokio::runtime::Runtime;
 
+use super::configuration::{Given, load};
 use super::flags::{Config, Flags};
 use super::signals::Signals;
 use super::supervisor::Supervisor;
 use super::{failed, wrong_usage};
+use crate::limits::LimitError;
 use crate::listener::Inherited;
 use crate::node::{Guest, Node, Options, Place, ServiceListener, ServiceOptions, StartError};
 use crate::output::Output;
@@ -24,7 +26,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Stack that a worker thread needs besides that of the guests it calls, in
 /// bytes.
-const THREAD_STACK: usize = 2 << 20;
+pub(super) const THREAD_STACK: usize = 2 << 20;
 
 /// Threads for what WASI can only do by blocking, in all guests together.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -44,6 +46,10 @@ pub struct Args {
     #[arg(hide = true)]
     second: Option<PathBuf>,
 
+    /// Read the configuration from this file (TOML); flags override what it says
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     #[command(flatten)]
     flags: Flags,
 
@@ -52,9 +58,32 @@ pub struct Args {
     no_watch: bool,
 }
 
-pub fn run(args: Args, began: Instant) -> ExitCode {
+impl Args {
+    /// The configuration file that they name.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// What the flags stand for, without a file. A guest that is a source is not built.
+    ///
+    /// # Errors
+    /// When a value is out of its range.
+    pub(super) fn config(self) -> Result<Config, LimitError> {
+        let mut config = self.flags.config()?;
+        for service in &mut config.options.services {
+            service.guest = match &self.guest {
+                Some(guest) => Guest::File(guest.clone()),
+                None => Guest::BuiltIn,
+            };
+            service.watch = !self.no_watch;
+        }
+        Ok(config)
+    }
+}
+
+pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
     if let Some(second) = &args.second {
-        let first = args.guest.unwrap_or_default();
+        let first = args.guest.clone().unwrap_or_default();
         return wrong_usage(format!(
             "a server has one guest: serve each with a server of its own, `hotsocket {} --port \
              3000` and `hotsocket {} --port 3001`",
@@ -62,32 +91,27 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
             second.display()
         ));
     }
-    let mut config = match args.flags.config() {
-        Ok(config) => config,
-        Err(error) => return wrong_usage(error),
+    let file = args.config.as_deref();
+    let mut config = match load(file, given) {
+        Ok(loaded) => loaded.config,
+        Err(problems) => return wrong_usage(problems),
     };
     let mut hint = None;
-    let guest = match args.guest {
-        Some(guest) if build::is_source(&guest) => match built(&guest) {
-            Ok((name, component)) => {
-                hint = Some(name.display().to_string());
-                Guest::Built { name, component }
-            }
+    for service in &mut config.options.services {
+        match build_source(service) {
+            Ok(None) => {}
+            Ok(Some(name)) if file.is_none() => hint = Some(name),
+            Ok(Some(_)) => {}
             Err(error) => return failed(error),
-        },
-        Some(guest) => Guest::File(guest),
-        None => Guest::BuiltIn,
-    };
+        }
+    }
     // Before there are threads: what the environment says of them is removed from it.
     let inherited = match listener::inherited() {
         Ok(inherited) => inherited,
         Err(error) => return failed(error),
     };
-    for service in &mut config.options.services {
-        adopt(service, &inherited);
-        service.guest = guest.clone();
-        // What is built lies in the cache, where nobody overwrites it to swap.
-        service.watch = !args.no_watch;
+    if let Err(error) = adopt(&mut config.options.services, &inherited) {
+        return failed(error);
     }
     run_in_runtime(config, async |options, output, mut signals| {
         signals.survive();
@@ -112,23 +136,53 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
     })
 }
 
-/// Let a service listen on sockets that listen already, in addition to the addresses that
-/// it names. With one of them it has no default address.
-fn adopt(service: &mut ServiceOptions, inherited: &[Inherited]) {
-    let is_default = |listener: &ServiceListener| matches!(listener.place, Place::OfGuest);
-    let Some(first) = service.listeners.first().cloned() else {
-        return;
-    };
-    if inherited.is_empty() {
-        return;
+/// Let services listen on sockets that listen already, in addition to the addresses that
+/// they name: the only service on all of them, one of several on those with its name.
+fn adopt(services: &mut [ServiceOptions], inherited: &[Inherited]) -> Result<(), String> {
+    let is_only = services.len() == 1;
+    for socket in inherited {
+        let mut named = services.iter_mut();
+        let Some(service) = named.find(|service| is_only || service.name() == socket.name) else {
+            let names: Vec<_> = services.iter().map(ServiceOptions::name).collect();
+            return Err(format!(
+                "no service is called {:?}, as the socket from systemd is for {} \
+                 (FileDescriptorName=); there are: {}",
+                socket.name,
+                socket.address,
+                names.join(", ")
+            ));
+        };
+        let Some(first) = service.listeners.first().cloned() else {
+            continue;
+        };
+        // With such a socket there is no default address.
+        service
+            .listeners
+            .retain(|listener| !matches!(listener.place, Place::OfGuest));
+        let is_inherited = |it: &&ServiceListener| matches!(it.place, Place::Inherited(_));
+        let before = service.listeners.iter().filter(is_inherited).count();
+        let adopted = ServiceListener {
+            name: socket.name.clone(),
+            place: Place::Inherited(socket.clone()),
+            ..first
+        };
+        service.listeners.insert(before, adopted);
     }
-    service.listeners.retain(|listener| !is_default(listener));
-    let adopted = inherited.iter().map(|socket| ServiceListener {
-        name: socket.name.clone(),
-        place: Place::Inherited(socket.clone()),
-        ..first.clone()
-    });
-    service.listeners.splice(..0, adopted);
+    Ok(())
+}
+
+/// Build the guest of a service if it is a source. Returns what it is called then.
+pub(super) fn build_source(service: &mut ServiceOptions) -> Result<Option<String>, build::Error> {
+    let Guest::File(guest) = &service.guest else {
+        return Ok(None);
+    };
+    if !build::is_source(guest) {
+        return Ok(None);
+    }
+    let (name, component) = built(guest)?;
+    let hint = name.display().to_string();
+    service.guest = Guest::Built { name, component };
+    Ok(Some(hint))
 }
 
 /// The component of a source, called as the source is.

@@ -8,8 +8,10 @@
 //! - [`options`]: what can be said to it
 //! - [`start`]: from a service's options to one that can serve
 //! - [`running`]: a service that serves, and what ends with it
+//! - [`mod@check`]: whether services could be served
 //! - [`status`]: what the control socket sees of it
 
+mod check;
 mod options;
 mod running;
 mod start;
@@ -21,6 +23,7 @@ use std::time::Instant;
 use hotsocket_sandbox::EnginePool;
 use tokio::task::{JoinHandle, JoinSet};
 
+pub use check::check;
 pub use options::{Control, Guest, Options, Place, ServiceListener, ServiceOptions, StartError};
 
 use crate::control::server::{self, ControlSocket};

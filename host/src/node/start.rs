@@ -200,7 +200,10 @@ impl PreparedListener {
     }
 }
 
-async fn read(guest: &Guest, max: usize) -> Result<(ComponentBytes, Source), StartError> {
+pub(super) async fn read(
+    guest: &Guest,
+    max: usize,
+) -> Result<(ComponentBytes, Source), StartError> {
     let path = match guest {
         Guest::BuiltIn => {
             return Ok((

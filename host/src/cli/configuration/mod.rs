@@ -1,0 +1,29 @@
+//! The configuration file: what flags say, for several services and their listeners.
+//!
+//! There is no list of keys here. Each flag of `hotsocket serve` is a key of the same
+//! name ([`keys`] walks clap's own description of them), and a table of the file becomes
+//! an argument list that the flags' parsers read. So names, ranges, defaults and help
+//! cannot differ between the two.
+//!
+//! - [`keys`]: which keys there are, and in which table each belongs
+//! - [`document`]: from the text of a file to tables of checked keys
+//! - [`value`]: from a TOML value to what a flag takes
+//! - [`table`]: the values that hold for one service or listener, and whence they come
+//! - [`load`]: a file and flags become a [`Config`](super::flags::Config)
+//! - [`problem`]: what is wrong, where, and what to do
+//! - [`show`]: what is in force, as TOML; the reference in `docs/configuration.md`
+
+mod document;
+mod keys;
+mod load;
+mod problem;
+mod show;
+mod table;
+mod value;
+
+pub(in crate::cli) use load::{Given, load};
+pub(in crate::cli) use problem::{Problem, Problems};
+pub(in crate::cli) use show::{reference, show};
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use load::parse;
