@@ -78,12 +78,10 @@ pub fn bind(path: &Path) -> Result<(Socket, SocketFile), SocketFileError> {
 fn bind_private(path: &Path) -> io::Result<(Socket, SocketFile)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    // The umask is process-wide, but no other thread creates files yet: the
-    // server binds before it starts to serve.
-    let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = socket.bind(&SockAddr::unix(path)?);
-    rustix::process::umask(mask);
-    bound?;
+    // Linux gives the file the mode of the socket (`unix_bind_bsd`), less the umask, which
+    // is the whole process'.
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(0o600))?;
+    socket.bind(&SockAddr::unix(path)?)?;
     let created = fs::symlink_metadata(path)?;
     if !is_socket(&created) {
         return Err(io::Error::other("another process has replaced it"));

@@ -34,7 +34,7 @@ use crate::store::StoreLimits;
 ///     "--max-connections 0 is out of range: it must be from 1 to 10000000"
 /// );
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Memory of one instance, in bytes: all of its linear memories together.
     pub max_memory: usize,

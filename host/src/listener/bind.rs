@@ -5,9 +5,9 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::Mode;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -26,7 +26,7 @@ const KEEPALIVE_PROBES: u32 = 3;
 
 /// What every accepted socket inherits from its listener, so that accepting
 /// one costs no further system calls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOptions {
     /// Silence after which a peer is probed; a third of it passes between two
     /// probes.
@@ -122,8 +122,13 @@ pub struct Bound {
     /// With its real port.
     address: ListenAddress,
     /// Of a Unix socket, with the mode that it gets.
-    file: Option<(SocketFile, u32)>,
+    file: Option<(Arc<SocketFile>, u32)>,
 }
+
+/// Another hold on a socket that listens: whoever takes it over accepts from the same
+/// queue, so that no client is refused on the way.
+#[derive(Debug)]
+pub struct Handle(Bound);
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -136,6 +141,20 @@ impl Bound {
     /// The address with its real port.
     pub fn address(&self) -> &ListenAddress {
         &self.address
+    }
+
+    /// A second hold on the socket.
+    ///
+    /// # Errors
+    /// When this process may have no more descriptors.
+    pub fn handle(&self) -> Result<Handle, BindError> {
+        let socket = self.socket.try_clone();
+        Ok(Handle(Bound {
+            socket: socket.map_err(|error| BindError::new(&self.asked, error))?,
+            asked: self.asked.clone(),
+            address: self.address.clone(),
+            file: self.file.clone(),
+        }))
     }
 
     /// Let clients connect.
@@ -164,6 +183,27 @@ impl Bound {
     }
 }
 
+impl Handle {
+    /// Whether it listens where this address says. One that took a free port does.
+    pub fn is_at(&self, address: &ListenAddress) -> bool {
+        self.0.asked == *address || self.0.address == *address
+    }
+
+    /// The socket once more, for another listener, with these options for what is
+    /// accepted from now on.
+    ///
+    /// # Errors
+    /// When this process may have no more descriptors.
+    pub fn take_over(&self, options: SocketOptions) -> Result<Bound, BindError> {
+        let Handle(bound) = self.0.handle()?;
+        if bound.address.socket_addr().is_some() {
+            let set = inherited(&bound.socket, options);
+            set.map_err(|error| BindError::new(&bound.asked, error))?;
+        }
+        Ok(bound)
+    }
+}
+
 /// Take an address. Port 0 takes a free port.
 ///
 /// # Errors
@@ -186,7 +226,10 @@ pub fn bind(asked: ListenAddress, options: SocketOptions) -> Result<Bound, BindE
         ListenAddress::Unix { path, mode } => {
             let (socket, file) = socket_file::bind(path)
                 .map_err(|error| BindError::SocketFile(asked.clone(), error))?;
-            (socket, Some((file, mode.unwrap_or_else(usual_mode))))
+            (
+                socket,
+                Some((Arc::new(file), mode.unwrap_or_else(usual_mode))),
+            )
         }
         ListenAddress::Abstract(name) => (named(name).map_err(failed)?, None),
     };
@@ -231,11 +274,13 @@ fn named(name: &str) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// What other programs give their sockets: whatever the umask leaves.
+/// What other programs give their sockets: whatever the umask leaves. It is read where that
+/// doesn't change it (proc(5)), as other threads may create files.
 fn usual_mode() -> u32 {
-    let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
-    rustix::process::umask(mask);
-    0o777 & !mask.as_raw_mode()
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let mask = mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok());
+    0o777 & !mask.unwrap_or(0o022)
 }
 
 /// One that listens already. What accepted sockets inherit is set as for others.

@@ -20,6 +20,13 @@ pub struct Inherited {
     pub address: ListenAddress,
 }
 
+impl Inherited {
+    /// Whether both are the same socket.
+    pub fn is(&self, other: &Inherited) -> bool {
+        Arc::ptr_eq(&self.socket, &other.socket)
+    }
+}
+
 /// Take them; the second call finds none. The environment says which there are, so no
 /// other thread may run yet.
 ///

@@ -7,7 +7,7 @@ use std::io;
 use super::Connected;
 
 /// How a listener treats what it accepts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListenerOptions {}
 
 /// The layers of one listener, ready to be used. All of its connections share them.

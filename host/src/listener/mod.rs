@@ -32,7 +32,7 @@ use hotsocket_sandbox::{Endpoint, PeerFacts, Stream};
 
 pub use accept::accept;
 pub use address::ListenAddress;
-pub use bind::{BindError, Bound, Listening, SocketOptions, adopt, bind};
+pub use bind::{BindError, Bound, Handle, Listening, SocketOptions, adopt, bind};
 pub use inherited::{Inherited, inherited};
 pub use layers::{Layers, ListenerOptions};
 pub use tcp::{Tcp, TcpIncoming};

@@ -1,6 +1,7 @@
 //! Unix sockets as a listener. Who may connect is up to the file's mode.
 
 use std::io;
+use std::sync::Arc;
 
 use hotsocket_sandbox::{Endpoint, Stream, UnixPeer};
 use tokio::net::{UnixListener, UnixStream};
@@ -9,15 +10,15 @@ use super::transport::SocketTransport;
 use super::{Connected, Handshake, Incoming, Listener};
 use crate::socket_file::SocketFile;
 
-/// A socket that listens; its file, if it has one, is removed with it.
+/// A socket that listens; its file, if it has one, is removed with the last that does.
 #[derive(Debug)]
 pub struct Unix {
     socket: UnixListener,
-    _file: Option<SocketFile>,
+    _file: Option<Arc<SocketFile>>,
 }
 
 impl Unix {
-    pub fn new(socket: UnixListener, file: Option<SocketFile>) -> Self {
+    pub fn new(socket: UnixListener, file: Option<Arc<SocketFile>>) -> Self {
         Unix {
             socket,
             _file: file,

@@ -7,12 +7,14 @@
 //!
 //! - [`options`]: what can be said to it
 //! - [`start`]: from a service's options to one that can serve
+//! - [`reload`]: to other options, while connections are open
 //! - [`running`]: a service that serves, and what ends with it
 //! - [`mod@check`]: whether services could be served
 //! - [`status`]: what the control socket sees of it
 
 mod check;
 mod options;
+mod reload;
 mod running;
 mod start;
 mod status;
@@ -20,7 +22,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hotsocket_sandbox::EnginePool;
+use hotsocket_sandbox::{EnginePool, PoolLimits};
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use check::check;
@@ -54,6 +56,12 @@ pub struct Node {
     directory: Arc<Directory>,
     /// The control socket; aborted when the node stops.
     control: Option<JoinHandle<()>>,
+    /// What services have in common, for those that a reload adds.
+    shared: Shared,
+    /// What the pools of instances were made for.
+    pool: PoolLimits,
+    /// Services that a reload has removed, until their connections are closed.
+    removed: JoinSet<CutOff>,
 }
 
 impl Node {
@@ -88,11 +96,11 @@ impl Node {
         let max_component = options.max_component();
         let mut bound = Vec::new();
         for service in options.services {
-            bound.push(BoundService::bind(service).await?);
+            bound.push(BoundService::bind(service, &mut Vec::new()).await?);
         }
         let control = bind_control(&options.control)?;
         let engines = EnginePool::new(
-            pool,
+            pool.clone(),
             &options.code_cache,
             options.compiler,
             hotsocket_wasi::link,
@@ -138,6 +146,9 @@ impl Node {
             services,
             directory,
             control,
+            shared,
+            pool,
+            removed: JoinSet::new(),
         })
     }
 
@@ -169,11 +180,10 @@ impl Node {
             service.stop_accepting().await;
         }
         self.directory.set(Vec::new());
-        let mut stopping: JoinSet<_> = self
-            .services
-            .into_iter()
-            .map(RunningService::shut_down)
-            .collect();
+        let mut stopping = self.removed;
+        for service in self.services {
+            stopping.spawn(service.shut_down());
+        }
         let mut cut_off = CutOff::default();
         while let Some(stopped) = stopping.join_next().await {
             cut_off += stopped.unwrap_or_default();

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hotsocket_sandbox::Hash;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::status::ServiceView;
 use super::{Guest, ServiceListener, ServiceOptions};
-use crate::listener::ListenAddress;
+use crate::listener::{Handle, ListenAddress};
+use crate::registry;
 use crate::service::{CutOff, Service};
 use crate::store::Store;
 use crate::topics::nats::Link;
@@ -21,13 +23,16 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 /// See the module's documentation. [`Self::stop_accepting`], then [`Self::shut_down`].
 pub(super) struct RunningService {
     pub(super) name: String,
-    /// What it was started with.
+    /// What holds for it. What a reload does not change is as at the start, whatever
+    /// this says.
     pub(super) options: ServiceOptions,
     pub(super) service: Arc<Service>,
     pub(super) store: Arc<dyn Store>,
     pub(super) listeners: Vec<RunningListener>,
-    /// The watch of the guest's file and what undoes bad swaps; aborted in the end.
-    pub(super) tasks: Vec<JoinHandle<()>>,
+    /// Undoes bad swaps; aborted in the end.
+    pub(super) undoing: JoinHandle<()>,
+    /// Watches the guest's file, if there is one to watch; aborted in the end.
+    pub(super) watching: Option<JoinHandle<()>>,
     /// To other nodes, with `--topics`.
     pub(super) link: Option<Link>,
 }
@@ -37,6 +42,8 @@ pub(super) struct RunningListener {
     pub(super) options: ServiceListener,
     /// With its real port.
     pub(super) address: ListenAddress,
+    /// For whoever listens there next, in a reload.
+    pub(super) handle: Handle,
     /// True once no more connections shall be accepted.
     pub(super) stop: watch::Sender<bool>,
     /// The accept loop; ends when it sees `stop`.
@@ -44,7 +51,22 @@ pub(super) struct RunningListener {
 }
 
 impl RunningListener {
-    async fn stop(self) {
+    pub(super) fn log(&self) {
+        let RunningListener {
+            address, options, ..
+        } = self;
+        let name = Some(&options.name).filter(|name| !name.is_empty());
+        tracing::info!(
+            kind = "listening",
+            %address,
+            name,
+            "listening on {address}{}",
+            name.map_or(String::new(), |name| format!(" ({name})"))
+        );
+    }
+
+    /// Let it accept no more. What it has accepted goes on.
+    pub(super) async fn stop(self) {
         self.stop.send_replace(true);
         let _ = self.acceptor.await;
     }
@@ -77,18 +99,8 @@ impl RunningService {
     }
 
     pub(super) fn log_listening(&self) {
-        for RunningListener {
-            address, options, ..
-        } in &self.listeners
-        {
-            let name = Some(&options.name).filter(|name| !name.is_empty());
-            tracing::info!(
-                kind = "listening",
-                %address,
-                name,
-                "listening on {address}{}",
-                name.map_or(String::new(), |name| format!(" ({name})"))
-            );
+        for listener in &self.listeners {
+            listener.log();
         }
     }
 
@@ -116,10 +128,23 @@ impl RunningService {
         );
     }
 
+    /// Watch the file of the guest from now on, if the options say so, and no other.
+    /// `served` is the content that was considered last.
+    pub(super) fn watch(&mut self, served: Hash) {
+        if let Some(before) = self.watching.take() {
+            before.abort();
+        }
+        self.watching = self.watched().map(|path| {
+            let registry = Arc::clone(&self.service.registry);
+            tokio::spawn(registry::watch(registry, path.to_owned(), served))
+        });
+    }
+
     /// Close all listening sockets. Connections that are open go on.
     pub(super) async fn stop_accepting(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+        self.undoing.abort();
+        if let Some(watching) = self.watching.take() {
+            watching.abort();
         }
         for listener in &self.listeners {
             listener.stop.send_replace(true);

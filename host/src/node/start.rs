@@ -19,7 +19,7 @@ use super::{
 };
 use crate::guest_file;
 use crate::limits::Limits;
-use crate::listener::{self, BindError, Bound, Layers, ListenAddress, Listening};
+use crate::listener::{self, BindError, Bound, Handle, Layers, ListenAddress, Listening};
 use crate::nats::NatsOptions;
 use crate::output::Output;
 use crate::registry;
@@ -52,7 +52,7 @@ pub(super) struct BoundService {
 }
 
 /// A listener whose address is taken, and whose layers are ready.
-struct BoundListener {
+pub(super) struct BoundListener {
     options: ServiceListener,
     socket: Bound,
     layers: Arc<Layers>,
@@ -69,17 +69,28 @@ pub(super) struct PreparedService {
 }
 
 /// A listener that clients can connect to, though nobody accepts them yet.
-struct PreparedListener {
+pub(super) struct PreparedListener {
     options: ServiceListener,
     /// With its real port.
     address: ListenAddress,
     socket: Listening,
+    /// For whoever listens there next.
+    handle: Handle,
     layers: Arc<Layers>,
 }
 
 impl BoundListener {
-    fn listen(self) -> Result<PreparedListener, BindError> {
+    pub(super) fn new(options: ServiceListener, socket: Bound) -> Self {
+        BoundListener {
+            options,
+            socket,
+            layers: Arc::new(Layers::default()),
+        }
+    }
+
+    pub(super) fn listen(self) -> Result<PreparedListener, BindError> {
         Ok(PreparedListener {
+            handle: self.socket.handle()?,
             address: self.socket.address().clone(),
             socket: self.socket.listen()?,
             options: self.options,
@@ -89,14 +100,19 @@ impl BoundListener {
 }
 
 impl BoundService {
+    /// An address that one of the handles has is taken over from it.
+    ///
     /// # Errors
     /// When the guest cannot be read, or an address cannot be listened on.
-    pub(super) async fn bind(options: ServiceOptions) -> Result<Self, StartError> {
+    pub(super) async fn bind(
+        options: ServiceOptions,
+        handles: &mut Vec<&Handle>,
+    ) -> Result<Self, StartError> {
         let (component, source) = read(&options.guest, options.limits.max_component).await?;
         let topics = options.topics.clone().map(NatsOptions::prepare).transpose();
         let topics = topics.map_err(StartError::Topics)?;
         let listeners = options.listeners.iter().cloned();
-        let bound = listeners.map(|listener| bind(listener, component.bytes()));
+        let bound = listeners.map(|listener| bind(listener, component.bytes(), handles));
         let listeners = bound.collect::<Result<_, _>>()?;
         Ok(BoundService {
             options,
@@ -167,33 +183,32 @@ impl PreparedService {
     pub(super) fn start(self, shared: &Shared) -> RunningService {
         let service = self.service;
         let registry = Arc::clone(&service.registry);
-        let mut tasks = vec![tokio::spawn(async move { registry.undo_bad_swaps().await })];
-        if let (Guest::File(path), true) = (&self.options.guest, self.options.watch) {
-            let registry = Arc::clone(&service.registry);
-            let watching = registry::watch(registry, path.clone(), self.hash);
-            tasks.push(tokio::spawn(watching));
-        }
+        let undoing = tokio::spawn(async move { registry.undo_bad_swaps().await });
         let listeners = self.listeners.into_iter();
         let listeners = listeners.map(|listener| listener.start(shared, &service));
-        RunningService {
+        let mut running = RunningService {
             name: self.options.name(),
             listeners: listeners.collect(),
             options: self.options,
             store: self.store,
             link: self.link,
-            tasks,
+            undoing,
+            watching: None,
             service,
-        }
+        };
+        running.watch(self.hash);
+        running
     }
 }
 
 impl PreparedListener {
-    fn start(self, shared: &Shared, service: &Arc<Service>) -> RunningListener {
+    pub(super) fn start(self, shared: &Shared, service: &Arc<Service>) -> RunningListener {
         let (stop, stopped) = watch::channel(false);
         let service = Arc::clone(service);
         RunningListener {
             options: self.options,
             address: self.address,
+            handle: self.handle,
             stop,
             acceptor: (shared.accept)(self.socket, self.layers, service, stopped),
         }
@@ -242,21 +257,29 @@ async fn open_store(
     })
 }
 
-fn bind(listener: ServiceListener, guest: &[u8]) -> Result<BoundListener, StartError> {
-    let of_guest = || {
-        let own = crate::build::section(guest).and_then(|section| section.port);
-        SocketAddr::from((Ipv4Addr::LOCALHOST, own.unwrap_or(DEFAULT_PORT))).into()
+/// Take the address of a listener: from a handle that has it, or from the system.
+pub(super) fn bind(
+    listener: ServiceListener,
+    guest: &[u8],
+    handles: &mut Vec<&Handle>,
+) -> Result<BoundListener, StartError> {
+    let address = match &listener.place {
+        Place::OfGuest => {
+            let own = crate::build::section(guest).and_then(|section| section.port);
+            SocketAddr::from((Ipv4Addr::LOCALHOST, own.unwrap_or(DEFAULT_PORT))).into()
+        }
+        Place::At(address) => address.clone(),
+        Place::Inherited(socket) => {
+            let socket = listener::adopt(socket, listener.sockets)?;
+            return Ok(BoundListener::new(listener, socket));
+        }
     };
-    let socket = match &listener.place {
-        Place::OfGuest => listener::bind(of_guest(), listener.sockets)?,
-        Place::At(address) => listener::bind(address.clone(), listener.sockets)?,
-        Place::Inherited(socket) => listener::adopt(socket, listener.sockets)?,
+    let held = handles.iter().position(|handle| handle.is_at(&address));
+    let socket = match held {
+        Some(held) => handles.swap_remove(held).take_over(listener.sockets)?,
+        None => listener::bind(address, listener.sockets)?,
     };
-    Ok(BoundListener {
-        options: listener,
-        socket,
-        layers: Arc::new(Layers::default()),
-    })
+    Ok(BoundListener::new(listener, socket))
 }
 
 /// Call the guest's first event, in an instance that serves no connection.
