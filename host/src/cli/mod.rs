@@ -13,6 +13,7 @@ mod history;
 mod inspect;
 mod new;
 mod parse;
+mod reload;
 mod serve;
 mod signals;
 mod status;

@@ -1,5 +1,6 @@
 //! `hotsocket [serve]`.
 
+use std::future::pending;
 use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant};
 use hotsocket_sandbox::ComponentBytes;
 use tokio::runtime::Runtime;
 
-use super::configuration::{Given, load};
+use super::configuration::{Given, InForce, load};
 use super::flags::{Config, Flags};
-use super::signals::Signals;
+use super::reload::Reloader;
+use super::signals::{Asked, Signals};
 use super::supervisor::Supervisor;
 use super::{failed, wrong_usage};
 use crate::limits::LimitError;
@@ -58,6 +60,40 @@ pub struct Args {
     no_watch: bool,
 }
 
+/// Serve until a signal says to stop, and read the configuration again when it changes or a
+/// signal asks for that.
+async fn serve_until_signal(
+    server: &mut Node,
+    signals: &mut Signals,
+    supervisor: &Supervisor,
+    mut reloader: Option<&mut Reloader>,
+) {
+    loop {
+        let changed = async {
+            match &mut reloader {
+                Some(reloader) => reloader.changed().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            asked = signals.next() => match asked {
+                Asked::Stop => return,
+                Asked::Reload => {}
+            }
+        }
+        let Some(reloader) = &mut reloader else {
+            continue;
+        };
+        supervisor.reloading();
+        tokio::select! {
+            () = reloader.reload(server) => {}
+            _ = signals.any() => return,
+        }
+        supervisor.reloaded();
+    }
+}
+
 impl Args {
     /// The configuration file that they name.
     pub(super) fn file(&self) -> Option<&Path> {
@@ -92,10 +128,12 @@ pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
         ));
     }
     let file = args.config.as_deref();
-    let mut config = match load(file, given) {
-        Ok(loaded) => loaded.config,
+    let loaded = match load(file, given) {
+        Ok(loaded) => loaded,
         Err(problems) => return wrong_usage(problems),
     };
+    let in_force = InForce::new(&loaded);
+    let mut config = loaded.config;
     let mut hint = None;
     for service in &mut config.options.services {
         match build_source(service) {
@@ -122,7 +160,7 @@ pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
             }
             Ok::<_, StartError>(node)
         };
-        let server = tokio::select! {
+        let mut server = tokio::select! {
             started = starting => started?,
             _ = signals.any() => {
                 tracing::info!(kind = "stopped", cut_off = 0, "stopped before it was ready");
@@ -130,7 +168,9 @@ pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
             }
         };
         let supervisor = Supervisor::ready();
-        signals.any().await;
+        let file = file.map(Path::to_owned);
+        let mut reloader = file.map(|file| Reloader::new(file, given.clone(), inherited, in_force));
+        serve_until_signal(&mut server, &mut signals, &supervisor, reloader.as_mut()).await;
         supervisor.stopping();
         Ok(stop(server, &mut signals).await)
     })
@@ -138,7 +178,10 @@ pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
 
 /// Let services listen on sockets that listen already, in addition to the addresses that
 /// they name: the only service on all of them, one of several on those with its name.
-fn adopt(services: &mut [ServiceOptions], inherited: &[Inherited]) -> Result<(), String> {
+pub(super) fn adopt(
+    services: &mut [ServiceOptions],
+    inherited: &[Inherited],
+) -> Result<(), String> {
     let is_only = services.len() == 1;
     for socket in inherited {
         let mut named = services.iter_mut();

@@ -1,5 +1,6 @@
 //! The signals that end a server, and those that must not.
 
+use std::future::pending;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,18 @@ pub(super) struct Signals {
     /// has no handler; with one, the write fails with EFBIG (setrlimit(2)). It may
     /// be the file that the log goes to, or one that a guest writes.
     _file_size: Signal,
+    /// Read the configuration again; see [`Self::survive`].
+    hangup: Option<Signal>,
     /// See [`Self::survive`].
     ignored: Vec<Signal>,
+}
+
+/// What a server is asked for by a signal.
+pub(super) enum Asked {
+    /// To stop.
+    Stop,
+    /// To read its configuration again.
+    Reload,
 }
 
 /// A signal that comes so soon after another says the same: npm and timeout(1) send two,
@@ -30,18 +41,17 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
+            hangup: None,
             ignored: Vec::new(),
         })
     }
 
     /// From now on SIGHUP, SIGUSR1 and SIGUSR2, which end a process that has no handler,
-    /// do nothing: to other servers they mean something, so they are sent to this one too.
+    /// end it no more. SIGHUP is for [`Self::next`]; the others do nothing: to other servers
+    /// they mean something, so they are sent to this one too.
     pub(super) fn survive(&mut self) {
-        for kind in [
-            SignalKind::hangup(),
-            SignalKind::user_defined1(),
-            SignalKind::user_defined2(),
-        ] {
+        self.hangup = signal(SignalKind::hangup()).ok();
+        for kind in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
             // The handler stays for as long as the process lives.
             self.ignored.extend(signal(kind));
         }
@@ -58,7 +68,22 @@ impl Signals {
         }
     }
 
-    /// Wait for one, and return the exit code that shells expect after it.
+    /// Wait for a signal that asks for something.
+    pub(super) async fn next(&mut self) -> Asked {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.terminate.recv() => Asked::Stop,
+            () = hangup => Asked::Reload,
+        }
+    }
+
+    /// Wait for one that ends the server, and return the exit code that shells expect after it.
     pub(super) async fn any(&mut self) -> ExitCode {
         tokio::select! {
             _ = self.interrupt.recv() => ExitCode::from(130),

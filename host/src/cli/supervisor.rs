@@ -34,6 +34,19 @@ impl Supervisor {
         Supervisor { watchdog }
     }
 
+    /// The server reads its configuration again; [`Self::reloaded`] in the end, whether it
+    /// was valid or not. systemd wants the time as well (`Type=notify-reload`,
+    /// systemd.service(5)).
+    pub(super) fn reloading(&self) {
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            notify(&[NotifyState::Reloading, now]);
+        }
+    }
+
+    pub(super) fn reloaded(&self) {
+        notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    }
+
     /// The server closes its connections, which takes a while. It must still beat.
     pub(super) fn stopping(&self) {
         notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);

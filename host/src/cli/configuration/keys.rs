@@ -45,6 +45,7 @@ pub(super) enum Kind {
 pub(super) struct Key {
     pub name: String,
     pub scope: Scope,
+    pub applies: Applies,
     pub kind: Kind,
     /// It takes a list.
     pub is_list: bool,
@@ -81,6 +82,46 @@ const OF_LISTENER: [&str; 2] = ["keepalive", "nagle"];
 /// The same for all flags that begin so.
 const OF_LISTENER_PREFIXES: [&str; 2] = ["tls-", "proxy-"];
 const OF_NODE_PREFIXES: [&str; 1] = ["admin-"];
+
+/// Of a service that stays, what only a restart changes: what was opened, connected or
+/// granted at the start.
+const AT_START: [&str; 5] = [
+    "dir",
+    "env",
+    "allow-net",
+    "max-store-size",
+    "max-store-keys",
+];
+/// The same for all flags that begin so.
+const AT_START_PREFIXES: [&str; 2] = ["store", "topics"];
+
+/// Of a service that stays, what changes for its open connections as well.
+const AT_ONCE: [&str; 15] = [
+    "guest",
+    "listen",
+    "port",
+    "no-watch",
+    "on-swap",
+    "rollback-after",
+    "keep",
+    "set",
+    "max-connections",
+    "max-per-peer",
+    "when-full",
+    "event-timeout",
+    "max-snapshot",
+    "max-component",
+    "compile-timeout",
+];
+
+/// When a change takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applies {
+    AtOnce,
+    /// For connections that are accepted from then on.
+    ToNewConnections,
+    AfterRestart,
+}
 
 /// The flags of `hotsocket serve`, as clap describes them.
 pub(super) fn command() -> Command {
@@ -126,6 +167,13 @@ fn key(arg: &Arg) -> Option<Key> {
     Some(Key {
         name: name.to_owned(),
         scope,
+        applies: if scope == Scope::Node || of(&AT_START, &AT_START_PREFIXES) {
+            Applies::AfterRestart
+        } else if of(&AT_ONCE, &[]) {
+            Applies::AtOnce
+        } else {
+            Applies::ToNewConnections
+        },
         kind: kind(arg, name, &value_name),
         is_list: matches!(arg.get_action(), ArgAction::Append),
         default: texts

@@ -18,7 +18,7 @@ use crate::listener::ListenAddress;
 use crate::node::{self, Guest, ServiceListener};
 
 /// The largest file, in bytes.
-const MAX_FILE: usize = 1 << 20;
+pub(super) const MAX_FILE: usize = 1 << 20;
 
 /// The flags on the command line.
 #[derive(Clone, Debug, Default)]

@@ -10,9 +10,11 @@
 //! - [`value`]: from a TOML value to what a flag takes
 //! - [`table`]: the values that hold for one service or listener, and whence they come
 //! - [`load`]: a file and flags become a [`Config`](super::flags::Config)
+//! - [`watch`]: notices that the file has changed; [`changes`]: what differs then
 //! - [`problem`]: what is wrong, where, and what to do
 //! - [`show`]: what is in force, as TOML; the reference in `docs/configuration.md`
 
+mod changes;
 mod document;
 mod keys;
 mod load;
@@ -20,10 +22,13 @@ mod problem;
 mod show;
 mod table;
 mod value;
+mod watch;
 
-pub(in crate::cli) use load::{Given, load};
+pub(in crate::cli) use changes::{Changes, InForce};
+pub(in crate::cli) use load::{Given, Loaded, load};
 pub(in crate::cli) use problem::{Problem, Problems};
 pub(in crate::cli) use show::{reference, show};
+pub(in crate::cli) use watch::FileWatch;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use load::parse;

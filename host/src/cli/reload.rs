@@ -1,0 +1,96 @@
+//! Reads the configuration file again, on SIGHUP and when the file changes, and lets the
+//! node go by it. A file that is wrong, or asks for what can't be had, changes nothing and
+//! is logged in one line.
+
+use std::path::PathBuf;
+
+use hotsocket_sandbox::run_on_thread;
+
+use super::configuration::{Changes, FileWatch, Given, InForce, Loaded, load};
+use super::serve;
+use crate::descriptors;
+use crate::listener::Inherited;
+use crate::node::{Node, Options};
+
+/// What it takes to read the configuration again. [`Self::changed`] or a signal says when
+/// to [`Self::reload`].
+pub(super) struct Reloader {
+    file: PathBuf,
+    given: Given,
+    inherited: Vec<Inherited>,
+    watch: FileWatch,
+    in_force: InForce,
+}
+
+impl Reloader {
+    /// For a server that was started with what is loaded from this file.
+    pub(super) fn new(
+        file: PathBuf,
+        given: Given,
+        inherited: Vec<Inherited>,
+        started: InForce,
+    ) -> Self {
+        Reloader {
+            watch: FileWatch::new(file.clone()),
+            file,
+            given,
+            inherited,
+            in_force: started,
+        }
+    }
+
+    /// Wait until the file has other content. Safe to cancel.
+    pub(super) async fn changed(&mut self) {
+        self.watch.changed().await;
+    }
+
+    /// Let the node go by what the file says now. If this is dropped before it is done,
+    /// nothing has changed.
+    pub(super) async fn reload(&mut self, node: &mut Node) {
+        let file = self.file.display().to_string();
+        match self.try_reload(node).await {
+            Ok(Changes { now, after_restart }) => {
+                let what = match now.is_empty() {
+                    true => "nothing changes".to_owned(),
+                    false => now.join("; "),
+                };
+                tracing::info!(kind = "reloaded", "reloaded {file}: {what}");
+                for line in after_restart {
+                    tracing::warn!(kind = "reloaded", "{line}");
+                }
+            }
+            Err(error) => tracing::warn!(
+                kind = "reload",
+                "not reloaded: {error}; the configuration stays as it is"
+            ),
+        }
+    }
+
+    async fn try_reload(&mut self, node: &mut Node) -> Result<Changes, String> {
+        let (file, given) = (self.file.clone(), self.given.clone());
+        let inherited = self.inherited.clone();
+        // Files may be slow, and building a guest takes seconds.
+        let read = run_on_thread("configuration", None, move || {
+            let mut loaded = load(Some(&file), &given).map_err(|error| error.to_string())?;
+            let options = options(&mut loaded, &inherited)?;
+            Ok::<_, String>((loaded, options))
+        });
+        let read = read.await.map_err(|error| format!("no thread: {error}"))?;
+        let (loaded, options) = read?;
+        node.reload(options)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(self.in_force.change_to(&loaded))
+    }
+}
+
+/// The options of a node, complete.
+fn options(loaded: &mut Loaded, inherited: &[Inherited]) -> Result<Options, String> {
+    let mut options = loaded.config.options.clone();
+    for service in &mut options.services {
+        serve::build_source(service).map_err(|error| error.to_string())?;
+        descriptors::raise_limit(&mut service.limits.max_connections);
+    }
+    serve::adopt(&mut options.services, inherited)?;
+    Ok(options)
+}
