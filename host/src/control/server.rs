@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Evicted, Permit};
-pub use super::listener::ControlSocket;
+pub use super::listener::{ControlSocket, ControlSocketError};
 use super::protocol::{self, Answer, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus};
 use super::receive::{Received, RequestBytes, receive};
 use super::store;

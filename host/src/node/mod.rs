@@ -19,6 +19,7 @@ mod running;
 mod start;
 mod status;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,7 +30,7 @@ pub use check::check;
 pub use options::{Control, Guest, Options, Place, ServiceListener, ServiceOptions, StartError};
 
 use crate::control::server::{self, ControlSocket};
-use crate::control::socket_path;
+use crate::control::socket_path::{self, SocketPathError};
 use crate::listener::{self, ListenAddress, Listener, Listening, Tcp};
 use crate::output::Output;
 use crate::registry::Registry;
@@ -201,13 +202,41 @@ impl Node {
     }
 }
 
+/// Where nobody has named a place for it, a server does without a control socket if
+/// nothing can be created there, as in a container that is read-only.
 fn bind_control(control: &Control) -> Result<Option<ControlSocket>, StartError> {
     let path = match control {
         Control::None => return Ok(None),
-        Control::At(path) => path.clone(),
-        Control::Default => socket_path::for_this_process()?,
+        Control::At(path) => return Ok(Some(ControlSocket::bind(path)?)),
+        Control::Default => socket_path::for_this_process(),
     };
-    ControlSocket::bind(&path)
-        .map(Some)
-        .map_err(StartError::Control)
+    let path = match path {
+        Ok(path) => path,
+        Err(SocketPathError::Create {
+            path,
+            reason,
+            is_unwritable: true,
+        }) => {
+            log_no_control(&path, &reason);
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match ControlSocket::bind(&path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.is_unwritable() => {
+            log_no_control(&path, &error.reason());
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn log_no_control(path: &Path, reason: &str) {
+    tracing::warn!(
+        kind = "control",
+        "no control socket: cannot create {}: {reason}; `hotsocket swap` and other commands \
+         can't reach this server without --control PATH, overwriting the guest's file swaps it",
+        path.display()
+    );
 }

@@ -9,6 +9,7 @@ use hotsocket_sandbox::{
 };
 
 use super::BUILT_IN_NAME;
+use crate::control::server::ControlSocketError;
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
 use crate::listener::{BindError, Inherited, ListenAddress, ListenerOptions, SocketOptions};
@@ -251,8 +252,8 @@ pub enum StartError {
     StoreNats(OptionsError),
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("{0}")]
-    Control(String),
+    #[error(transparent)]
+    Control(#[from] ControlSocketError),
     #[error(transparent)]
     SocketPath(#[from] SocketPathError),
     #[error("cannot start the WebAssembly engine: {0}")]
