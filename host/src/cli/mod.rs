@@ -11,6 +11,7 @@ mod dev;
 mod flags;
 mod history;
 mod inspect;
+mod list;
 mod new;
 mod parse;
 mod reload;
@@ -70,6 +71,7 @@ enum Command {
     Swap(swap::Args),
     Rollback(swap::RollbackArgs),
     Status(status::Args),
+    List(list::Args),
     History(history::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
@@ -110,6 +112,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Rollback(args)) => print_result_as(args.server.json, swap::roll_back(&args)),
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
+        Some(Command::List(args)) => print_result_as(args.json, list::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),
         Some(Command::Topics(args)) => print_result_as(args.server.json, topics::run(&args)),
         Some(Command::Store(args)) => print_result_as(args.json(), store::run(&args)),

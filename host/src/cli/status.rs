@@ -1,13 +1,12 @@
 //! `hotsocket status`.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Reply;
 use super::swap::Error;
 use crate::control::client::{self, Target};
-use crate::control::protocol::{NatsStatus, Request, Status};
+use crate::control::protocol::{NatsStatus, Request, ServiceStatus, Status};
 use crate::nats::State;
 use crate::output::escape;
 
@@ -21,9 +20,14 @@ pub struct Args {
 /// Which server is meant, and the format of its answer.
 #[derive(Debug, clap::Args)]
 pub struct ServerArgs {
-    /// Control socket of the server [default: that of the only server running]
-    #[arg(long, value_name = "PATH")]
-    pub control: Option<PathBuf>,
+    /// The server: a port that it listens on, the name of a service or guest, or the path of its
+    /// control socket [default: the only server running]
+    #[arg(long, value_name = "PORT|NAME|PATH")]
+    pub control: Option<String>,
+
+    /// The service, where the server has several
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
 
     /// Give up when the server is silent for this long; while it compiles it is not
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::parse::timeout)]
@@ -37,7 +41,8 @@ pub struct ServerArgs {
 impl ServerArgs {
     pub fn target(&self) -> Target<'_> {
         Target {
-            socket: self.control.as_deref(),
+            server: self.control.as_deref(),
+            service: self.service.as_deref(),
             timeout: self.timeout,
         }
     }
@@ -54,13 +59,57 @@ pub fn run(args: &Args) -> Result<Reply, Error> {
 }
 
 fn show(status: &Status) -> String {
+    let server = format!("hotsocket {}, process {}", status.version, status.pid);
+    let mut rows = vec![("server", server)];
+    let mut last = vec![("uptime", uptime(status.uptime_s))];
+    if status.dropped_lines > 0 {
+        let dropped = status.dropped_lines_of.iter();
+        let dropped: Vec<_> = dropped.map(|(of, lines)| format!("{of} {lines}")).collect();
+        last.push((
+            "output",
+            format!(
+                "{} lines dropped, as they could not be written in time: {}",
+                status.dropped_lines,
+                dropped.join(", ")
+            ),
+        ));
+    }
+    if status.services.len() < 2 {
+        rows.extend(of_service(&status.service));
+        rows.extend(last);
+        return table(&rows) + &generations(&status.service);
+    }
+    rows.extend(last);
+    let mut text = table(&rows);
+    for service in &status.services {
+        let _ = write!(text, "\n{:<12} {}\n", "service", service.name);
+        text += &table(&of_service(service));
+        text += &generations(service);
+    }
+    text
+}
+
+fn table(rows: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<12} {value}");
+    }
+    text
+}
+
+/// What there is to say of a service.
+fn of_service(status: &ServiceStatus) -> Vec<(&'static str, String)> {
     let connections = &status.connections;
+    let named = |address: &String| {
+        let mut names = status.named_listeners.iter();
+        match names.find(|(_, of)| *of == address) {
+            Some((name, _)) => format!("{address} ({name})"),
+            None => address.clone(),
+        }
+    };
+    let listeners: Vec<_> = status.listeners.iter().map(named).collect();
     let mut rows = vec![
-        (
-            "server",
-            format!("hotsocket {}, process {}", status.version, status.pid),
-        ),
-        ("listening", status.listeners.join(", ")),
+        ("listening", listeners.join(", ")),
         ("guest", status.guest.clone()),
         ("generation", status.generation.to_string()),
         ("sha256", status.sha256.clone()),
@@ -91,7 +140,6 @@ fn show(status: &Status) -> String {
                 crate::size::show(status.memory.limit_each)
             ),
         ),
-        ("uptime", uptime(status.uptime_s)),
     ];
     if !status.settings.is_empty() {
         rows.push(("settings", status.settings.join(", ")));
@@ -133,22 +181,12 @@ fn show(status: &Status) -> String {
     if let Some(status) = &status.nats {
         rows.push(("topics", nats(status)));
     }
-    if status.dropped_lines > 0 {
-        let dropped = status.dropped_lines_of.iter();
-        let dropped: Vec<_> = dropped.map(|(of, lines)| format!("{of} {lines}")).collect();
-        rows.push((
-            "output",
-            format!(
-                "{} lines dropped, as they could not be written in time: {}",
-                status.dropped_lines,
-                dropped.join(", ")
-            ),
-        ));
-    }
+    rows
+}
+
+/// The generations, where there are several.
+fn generations(status: &ServiceStatus) -> String {
     let mut text = String::new();
-    for (name, value) in rows {
-        let _ = writeln!(text, "{name:<12} {value}");
-    }
     if status.generations.len() > 1 {
         let _ = writeln!(text, "generations");
         for generation in &status.generations {

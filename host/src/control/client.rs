@@ -13,17 +13,21 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::connection::{self, Peer};
-use super::protocol::{MAX_ANSWER, Request};
-use super::socket_path::{self, SocketPathError};
+use super::find;
+use super::protocol::{MAX_ANSWER, Request, RequestLine};
+use super::socket_path::SocketPathError;
 use crate::duration;
 use crate::output::escape;
 use crate::socket_file;
 
-/// Which server is meant, and how long it may be silent.
+/// Which server and service is meant, and how long it may be silent.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
-    /// `None`: that of the only server that runs.
-    pub socket: Option<&'a Path>,
+    /// The path of its socket, a port that it listens on, or the name of a service or of
+    /// a guest. `None`: the only server that runs.
+    pub server: Option<&'a str>,
+    /// `None`: the only service of the server.
+    pub service: Option<&'a str>,
     /// For connecting, for taking the next bytes of a request, and between two
     /// signs of life.
     pub timeout: Duration,
@@ -34,6 +38,10 @@ pub struct Target<'a> {
 pub enum ClientError {
     #[error(transparent)]
     SocketPath(#[from] SocketPathError),
+    #[error("several hotsocket servers are running; choose one with --control: {}", .0.join(", "))]
+    SeveralServers(Vec<String>),
+    #[error("no hotsocket server listens on {which} or is called so; there are: {}", .servers.join(", "))]
+    NotFound { which: String, servers: Vec<String> },
     #[error("cannot connect to a server at {}: {}", .path.display(), describe(.error))]
     Connect { path: PathBuf, error: io::Error },
     #[error(
@@ -93,16 +101,26 @@ fn silent(path: &Path, pid: Option<i32>, timeout: Duration, changes: bool) -> St
 /// When no server can be found or reached, or it is not trusted, is silent, or
 /// answers with an error.
 pub fn send(target: Target<'_>, request: &Request, body: &[u8]) -> Result<Value, ClientError> {
-    let timeout = target.timeout;
-    let path = match target.socket {
-        Some(path) => path.to_owned(),
-        None => socket_path::find_running(timeout)?,
-    };
+    let path = find::server(target.server, target.timeout)?;
+    send_to(path, target, request, body)
+}
+
+/// The same, to the server with this socket.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_to(
+    path: PathBuf,
+    target: Target<'_>,
+    request: &Request,
+    body: &[u8],
+) -> Result<Value, ClientError> {
+    let (timeout, asked) = (target.timeout, request);
     let silent = |pid: Option<i32>, sent: bool| ClientError::Silent {
         path: path.clone(),
         pid,
         timeout,
-        changes: sent && matches!(request, Request::Swap { .. } | Request::Rollback { .. }),
+        changes: sent && matches!(asked, Request::Swap { .. } | Request::Rollback { .. }),
     };
     let stream = match socket_file::connect(&path, timeout) {
         Ok(stream) => stream,
@@ -120,7 +138,11 @@ pub fn send(target: Target<'_>, request: &Request, body: &[u8]) -> Result<Value,
             uid: peer.uid,
         });
     }
-    let answer = match self::exchange(stream, request, body) {
+    let request = RequestLine {
+        service: target.service.map(str::to_owned),
+        request: request.clone(),
+    };
+    let answer = match self::exchange(stream, &request, body) {
         Ok(answer) => answer,
         Err(error) if is_timeout(&error) => return Err(silent(peer.pid, true)),
         Err(error) => return Err(exchange(error)),
@@ -140,7 +162,7 @@ fn is_timeout(error: &io::Error) -> bool {
     )
 }
 
-fn exchange(mut stream: UnixStream, request: &Request, body: &[u8]) -> io::Result<Value> {
+fn exchange(mut stream: UnixStream, request: &RequestLine, body: &[u8]) -> io::Result<Value> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     let sent = stream

@@ -7,7 +7,7 @@
 //! another needs its permit. Neither end trusts a process of another user.
 //!
 //! - [`protocol`]: what is sent over it
-//! - [`socket_path`]: where sockets are, and which server is meant
+//! - [`socket_path`]: where sockets are; [`find`]: which server is meant
 //! - [`connection`]: one connection, and who is at its other end
 //! - [`client`], [`server`]: the two ends
 //! - [`listener`]: the file of the server's end
@@ -17,6 +17,7 @@
 mod admission;
 pub mod client;
 mod connection;
+pub mod find;
 mod listener;
 pub mod protocol;
 pub(crate) mod receive;

@@ -1,6 +1,6 @@
 //! The protocol of the control socket.
 //!
-//! The client sends one line of JSON, a [`Request`], and after it exactly
+//! The client sends one line of JSON, a [`RequestLine`], and after it exactly
 //! `length` bytes if the request carries a component. The server answers with
 //! one line of JSON, an [`Answer`], and closes. While it works on a request it
 //! sends a space now and then, which JSON allows before a value.
@@ -25,6 +25,16 @@ pub const MAX_TOPICS: usize = 10_000;
 
 /// Between two signs of life of a server that works on a request.
 pub const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
+
+/// The line that a client sends: a request, and whom it is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RequestLine {
+    /// The service by its name; not needed where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    #[serde(flatten)]
+    pub request: Request,
+}
 
 /// What a client requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -114,13 +124,35 @@ pub enum Answer {
     },
 }
 
-/// A server's state.
+/// A server's state, and that of one of its services: of the one that was asked for, or of
+/// the first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     pub version: String,
     pub pid: u32,
     pub uptime_s: u64,
+    #[serde(flatten)]
+    pub service: ServiceStatus,
+    /// All services, or the one that was asked for.
+    #[serde(default)]
+    pub services: Vec<ServiceStatus>,
+    /// Lines dropped because standard output or error was not read in time, or
+    /// could not be written.
+    pub dropped_lines: u64,
+    /// The same by whose lines they are: those of guests on `stdout` and `stderr`,
+    /// and those of the host's `log`. Omits those of which none was dropped.
+    pub dropped_lines_of: BTreeMap<String, u64>,
+}
+
+/// The state of one service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    #[serde(default)]
+    pub name: String,
     pub listeners: Vec<String>,
+    /// The addresses of listeners that have a name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub named_listeners: BTreeMap<String, String>,
     pub guest: String,
     pub generation: u64,
     pub sha256: String,
@@ -139,12 +171,6 @@ pub struct Status {
     /// How often each limit was reached since the start, by the name of its flag
     /// or, where no flag sets it, a name of its own. Omits those never reached.
     pub limits_reached: BTreeMap<String, u64>,
-    /// Lines dropped because standard output or error was not read in time, or
-    /// could not be written.
-    pub dropped_lines: u64,
-    /// The same by whose lines they are: those of guests on `stdout` and `stderr`,
-    /// and those of the host's `log`. Omits those of which none was dropped.
-    pub dropped_lines_of: BTreeMap<String, u64>,
     /// NATS, with `--topics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nats: Option<NatsStatus>,

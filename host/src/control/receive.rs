@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::ReadHalf;
 
 use super::connection::Peer;
-use super::protocol::{MAX_REQUEST, Request, StoreOperation};
+use super::protocol::{MAX_REQUEST, Request, RequestLine, StoreOperation};
 use super::server::AdminApi;
 
 /// The first allocation for a component, in bytes; each one that follows is as large
@@ -35,6 +35,8 @@ pub struct HeldBytes {
 
 /// A request that has arrived whole.
 pub struct Received {
+    /// The service that is meant, if the client says so.
+    pub service: Option<String>,
     pub request: Request,
     pub body: Vec<u8>,
     /// Kept until the request has been executed.
@@ -121,7 +123,7 @@ pub async fn read(
         .read_until(b'\n', &mut line)
         .await
         .map_err(message)?;
-    let request: Request = serde_json::from_slice(&line)
+    let RequestLine { service, request } = serde_json::from_slice(&line)
         .map_err(|error| format!("malformed or unknown request: {error}"))?;
     let mut held = bytes.hold_none();
     let body = match &request {
@@ -156,6 +158,7 @@ pub async fn read(
         _ => Vec::new(),
     };
     Ok(Received {
+        service,
         request,
         body,
         held,

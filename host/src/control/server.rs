@@ -39,9 +39,11 @@ pub trait AdminApi: Send + Sync + 'static {
     /// # Errors
     /// When there is none, or it is not clear which one is meant.
     fn service(&self, name: Option<&str>) -> Result<Arc<Self::Service>, String>;
+    /// The state of all services, or of the one of that name.
+    ///
     /// # Errors
-    /// When the server has none any more, as it stops.
-    fn status(&self) -> Result<super::protocol::Status, String>;
+    /// When there is none.
+    fn status(&self, service: Option<&str>) -> Result<super::protocol::Status, String>;
     /// Size of the largest component that may be sent, in bytes.
     fn max_component(&self) -> usize;
     /// Counts what is wrong with requests themselves.
@@ -89,11 +91,13 @@ async fn handle_client(
     let answer = match request {
         Ok(Ok(Ok(received))) => {
             let Received {
+                service,
                 request,
                 body,
                 held,
             } = received;
-            let answer = show_life(&stream, execute(request, body, api)).await;
+            let work = execute(service.as_deref(), request, body, api);
+            let answer = show_life(&stream, work).await;
             drop(held);
             answer
         }
@@ -146,10 +150,17 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer {
+async fn execute(
+    service: Option<&str>,
+    request: Request,
+    body: Vec<u8>,
+    api: &impl AdminApi,
+) -> Answer {
     let answer = match request {
-        Request::Status => api.status().map(|status| Answer::Status(Box::new(status))),
-        request => match api.service(None) {
+        Request::Status => api
+            .status(service)
+            .map(|status| Answer::Status(Box::new(status))),
+        request => match api.service(service) {
             Ok(service) => of_service(request, body, &*service).await,
             Err(error) => Err(error),
         },

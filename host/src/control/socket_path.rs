@@ -31,8 +31,6 @@ pub enum SocketPathError {
         "no hotsocket server is running as this user; start one with `hotsocket`, or name its socket with --control PATH"
     )]
     NoServer,
-    #[error("several hotsocket servers are running; choose one with --control PATH: {}", .0.join(", "))]
-    SeveralServers(Vec<String>),
     #[error("cannot create the control socket in {}: {reason}; choose another path with --control PATH, or --control none", .path.display())]
     Create {
         path: PathBuf,
@@ -76,27 +74,14 @@ pub fn for_this_process() -> Result<PathBuf, SocketPathError> {
     Ok(path.join(format!("{}.sock", std::process::id())))
 }
 
-/// The socket of the only server that is running. One that doesn't take a
-/// connection in this time runs all the same.
+/// The sockets of all servers that are running. One that doesn't take a connection in
+/// this time runs all the same.
 ///
 /// # Errors
-/// When there is none, or more than one, or others can enter the directory.
-pub fn find_running(timeout: Duration) -> Result<PathBuf, SocketPathError> {
+/// When others can enter the directory.
+pub fn all_running(timeout: Duration) -> Result<Vec<PathBuf>, SocketPathError> {
     let path = default_directory();
-    let mut found = live_sockets(&path, timeout).map_err(|reason| SocketPathError::Find {
-        path: path.clone(),
-        reason,
-    })?;
-    match found.len() {
-        0 => Err(SocketPathError::NoServer),
-        1 => found.pop().ok_or(SocketPathError::NoServer),
-        _ => Err(SocketPathError::SeveralServers(
-            found
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect(),
-        )),
-    }
+    live_sockets(&path, timeout).map_err(|reason| SocketPathError::Find { path, reason })
 }
 
 /// Open a directory that only this user can enter, and not through a symlink.

@@ -76,12 +76,17 @@ impl RunningService {
     /// What the control socket sees.
     pub(super) fn view(&self) -> Arc<ServiceView> {
         let listeners = self.listeners.iter();
+        let named = self.listeners.iter();
+        let named = named.filter(|listener| !listener.options.name.is_empty());
         Arc::new(ServiceView {
             name: self.name.clone(),
             service: Arc::clone(&self.service),
             store: Arc::clone(&self.store),
             listeners: listeners
                 .map(|listener| listener.address.to_string())
+                .collect(),
+            named_listeners: named
+                .map(|listener| (listener.options.name.clone(), listener.address.to_string()))
                 .collect(),
             watching: self.watched().map(|path| {
                 let absolute = std::path::absolute(path);

@@ -7,7 +7,9 @@ use std::time::Instant;
 use hotsocket_sandbox::limit_counters::LimitCounters;
 use parking_lot::RwLock;
 
-use crate::control::protocol::{Connections, GenerationStatus, MemoryStatus, Status, StoreStatus};
+use crate::control::protocol::{
+    Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus,
+};
 use crate::control::server::{AdminApi, ServiceApi};
 use crate::output::Output;
 use crate::registry::Registry;
@@ -27,6 +29,8 @@ pub struct ServiceView {
     pub store: Arc<dyn Store>,
     /// The addresses that are listened on, with their real ports.
     pub listeners: Vec<String>,
+    /// The addresses of those that have a name.
+    pub named_listeners: BTreeMap<String, String>,
     /// The file that is watched, if one is.
     pub watching: Option<String>,
 }
@@ -87,6 +91,46 @@ impl NodeStatus {
 }
 
 impl ServiceView {
+    fn status(&self) -> ServiceStatus {
+        let service = &self.service;
+        let active = service.registry.active();
+        let counters = &service.counters;
+        let limits = service.limits.load();
+        let reached = service.limit_counters.all();
+        ServiceStatus {
+            name: self.name.clone(),
+            listeners: self.listeners.clone(),
+            named_listeners: self.named_listeners.clone(),
+            guest: active.source.to_string(),
+            generation: active.number,
+            sha256: active.guest.hash.to_string(),
+            watching: self.watching.clone(),
+            settings: service.sandbox.environment().names(),
+            connections: Connections {
+                open: service.roster.len(),
+                limit: limits.max_connections,
+                accepted: Counters::read(&counters.accepted),
+                refused: Counters::read(&counters.refused),
+                faults: Counters::read(&counters.faults),
+                restarts: Counters::read(&counters.restarts),
+                asleep: service.roster.asleep() as u64,
+                hibernated: Counters::read(&counters.hibernated),
+                woken: Counters::read(&counters.woken),
+                stays_awake: service.awake_reasons.all(),
+            },
+            memory: MemoryStatus {
+                instances: service.sandbox.memory_in_use(),
+                limit_each: limits.max_memory,
+            },
+            store: StoreStatus::from(self.store.status()),
+            generations: self.generations(active.number),
+            limits_reached: reached
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
+            nats: service.topics.nats_status(),
+        }
+    }
+
     fn generations(&self, active: u64) -> Vec<GenerationStatus> {
         let history = self.service.registry.history();
         let status = |generation: &Arc<Generation>| {
@@ -137,51 +181,23 @@ impl AdminApi for NodeStatus {
         &self.reached
     }
 
-    fn status(&self) -> Result<Status, String> {
-        let services = self.directory.all();
-        let first = services.first().ok_or("the server stops")?;
-        let service = &first.service;
-        let active = service.registry.active();
-        let dropped = self.output.dropped();
-        let counters = &service.counters;
-        let listeners = services.iter().flat_map(|service| &service.listeners);
-        let mut reached: BTreeMap<_, _> = service
-            .limit_counters
-            .all()
-            .map(|(name, count)| (name.to_owned(), count))
-            .collect();
+    fn status(&self, service: Option<&str>) -> Result<Status, String> {
+        let services = match service {
+            Some(name) => vec![self.directory.find(Some(name))?],
+            None => self.directory.all(),
+        };
+        let services: Vec<_> = services.iter().map(|service| service.status()).collect();
+        let mut first = services.first().cloned().ok_or("the server stops")?;
         for (name, count) in self.reached.all() {
-            *reached.entry(name.to_owned()).or_default() += count;
+            *first.limits_reached.entry(name.to_owned()).or_default() += count;
         }
+        let dropped = self.output.dropped();
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs(),
-            listeners: listeners.cloned().collect(),
-            guest: active.source.to_string(),
-            generation: active.number,
-            sha256: active.guest.hash.to_string(),
-            watching: first.watching.clone(),
-            settings: service.sandbox.environment().names(),
-            connections: Connections {
-                open: service.roster.len(),
-                limit: service.limits.load().max_connections,
-                accepted: Counters::read(&counters.accepted),
-                refused: Counters::read(&counters.refused),
-                faults: Counters::read(&counters.faults),
-                restarts: Counters::read(&counters.restarts),
-                asleep: service.roster.asleep() as u64,
-                hibernated: Counters::read(&counters.hibernated),
-                woken: Counters::read(&counters.woken),
-                stays_awake: service.awake_reasons.all(),
-            },
-            memory: MemoryStatus {
-                instances: service.sandbox.memory_in_use(),
-                limit_each: service.limits.load().max_memory,
-            },
-            store: StoreStatus::from(first.store.status()),
-            generations: first.generations(active.number),
-            limits_reached: reached,
+            service: first,
+            services,
             dropped_lines: dropped.total(),
             dropped_lines_of: dropped
                 .each()
@@ -189,7 +205,6 @@ impl AdminApi for NodeStatus {
                 .filter(|(_, lines)| *lines > 0)
                 .map(|(of, lines)| (of.to_owned(), lines))
                 .collect(),
-            nats: service.topics.nats_status(),
         })
     }
 }
