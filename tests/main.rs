@@ -11,6 +11,7 @@
 //! | module | what it tests |
 //! | --- | --- |
 //! | `cli` | the commands of the binary, a module for each |
+//! | `configuration` | the configuration file, several services, and reading it again |
 //! | `connections` | what happens to a connection that works, from accept to close |
 //! | `swap` | new code under open connections, rollback, the watched file |
 //! | `limits` | each limit, reached |
@@ -40,6 +41,7 @@ mod guests;
 mod harness;
 
 mod cli;
+mod configuration;
 mod connections;
 mod documents;
 mod example_guests;

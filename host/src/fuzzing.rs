@@ -1,5 +1,5 @@
-//! What is done with bytes from a client of the control socket, and with scripts,
-//! as functions of bytes that panic when it is wrong. For components and compiled
+//! What is done with bytes from a client of the control socket, with configurations and
+//! with scripts, as functions of bytes that panic when it is wrong. For components and compiled
 //! code see [`hotsocket_sandbox`], whose functions are called the same way.
 //!
 //! The targets in `fuzz/` call them with what libFuzzer makes up, and the tests
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use hotsocket_sandbox::limit_counters::LimitCounters;
 use tokio::io::BufReader;
 
-use crate::control::protocol::{MAX_REQUEST, Request};
+use crate::control::protocol::{MAX_REQUEST, Request, RequestLine};
 use crate::control::receive::{RequestBytes, read};
 use crate::conversation::{literal, script};
 
@@ -51,8 +51,11 @@ pub fn control_request(bytes: &[u8]) -> bool {
             assert_eq!(received.body.len() as u64, announced);
             assert!(received.body.len() <= MAX_COMPONENT && received.body.len() <= sent.len());
             assert!(received.body.capacity() <= held.held() && held.held() <= MAX_HELD);
-            let line = serde_json::to_vec(&received.request).unwrap_or_default();
-            let again = serde_json::from_slice::<Request>(&line);
+            let line = serde_json::to_vec(&RequestLine {
+                service: received.service.clone(),
+                request: received.request.clone(),
+            });
+            let again = serde_json::from_slice::<RequestLine>(&line.unwrap_or_default());
             assert!(again.is_ok(), "a request that can't be sent again");
         }
     }
@@ -83,6 +86,34 @@ pub fn script(bytes: &[u8]) -> bool {
     }
 }
 
+/// The text of a configuration file. Returns whether it is valid.
+pub fn configuration(bytes: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return false;
+    };
+    let lines: Vec<_> = text.split('\n').collect();
+    let problems = match crate::cli::parse_configuration(text) {
+        Ok(()) => return true,
+        Err(problems) => problems,
+    };
+    assert!(!problems.is_empty(), "wrong, and no problem");
+    for ((line, column), message) in problems {
+        assert!(
+            !message.is_empty() && !message.contains('\n'),
+            "{message:?}"
+        );
+        // Without a place it is about the whole file.
+        if line > 0 {
+            let length = lines.get(line - 1).map(|line| line.chars().count());
+            assert!(
+                length.is_some_and(|length| (1..=length + 1).contains(&column)),
+                "{line}:{column}: {message}"
+            );
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +132,15 @@ mod tests {
             valid += usize::from(control_request(bytes));
         });
         assert!(valid > 0, "no seed is a request");
+    }
+
+    #[test]
+    fn changed_configurations_are_parsed_or_refused() {
+        let mut valid = 0;
+        replay(seeds!("configuration"), 2000, |bytes| {
+            valid += usize::from(configuration(bytes));
+        });
+        assert!(valid > 0, "no seed is a configuration");
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl Server {
 
     /// The same with `--json`; it must succeed.
     #[track_caller]
-    fn ask_json(&self, args: &[&str]) -> Value {
+    pub fn ask_json(&self, args: &[&str]) -> Value {
         let ran = self.ask(&[args, &["--json"]].concat());
         serde_json::from_str(&ran.success()).expect("JSON")
     }

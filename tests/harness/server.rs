@@ -75,6 +75,12 @@ impl Serve {
         self
     }
 
+    /// With this variable.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// Another runtime directory than its own.
     pub fn runtime_dir(mut self, dir: &Path) -> Self {
         self.command.env("XDG_RUNTIME_DIR", dir);

@@ -162,7 +162,8 @@ impl TestServer {
     fn ask_json(&self, request: &Request, bytes: &[u8]) -> Result<Value, String> {
         let control = self.dir.path().join("control");
         let target = Target {
-            socket: Some(&control),
+            server: control.to_str(),
+            service: None,
             timeout: ANSWER_TIME,
         };
         match client::send(target, request, bytes) {

@@ -33,6 +33,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::output::{escape, harmless};
 use configuration::Given;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use configuration::parse as parse_configuration;
 
 /// An application server for raw TCP whose connection logic is a WebAssembly
 /// component that can be swapped under open connections.

@@ -106,3 +106,22 @@ pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> 
         None => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_and_lines_begin_at_one() {
+        let text = "a\n  \u{e9}x\n";
+        let at = |offset| {
+            let Place { line, column } = Place::of(text, offset);
+            (line, column)
+        };
+        assert_eq!(
+            [at(0), at(2), at(4), at(6)],
+            [(1, 1), (2, 1), (2, 3), (2, 4)]
+        );
+        assert_eq!(at(99), (3, 1));
+    }
+}
