@@ -23,7 +23,7 @@ fn file(round: usize) -> String {
         "[[service]]\nname = \"count\"\nguest = \"{guest}.wasm\"\nlisten = [{listen}]\n\
          keepalive = \"{keepalive}s\"\nmax-connections = {limit}\nset = {{ ROUND = \"{round}\" }}\n"
     );
-    if round % 5 == 0 {
+    if round.is_multiple_of(5) {
         text += "[[service]]\nname = \"more\"\nport = 0\nmax-connections = 10\n";
     }
     text

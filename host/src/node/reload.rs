@@ -294,7 +294,7 @@ fn log_not_swapped(registry: &registry::Registry, error: &SwapError) {
 /// For each wanted listener the place of the running one that listens where it wants to.
 fn same_places(running: &[RunningListener], wanted: &[ServiceListener]) -> Vec<Option<usize>> {
     let mut taken = vec![false; running.len()];
-    let mut find = |wanted: &ServiceListener| {
+    let find = |wanted: &ServiceListener| {
         let mut candidates = running.iter().zip(&mut taken).enumerate();
         candidates.find_map(|(at, (listener, taken))| {
             let found = !*taken && is_same_place(listener, &wanted.place);
@@ -302,7 +302,7 @@ fn same_places(running: &[RunningListener], wanted: &[ServiceListener]) -> Vec<O
             found.then_some(at)
         })
     };
-    wanted.iter().map(|wanted| find(wanted)).collect()
+    wanted.iter().map(find).collect()
 }
 
 fn is_same_place(running: &RunningListener, wanted: &Place) -> bool {

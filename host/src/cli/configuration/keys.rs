@@ -96,7 +96,7 @@ const AT_START: [&str; 5] = [
 const AT_START_PREFIXES: [&str; 2] = ["store", "topics"];
 
 /// Of a service that stays, what changes for its open connections as well.
-const AT_ONCE: [&str; 15] = [
+const AT_ONCE: [&str; 16] = [
     "guest",
     "listen",
     "port",
@@ -112,6 +112,7 @@ const AT_ONCE: [&str; 15] = [
     "max-snapshot",
     "max-component",
     "compile-timeout",
+    "compile-memory",
 ];
 
 /// When a change takes effect.

@@ -98,9 +98,13 @@ pub(in crate::cli) fn load(file: Option<&Path>, given: &Given) -> Result<Loaded,
     loaded.map_err(|problems| Problems::new(Some(path), problems))
 }
 
+/// What is wrong with a text: at a line and a column, or at 0 and 0, and the message.
+#[cfg(any(test, feature = "fuzzing"))]
+type Wrong = Vec<((usize, usize), String)>;
+
 /// Whether this text is a valid file; for tests.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn parse(text: &str) -> Result<(), Vec<((usize, usize), String)>> {
+pub(crate) fn parse(text: &str) -> Result<(), Wrong> {
     let parsed = document::parse(text, Path::new("/none"));
     let loaded = resolve(parsed, &Given::default(), None);
     loaded.map(drop).map_err(|problems| {
@@ -186,7 +190,7 @@ fn listeners(
     let Some(options) = config.options.services.first_mut() else {
         return (tables, problems);
     };
-    if service.listeners.is_empty() || ["listen", "port"].iter().any(|name| is_given(&name)) {
+    if service.listeners.is_empty() || ["listen", "port"].iter().any(is_given) {
         return (tables, problems);
     }
     if !["listen", "port"]

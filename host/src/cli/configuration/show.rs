@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::keys::{self, Key, Kind, Scope, belongs};
+use super::keys::{self, Applies, Key, Kind, Scope, belongs};
 use super::load::Loaded;
 use super::table::{Origin, Table};
 use super::value::{quote, shown};
@@ -110,9 +110,9 @@ pub(in crate::cli) fn reference() -> String {
                 "What commands and the log call it; without one, its guest's file without the extension",
             )],
         };
-        text.push_str("| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
+        text.push_str("| key | value | meaning |\n| --- | --- | --- |\n");
         for (name, meaning) in own {
-            let _ = writeln!(text, "| `{name}` | string | | {meaning} |");
+            let _ = writeln!(text, "| `{name}` | string | {meaning} |");
         }
         text.push('\n');
         let mut headings: Vec<&str> = keys.iter().map(|key| key.heading.as_str()).collect();
@@ -138,7 +138,8 @@ pub(in crate::cli) fn reference() -> String {
 }
 
 fn rows<'a>(text: &mut String, keys: impl Iterator<Item = &'a Key>) {
-    text.push_str("| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
+    text.push_str("| key | value | default | a change holds | meaning |\n");
+    text.push_str("| --- | --- | --- | --- | --- |\n");
     for key in keys {
         let (help, named) = split_default(&key.help);
         let default = match (&named, default(key)) {
@@ -148,10 +149,15 @@ fn rows<'a>(text: &mut String, keys: impl Iterator<Item = &'a Key>) {
         };
         let _ = writeln!(
             text,
-            "| `{}` | {} | {} | {} |",
+            "| `{}` | {} | {} | {} | {} |",
             key.name,
             value(key),
             default,
+            match key.applies {
+                Applies::AtOnce => "at once",
+                Applies::ToNewConnections => "for new connections",
+                Applies::AfterRestart => "after a restart",
+            },
             help.replace('|', "\\|")
         );
     }
