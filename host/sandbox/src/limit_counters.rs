@@ -25,7 +25,7 @@ macro_rules! limits {
             const ALL: &[Limit] = &[$(Limit::$name),*];
 
             /// The flag without its dashes, where one sets it.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self {
                     $(Limit::$name => $flag),*
                 }
@@ -64,6 +64,10 @@ limits! {
     WriteTimeout = "write-timeout",
     HalfCloseTimeout = "half-close-timeout",
     HandshakeTimeout = "handshake-timeout",
+    AdminClients = "admin-clients",
+    AdminTimeout = "admin-timeout",
+    AdminHeader = "admin-header",
+    AdminLifetime = "admin-lifetime",
     Linger = "linger",
     Grace = "grace",
     // Those of the machine; the log names what raises them.
@@ -75,10 +79,19 @@ limits! {
 const _: () = assert!(Limit::ALL.len() <= u64::BITS as usize);
 
 /// How often each limit was reached since the server started.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LimitCounters {
     counts: [AtomicU64; Limit::ALL.len()],
     logs: [RateLimitedLog; Limit::ALL.len()],
+}
+
+impl Default for LimitCounters {
+    fn default() -> Self {
+        LimitCounters {
+            counts: std::array::from_fn(|_| AtomicU64::default()),
+            logs: std::array::from_fn(|_| RateLimitedLog::default()),
+        }
+    }
 }
 
 impl LimitCounters {
@@ -111,17 +124,16 @@ impl LimitCounters {
         });
     }
 
+    /// The names and counts of all limits.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.counts.iter();
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
+        Limit::ALL.iter().map(|limit| limit.name()).zip(counts)
+    }
+
     /// The names and counts of those that were reached at all.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self
-            .counts
-            .iter()
-            .map(|count| count.load(Ordering::Relaxed));
-        Limit::ALL
-            .iter()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
-            .map(|(limit, count)| (limit.name(), count))
+        self.each().filter(|(_, count)| *count > 0)
     }
 }
 
