@@ -22,12 +22,13 @@
 //! - [`output`], [`log`]: what is printed
 //! - [`guest_file`]: reads the file of a guest, whatever stands in its place
 //! - [`watch`]: notices changes of files
-//! - [`duration`], [`size`], [`descriptors`], [`os_error`]: one small thing each
+//! - [`duration`], [`size`], [`descriptors`], [`os_error`], [`by_name`]: one small thing each
 //!
 //! The sandbox that guests run in is a crate of its own, [`hotsocket_sandbox`]:
 //! nothing here names wasmtime.
 
 pub mod build;
+mod by_name;
 pub mod channel;
 pub mod cli;
 pub mod control;
