@@ -18,6 +18,7 @@
 //! - [`build`]: guests from source
 //! - [`new`], [`dev`], [`conversation`]: for authors of guests: `hotsocket new`,
 //!   `dev` and `test`
+//! - [`drain`]: how a node takes leave of its connections
 //! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
 //! - [`guest_file`]: reads the file of a guest, whatever stands in its place
@@ -35,6 +36,7 @@ pub mod control;
 pub mod conversation;
 mod descriptors;
 pub mod dev;
+pub mod drain;
 pub mod duration;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
