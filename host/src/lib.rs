@@ -18,6 +18,7 @@
 //! - [`build`]: guests from source
 //! - [`new`], [`dev`], [`conversation`]: for authors of guests: `hotsocket new`,
 //!   `dev` and `test`
+//! - [`admin`]: metrics, health and status over HTTP
 //! - [`drain`]: how a node takes leave of its connections
 //! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
@@ -28,6 +29,7 @@
 //! The sandbox that guests run in is a crate of its own, [`hotsocket_sandbox`]:
 //! nothing here names wasmtime.
 
+pub mod admin;
 pub mod build;
 mod by_name;
 pub mod channel;

@@ -15,7 +15,7 @@
 //! - [`connections`], [`store`]: what some requests are answered with
 //! - [`admission`]: which clients are served, and which one is evicted
 
-mod admission;
+pub(crate) mod admission;
 pub mod client;
 mod connection;
 mod connections;

@@ -24,10 +24,11 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub use options::{Control, Guest, Options, ServiceOptions, StartError};
 
+use crate::admin::{Admin, AdminError};
 use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path;
 use crate::drain::Drain;
-use crate::listener::{self, ListenAddress, Listener, Listening, Tcp};
+use crate::listener::{self, ListenAddress, Listener, Listening, SocketOptions, Tcp};
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::service::{ConnectionIds, CutOff};
@@ -54,6 +55,8 @@ pub struct Node {
     /// The control socket and what carries out a drain; aborted when the node stops.
     tasks: Vec<JoinHandle<()>>,
     drain: Arc<Drain>,
+    /// Ends last, so that whoever asks meanwhile learns that the node stops.
+    admin: Option<Admin>,
 }
 
 impl Node {
@@ -91,6 +94,11 @@ impl Node {
             bound.push(BoundService::bind(service).await?);
         }
         let control = bind_control(&options.control)?;
+        let admin = options.admin.map(|admin| {
+            let bound = listener::bind(admin.listen.clone(), SocketOptions::default());
+            Admin::start(bound.map_err(AdminError::Bind)?, admin)
+        });
+        let admin = admin.transpose()?;
         let engines = EnginePool::new(
             pool,
             &options.code_cache,
@@ -138,6 +146,10 @@ impl Node {
             tracing::debug!("control socket {}", control.path().display());
             tasks.push(tokio::spawn(server::serve(control, Arc::clone(&status))));
         }
+        if let Some(admin) = &admin {
+            tracing::info!(kind = "admin", address = %admin.address(), "admin address {}", admin.address());
+            admin.set_node(status);
+        }
         for service in &services {
             service.log_listening();
         }
@@ -151,6 +163,7 @@ impl Node {
             directory,
             tasks,
             drain,
+            admin,
         })
     }
 
@@ -217,6 +230,7 @@ impl Node {
                 "stopped with {total} connections cut off: {cut_off}"
             ),
         }
+        drop(self.admin);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the control socket sees of a node.
+//! What the control socket and the admin address see of a node.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Instant;
 use hotsocket_sandbox::limit_counters::LimitCounters;
 use parking_lot::RwLock;
 
+use crate::admin::AdminNode;
 use crate::control::protocol::{
     Connections, GenerationStatus, MemoryStatus, Status, StoreStatus, Traffic,
 };
@@ -237,6 +238,24 @@ impl NodeStatus {
     fn left(&self) -> usize {
         let services = self.directory.all();
         services.iter().map(|view| view.service.taken()).sum()
+    }
+}
+
+impl AdminNode for NodeStatus {
+    fn services(&self) -> Vec<NamedService> {
+        AdminApi::services(self)
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    fn reached(&self) -> &LimitCounters {
+        &self.reached
+    }
+
+    fn status(&self) -> Result<Status, String> {
+        AdminApi::status(self)
     }
 }
 
