@@ -20,6 +20,7 @@
 //!   `dev` and `test`
 //! - [`admin`]: metrics, health and status over HTTP
 //! - [`drain`]: how a node takes leave of its connections
+//! - [`top`]: watches a running server
 //! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
 //! - [`guest_file`]: reads the file of a guest, whatever stands in its place
@@ -63,6 +64,7 @@ pub mod session;
 mod size;
 mod socket_file;
 pub mod store;
+pub mod top;
 pub mod topics;
 mod watch;
 

@@ -19,6 +19,7 @@ mod store;
 mod supervisor;
 mod swap;
 mod test;
+mod top;
 mod topics;
 mod word;
 
@@ -67,6 +68,7 @@ enum Command {
     Status(status::Args),
     History(history::Args),
     Drain(drain::Args),
+    Top(top::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
     Store(store::Args),
@@ -94,6 +96,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Rollback(args)) => print_result_as(args.server.json, swap::roll_back(&args)),
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
         Some(Command::Drain(args)) => print_result_as(args.server.json, drain::run(&args)),
+        Some(Command::Top(args)) => print_result_as(args.server.json, top::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),
         Some(Command::Topics(args)) => print_result_as(args.server.json, topics::run(&args)),

@@ -147,7 +147,6 @@ impl Node {
             tasks.push(tokio::spawn(server::serve(control, Arc::clone(&status))));
         }
         if let Some(admin) = &admin {
-            tracing::info!(kind = "admin", address = %admin.address(), "admin address {}", admin.address());
             admin.set_node(status);
         }
         for service in &services {
