@@ -103,6 +103,8 @@ fn serve(
             let id = service.next_id();
             let connection = ConnectionInfo { id, local, peer };
             session::serve(service, connection, stream, permit).await;
+        } else {
+            service.counters.closed.count(session::HANDSHAKE);
         }
     }
 }
