@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -72,7 +72,7 @@ limits! {
 }
 
 // `ConnectionWarnings` has a bit for each.
-const _: () = assert!(Limit::ALL.len() <= u32::BITS as usize);
+const _: () = assert!(Limit::ALL.len() <= u64::BITS as usize);
 
 /// How often each limit was reached since the server started.
 #[derive(Debug, Default)]
@@ -132,7 +132,7 @@ pub struct ConnectionWarnings {
     /// `None` outside a connection: nothing is logged then.
     connection: Option<LoggedConnection<'static>>,
     /// A bit for each limit that was logged.
-    logged: AtomicU32,
+    logged: AtomicU64,
 }
 
 impl ConnectionWarnings {
@@ -143,7 +143,7 @@ impl ConnectionWarnings {
         ConnectionWarnings {
             counters,
             connection,
-            logged: AtomicU32::new(0),
+            logged: AtomicU64::new(0),
         }
     }
 
@@ -160,7 +160,7 @@ impl ConnectionWarnings {
     /// Count it, and log what happened the first time.
     pub fn warn(&self, limit: Limit, what: &str) {
         self.counters.count(limit);
-        let bit = 1 << (limit as u32);
+        let bit = 1u64 << (limit as u32);
         if self.logged.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
             return;
         }
