@@ -64,6 +64,12 @@ limits! {
     WriteTimeout = "write-timeout",
     HalfCloseTimeout = "half-close-timeout",
     HandshakeTimeout = "handshake-timeout",
+    PerListener = "max-per-listener",
+    AcceptRate = "max-accept-rate",
+    Allow = "allow",
+    Deny = "deny",
+    ProxyHeader = "proxy-protocol",
+    ProxyTimeout = "proxy-timeout",
     Linger = "linger",
     Grace = "grace",
     // Those of the machine; the log names what raises them.
@@ -75,10 +81,19 @@ limits! {
 const _: () = assert!(Limit::ALL.len() <= u64::BITS as usize);
 
 /// How often each limit was reached since the server started.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LimitCounters {
     counts: [AtomicU64; Limit::ALL.len()],
     logs: [RateLimitedLog; Limit::ALL.len()],
+}
+
+impl Default for LimitCounters {
+    fn default() -> Self {
+        LimitCounters {
+            counts: std::array::from_fn(|_| AtomicU64::default()),
+            logs: std::array::from_fn(|_| RateLimitedLog::default()),
+        }
+    }
 }
 
 impl LimitCounters {

@@ -30,15 +30,18 @@ pub struct TlsFacts {
     pub certificates: Vec<Vec<u8>>,
 }
 
-/// What a header of the PROXY protocol says
-/// (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>). Its addresses
-/// are those of the connection.
+/// What a header of the PROXY protocol says besides the addresses, which are those of
+/// the connection (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
 #[derive(Clone, Debug)]
 pub struct ProxyFacts {
     /// Of the protocol, 1 or 2.
     pub version: u8,
-    /// Who has sent the header.
+    /// The proxy that has sent the header, as the socket's peer…
     pub via: Endpoint,
+    /// …and the address that it has connected to.
+    pub local: Endpoint,
+    /// The proxy has connected on its own behalf, to see whether the server is alive.
+    pub is_local: bool,
     /// Types and values in their order; version 2 only.
     pub extensions: Vec<(u8, Vec<u8>)>,
 }

@@ -12,6 +12,7 @@ use hotsocket_sandbox::{CodeCacheDir, Grants, MAX_SETTINGS, Settings};
 use tracing::level_filters::LevelFilter;
 
 use super::compile::CompileFlags;
+use super::listener_flags::ListenerFlags;
 use super::parse::{self, After};
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::{ListenAddress, SocketOptions};
@@ -36,6 +37,9 @@ pub(super) struct Flags {
     /// Listen on this port of 127.0.0.1, as --listen PORT does; may be given several times
     #[arg(long, short, value_name = "PORT")]
     port: Vec<u16>,
+
+    #[command(flatten)]
+    listener: ListenerFlags,
 
     /// Path of the control socket [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
@@ -337,6 +341,7 @@ impl Flags {
                 user_timeout: self.write_timeout,
                 nodelay: !self.nagle,
             },
+            listener: self.listener.options(),
             limits,
             grants: Grants {
                 dirs: self.dir,

@@ -9,6 +9,7 @@ mod dev;
 mod flags;
 mod history;
 mod inspect;
+mod listener_flags;
 mod new;
 mod parse;
 mod serve;

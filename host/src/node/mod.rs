@@ -197,10 +197,12 @@ impl Node {
             node.tasks
                 .push(tokio::spawn(server::serve(control, Arc::new(status))));
         }
-        let layers = Arc::new(Layers::default());
-        for socket in sockets {
+        for (number, socket) in sockets.into_iter().enumerate() {
             let (service, stop) = (Arc::clone(&node.service), node.stop.subscribe());
-            let layers = Arc::clone(&layers);
+            let name = names.get(number).filter(|name| !name.is_empty());
+            let name = name.map(|name| Arc::from(name.as_str()));
+            let layers = Layers::new(&options.listener, name, &service.limit_counters);
+            let layers = Arc::new(layers);
             node.acceptors.push(match socket {
                 Listening::Tcp(tcp) => {
                     tokio::spawn(listener::accept(wrap(tcp), layers, service, stop))

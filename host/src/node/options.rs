@@ -7,7 +7,7 @@ use hotsocket_sandbox::{CodeCacheDir, Compiler, Fault, Grants, LoadError, Settin
 
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
-use crate::listener::{BindError, Inherited, ListenAddress, SocketOptions};
+use crate::listener::{BindError, Inherited, ListenAddress, ListenerOptions, SocketOptions};
 use crate::nats::{NatsOptions, OptionsError};
 use crate::registry::{Rules, SwapError};
 use crate::store::{OpenError, StorePlace};
@@ -24,6 +24,8 @@ pub struct Options {
     /// Sockets that listen already, in addition; with one, there is no default address.
     pub inherited: Vec<Inherited>,
     pub sockets: SocketOptions,
+    /// How each listener treats what it accepts.
+    pub listener: ListenerOptions,
     pub limits: Limits,
     pub grants: Grants,
     /// What guests are told by `hotsocket:environment`.
@@ -53,6 +55,7 @@ impl Options {
     pub fn validate(&self) -> Result<(), LimitError> {
         self.limits.validate()?;
         self.sockets.validate()?;
+        self.listener.validate()?;
         self.rules.validate()
     }
 }

@@ -235,7 +235,7 @@ impl<'a> Runner<'a> {
                 local: self.local.into(),
                 peer: SocketAddr::new(self.local.ip(), port).into(),
             };
-            let permit = self.service.admit(Some(self.local.ip())).await;
+            let permit = self.service.admit(Some(self.local.ip()), None).await;
             let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
