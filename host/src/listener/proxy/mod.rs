@@ -12,6 +12,8 @@
 //! [`crate::service`].
 
 pub(crate) mod header;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod v1;
 mod v2;
