@@ -6,7 +6,7 @@ use std::fs;
 
 use hotsocket::limits::{Limits, Setting};
 use hotsocket::listener::{ListenerOptions, SocketOptions};
-use hotsocket::node::{Control, Node, Options, StartError};
+use hotsocket::node::{Control, Node, Options, ServiceOptions, StartError};
 use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::Rules;
 use hotsocket_sandbox::CodeCacheDir;
@@ -147,15 +147,18 @@ fn a_value_out_of_range_is_wrong_usage() {
 /// Tokio's semaphore would panic.
 #[test]
 fn a_library_gets_an_error_and_no_panic() {
-    let options = Options {
-        listen: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+    let service = ServiceOptions {
+        listeners: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         limits: Limits {
             max_connections: usize::MAX,
             ..Limits::default()
         },
+        ..ServiceOptions::default()
+    };
+    let options = Options {
         control: Control::None,
         code_cache: CodeCacheDir::None,
-        ..Options::default()
+        ..service.into()
     };
     let output = Output::to(
         std::io::sink(),

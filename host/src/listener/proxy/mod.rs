@@ -49,7 +49,6 @@ pub enum HeaderPolicy {
 pub struct ProxyProtocol {
     policies: Ranges<HeaderPolicy>,
     timeout: Duration,
-    reached: Arc<LimitCounters>,
 }
 
 /// Whose address is taken for the peer's.
@@ -82,16 +81,8 @@ enum Beginning {
 }
 
 impl ProxyProtocol {
-    pub fn new(
-        policies: Ranges<HeaderPolicy>,
-        timeout: Duration,
-        reached: Arc<LimitCounters>,
-    ) -> Self {
-        ProxyProtocol {
-            policies,
-            timeout,
-            reached,
-        }
+    pub fn new(policies: Ranges<HeaderPolicy>, timeout: Duration) -> Self {
+        ProxyProtocol { policies, timeout }
     }
 
     fn policy(&self, peer: &Endpoint) -> HeaderPolicy {
@@ -108,10 +99,14 @@ impl ProxyProtocol {
     ///
     /// # Errors
     /// When the connection has been reset, which has been counted and logged.
-    pub async fn apply(&self, mut connected: Connected) -> io::Result<(Connected, Peer)> {
+    pub async fn apply(
+        &self,
+        mut connected: Connected,
+        reached: &Arc<LimitCounters>,
+    ) -> io::Result<(Connected, Peer)> {
         let is_optional = match self.policy(&connected.peer) {
             HeaderPolicy::Reject => {
-                let (peer, reached) = (connected.peer, Arc::clone(&self.reached));
+                let (peer, reached) = (connected.peer, Arc::clone(reached));
                 connected.stream = Box::new(Screened::new(connected.stream, peer, reached));
                 return Ok((connected, Peer::Itself));
             }
@@ -128,14 +123,14 @@ impl ProxyProtocol {
                 Ok((connected, Peer::Itself))
             }
             Err(why) => {
-                self.log(connected.peer, &why);
+                self.log(connected.peer, &why, reached);
                 connected.stream.reset();
                 Err(io::ErrorKind::InvalidData.into())
             }
         }
     }
 
-    fn log(&self, peer: Endpoint, why: &NoHeader) {
+    fn log(&self, peer: Endpoint, why: &NoHeader, reached: &LimitCounters) {
         let (limit, what) = match why {
             NoHeader::Wrong(error) => (Limit::ProxyHeader, error.to_string()),
             NoHeader::Truncated => (
@@ -158,7 +153,7 @@ impl ProxyProtocol {
                 return;
             }
         };
-        log_closed(&self.reached, limit, peer, &what);
+        log_closed(reached, limit, peer, &what);
     }
 }
 
