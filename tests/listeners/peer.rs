@@ -2,9 +2,13 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 
 use crate::guests::differing;
-use crate::harness::{Client, PATIENCE, Serve, Server, hotsocket, prebuilt, prebuilt_path, run};
+use crate::harness::{
+    Client, PATIENCE, Process, Reader, Serve, Server, hotsocket, lacks_program, prebuilt,
+    prebuilt_path, run, temp_dir, wait_for,
+};
 
 /// Of version 2, from 192.0.2.7:4096, with a host name.
 fn header() -> Vec<u8> {
@@ -51,7 +55,7 @@ fn it_is_the_same_after_sleep() {
     let said = said(&client, &server);
     client.expect(&said);
     for _ in 0..3 {
-        crate::harness::wait_for("its sleep", || {
+        wait_for("its sleep", || {
             server.status()["connections"]["asleep"] == 1
         });
         client.ask("?", &said);
@@ -83,6 +87,37 @@ fn the_kernel_says_which_process_it_is() {
     let mut tcp = server.connect();
     let local = tcp.stream.local_addr().expect("an address");
     tcp.expect(format!("you are {local}\n"));
+}
+
+#[test]
+fn a_listener_of_systemd_has_the_name_of_its_unit() {
+    if lacks_program("systemd-socket-activate") {
+        return;
+    }
+    let dir = temp_dir();
+    let path = dir.path().join("it.sock");
+    let mut command = Command::new("systemd-socket-activate");
+    command
+        .arg("-l")
+        .arg(&path)
+        .arg("--fdname=inside")
+        .arg(hotsocket().get_program())
+        .arg(prebuilt_path("whoami"))
+        .args(["--control", "none", "--no-watch"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let _server = Process::spawn("systemd", &mut command, Reader::Test, PATIENCE);
+    wait_for("systemd to listen", || UnixStream::connect(&path).is_ok());
+    let mut stream = UnixStream::connect(&path).expect("the server accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let expected = format!(
+        "you are a process of this machine\nlistener inside\nuid {} ",
+        rustix::process::geteuid().as_raw()
+    );
+    let mut got = vec![0; expected.len()];
+    stream.read_exact(&mut got).expect("an answer");
+    assert_eq!(String::from_utf8_lossy(&got), expected);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::Connected;
-use super::ranges::Ranges;
+use super::ranges::{Range, Ranges};
 use header::{Addresses, Command, Header, HeaderError, Progress, Signature};
 use transport::{Prefixed, Screened};
 
@@ -42,6 +42,21 @@ pub enum HeaderPolicy {
     Optional,
     /// A connection that begins with one is closed. Nothing waits for its first bytes.
     Reject,
+}
+
+impl HeaderPolicy {
+    /// `10.0.0.0/8=require`.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse_with_range(text: &str) -> Result<(Range, Self), String> {
+        let (range, policy) = text
+            .rsplit_once('=')
+            .ok_or("say what comes from there: RANGE=require, RANGE=optional or RANGE=reject")?;
+        let policy = Self::from_str(policy, false)
+            .map_err(|_| format!("{policy:?} is none of require, optional and reject"))?;
+        Ok((Range::parse(range)?, policy))
+    }
 }
 
 /// See the module's documentation. [`Self::apply`] takes a connection through it.
