@@ -68,6 +68,12 @@ limits! {
     AdminTimeout = "admin-timeout",
     AdminHeader = "admin-header",
     AdminLifetime = "admin-lifetime",
+    PerListener = "max-per-listener",
+    AcceptRate = "max-accept-rate",
+    Allow = "allow",
+    Deny = "deny",
+    ProxyHeader = "proxy-protocol",
+    ProxyTimeout = "proxy-timeout",
     Linger = "linger",
     Grace = "grace",
     // Those of the machine; the log names what raises them.

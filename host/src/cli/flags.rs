@@ -12,6 +12,7 @@ use hotsocket_sandbox::{CodeCacheDir, Grants, MAX_SETTINGS, Settings};
 use tracing::level_filters::LevelFilter;
 
 use super::compile::CompileFlags;
+use super::listener_flags::ListenerFlags;
 use super::parse::{self, After};
 use crate::admin::AdminOptions;
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
@@ -37,6 +38,9 @@ pub(super) struct Flags {
     /// Listen on this port of 127.0.0.1, as --listen PORT does; may be given several times
     #[arg(long, short, value_name = "PORT")]
     port: Vec<u16>,
+
+    #[command(flatten)]
+    listener: ListenerFlags,
 
     /// Path of the control socket [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
@@ -346,10 +350,12 @@ impl Flags {
         if places.is_empty() {
             places.push(Place::OfGuest);
         }
+        let layers = self.listener.options();
         let listeners = places.into_iter().map(|place| ServiceListener {
+            name: String::new(),
             place,
             sockets,
-            ..ServiceListener::default()
+            layers: layers.clone(),
         });
         let log_level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::WARN,

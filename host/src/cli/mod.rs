@@ -10,6 +10,7 @@ mod drain;
 mod flags;
 mod history;
 mod inspect;
+mod listener_flags;
 mod new;
 mod parse;
 mod serve;

@@ -211,6 +211,7 @@ impl ServiceOptions {
         self.limits.validate()?;
         for listener in &self.listeners {
             listener.sockets.validate()?;
+            listener.layers.validate()?;
         }
         self.rules.validate()
     }

@@ -249,10 +249,12 @@ fn bind(listener: ServiceListener, guest: &[u8]) -> Result<BoundListener, StartE
         Place::At(address) => listener::bind(address.clone(), listener.sockets)?,
         Place::Inherited(socket) => listener::adopt(socket, listener.sockets)?,
     };
+    let name = Some(listener.name.as_str()).filter(|name| !name.is_empty());
+    let layers = Layers::new(&listener.layers, name.map(Arc::from));
     Ok(BoundListener {
         options: listener,
         socket,
-        layers: Arc::new(Layers::default()),
+        layers: Arc::new(layers),
     })
 }
 

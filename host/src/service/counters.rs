@@ -38,6 +38,9 @@ pub struct Counters {
 const REFUSING: &[&str] = &[
     Limit::Connections.name(),
     Limit::PerPeer.name(),
+    Limit::PerListener.name(),
+    Limit::Allow.name(),
+    Limit::Deny.name(),
     Limit::Room.name(),
 ];
 
@@ -73,10 +76,8 @@ impl Counters {
     /// Connections that were refused: by the guest, for lack of room, or at a limit.
     pub fn all_refused(&self) -> u64 {
         let by_guest_or_room = self.closed.read(REFUSED);
-        let at_accept = [Limit::Connections, Limit::PerPeer];
-        let at_accept = at_accept
-            .iter()
-            .map(|limit| self.refused.read(limit.name()));
+        let at_accept = REFUSING.iter().filter(|name| **name != Limit::Room.name());
+        let at_accept = at_accept.map(|name| self.refused.read(name));
         by_guest_or_room + at_accept.sum::<u64>()
     }
 }

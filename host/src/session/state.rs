@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{ConnectionInfo, Instance, Stream, Window};
+use hotsocket_sandbox::{ConnectionInfo, Instance, PeerFacts, ServedConnection, Stream, Window};
 use tokio::time::{Instant, Sleep};
 
 use super::close::REFUSED;
@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub channel: Channel,
     /// What the guest's code and state are in.
     pub body: Body,
+    /// What is known of the peer besides its address, for each of its instances.
+    pub facts: Option<Arc<PeerFacts>>,
     /// The code that serves the session, also while it sleeps.
     pub generation: GenerationGuard,
     pub timers: Timers,
@@ -79,14 +81,17 @@ impl Session {
     /// the connection has been reset.
     pub async fn begin(
         service: Arc<Service>,
-        connection: ConnectionInfo,
+        connection: ServedConnection,
         stream: Stream,
         permit: Box<SessionPermit>,
     ) -> Option<Box<Self>> {
-        let accepted = service.access_log.then(Instant::now);
+        let ServedConnection { info, facts } = connection.clone();
+        // A proxy probes every few seconds.
+        let is_probe = facts.as_ref().is_some_and(|facts| facts.is_probe());
+        let accepted = (service.access_log && !is_probe).then(Instant::now);
         let rollout = service.rollouts.current();
         let handle = Arc::new(SessionHandle::new(
-            connection,
+            info,
             rollout.generation.number,
             rollout.number,
         ));
@@ -104,7 +109,7 @@ impl Session {
             Err(fault) => {
                 service.counters.refused.count(Limit::Room.name());
                 service.counters.closed.count(REFUSED);
-                let logged = logged(connection, number, None);
+                let logged = logged(info, number, None);
                 log_refused(&service.no_room, logged, &fault);
                 stream.reset();
                 if let Some(accepted) = accepted {
@@ -120,6 +125,7 @@ impl Session {
         let restarts = service.limits.on_trap == OnTrap::Restart;
         Some(Box::new(Session {
             channel: Channel::new(stream),
+            facts,
             body: Body::Awake(instance),
             generation,
             timers: Timers::default(),
@@ -142,6 +148,14 @@ impl Session {
     /// Who is connected to what.
     pub fn connection(&self) -> ConnectionInfo {
         self.entry.handle().connection
+    }
+
+    /// The same for an instance, with what is known of the peer.
+    pub fn served(&self) -> ServedConnection {
+        ServedConnection {
+            info: self.connection(),
+            facts: self.facts.clone(),
+        }
     }
 
     /// What the next event may write.
