@@ -13,6 +13,7 @@ use crate::engine_pool::{EnginePool, GuestEngine};
 use crate::fairness::Fairness;
 use crate::hash::Hash;
 use crate::limits::LiveLimits;
+use crate::measures::Measures;
 use crate::thread::run_on_thread;
 
 /// What the first instance of a guest has room for in its slot, in bytes.
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub limits: Arc<LiveLimits>,
     /// Such a guest may pass less to the host in one call.
     pub imports_wasi: bool,
+    pub measures: Arc<Measures>,
     /// Places of an engine that each instance takes.
     pub places: usize,
     /// Bytes that the host needs for each instance; 0 until there was one.

@@ -13,7 +13,7 @@
 //! - [`sandbox`]: the entry point, one for each service
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
-//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`], [`key_value`],
+//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`], [`key_value`], [`peer`],
 //!   [`bindings`], [`bounded_text`]: what it refers to
 //! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
 //!   its exports
@@ -26,7 +26,8 @@
 //! - [`store_data`], [`effects`], [`memory_limit`], [`guest_output`], [`wasi`]:
 //!   what a store holds
 //! - [`fault`]: why an event failed
-//! - [`limit_counters`]: which limits were reached, how often
+//! - [`limit_counters`]: which limits were reached, how often; [`measures`]: how many events
+//!   there were, and how long they took
 //! - [`log`]: how the log names a connection
 
 mod bindings;
@@ -60,6 +61,7 @@ pub mod key_value;
 pub mod limit_counters;
 mod limits;
 mod log;
+pub mod measures;
 mod memory_limit;
 mod part_count;
 mod peer;
@@ -83,7 +85,8 @@ pub use compiled::CompiledGuest;
 pub use compiler::{COMPILE_CHILD, Compiler, compile_child};
 pub use component::LoadError;
 pub use effects::{
-    ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, SessionRequests, Window, recycle,
+    ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, ServedConnection, SessionRequests, Window,
+    recycle,
 };
 pub use endpoint::{Endpoint, UnixPeer};
 pub use engine::{lower_priority, prepare_thread};

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -25,7 +25,7 @@ macro_rules! limits {
             const ALL: &[Limit] = &[$(Limit::$name),*];
 
             /// The flag without its dashes, where one sets it.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self {
                     $(Limit::$name => $flag),*
                 }
@@ -64,6 +64,16 @@ limits! {
     WriteTimeout = "write-timeout",
     HalfCloseTimeout = "half-close-timeout",
     HandshakeTimeout = "handshake-timeout",
+    AdminClients = "admin-clients",
+    AdminTimeout = "admin-timeout",
+    AdminHeader = "admin-header",
+    AdminLifetime = "admin-lifetime",
+    PerListener = "max-per-listener",
+    AcceptRate = "max-accept-rate",
+    Allow = "allow",
+    Deny = "deny",
+    ProxyHeader = "proxy-protocol",
+    ProxyTimeout = "proxy-timeout",
     Linger = "linger",
     Grace = "grace",
     // Those of the machine; the log names what raises them.
@@ -72,13 +82,22 @@ limits! {
 }
 
 // `ConnectionWarnings` has a bit for each.
-const _: () = assert!(Limit::ALL.len() <= u32::BITS as usize);
+const _: () = assert!(Limit::ALL.len() <= u64::BITS as usize);
 
 /// How often each limit was reached since the server started.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LimitCounters {
     counts: [AtomicU64; Limit::ALL.len()],
     logs: [RateLimitedLog; Limit::ALL.len()],
+}
+
+impl Default for LimitCounters {
+    fn default() -> Self {
+        LimitCounters {
+            counts: std::array::from_fn(|_| AtomicU64::default()),
+            logs: std::array::from_fn(|_| RateLimitedLog::default()),
+        }
+    }
 }
 
 impl LimitCounters {
@@ -111,17 +130,16 @@ impl LimitCounters {
         });
     }
 
+    /// The names and counts of all limits.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.counts.iter();
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
+        Limit::ALL.iter().map(|limit| limit.name()).zip(counts)
+    }
+
     /// The names and counts of those that were reached at all.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self
-            .counts
-            .iter()
-            .map(|count| count.load(Ordering::Relaxed));
-        Limit::ALL
-            .iter()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
-            .map(|(limit, count)| (limit.name(), count))
+        self.each().filter(|(_, count)| *count > 0)
     }
 }
 
@@ -132,7 +150,7 @@ pub struct ConnectionWarnings {
     /// `None` outside a connection: nothing is logged then.
     connection: Option<LoggedConnection<'static>>,
     /// A bit for each limit that was logged.
-    logged: AtomicU32,
+    logged: AtomicU64,
 }
 
 impl ConnectionWarnings {
@@ -143,7 +161,7 @@ impl ConnectionWarnings {
         ConnectionWarnings {
             counters,
             connection,
-            logged: AtomicU32::new(0),
+            logged: AtomicU64::new(0),
         }
     }
 
@@ -160,7 +178,7 @@ impl ConnectionWarnings {
     /// Count it, and log what happened the first time.
     pub fn warn(&self, limit: Limit, what: &str) {
         self.counters.count(limit);
-        let bit = 1 << (limit as u32);
+        let bit = 1u64 << (limit as u32);
         if self.logged.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
             return;
         }

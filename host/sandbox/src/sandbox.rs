@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
@@ -11,7 +11,7 @@ use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
 use crate::compiler::CompileLimits;
 use crate::component::{self, LoadError};
 use crate::cpu_budget::{Budgets, CpuBudget};
-use crate::effects::ConnectionInfo;
+use crate::effects::{ConnectionInfo, ServedConnection};
 use crate::engine;
 use crate::engine_pool::{EnginePool, Place};
 use crate::environment::Environment;
@@ -24,6 +24,7 @@ use crate::key_value::KeyValue;
 use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
 use crate::limits::{Limits, LiveLimits};
 use crate::log::LoggedConnection;
+use crate::measures::Measures;
 use crate::memory_limit::{MemoryInUse, MemoryLimit};
 use crate::store_data::{Reach, StoreData};
 use crate::topics::{CountSubscribers, Lookup};
@@ -39,6 +40,7 @@ pub struct Sandbox {
     reach: Arc<Reach>,
     output: Arc<dyn LineSink>,
     counters: Arc<LimitCounters>,
+    measures: Arc<Measures>,
     memory_in_use: MemoryInUse,
 }
 
@@ -66,6 +68,7 @@ impl Sandbox {
             }),
             output,
             counters: Arc::default(),
+            measures: Arc::default(),
             memory_in_use: MemoryInUse::default(),
         }
     }
@@ -96,6 +99,11 @@ impl Sandbox {
     /// Where reached limits are counted.
     pub fn limit_counters(&self) -> &Arc<LimitCounters> {
         &self.counters
+    }
+
+    /// What is measured of all instances.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// Bytes that all instances have now: memories, tables, and what the host has
@@ -165,6 +173,7 @@ impl Sandbox {
                 fairness: Arc::clone(&self.fairness),
                 limits: Arc::clone(&self.limits),
                 imports_wasi: imports.wasi,
+                measures: Arc::clone(&self.measures),
                 slot_size: AtomicUsize::new(0),
             }),
             exports,
@@ -206,7 +215,7 @@ impl Sandbox {
     pub async fn admit(
         &self,
         guest: &Arc<CompiledGuest>,
-        connection: ConnectionInfo,
+        connection: ServedConnection,
         generation: u64,
         connections: usize,
     ) -> Result<Instance, Fault> {
@@ -224,7 +233,7 @@ impl Sandbox {
     pub async fn instantiate(
         &self,
         guest: &Arc<CompiledGuest>,
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         generation: u64,
     ) -> Result<Instance, Fault> {
         self.make(guest, connection, generation, false).await
@@ -233,7 +242,7 @@ impl Sandbox {
     async fn make(
         &self,
         guest: &Arc<CompiledGuest>,
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         generation: u64,
         muted: bool,
     ) -> Result<Instance, Fault> {
@@ -273,24 +282,31 @@ impl Sandbox {
         &self,
         guest: &Arc<LoadedGuest>,
         place: Place,
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         generation: u64,
         muted: bool,
     ) -> Result<Instance, Fault> {
+        let began = Instant::now();
+        let serves = connection.is_some();
         let mut slot = guest.slot();
         let store = slot.fill(|| self.store(guest, connection, generation, muted));
-        Instance::new(store, Arc::clone(guest), place, slot).await
+        let instance = Instance::new(store, Arc::clone(guest), place, slot).await?;
+        if serves {
+            self.measures.note_instance(began.elapsed());
+        }
+        Ok(instance)
     }
 
     /// A store for one instance, with everything that holds for it.
     fn store(
         &self,
         guest: &LoadedGuest,
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         generation: u64,
         muted: bool,
     ) -> Store<StoreData> {
-        let logged = connection.map(|ConnectionInfo { id, peer, .. }| LoggedConnection {
+        let info = connection.as_ref().map(|connection| connection.info);
+        let logged = info.map(|ConnectionInfo { id, peer, .. }| LoggedConnection {
             id,
             peer,
             generation,

@@ -12,7 +12,9 @@ use hotsocket_sandbox::{CodeCacheDir, Grants, MAX_SETTINGS, Settings};
 use tracing::level_filters::LevelFilter;
 
 use super::compile::CompileFlags;
+use super::listener_flags::ListenerFlags;
 use super::parse::{self, After};
+use crate::admin::AdminOptions;
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::{ListenAddress, SocketOptions};
 use crate::log::Format;
@@ -37,9 +39,20 @@ pub(super) struct Flags {
     #[arg(long, short, value_name = "PORT")]
     port: Vec<u16>,
 
+    #[command(flatten)]
+    listener: ListenerFlags,
+
     /// Path of the control socket [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
     control: Option<Control>,
+
+    /// Show metrics, health and status over HTTP: 127.0.0.1:9300, unix:PATH or another form that --listen takes [default: none]
+    #[arg(long, value_name = "ADDR", value_parser = parse::address, help_heading = ADMIN)]
+    admin: Option<ListenAddress>,
+
+    /// Name besides localhost under which the admin address is reached; may be given several times
+    #[arg(long, value_name = "NAME", requires = "admin", help_heading = ADMIN, hide_short_help = true)]
+    admin_host: Vec<String>,
 
     /// NATS servers over which connections of several nodes meet: nats://HOST or nats://HOST:PORT, or tls://…, joined by commas [default: none]
     #[arg(long, value_name = "URL", value_parser = parse::topics, help_heading = TOPICS)]
@@ -261,6 +274,7 @@ pub(super) struct Flags {
     label: bool,
 }
 
+const ADMIN: &str = "Admin address";
 const TOPICS: &str = "Topics over several nodes";
 const SWAPPING: &str = "Swapping";
 const TRAPS: &str = "Traps";
@@ -336,10 +350,12 @@ impl Flags {
         if places.is_empty() {
             places.push(Place::OfGuest);
         }
+        let layers = self.listener.options();
         let listeners = places.into_iter().map(|place| ServiceListener {
+            name: String::new(),
             place,
             sockets,
-            ..ServiceListener::default()
+            layers: layers.clone(),
         });
         let log_level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::WARN,
@@ -386,6 +402,10 @@ impl Flags {
         let options = Options {
             services: vec![service],
             control: self.control.unwrap_or(Control::Default),
+            admin: self.admin.map(|listen| AdminOptions {
+                listen,
+                hosts: self.admin_host,
+            }),
             code_cache: self.code_cache.unwrap_or_default(),
             compiler: self.compile.compiler(),
         };

@@ -8,10 +8,12 @@ mod component;
 mod config;
 mod configuration;
 mod dev;
+mod drain;
 mod flags;
 mod history;
 mod inspect;
 mod list;
+mod listener_flags;
 mod new;
 mod parse;
 mod reload;
@@ -22,6 +24,7 @@ mod store;
 mod supervisor;
 mod swap;
 mod test;
+mod top;
 mod topics;
 mod word;
 
@@ -75,6 +78,8 @@ enum Command {
     Status(status::Args),
     List(list::Args),
     History(history::Args),
+    Drain(drain::Args),
+    Top(top::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
     Store(store::Args),
@@ -113,6 +118,8 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Swap(args)) => print_result_as(args.server.json, swap::run(&args)),
         Some(Command::Rollback(args)) => print_result_as(args.server.json, swap::roll_back(&args)),
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
+        Some(Command::Drain(args)) => print_result_as(args.server.json, drain::run(&args)),
+        Some(Command::Top(args)) => print_result_as(args.server.json, top::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::List(args)) => print_result_as(args.json, list::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),

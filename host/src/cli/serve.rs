@@ -60,14 +60,20 @@ pub struct Args {
     no_watch: bool,
 }
 
-/// Serve until a signal says to stop, and read the configuration again when it changes or a
-/// signal asks for that.
-async fn serve_until_signal(
+/// Serve until a signal says to stop, or the server has drained and is to end. Read the
+/// configuration again when it changes, or a signal asks for that.
+async fn serve_until_end(
     server: &mut Node,
     signals: &mut Signals,
     supervisor: &Supervisor,
     mut reloader: Option<&mut Reloader>,
 ) {
+    let (drain, left) = (Arc::clone(server.drain()), server.left());
+    let show = async {
+        drain.begun().await;
+        supervisor.show_left("draining", left).await;
+    };
+    let mut show = std::pin::pin!(show);
     loop {
         let changed = async {
             match &mut reloader {
@@ -80,7 +86,9 @@ async fn serve_until_signal(
             asked = signals.next() => match asked {
                 Asked::Stop => return,
                 Asked::Reload => {}
-            }
+            },
+            () = drain.has_ended() => return,
+            () = &mut show => return,
         }
         let Some(reloader) = &mut reloader else {
             continue;
@@ -170,9 +178,8 @@ pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
         let supervisor = Supervisor::ready();
         let file = file.map(Path::to_owned);
         let mut reloader = file.map(|file| Reloader::new(file, given.clone(), inherited, in_force));
-        serve_until_signal(&mut server, &mut signals, &supervisor, reloader.as_mut()).await;
-        supervisor.stopping();
-        Ok(stop(server, &mut signals).await)
+        serve_until_end(&mut server, &mut signals, &supervisor, reloader.as_mut()).await;
+        Ok(stop(server, &mut signals, Some(&supervisor)).await)
     })
 }
 
@@ -317,7 +324,21 @@ fn check_threads(count: usize, stack: usize) -> io::Result<()> {
 }
 
 /// Shut the server down; one more signal stops it at once.
-pub(super) async fn stop(server: Node, signals: &mut Signals) -> ExitCode {
+pub(super) async fn stop(
+    server: Node,
+    signals: &mut Signals,
+    supervisor: Option<&Supervisor>,
+) -> ExitCode {
+    let left = server.left();
+    let show = async {
+        match supervisor {
+            Some(supervisor) => {
+                supervisor.stopping();
+                supervisor.show_left("stopping", left).await;
+            }
+            None => std::future::pending().await,
+        }
+    };
     let open = server.connections();
     if open > 0 {
         tracing::info!(
@@ -328,6 +349,7 @@ pub(super) async fn stop(server: Node, signals: &mut Signals) -> ExitCode {
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,
+        () = show => ExitCode::SUCCESS,
         code = signals.again() => {
             tracing::warn!("stopped at once");
             code

@@ -13,11 +13,15 @@ use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Evicted, Permit};
 pub use super::listener::{ControlSocket, ControlSocketError};
-use super::protocol::{self, Answer, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus};
+use super::protocol::{
+    self, Answer, ConnectionQuery, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus,
+};
 use super::receive::{Received, RequestBytes, receive};
-use super::store;
+use super::{connections, store};
+use crate::drain::Drain;
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
+use crate::service::NamedService;
 use crate::store::Store;
 use crate::topics::{TopicUse, Topics};
 
@@ -39,6 +43,9 @@ pub trait AdminApi: Send + Sync + 'static {
     /// # Errors
     /// When there is none, or it is not clear which one is meant.
     fn service(&self, name: Option<&str>) -> Result<Arc<Self::Service>, String>;
+    /// All services, for what is asked about all of them.
+    fn services(&self) -> Vec<NamedService>;
+    fn drain(&self) -> &Drain;
     /// The state of all services, or of the one of that name.
     ///
     /// # Errors
@@ -160,6 +167,35 @@ async fn execute(
         Request::Status => api
             .status(service)
             .map(|status| Answer::Status(Box::new(status))),
+        Request::Connections(query) => {
+            let query = ConnectionQuery {
+                service: service.map(str::to_owned),
+                ..query
+            };
+            let services = api.services();
+            let list = move || connections::list(&services, &query);
+            // With many connections it takes longer than a tick.
+            let list = run_on_thread("connections", None, list).await;
+            let no_thread = |error| {
+                let error = crate::os_error::message(&error);
+                format!("no thread to list the connections: {error}")
+            };
+            list.map(Answer::Connections).map_err(no_thread)
+        }
+        Request::Drain { order } => {
+            if let Some(DrainOrder { max_ms, ends }) = order {
+                let max = Duration::from_millis(max_ms).min(crate::duration::MAX);
+                api.drain().begin(max, ends);
+            }
+            let left = api
+                .services()
+                .iter()
+                .map(|service| service.service.taken())
+                .sum();
+            Ok(Answer::Drain {
+                drain: api.drain().status(left),
+            })
+        }
         request => match api.service(service) {
             Ok(service) => of_service(request, body, &*service).await,
             Err(error) => Err(error),
@@ -177,7 +213,9 @@ async fn of_service(
     let (registry, topics) = (service.registry(), service.topics());
     match request {
         // Answered by the node.
-        Request::Status => Err("no request to a service".to_owned()),
+        Request::Status | Request::Connections(_) | Request::Drain { .. } => {
+            Err("no request to a service".to_owned())
+        }
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),

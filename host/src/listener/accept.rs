@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{ConnectionInfo, Endpoint};
+use hotsocket_sandbox::{ConnectionInfo, Endpoint, ServedConnection};
 use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::limits::{Bucket, ListenerLimits};
 use super::{Connected, Handshake, Incoming, Layers, Listener};
-use crate::service::{Counters, Service, SessionPermit};
+use crate::service::{Counters, Refused, Service, SessionPermit};
 use crate::session;
 
 /// Between two attempts when the machine has no room.
@@ -34,6 +35,7 @@ pub async fn accept(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut logged = None;
+    let mut bucket = layers.limits.as_ref().and_then(ListenerLimits::bucket);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -45,7 +47,7 @@ pub async fn accept(
                     tracing::info!("accepting connections again");
                 }
                 let admitted = tokio::select! {
-                    admitted = service.admit(incoming.peer().ip()) => admitted,
+                    admitted = admit(incoming.peer(), &layers, &mut bucket, &service) => admitted,
                     _ = stop.wait_for(|stop| *stop) => return,
                 };
                 match admitted {
@@ -78,6 +80,23 @@ pub async fn accept(
     }
 }
 
+/// Wait until there is room for a connection of this listener, and of all. A proxy does
+/// not count as a peer: there is room for its own once its header has been read.
+async fn admit(
+    peer: Endpoint,
+    layers: &Layers,
+    bucket: &mut Option<Bucket>,
+    service: &Service,
+) -> Result<SessionPermit, Refused> {
+    let is_proxy = layers.may_be_proxy(&peer);
+    let of_listener = match &layers.limits {
+        None => None,
+        Some(limits) => limits.admit(peer, is_proxy, bucket, service).await?,
+    };
+    let ip = peer.ip().filter(|_| !is_proxy);
+    service.admit(ip, of_listener).await
+}
+
 /// A connection's task: the handshake, then the session.
 fn serve(
     incoming: impl Incoming,
@@ -86,23 +105,29 @@ fn serve(
     permit: SessionPermit,
 ) -> impl Future<Output = ()> + Send {
     // Boxed, as the task would keep the room for it.
-    let permit = Box::new(permit);
+    let mut permit = Box::new(permit);
     async move {
         let peer = incoming.peer();
         let connected = match incoming.handshake() {
-            Handshake::Done(connected) if layers.is_empty() => connected.ok(),
-            handshake => Box::pin(in_time(handshake, &layers, &service, peer)).await,
+            Handshake::Done(connected) if layers.is_empty() => connected.ok().map(|connected| {
+                let facts = layers.facts();
+                Connected { facts, ..connected }
+            }),
+            handshake => Box::pin(in_time(handshake, &layers, &service, &mut permit, peer)).await,
         };
         if let Some(Connected {
             stream,
             local,
             peer,
-            facts: _,
+            facts,
         }) = connected
         {
             let id = service.next_id();
-            let connection = ConnectionInfo { id, local, peer };
+            let info = ConnectionInfo { id, local, peer };
+            let connection = ServedConnection { info, facts };
             session::serve(service, connection, stream, permit).await;
+        } else {
+            service.counters.closed.count(session::HANDSHAKE);
         }
     }
 }
@@ -112,6 +137,7 @@ async fn in_time(
     handshake: Handshake,
     layers: &Layers,
     service: &Service,
+    permit: &mut SessionPermit,
     peer: Endpoint,
 ) -> Option<Connected> {
     let handshake = async {
@@ -119,7 +145,7 @@ async fn in_time(
             Handshake::Done(connected) => connected,
             Handshake::Pending(handshake) => handshake.await,
         };
-        layers.apply(connected?).await
+        layers.apply(connected?, service, permit).await
     };
     match timeout(service.limits.load().handshake_timeout, handshake).await {
         Ok(connected) => connected.ok(),

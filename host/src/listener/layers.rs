@@ -3,21 +3,123 @@
 //! has learnt of the peer.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotsocket_sandbox::{Endpoint, PeerFacts};
 
 use super::Connected;
+use super::limits::{Access, ListenerLimits};
+use super::proxy::{HeaderPolicy, Peer, ProxyProtocol};
+use super::ranges::{MAX_RANGES, Ranges};
+use crate::limits::{LimitError, Setting};
+use crate::service::{Refused, Service, SessionPermit};
 
 /// How a listener treats what it accepts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListenerOptions {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerOptions {
+    /// Open connections of this listener; `None`: as many as the service has.
+    pub max_per_listener: Option<usize>,
+    /// Connections that it accepts in a second; more wait. `None`: all that come.
+    pub max_accept_rate: Option<u32>,
+    /// Who may connect, by address. Who is in no range may, unless some are allowed.
+    pub access: Ranges<Access>,
+    /// Who sends a PROXY header; others must not. `None`: nobody looks for one.
+    pub proxy_protocol: Option<Ranges<HeaderPolicy>>,
+    /// How long a header may take.
+    pub proxy_timeout: Duration,
+}
 
-/// The layers of one listener, ready to be used. All of its connections share them.
+impl Default for ListenerOptions {
+    fn default() -> Self {
+        ListenerOptions {
+            max_per_listener: None,
+            max_accept_rate: None,
+            access: Ranges::default(),
+            proxy_protocol: None,
+            proxy_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+impl ListenerOptions {
+    /// Each limit by the name of its flag, with its value and its range.
+    pub fn settings(&self) -> [Setting; 3] {
+        let rate = self.max_accept_rate.map(|rate| rate as usize);
+        let times = Duration::from_millis(1)..=crate::duration::MAX;
+        [
+            Setting::number("max-per-listener", self.max_per_listener, 1..=10_000_000),
+            // Ten times what one processor accepts in a second.
+            Setting::number("max-accept-rate", rate, 1..=1_000_000),
+            Setting::time("proxy-timeout", self.proxy_timeout, times),
+        ]
+    }
+
+    /// Check that every limit is in its range.
+    ///
+    /// # Errors
+    /// Names the first one that isn't.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        self.settings().iter().try_for_each(Setting::validate)?;
+        let proxies = self.proxy_protocol.as_ref().map_or(0, Ranges::len);
+        for (flag, count) in [("allow", self.access.len()), ("proxy-protocol", proxies)] {
+            if count > MAX_RANGES {
+                return Err(LimitError {
+                    flag,
+                    value: format!("({count} ranges)"),
+                    expected: format!("given for at most {MAX_RANGES} ranges"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The layers of one listener, ready to be used, and its limits. All of its connections
+/// share them.
 #[derive(Debug, Default)]
-pub struct Layers {}
+pub struct Layers {
+    /// What is known of every peer: the listener's name, if it has one.
+    facts: Option<Arc<PeerFacts>>,
+    /// What comes before the layers.
+    pub limits: Option<ListenerLimits>,
+    proxy: Option<ProxyProtocol>,
+}
 
 impl Layers {
+    /// The layers of a listener that may have a name. The options are valid (see
+    /// [`ListenerOptions::validate`]).
+    pub fn new(options: &ListenerOptions, name: Option<Arc<str>>) -> Self {
+        let proxy = |policies: &Ranges<HeaderPolicy>| {
+            ProxyProtocol::new(policies.clone(), options.proxy_timeout)
+        };
+        Layers {
+            facts: name.map(|name| {
+                Arc::new(PeerFacts {
+                    listener: Some(name),
+                    ..PeerFacts::default()
+                })
+            }),
+            limits: ListenerLimits::new(options),
+            proxy: options.proxy_protocol.as_ref().map(proxy),
+        }
+    }
+
     /// Whether connections are ready as they are: then no future is made for them.
     pub fn is_empty(&self) -> bool {
-        true
+        self.proxy.is_none()
+    }
+
+    /// What is known of a peer that went through no layer.
+    pub fn facts(&self) -> Option<Arc<PeerFacts>> {
+        self.facts.clone()
+    }
+
+    /// Whether who has connected may be a proxy, so that the peer is not known yet.
+    pub fn may_be_proxy(&self, peer: &Endpoint) -> bool {
+        self.proxy
+            .as_ref()
+            .is_some_and(|proxy| proxy.may_be_proxy(peer))
     }
 
     /// Take the connection through each layer. Its task calls this, under
@@ -25,7 +127,41 @@ impl Layers {
     ///
     /// # Errors
     /// Where a layer refuses the connection, which is closed.
-    pub async fn apply(&self, connected: Connected) -> io::Result<Connected> {
+    pub async fn apply(
+        &self,
+        mut connected: Connected,
+        service: &Service,
+        permit: &mut SessionPermit,
+    ) -> io::Result<Connected> {
+        connected.facts = self.facts();
+        if let Some(proxy) = &self.proxy {
+            let may_be_proxy = proxy.may_be_proxy(&connected.peer);
+            let (behind, peer) = proxy.apply(connected, &service.limit_counters).await?;
+            connected = behind;
+            if may_be_proxy && self.admit(connected.peer, peer, service, permit).is_err() {
+                connected.stream.reset();
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+        }
         Ok(connected)
+    }
+
+    /// What the accept loop does for others: now the peer is known.
+    fn admit(
+        &self,
+        address: Endpoint,
+        peer: Peer,
+        service: &Service,
+        permit: &mut SessionPermit,
+    ) -> Result<(), Refused> {
+        if peer != Peer::Proxy
+            && let Some(limits) = &self.limits
+        {
+            limits.check(address, service)?;
+        }
+        match (peer, address.ip()) {
+            (Peer::Itself, Some(ip)) => service.admit_peer(permit, ip),
+            _ => Ok(()),
+        }
     }
 }

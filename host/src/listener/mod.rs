@@ -10,7 +10,10 @@
 //! - [`address`]: what can be listened on
 //! - [`inherited`](fn@inherited): sockets that systemd has opened
 //! - [`tcp`], [`unix`]: sockets as listeners; [`transport`]: one that is connected
-//! - [`layers`]: what a connection goes through before it has a session
+//! - [`limits`], [`ranges`]: what one listener lets in, and what holds for a peer because
+//!   of its address
+//! - [`layers`]: what a connection goes through before it has a session; [`proxy`]: the
+//!   first of them, a PROXY header
 //! - [`mod@accept`]: the accept loop and what it does about errors
 //!
 //! A listener never reads or writes a connection once its handshake is done.
@@ -20,6 +23,9 @@ mod address;
 mod bind;
 mod inherited;
 mod layers;
+mod limits;
+pub(crate) mod proxy;
+mod ranges;
 mod tcp;
 mod transport;
 mod unix;
@@ -35,6 +41,9 @@ pub use address::ListenAddress;
 pub use bind::{BindError, Bound, Handle, Listening, SocketOptions, adopt, bind};
 pub use inherited::{Inherited, inherited};
 pub use layers::{Layers, ListenerOptions};
+pub use limits::Access;
+pub use proxy::HeaderPolicy;
+pub use ranges::{Range, Ranges};
 pub use tcp::{Tcp, TcpIncoming};
 pub use transport::SocketTransport;
 pub use unix::{Unix, UnixIncoming};
@@ -77,4 +86,11 @@ pub struct Connected {
     /// What layers have learnt of the peer; `None` where nothing is known but its
     /// address.
     pub facts: Option<Arc<PeerFacts>>,
+}
+
+impl Connected {
+    /// What is known of the peer, to be added to.
+    pub fn facts_mut(&mut self) -> &mut PeerFacts {
+        Arc::make_mut(self.facts.get_or_insert_default())
+    }
 }

@@ -10,7 +10,7 @@
 //! - [`reload`]: to other options, while connections are open
 //! - [`running`]: a service that serves, and what ends with it
 //! - [`mod@check`]: whether services could be served
-//! - [`status`]: what the control socket sees of it
+//! - [`status`]: what the control socket and the admin address see of it
 
 mod check;
 mod options;
@@ -21,7 +21,7 @@ mod status;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::{EnginePool, PoolLimits};
 use tokio::task::{JoinHandle, JoinSet};
@@ -29,9 +29,11 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use check::check;
 pub use options::{Control, Guest, Options, Place, ServiceListener, ServiceOptions, StartError};
 
+use crate::admin::{Admin, AdminError};
 use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path::{self, SocketPathError};
-use crate::listener::{self, ListenAddress, Listener, Listening, Tcp};
+use crate::drain::Drain;
+use crate::listener::{self, ListenAddress, Listener, Listening, SocketOptions, Tcp};
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::service::{ConnectionIds, CutOff};
@@ -55,8 +57,11 @@ pub struct Node {
     first: Arc<Registry>,
     /// What the control socket sees of them.
     directory: Arc<Directory>,
-    /// The control socket; aborted when the node stops.
-    control: Option<JoinHandle<()>>,
+    /// The control socket and what carries out a drain; aborted when the node stops.
+    tasks: Vec<JoinHandle<()>>,
+    drain: Arc<Drain>,
+    /// Ends last, so that whoever asks meanwhile learns that the node stops.
+    admin: Option<Admin>,
     /// What services have in common, for those that a reload adds.
     shared: Shared,
     /// What the pools of instances were made for.
@@ -100,6 +105,11 @@ impl Node {
             bound.push(BoundService::bind(service, &mut Vec::new()).await?);
         }
         let control = bind_control(&options.control)?;
+        let admin = options.admin.map(|admin| {
+            let bound = listener::bind(admin.listen.clone(), SocketOptions::default());
+            Admin::start(bound.map_err(AdminError::Bind)?, admin)
+        });
+        let admin = admin.transpose()?;
         let engines = EnginePool::new(
             pool.clone(),
             &options.code_cache,
@@ -130,11 +140,25 @@ impl Node {
             .collect();
         let directory = Arc::new(Directory::default());
         directory.set(services.iter().map(RunningService::view).collect());
-        let control = control.map(|control| {
+        let drain = Arc::<Drain>::default();
+        let status = NodeStatus::new(
+            Arc::clone(&directory),
+            Arc::clone(&drain),
+            output,
+            max_component,
+        );
+        let status = Arc::new(status);
+        let mut tasks = vec![tokio::spawn(carry_out(
+            Arc::clone(&drain),
+            Arc::clone(&directory),
+        ))];
+        if let Some(control) = control {
             tracing::debug!("control socket {}", control.path().display());
-            let status = NodeStatus::new(Arc::clone(&directory), output, max_component);
-            tokio::spawn(server::serve(control, Arc::new(status)))
-        });
+            tasks.push(tokio::spawn(server::serve(control, Arc::clone(&status))));
+        }
+        if let Some(admin) = &admin {
+            admin.set_node(status);
+        }
         for service in &services {
             service.log_listening();
         }
@@ -146,7 +170,9 @@ impl Node {
             first: Arc::clone(&first.service.registry),
             services,
             directory,
-            control,
+            tasks,
+            drain,
+            admin,
             shared,
             pool,
             removed: JoinSet::new(),
@@ -171,12 +197,28 @@ impl Node {
         services.map(|service| service.service.roster.len()).sum()
     }
 
+    /// How the node takes leave of its connections.
+    pub fn drain(&self) -> &Arc<Drain> {
+        &self.drain
+    }
+
+    /// Connections open now, with those in their handshake, also while the node stops.
+    pub fn left(&self) -> impl Fn() -> usize + use<> {
+        let services = self.services.iter();
+        let services: Vec<_> = services
+            .map(|running| Arc::clone(&running.service))
+            .collect();
+        move || services.iter().map(|service| service.taken()).sum()
+    }
+
     /// Stop accepting, close every connection, and wait for that at most the
     /// grace and linger times.
     pub async fn shut_down(mut self) {
-        if let Some(control) = self.control {
-            control.abort();
+        for task in &self.tasks {
+            task.abort();
         }
+        // So that whoever looks sees that no more connections are accepted.
+        self.drain.begin(Duration::ZERO, true);
         for service in &mut self.services {
             service.stop_accepting().await;
         }
@@ -199,7 +241,17 @@ impl Node {
                 "stopped with {total} connections cut off: {cut_off}"
             ),
         }
+        drop(self.admin);
     }
+}
+
+/// Drain when it is asked for.
+async fn carry_out(drain: Arc<Drain>, directory: Arc<Directory>) {
+    let services = || {
+        let named = directory.named().into_iter();
+        named.map(|named| named.service).collect()
+    };
+    drain.run(services, || directory.stop_accepting()).await;
 }
 
 /// Where nobody has named a place for it, a server does without a control socket if

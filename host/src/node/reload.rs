@@ -53,6 +53,9 @@ impl Node {
     /// Reports the first thing that is wrong; then nothing has changed.
     pub async fn reload(&mut self, options: Options) -> Result<(), StartError> {
         options.validate()?;
+        if self.drain.has_begun() {
+            return Err(StartError::Draining);
+        }
         let pool = options.pool();
         let mut handles = self.free_handles(&options);
         let mut changes = Vec::new();

@@ -85,6 +85,7 @@ impl RunningService {
             listeners: listeners
                 .map(|listener| listener.address.to_string())
                 .collect(),
+            stops: self.listeners.iter().map(|it| it.stop.clone()).collect(),
             named_listeners: named
                 .map(|listener| (listener.options.name.clone(), listener.address.to_string()))
                 .collect(),

@@ -81,10 +81,12 @@ pub(super) struct PreparedListener {
 
 impl BoundListener {
     pub(super) fn new(options: ServiceListener, socket: Bound) -> Self {
+        let name = Some(options.name.as_str()).filter(|name| !name.is_empty());
+        let layers = Layers::new(&options.layers, name.map(Arc::from));
         BoundListener {
             options,
             socket,
-            layers: Arc::new(Layers::default()),
+            layers: Arc::new(layers),
         }
     }
 

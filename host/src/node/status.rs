@@ -1,4 +1,4 @@
-//! What the control socket sees of a node.
+//! What the control socket and the admin address see of a node.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,15 +6,18 @@ use std::time::Instant;
 
 use hotsocket_sandbox::limit_counters::LimitCounters;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
+use crate::admin::AdminNode;
 use crate::control::protocol::{
-    Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus,
+    Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus, Traffic,
 };
 use crate::control::server::{AdminApi, ServiceApi};
+use crate::drain::Drain;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
-use crate::service::{Counters, Service};
+use crate::service::{Counters, NamedService, Service};
 use crate::store::{self, Store};
 use crate::topics::Topics;
 
@@ -31,6 +34,8 @@ pub struct ServiceView {
     pub listeners: Vec<String>,
     /// The addresses of those that have a name.
     pub named_listeners: BTreeMap<String, String>,
+    /// What stops the accept loops.
+    pub stops: Vec<watch::Sender<bool>>,
     /// The file that is watched, if one is.
     pub watching: Option<String>,
 }
@@ -42,6 +47,24 @@ impl Directory {
 
     fn all(&self) -> Vec<Arc<ServiceView>> {
         self.0.read().clone()
+    }
+
+    /// Each with its name.
+    pub fn named(&self) -> Vec<NamedService> {
+        let services = self.0.read();
+        let named = services.iter().map(|view| NamedService {
+            name: view.name.clone(),
+            service: Arc::clone(&view.service),
+            store: Arc::clone(&view.store),
+        });
+        named.collect()
+    }
+
+    /// Close the listening sockets of all services.
+    pub fn stop_accepting(&self) {
+        for stop in self.all().iter().flat_map(|service| &service.stops) {
+            stop.send_replace(true);
+        }
     }
 
     /// The service of that name, or the only one.
@@ -71,6 +94,7 @@ impl Directory {
 /// See the module's documentation.
 pub struct NodeStatus {
     directory: Arc<Directory>,
+    drain: Arc<Drain>,
     output: Arc<Output>,
     max_component: usize,
     /// What is counted before it is known which service is meant.
@@ -79,9 +103,15 @@ pub struct NodeStatus {
 }
 
 impl NodeStatus {
-    pub fn new(directory: Arc<Directory>, output: Arc<Output>, max_component: usize) -> Self {
+    pub fn new(
+        directory: Arc<Directory>,
+        drain: Arc<Drain>,
+        output: Arc<Output>,
+        max_component: usize,
+    ) -> Self {
         NodeStatus {
             directory,
+            drain,
             output,
             max_component,
             reached: LimitCounters::default(),
@@ -97,6 +127,8 @@ impl ServiceView {
         let counters = &service.counters;
         let limits = service.limits.load();
         let reached = service.limit_counters.all();
+        let carried = service.roster.carried();
+        let events = service.sandbox.measures().events();
         ServiceStatus {
             name: self.name.clone(),
             listeners: self.listeners.clone(),
@@ -110,13 +142,19 @@ impl ServiceView {
                 open: service.roster.len(),
                 limit: limits.max_connections,
                 accepted: Counters::read(&counters.accepted),
-                refused: Counters::read(&counters.refused),
-                faults: Counters::read(&counters.faults),
+                refused: counters.all_refused(),
+                faults: counters.faults.total(),
                 restarts: Counters::read(&counters.restarts),
                 asleep: service.roster.asleep() as u64,
                 hibernated: Counters::read(&counters.hibernated),
                 woken: Counters::read(&counters.woken),
                 stays_awake: service.awake_reasons.all(),
+            },
+            traffic: Traffic {
+                received: carried.received,
+                sent: carried.sent,
+                queued: carried.queued,
+                events: events.map(|(_, count)| count).sum(),
             },
             memory: MemoryStatus {
                 instances: service.sandbox.memory_in_use(),
@@ -173,6 +211,14 @@ impl AdminApi for NodeStatus {
         self.directory.find(name)
     }
 
+    fn services(&self) -> Vec<NamedService> {
+        self.directory.named()
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
     fn max_component(&self) -> usize {
         self.max_component
     }
@@ -198,6 +244,7 @@ impl AdminApi for NodeStatus {
             uptime_s: self.started.elapsed().as_secs(),
             service: first,
             services,
+            draining: self.drain.status(self.left()),
             dropped_lines: dropped.total(),
             dropped_lines_of: dropped
                 .each()
@@ -206,6 +253,32 @@ impl AdminApi for NodeStatus {
                 .map(|(of, lines)| (of.to_owned(), lines))
                 .collect(),
         })
+    }
+}
+
+impl NodeStatus {
+    /// Connections that are open, of all services.
+    fn left(&self) -> usize {
+        let services = self.directory.all();
+        services.iter().map(|view| view.service.taken()).sum()
+    }
+}
+
+impl AdminNode for NodeStatus {
+    fn services(&self) -> Vec<NamedService> {
+        AdminApi::services(self)
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    fn reached(&self) -> &LimitCounters {
+        &self.reached
+    }
+
+    fn status(&self) -> Result<Status, String> {
+        AdminApi::status(self, None)
     }
 }
 

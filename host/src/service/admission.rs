@@ -4,16 +4,18 @@
 use std::net::IpAddr;
 
 use hotsocket_sandbox::limit_counters::Limit;
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::Service;
 use super::permits::Permit;
-use super::{Counters, Service};
 use crate::limits::WhenFull;
 use crate::roster::PeerPermit;
 
 /// The right of one connection to be open. Free again when it is dropped.
 pub struct SessionPermit {
     _among_all: Permit,
-    _of_peer: Option<PeerPermit>,
+    _of_listener: Option<OwnedSemaphorePermit>,
+    of_peer: Option<PeerPermit>,
 }
 
 /// The connection is refused; that has been counted and logged.
@@ -22,11 +24,15 @@ pub struct Refused;
 
 impl Service {
     /// Take a permit for a connection from this address, and wait for one if
-    /// `--when-full` says so.
+    /// `--when-full` says so. Its listener may have given it one, too.
     ///
     /// # Errors
     /// When the connection is to be refused.
-    pub async fn admit(&self, peer: Option<IpAddr>) -> Result<SessionPermit, Refused> {
+    pub async fn admit(
+        &self,
+        peer: Option<IpAddr>,
+        of_listener: Option<OwnedSemaphorePermit>,
+    ) -> Result<SessionPermit, Refused> {
         let of_peer = match peer {
             Some(peer) => self.peer_permit(peer)?,
             None => None,
@@ -37,8 +43,18 @@ impl Service {
         };
         Ok(SessionPermit {
             _among_all: among_all,
-            _of_peer: of_peer,
+            _of_listener: of_listener,
+            of_peer,
         })
+    }
+
+    /// The same for the peer of a connection that has a permit, once it is known.
+    ///
+    /// # Errors
+    /// When the connection is to be refused.
+    pub fn admit_peer(&self, permit: &mut SessionPermit, peer: IpAddr) -> Result<(), Refused> {
+        permit.of_peer = self.peer_permit(peer)?;
+        Ok(())
     }
 
     fn peer_permit(&self, peer: IpAddr) -> Result<Option<PeerPermit>, Refused> {
@@ -49,7 +65,7 @@ impl Service {
             return Ok(Some(permit));
         }
         self.limit_counters.count(Limit::PerPeer);
-        Counters::count(&self.counters.refused);
+        self.counters.refused.count(Limit::PerPeer.name());
         if let Some(suppressed) = self.peer_full.due() {
             tracing::warn!(
                 kind = "limit",
@@ -82,7 +98,7 @@ impl Service {
             );
         }
         if !waits {
-            Counters::count(&self.counters.refused);
+            self.counters.refused.count(Limit::Connections.name());
             return Err(Refused);
         }
         self.permits.take().await.ok_or(Refused)

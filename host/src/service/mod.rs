@@ -34,6 +34,7 @@ use crate::limits::Limits;
 use crate::registry::{Registry, Rules};
 use crate::rollout::{Rollouts, Source};
 use crate::roster::{Roster, WaitsFor};
+use crate::store::Store;
 use crate::topics::Topics;
 use permits::Permits;
 
@@ -112,6 +113,14 @@ impl fmt::Display for CutOff {
             .collect();
         f.write_str(&causes.join(", "))
     }
+}
+
+/// A service and what it is called in metrics, in `top` and by commands.
+#[derive(Clone)]
+pub struct NamedService {
+    pub name: String,
+    pub service: Arc<Service>,
+    pub store: Arc<dyn Store>,
 }
 
 /// See the module's documentation.
@@ -199,6 +208,11 @@ impl Service {
     /// An id for a connection that has been accepted.
     pub fn next_id(&self) -> u64 {
         self.ids.next()
+    }
+
+    /// Connections that are open, with those that still are in their handshake.
+    pub fn taken(&self) -> usize {
+        self.permits.taken().max(self.roster.len())
     }
 
     /// Close every connection, and wait for that at most the grace and linger

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// See the module's documentation: [`Self::take`] one for each connection.
 pub struct Permits {
     free: Arc<Semaphore>,
+    taken: AtomicUsize,
     /// Permits that are to disappear as soon as connections give them back.
     excess: AtomicUsize,
 }
@@ -24,6 +25,7 @@ impl Permits {
     pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Permits {
             free: Arc::new(Semaphore::new(max)),
+            taken: AtomicUsize::new(0),
             excess: AtomicUsize::new(0),
         })
     }
@@ -40,7 +42,13 @@ impl Permits {
         Some(self.permit(taken))
     }
 
+    /// How many have been taken and not given back.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     fn permit(self: &Arc<Self>, taken: OwnedSemaphorePermit) -> Permit {
+        self.taken.fetch_add(1, Ordering::Relaxed);
         Permit {
             permits: Arc::clone(self),
             taken: Some(taken),
@@ -70,6 +78,7 @@ impl Permits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.permits.taken.fetch_sub(1, Ordering::Relaxed);
         if self.permits.take_excess()
             && let Some(taken) = self.taken.take()
         {

@@ -46,7 +46,9 @@ mod wait;
 
 use std::sync::Arc;
 
-use hotsocket_sandbox::{ConnectionInfo, Stream};
+use hotsocket_sandbox::{ServedConnection, Stream};
+
+pub use close::{CLOSE_CAUSES, HANDSHAKE, REFUSED};
 
 use crate::service::{Service, SessionPermit};
 use state::Session;
@@ -58,7 +60,7 @@ use state::Session;
 /// in a box of its own, made when it is needed.
 pub fn serve(
     service: Arc<Service>,
-    connection: ConnectionInfo,
+    connection: ServedConnection,
     stream: Stream,
     permit: Box<SessionPermit>,
 ) -> impl Future<Output = ()> + Send {

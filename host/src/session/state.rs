@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hotsocket_sandbox::{ConnectionInfo, Instance, Stream, Window};
+use hotsocket_sandbox::limit_counters::Limit;
+use hotsocket_sandbox::{ConnectionInfo, Instance, PeerFacts, ServedConnection, Stream, Window};
 use tokio::time::{Instant, Sleep};
 
 use super::close::REFUSED;
@@ -18,8 +19,8 @@ use super::topics::SessionTopics;
 use crate::channel::{Channel, Traffic};
 use crate::limits::{Limits, OnTrap};
 use crate::rollout::GenerationGuard;
-use crate::roster::{RosterEntry, SessionHandle};
-use crate::service::{Counters, Service, SessionPermit, StaysAwake};
+use crate::roster::{Progress, RosterEntry, SessionHandle, SessionState};
+use crate::service::{Service, SessionPermit, StaysAwake};
 
 /// One connection and whatever serves it.
 ///
@@ -32,6 +33,8 @@ pub(super) struct Session {
     pub channel: Channel,
     /// What the guest's code and state are in.
     pub body: Body,
+    /// What is known of the peer besides its address, for each of its instances.
+    pub facts: Option<Arc<PeerFacts>>,
     /// The code that serves the session, also while it sleeps.
     pub generation: GenerationGuard,
     pub timers: Timers,
@@ -82,14 +85,20 @@ impl Session {
     /// the connection has been reset.
     pub async fn begin(
         service: Arc<Service>,
-        connection: ConnectionInfo,
+        connection: ServedConnection,
         stream: Stream,
         permit: Box<SessionPermit>,
     ) -> Option<Box<Self>> {
-        let logs = service.access_log.load(Ordering::Relaxed);
-        let accepted = logs.then(Instant::now);
+        let ServedConnection { info, facts } = connection.clone();
+        // A proxy probes every few seconds.
+        let is_probe = facts.as_ref().is_some_and(|facts| facts.is_probe());
+        let accepted = (service.access_log.load(Ordering::Relaxed) && !is_probe).then(Instant::now);
         let rollout = service.rollouts.current();
-        let handle = Arc::new(SessionHandle::new(connection, rollout.number));
+        let handle = Arc::new(SessionHandle::new(
+            info,
+            rollout.generation.number,
+            rollout.number,
+        ));
         let entry = service.roster.enter(handle);
         let version = service.rollouts.version();
         let generation = GenerationGuard::new(Arc::clone(&rollout.generation));
@@ -102,8 +111,9 @@ impl Session {
         let instance = match made.await {
             Ok(instance) => instance,
             Err(fault) => {
-                Counters::count(&service.counters.refused);
-                let logged = logged(connection, number, None);
+                service.counters.refused.count(Limit::Room.name());
+                service.counters.closed.count(REFUSED);
+                let logged = logged(info, number, None);
                 log_refused(&service.no_room, logged, &fault);
                 stream.reset();
                 if let Some(accepted) = accepted {
@@ -120,6 +130,7 @@ impl Session {
         let restarts = limits.on_trap == OnTrap::Restart;
         Some(Box::new(Session {
             channel: Channel::new(stream),
+            facts,
             body: Body::Awake(instance),
             generation,
             timers: Timers::default(),
@@ -145,6 +156,14 @@ impl Session {
         self.entry.handle().connection
     }
 
+    /// The same for an instance, with what is known of the peer.
+    pub fn served(&self) -> ServedConnection {
+        ServedConnection {
+            info: self.connection(),
+            facts: self.facts.clone(),
+        }
+    }
+
     /// What the next event may write.
     pub fn window(&self) -> Window {
         let held_back = self
@@ -159,6 +178,28 @@ impl Session {
 
     pub fn is_asleep(&self) -> bool {
         matches!(self.body, Body::Asleep(_))
+    }
+
+    /// Let others see how far the session is. Called when it comes to rest, so this
+    /// must be cheap.
+    pub fn report(&self) {
+        let state = match &self.body {
+            _ if self.rollout.drain.is_some() => SessionState::Draining,
+            Body::Asleep(_) => SessionState::Asleep,
+            Body::Awake(_) if self.probation.is_some() => SessionState::Probation,
+            Body::Awake(_) => SessionState::Awake,
+        };
+        self.report_as(state, self.channel.traffic(), self.channel.queued());
+    }
+
+    pub fn report_as(&self, state: SessionState, traffic: Traffic, queued: usize) {
+        self.entry.handle().report(Progress {
+            received: traffic.bytes_in,
+            sent: traffic.bytes_out,
+            queued: queued as u64,
+            generation: self.generation.generation().number,
+            state,
+        });
     }
 
     /// Put an instance in place of the current one, or of the snapshot.

@@ -78,7 +78,14 @@ const OF_NODE: [&str; 10] = [
 ];
 
 /// What may differ from one listener of a service to the next.
-const OF_LISTENER: [&str; 2] = ["keepalive", "nagle"];
+const OF_LISTENER: [&str; 6] = [
+    "keepalive",
+    "nagle",
+    "allow",
+    "deny",
+    "max-per-listener",
+    "max-accept-rate",
+];
 /// The same for all flags that begin so.
 const OF_LISTENER_PREFIXES: [&str; 2] = ["tls-", "proxy-"];
 const OF_NODE_PREFIXES: [&str; 1] = ["admin-"];
