@@ -64,6 +64,7 @@ limits! {
     WriteTimeout = "write-timeout",
     HalfCloseTimeout = "half-close-timeout",
     HandshakeTimeout = "handshake-timeout",
+    Handshakes = "max-handshakes",
     PerListener = "max-per-listener",
     AcceptRate = "max-accept-rate",
     Allow = "allow",

@@ -19,6 +19,7 @@ mod store;
 mod supervisor;
 mod swap;
 mod test;
+mod tls_flags;
 mod topics;
 mod word;
 

@@ -13,6 +13,7 @@ use super::Connected;
 use super::limits::{Access, ListenerLimits};
 use super::proxy::{HeaderPolicy, Peer, ProxyProtocol};
 use super::ranges::{MAX_RANGES, Ranges};
+use super::tls::{Tls, TlsOptions};
 use crate::limits::{LimitError, Setting};
 use crate::service::{Refused, Service, SessionPermit};
 
@@ -29,6 +30,8 @@ pub struct ListenerOptions {
     pub proxy_protocol: Option<Ranges<HeaderPolicy>>,
     /// How long a header may take.
     pub proxy_timeout: Duration,
+    /// A Unix socket is plain nevertheless: nobody can read along.
+    pub tls: Option<TlsOptions>,
 }
 
 impl Default for ListenerOptions {
@@ -39,6 +42,7 @@ impl Default for ListenerOptions {
             access: Ranges::default(),
             proxy_protocol: None,
             proxy_timeout: Duration::from_secs(3),
+            tls: None,
         }
     }
 }
@@ -85,6 +89,8 @@ pub struct Layers {
     /// What comes before the layers.
     pub limits: Option<ListenerLimits>,
     proxy: Option<ProxyProtocol>,
+    /// Shared by the listeners with the same options.
+    tls: Option<Arc<Tls>>,
 }
 
 impl Layers {
@@ -93,6 +99,7 @@ impl Layers {
     pub fn new(
         options: &ListenerOptions,
         name: Option<Arc<str>>,
+        tls: Option<Arc<Tls>>,
         reached: &Arc<LimitCounters>,
     ) -> Self {
         let proxy = |policies: &Ranges<HeaderPolicy>| {
@@ -107,12 +114,13 @@ impl Layers {
             }),
             limits: ListenerLimits::new(options),
             proxy: options.proxy_protocol.as_ref().map(proxy),
+            tls,
         }
     }
 
     /// Whether connections are ready as they are: then no future is made for them.
     pub fn is_empty(&self) -> bool {
-        self.proxy.is_none()
+        self.proxy.is_none() && self.tls.is_none()
     }
 
     /// What is known of a peer that went through no layer.
@@ -147,6 +155,9 @@ impl Layers {
                 connected.stream.reset();
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
+        }
+        if let Some(tls) = &self.tls {
+            connected = tls.accept(connected, &service.limit_counters).await?;
         }
         Ok(connected)
     }

@@ -28,6 +28,7 @@ use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path;
 use crate::guest_file;
 use crate::limits::Limits;
+use crate::listener::tls::Tls;
 use crate::listener::{self, Bound, Layers, ListenAddress, Listener, Listening, Tcp};
 use crate::nats::NatsOptions;
 use crate::output::Output;
@@ -113,6 +114,9 @@ impl Node {
             .map(NatsOptions::prepare)
             .transpose()
             .map_err(StartError::Topics)?;
+        let tls = options.listener.tls.take();
+        let tls = tls.map(|tls| Tls::load(tls, options.limits.max_handshakes).map(Arc::new));
+        let tls = tls.transpose()?;
         let is_built_in = matches!(source, Source::BuiltIn(_));
         let guest = source.to_string();
         let bound = bind_all(&options, component.bytes())?;
@@ -197,11 +201,18 @@ impl Node {
             node.tasks
                 .push(tokio::spawn(server::serve(control, Arc::new(status))));
         }
+        if let Some(tls) = &tls {
+            node.tasks.push(tokio::spawn(tls.reload()));
+        }
         for (number, socket) in sockets.into_iter().enumerate() {
             let (service, stop) = (Arc::clone(&node.service), node.stop.subscribe());
             let name = names.get(number).filter(|name| !name.is_empty());
             let name = name.map(|name| Arc::from(name.as_str()));
-            let layers = Layers::new(&options.listener, name, &service.limit_counters);
+            let tls = match socket {
+                Listening::Tcp(_) => tls.clone(),
+                Listening::Unix(_) => None,
+            };
+            let layers = Layers::new(&options.listener, name, tls, &service.limit_counters);
             let layers = Arc::new(layers);
             node.acceptors.push(match socket {
                 Listening::Tcp(tcp) => {
