@@ -14,6 +14,7 @@
 //! | `connections` | what happens to a connection that works, from accept to close |
 //! | `swap` | new code under open connections, rollback, the watched file |
 //! | `limits` | each limit, reached |
+//! | `tls` | TLS in the listener |
 //! | `topics` | what connections say to each other |
 //! | `store` | what outlives connections |
 //! | `logs` | the log's two formats, and the access log |
@@ -50,4 +51,5 @@ mod logs;
 mod soak;
 mod store;
 mod swap;
+mod tls;
 mod topics;

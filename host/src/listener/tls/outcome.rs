@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $name:ident = $word:literal),* $(,)?) => {
@@ -131,6 +131,8 @@ fn of_tls(error: &Error) -> (Outcome, String) {
             Peer::ServerDoesNotSupportTls12Or13
             | Peer::ServerTlsVersionIsDisabledByOurConfig
             | Peer::SupportedVersionsExtensionRequired
+            // Every client since TLS 1.2 sends it (RFC 5246, section 7.4.1.4.1).
+            | Peer::SignatureAlgorithmsExtensionRequired
             | Peer::Tls12NotOffered
             | Peer::Tls12NotOfferedOrEnabled
             | Peer::NullCompressionRequired,
@@ -199,7 +201,8 @@ fn of_tls(error: &Error) -> (Outcome, String) {
         Error::AlertReceived(alert) => {
             return (Outcome::Alert, format!("has given up (alert {alert:?})"));
         }
-        Error::PeerSentOversizedRecord => {
+        Error::PeerSentOversizedRecord
+        | Error::InvalidMessage(InvalidMessage::MessageTooLarge) => {
             (Outcome::Malformed, "sends a record longer than TLS allows")
         }
         Error::DecryptError => (Outcome::Malformed, "sends a record that can't be decrypted"),
@@ -219,9 +222,7 @@ mod tests {
 
     #[test]
     fn the_log_says_in_plain_words_what_is_not_tls() {
-        let error = Failure::Tls(Error::InvalidMessage(
-            rustls::InvalidMessage::InvalidContentType,
-        ));
+        let error = Failure::Tls(Error::InvalidMessage(InvalidMessage::InvalidContentType));
         for (first, part) in [
             (b"GET / HTTP/1.1".as_slice(), "HTTP without TLS"),
             (b"SSH-2.0-OpenSSH", "SSH"),

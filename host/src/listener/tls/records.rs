@@ -155,8 +155,12 @@ impl Records {
 
     /// After an error rustls has an alert for the peer.
     fn take_alert(&mut self, rest: &mut [u8]) {
-        let UnbufferedStatus { state, .. } = self.connection.process_tls_records(rest);
-        if let Ok(ConnectionState::EncodeTlsData(data)) = state {
+        // It may stand behind messages that were to be sent before.
+        while let UnbufferedStatus {
+            state: Ok(ConnectionState::EncodeTlsData(data)),
+            ..
+        } = self.connection.process_tls_records(rest)
+        {
             encode(data, &mut self.outgoing);
         }
     }
