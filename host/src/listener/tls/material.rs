@@ -62,9 +62,12 @@ impl Material {
         let clients = match (options.client_auth, &options.client_ca) {
             (ClientAuth::None, _) | (_, None) => None,
             (_, Some(ca)) => {
-                let (hash, roots, revoked) = read_clients(ca, options.client_crl.as_deref())?;
-                let value = Arc::new(Clients::parse(options, &roots, revoked.as_deref())?);
-                Some(Source { hash, value })
+                let read = read_clients(ca, options.client_crl.as_deref())?;
+                let value = Arc::new(Clients::parse(options, &read)?);
+                Some(Source {
+                    hash: read.hash,
+                    value,
+                })
             }
         };
         Ok(Material { pairs, clients })
@@ -90,19 +93,20 @@ impl Material {
             changes.extend(load.transpose());
         }
         if let (Some(ca), Some(clients)) = (&options.client_ca, &mut self.clients) {
-            let load = read_clients(ca, options.client_crl.as_deref()).and_then(
-                |(hash, roots, revoked)| {
-                    if hash == clients.hash {
-                        return Ok(None);
-                    }
-                    let value = Arc::new(Clients::parse(options, &roots, revoked.as_deref())?);
-                    *clients = Source { hash, value };
-                    Ok(Some(format!(
-                        "{} was reloaded: it says whose certificates clients may have",
-                        ca.display()
-                    )))
-                },
-            );
+            let load = read_clients(ca, options.client_crl.as_deref()).and_then(|read| {
+                if read.hash == clients.hash {
+                    return Ok(None);
+                }
+                let value = Arc::new(Clients::parse(options, &read)?);
+                *clients = Source {
+                    hash: read.hash,
+                    value,
+                };
+                Ok(Some(format!(
+                    "{} was reloaded: it says whose certificates clients may have",
+                    ca.display()
+                )))
+            });
             changes.extend(load.transpose());
         }
         changes
@@ -125,9 +129,9 @@ impl<T> Source<T> {
 }
 
 impl Clients {
-    fn parse(options: &TlsOptions, roots: &[u8], revoked: Option<&[u8]>) -> Result<Self, TlsError> {
+    fn parse(options: &TlsOptions, read: &ClientFiles) -> Result<Self, TlsError> {
         let path = options.client_ca.as_deref().unwrap_or(Path::new(""));
-        let found = certificates(roots).map_err(|error| TlsError::invalid(path, error))?;
+        let found = certificates(&read.roots).map_err(|error| TlsError::invalid(path, error))?;
         if found.is_empty() {
             return Err(TlsError::lacks(path, "certificate"));
         }
@@ -137,7 +141,7 @@ impl Clients {
             added.map_err(|error| TlsError::invalid(path, error))?;
         }
         let path = options.client_crl.as_deref().unwrap_or(Path::new(""));
-        let lists = revoked.map(|pem| {
+        let lists = read.revoked.as_deref().map(|pem| {
             let lists = CertificateRevocationListDer::pem_slice_iter(pem);
             let lists: Vec<_> = lists
                 .collect::<Result<_, _>>()
@@ -154,14 +158,23 @@ impl Clients {
     }
 }
 
-fn read_clients(
-    ca: &Path,
-    crl: Option<&Path>,
-) -> Result<([u8; 32], Vec<u8>, Option<Vec<u8>>), TlsError> {
-    match crl {
-        None => read([ca]).map(|(hash, [ca])| (hash, ca, None)),
-        Some(crl) => read([ca, crl]).map(|(hash, [ca, crl])| (hash, ca, Some(crl))),
-    }
+/// The content of the files about clients.
+struct ClientFiles {
+    hash: [u8; 32],
+    roots: Vec<u8>,
+    revoked: Option<Vec<u8>>,
+}
+
+fn read_clients(ca: &Path, crl: Option<&Path>) -> Result<ClientFiles, TlsError> {
+    let (hash, roots, revoked) = match crl {
+        None => read([ca]).map(|(hash, [ca])| (hash, ca, None))?,
+        Some(crl) => read([ca, crl]).map(|(hash, [ca, crl])| (hash, ca, Some(crl)))?,
+    };
+    Ok(ClientFiles {
+        hash,
+        roots,
+        revoked,
+    })
 }
 
 /// Read files that belong together, and hash what is in them.
