@@ -15,6 +15,7 @@
 //! | `swap` | new code under open connections, rollback, the watched file |
 //! | `limits` | each limit, reached |
 //! | `tls` | TLS in the listener |
+//! | `listeners` | what comes before a session: PROXY headers, limits of listeners, who the peer is |
 //! | `topics` | what connections say to each other |
 //! | `store` | what outlives connections |
 //! | `logs` | the log's two formats, and the access log |
@@ -47,6 +48,7 @@ mod example_guests;
 mod hostile;
 mod languages;
 mod limits;
+mod listeners;
 mod logs;
 mod soak;
 mod store;

@@ -282,6 +282,54 @@ hs_stored hs_store_expire(hs_bucket bucket, const char *key, uint64_t ttl_ms);
 typedef void hs_each_key(const char *key, void *context);
 hs_stored hs_store_keys(hs_bucket bucket, const char *prefix, hs_each_key *each, void *context);
 
+/* ---- Who is at the other end of the connection, besides its address. What these point
+ * to lasts until the same function is called again; text ends with a zero byte.
+ *
+ *     hs_proxy proxy;
+ *     if (hs_peer_proxy(&proxy) && proxy.is_local) hs_end();
+ */
+
+/* The name of the listener that has accepted the connection; NULL if it has none. */
+const char *hs_peer_listener(void);
+
+/* The addresses of the socket itself: a proxy's, where there was a PROXY header. */
+void hs_peer_socket(hs_address *local, hs_address *peer);
+
+/* What a TLS handshake has agreed on. */
+typedef struct {
+    const char *version;      /* `TLSv1.2` or `TLSv1.3` */
+    const char *cipher_suite; /* by its name in IANA's registry */
+    const char *server_name;  /* that the client has asked for (SNI); NULL: none */
+    const char *protocol;     /* that both have chosen (ALPN); NULL: none */
+} hs_tls;
+/* false: the connection is not encrypted here. */
+bool hs_peer_tls(hs_tls *tls);
+/* The client's certificates in DER, its own first. They have been verified. */
+const hs_value *hs_peer_certificates(size_t *count);
+
+/* The process that has connected to a Unix socket, as it was then. */
+typedef struct {
+    uint32_t uid, gid;
+    uint32_t pid; /* 0: the server cannot see it */
+} hs_credentials;
+/* false: the connection is none of a Unix socket. */
+bool hs_peer_credentials(hs_credentials *credentials);
+
+/* What a proxy has said in a PROXY header, besides the addresses: those are `hs_peer`
+ * and `hs_local`. */
+typedef struct {
+    uint8_t kind; /* such as 2: the host name that the client has asked for */
+    hs_value value;
+} hs_extension;
+typedef struct {
+    uint8_t version; /* of the protocol, 1 or 2 */
+    bool is_local;   /* it has connected on its own behalf */
+    const hs_extension *extensions;
+    size_t count; /* of the extensions */
+} hs_proxy;
+/* false: there was no header. */
+bool hs_peer_proxy(hs_proxy *proxy);
+
 /* A line for the server's standard output, or standard error; formatted as
  * printf does. The newline is added. */
 void hs_print(const char *format, ...) __attribute__((format(printf, 1, 2)));

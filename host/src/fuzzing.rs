@@ -1,5 +1,5 @@
-//! What is done with bytes from a client of the control socket, and with scripts,
-//! as functions of bytes that panic when it is wrong. For components and compiled
+//! What is done with bytes from a client of the control socket, with PROXY headers, and
+//! with scripts, as functions of bytes that panic when it is wrong. For components and compiled
 //! code see [`hotsocket_sandbox`], whose functions are called the same way.
 //!
 //! The targets in `fuzz/` call them with what libFuzzer makes up, and the tests
@@ -14,11 +14,15 @@ use tokio::io::BufReader;
 use crate::control::protocol::{MAX_REQUEST, Request};
 use crate::control::receive::{RequestBytes, read};
 use crate::conversation::{literal, script};
+use crate::listener::proxy::header::{self, Progress, Signature};
 
 /// Largest component of a request, in bytes.
 const MAX_COMPONENT: usize = 1 << 10;
 /// As much is held for all requests.
 const MAX_HELD: usize = 2 * MAX_COMPONENT;
+
+/// Largest PROXY header, in bytes.
+const MAX_HEADER: usize = 16 + 4096;
 
 /// A client's bytes, after the first of them: that says how many arrive at once.
 /// Returns whether they are a request.
@@ -58,6 +62,46 @@ pub fn control_request(bytes: &[u8]) -> bool {
     }
     assert_eq!(held.held(), 0, "memory of a request that has ended");
     valid
+}
+
+/// The beginning of a connection, read as a listener does: no more than is missing for
+/// certain. Returns whether it is a header.
+#[expect(clippy::panic, reason = "not in a server")]
+pub fn proxy_header(bytes: &[u8]) -> bool {
+    let mut length = 0;
+    loop {
+        let read = bytes.get(..length).unwrap_or_default();
+        match header::parse(read) {
+            Ok(Progress::Needs(0)) => panic!("needs nothing and has no header"),
+            Ok(Progress::Needs(missing)) if length + missing > bytes.len() => {
+                // What is there is a beginning, byte for byte.
+                let rest = bytes.get(length..).unwrap_or_default();
+                assert!(rest.len() < missing);
+                return false;
+            }
+            Ok(Progress::Needs(missing)) => length += missing,
+            Ok(Progress::Whole(found)) => {
+                assert!(length <= MAX_HEADER, "{length} bytes");
+                let extensions = found.extensions.iter();
+                let size: usize = extensions.map(|(_, value)| value.len() + 3).sum();
+                assert!(size <= length, "more than was read");
+                assert_ne!(header::signature(read), Signature::None);
+                for end in 0..length {
+                    let part = bytes.get(..end).unwrap_or_default();
+                    let progress = header::parse(part);
+                    match progress {
+                        Ok(Progress::Needs(missing)) => assert!(end + missing <= length),
+                        other => panic!("{end} of {length} bytes: {other:?}"),
+                    }
+                }
+                return true;
+            }
+            Err(error) => {
+                assert!(error.to_string().len() < 200, "{error}");
+                return false;
+            }
+        }
+    }
 }
 
 /// A script of `hotsocket test`. Returns whether it is valid.
@@ -101,6 +145,15 @@ mod tests {
             valid += usize::from(control_request(bytes));
         });
         assert!(valid > 0, "no seed is a request");
+    }
+
+    #[test]
+    fn changed_headers_are_read_to_their_end_or_refused() {
+        let mut valid = 0;
+        replay(seeds!("proxy_header"), 50_000, |bytes| {
+            valid += usize::from(proxy_header(bytes));
+        });
+        assert!(valid > 9, "the seeds are headers");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// How long a process that listens already may take to show it. One whose queue
@@ -74,16 +75,13 @@ pub fn bind(path: &Path) -> Result<(Socket, SocketFile), SocketFileError> {
 }
 
 /// Bind with mode 0600 from the start, so that at no moment other users can
-/// connect.
+/// connect: the file gets the mode of the socket that is bound, less the umask
+/// (unix_bind_bsd() in Linux' net/unix/af_unix.c).
 fn bind_private(path: &Path) -> io::Result<(Socket, SocketFile)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    // The umask is process-wide, but no other thread creates files yet: the
-    // server binds before it starts to serve.
-    let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = socket.bind(&SockAddr::unix(path)?);
-    rustix::process::umask(mask);
-    bound?;
+    rustix::fs::fchmod(&socket, Mode::from_raw_mode(0o600))?;
+    socket.bind(&SockAddr::unix(path)?)?;
     let created = fs::symlink_metadata(path)?;
     if !is_socket(&created) {
         return Err(io::Error::other("another process has replaced it"));
@@ -94,10 +92,20 @@ fn bind_private(path: &Path) -> io::Result<(Socket, SocketFile)> {
     };
     // Where the directory has a default ACL, that takes the place of the umask
     // (acl(5)).
-    if created.mode() & 0o177 != 0 {
+    if created.mode() & 0o777 != 0o600 {
         file.allow(0o600)?;
     }
     Ok((socket, file))
+}
+
+/// Whether an error means that nothing can be created in a place, as where everything is
+/// read-only: not that somebody has put something else there.
+pub fn is_unwritable(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    matches!(
+        error.kind(),
+        ReadOnlyFilesystem | PermissionDenied | NotFound | StorageFull
+    )
 }
 
 impl SocketFile {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -213,4 +214,18 @@ fn a_control_socket_may_be_elsewhere_or_nowhere() {
             .failure(1)
             .contains("no hotsocket server")
     );
+}
+
+#[test]
+fn a_server_that_can_create_no_control_socket_serves_without() {
+    // Nothing can be created there, not even by root.
+    let server = Serve::prebuilt("echo")
+        .runtime_dir(Path::new("/proc"))
+        .start();
+    server
+        .stderr
+        .wait("no control socket: cannot create /proc/hotsocket");
+    server.connect().ask("x", "x");
+    server.overwrite(prebuilt("shout"), 2);
+    server.connect().ask("x", "X");
 }

@@ -90,7 +90,7 @@ fn hello_logs_a_visit() {
 #[test]
 fn the_others_print_nothing_of_their_own() {
     for name in [
-        "echo", "lines", "counter", "shout", "silence", "smtp", "doorman", "chat",
+        "echo", "lines", "counter", "shout", "silence", "smtp", "doorman", "chat", "whoami",
     ] {
         let server = Serve::prebuilt(name).start();
         drop(server.connect());

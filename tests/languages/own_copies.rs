@@ -152,7 +152,9 @@ fn a_list_of_all_clients_in_python_is_warned_of() {
 /// None of what the project gives people to begin with.
 #[test]
 fn examples_and_templates_cause_no_warning() {
-    for name in ["chat", "doorman", "echo", "hello", "lines", "silence"] {
+    for name in [
+        "chat", "doorman", "echo", "hello", "lines", "silence", "whoami",
+    ] {
         let path = super::example(&format!("{name}.js"));
         let text = fs::read_to_string(path).expect("an example");
         expect(&[(&format!("{name}.js"), &text)], &[]);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use hotsocket::limits::{Limits, Setting};
-use hotsocket::listener::SocketOptions;
-use hotsocket::node::{Control, Node, Options, StartError};
+use hotsocket::listener::{ListenerOptions, SocketOptions};
+use hotsocket::node::{Control, Node, Options, ServiceOptions, StartError};
 use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::Rules;
 use hotsocket_sandbox::CodeCacheDir;
@@ -18,6 +18,7 @@ fn settings() -> Vec<Setting> {
     let mut settings = Limits::default().settings();
     let [keepalive, _write_timeout] = SocketOptions::default().settings();
     settings.push(keepalive);
+    settings.extend(ListenerOptions::default().settings());
     settings
 }
 
@@ -118,6 +119,9 @@ fn a_value_out_of_range_is_wrong_usage() {
         ("--max-line", "0"),
         ("--write-timeout", "1000h"),
         ("--keepalive", "10h"),
+        ("--max-per-listener", "0"),
+        ("--max-accept-rate", "0"),
+        ("--proxy-timeout", "0"),
         ("--keep", "0"),
     ] {
         for command in ["serve", "dev"] {
@@ -143,15 +147,18 @@ fn a_value_out_of_range_is_wrong_usage() {
 /// Tokio's semaphore would panic.
 #[test]
 fn a_library_gets_an_error_and_no_panic() {
-    let options = Options {
-        listen: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+    let service = ServiceOptions {
+        listeners: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         limits: Limits {
             max_connections: usize::MAX,
             ..Limits::default()
         },
+        ..ServiceOptions::default()
+    };
+    let options = Options {
         control: Control::None,
         code_cache: CodeCacheDir::None,
-        ..Options::default()
+        ..service.into()
     };
     let output = Output::to(
         std::io::sink(),

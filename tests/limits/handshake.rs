@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hotsocket::limits::Limits;
 use hotsocket::listener::{Handshake, Incoming, Listener, Tcp, TcpIncoming};
-use hotsocket::node::{Control, Node, Options};
+use hotsocket::node::{Control, Node, Options, ServiceOptions};
 use hotsocket::output::{GuestLines, Output};
 use hotsocket_sandbox::{CodeCacheDir, Endpoint};
 
@@ -64,16 +64,19 @@ fn one_that_never_ends_is_closed_and_delays_nobody() {
     let dir = temp_dir();
     let guest = dir.path().join("guest.wasm");
     std::fs::write(&guest, obeying(&[]).build()).expect("writable");
-    let options = Options {
-        guest: Some(guest),
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+    let service = ServiceOptions {
+        guest: guest.into(),
+        listeners: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         limits: Limits {
             handshake_timeout: Duration::from_millis(300),
             ..Limits::default()
         },
+        ..ServiceOptions::default()
+    };
+    let options = Options {
         control: Control::None,
         code_cache: CodeCacheDir::None,
-        ..Options::default()
+        ..service.into()
     };
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let output =

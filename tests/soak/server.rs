@@ -14,7 +14,7 @@ use hotsocket::control::client::{self, ClientError, Target};
 use hotsocket::control::protocol::Request;
 use hotsocket::limits::Limits;
 use hotsocket::listener::SocketOptions;
-use hotsocket::node::{Control, Node, Options};
+use hotsocket::node::{Control, Node, Options, ServiceListener, ServiceOptions};
 use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::{Record, Report, Rules};
 use hotsocket::rollout::Policy;
@@ -233,26 +233,31 @@ pub fn max_connections(connections: u32) -> usize {
 }
 
 fn options(dir: &TempDir, connections: u32) -> Options {
-    Options {
-        guest: Some(dir.path().join("guest.wasm")),
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
-        sockets: SocketOptions {
-            user_timeout: Duration::from_secs(60),
-            ..SocketOptions::default()
-        },
+    let service = ServiceOptions {
+        guest: dir.path().join("guest.wasm").into(),
+        listeners: vec![ServiceListener {
+            sockets: SocketOptions {
+                user_timeout: Duration::from_secs(60),
+                ..SocketOptions::default()
+            },
+            ..SocketAddr::from(([127, 0, 0, 1], 0)).into()
+        }],
         limits: Limits {
             max_connections: max_connections(connections),
             write_timeout: Duration::from_secs(60),
             ..Limits::default()
         },
         watch: true,
-        control: Control::At(dir.path().join("control")),
         rules: Rules {
             keep: 8,
             ..Rules::default()
         },
+        ..ServiceOptions::default()
+    };
+    Options {
+        control: Control::At(dir.path().join("control")),
         code_cache: CodeCacheDir::At(dir.path().join("code")),
-        ..Options::default()
+        ..service.into()
     }
 }
 

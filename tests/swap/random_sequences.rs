@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use hotsocket::limits::{Limits, OnTrap};
-use hotsocket::node::{Control, Node, Options};
+use hotsocket::node::{Control, Node, Options, ServiceOptions};
 use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::{Outcome, Rules, SwapError};
 use hotsocket::rollout::{Policy, Source};
@@ -143,23 +143,26 @@ impl Stage {
         let runtime = runtime.expect("threads");
         let output =
             Output::to(io::sink(), io::sink(), (false, false), GuestLines::Plain).expect("threads");
-        let options = Options {
-            guest: Some(path),
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
+        let service = ServiceOptions {
+            guest: path.into(),
+            listeners: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
             limits: Limits {
                 max_connections: 4,
                 on_trap: OnTrap::Restart,
                 max_restarts: 1000,
                 ..Limits::default()
             },
-            control: Control::None,
             rules: Rules {
                 policy: Policy::Migrate,
                 rollback_after: None,
                 keep: 100,
             },
+            ..ServiceOptions::default()
+        };
+        let options = Options {
+            control: Control::None,
             code_cache: CodeCacheDir::At(dir.join("code")),
-            ..Options::default()
+            ..service.into()
         };
         let server = runtime
             .block_on(Node::start(options, output, Instant::now()))

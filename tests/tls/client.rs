@@ -76,11 +76,19 @@ impl ClientConfig {
     /// # Errors
     /// When it fails.
     pub fn try_connect(&self, address: SocketAddr) -> io::Result<TlsClient> {
+        self.handshake(Client::try_connect(address)?)
+    }
+
+    /// Do the handshake on a connection that is there.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn handshake(&self, tcp: Client) -> io::Result<TlsClient> {
         let name = ServerName::try_from(self.name.clone()).expect("a name");
         let connection = ClientConnection::new(Arc::clone(&self.config), name);
         let mut client = TlsClient {
             tls: connection.expect("a connection"),
-            tcp: Client::try_connect(address)?,
+            tcp,
         };
         while client.tls.is_handshaking() {
             client.tls.complete_io(&mut client.tcp.stream)?;

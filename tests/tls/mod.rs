@@ -5,6 +5,7 @@ mod authority;
 mod bad_peers;
 mod client;
 mod clients;
+mod facts;
 mod flags;
 mod handshakes;
 mod reload;

@@ -41,6 +41,14 @@ pub mod environment {
     });
 }
 
+/// `hotsocket:peer`, which a guest imports only if it calls something of it.
+pub mod peer {
+    wit_bindgen::generate!({
+        path: "../../wit/peer",
+        world: "imports",
+    });
+}
+
 /// What a guest exports to be called with messages.
 pub mod subscriber {
     wit_bindgen::generate!({

@@ -106,7 +106,7 @@
 //! `handler` is the trait, `connection` the handle, `snapshot` the state that
 //! moves, `state` makes snapshots of types, `framing` makes messages of a stream,
 //! `environment` is time, random bytes, settings and the log,
-//! `output` the lines and the panic hook, `topics` what connections say to each other,
+//! `output` the lines and the panic hook, `peer` who is at the other end, `topics` what connections say to each other,
 //! `store` what outlives them; `glue` joins them to the generated
 //! `bindings`, `sys` to the host; `libc` keeps WASI out.
 
@@ -127,6 +127,7 @@ mod heap;
 #[cfg(all(target_family = "wasm", not(feature = "wasi")))]
 mod libc;
 mod output;
+pub mod peer;
 mod snapshot;
 #[cfg(feature = "state")]
 pub mod state;

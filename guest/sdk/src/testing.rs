@@ -45,8 +45,10 @@
 //! A test has one session at a time: what the guest does is recorded per
 //! thread.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::peer;
 use crate::{CloseReason, Connection, Handler, How, Resumed, Snapshot};
 
 /// A connection with a peer that takes everything at once.
@@ -56,6 +58,23 @@ pub struct Session<H> {
     conn: Connection,
     /// The peer has sent FIN.
     peer_ended: bool,
+}
+
+/// What is known of a peer besides its address, for [`Session::open_as`].
+#[derive(Clone, Debug, Default)]
+pub struct PeerFacts {
+    /// For [`peer::listener`].
+    pub listener: Option<String>,
+    /// For [`peer::socket`]; the connection's own addresses if not set.
+    pub socket: Option<(SocketAddr, SocketAddr)>,
+    /// For [`peer::tls`].
+    pub tls: Option<peer::Tls>,
+    /// For [`peer::certificates`].
+    pub certificates: Vec<Vec<u8>>,
+    /// For [`peer::credentials`].
+    pub credentials: Option<peer::Credentials>,
+    /// For [`peer::proxy`].
+    pub proxy: Option<peer::Proxy>,
 }
 
 /// The most timers that run out in one [`Session::advance`]: a guest that sets a
@@ -99,6 +118,17 @@ impl<H: Handler> Session<H> {
             let owned = owned.map(|&(name, value)| (name.to_owned(), value.to_owned()));
             recorded.settings = owned.collect();
         });
+        Self::accept()
+    }
+
+    /// Accept a connection from a peer of whom this is known ([`peer`](crate::peer)).
+    ///
+    /// # Panics
+    /// The guest refused it.
+    #[must_use]
+    pub fn open_as(peer: PeerFacts) -> Self {
+        recorder::reset();
+        recorder::with(|recorded| recorded.peer = peer);
         Self::accept()
     }
 

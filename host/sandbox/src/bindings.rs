@@ -32,3 +32,12 @@ pub mod topics {
         require_store_data_send: true,
     });
 }
+
+/// The types of `hotsocket:peer`.
+pub mod peer {
+    wasmtime::component::bindgen!({
+        path: "../../wit/peer",
+        world: "imports",
+        require_store_data_send: true,
+    });
+}

@@ -18,6 +18,7 @@ use crate::fault::Event;
 use crate::hibernation;
 use crate::imports;
 use crate::key_value::{extension, imports as key_value};
+use crate::peer;
 use crate::store_data::StoreData;
 use crate::text;
 use crate::topics;
@@ -89,6 +90,14 @@ pub const PACKAGES: &[Package] = &[
         also: None,
         functions: &[],
         imports: &[import_that_may_wait("store", extension::link)],
+    },
+    Package {
+        name: "hotsocket:peer",
+        version: "0.1.0",
+        handler: None,
+        also: None,
+        functions: &[],
+        imports: &[import("peer", peer::link)],
     },
     Package {
         name: "hotsocket:text",

@@ -7,9 +7,11 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
+use crate::peer::PeerFacts;
 use crate::topics::TopicRequest;
 
 /// Backpressure begins above this many queued bytes…
@@ -34,6 +36,15 @@ pub struct ConnectionInfo {
     /// The listener's side: the address that the peer connected to.
     pub local: Endpoint,
     pub peer: Endpoint,
+}
+
+/// The connection that an instance serves, and what is known of its peer.
+#[derive(Clone, Debug)]
+pub struct ServedConnection {
+    pub info: ConnectionInfo,
+    /// Shared by all instances that serve the connection, one after the other; `None` if
+    /// no more is known than its address.
+    pub facts: Option<Arc<PeerFacts>>,
 }
 
 /// What an event asked the host to do.

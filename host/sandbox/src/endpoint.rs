@@ -15,6 +15,7 @@ pub enum Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnixPeer {
     pub uid: u32,
+    pub gid: u32,
     /// `None` for a process that this one can't see (pid_namespaces(7)).
     pub pid: Option<i32>,
 }
@@ -40,10 +41,11 @@ impl fmt::Display for Endpoint {
         match self {
             Endpoint::Ip(address) => address.fmt(f),
             Endpoint::Unix(None) => f.write_str("unix"),
-            Endpoint::Unix(Some(UnixPeer { uid, pid: None })) => write!(f, "unix uid {uid}"),
+            Endpoint::Unix(Some(UnixPeer { uid, pid: None, .. })) => write!(f, "unix uid {uid}"),
             Endpoint::Unix(Some(UnixPeer {
                 uid,
                 pid: Some(pid),
+                ..
             })) => write!(f, "unix uid {uid} pid {pid}"),
         }
     }

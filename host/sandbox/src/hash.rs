@@ -17,6 +17,7 @@ impl Hash {
 
 /// The bytes of a component, or of what may be one, with their hash. It is
 /// computed once, by whoever has the bytes first, and goes wherever they go.
+#[derive(Clone)]
 pub struct ComponentBytes {
     bytes: Vec<u8>,
     hash: Hash,
@@ -35,6 +36,12 @@ impl ComponentBytes {
 
     pub fn hash(&self) -> Hash {
         self.hash
+    }
+}
+
+impl fmt::Debug for ComponentBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes ({:.12})", self.bytes.len(), self.hash)
     }
 }
 

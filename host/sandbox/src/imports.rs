@@ -136,9 +136,9 @@ fn print(
 fn info(data: &StoreData) -> ConnectionInfo {
     match &data.connection {
         Some(connection) => ConnectionInfo {
-            id: connection.id,
-            local: address(connection.local),
-            peer: address(connection.peer),
+            id: connection.info.id,
+            local: address(connection.info.local),
+            peer: address(connection.info.peer),
         },
         None => ConnectionInfo {
             id: 0,

@@ -13,7 +13,7 @@
 //! - [`sandbox`]: the entry point, one for each service
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
-//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`], [`key_value`],
+//!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`], [`key_value`], [`peer`],
 //!   [`bindings`], [`bounded_text`]: what it refers to
 //! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
 //!   its exports
@@ -83,7 +83,8 @@ pub use compiled::CompiledGuest;
 pub use compiler::{COMPILE_CHILD, Compiler, compile_child};
 pub use component::LoadError;
 pub use effects::{
-    ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, SessionRequests, Window, recycle,
+    ConnectionInfo, Effects, HIGH_WATER, LOW_WATER, ServedConnection, SessionRequests, Window,
+    recycle,
 };
 pub use endpoint::{Endpoint, UnixPeer};
 pub use engine::{lower_priority, prepare_thread};

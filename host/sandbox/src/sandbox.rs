@@ -11,7 +11,7 @@ use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
 use crate::compiler::CompileLimits;
 use crate::component::{self, LoadError};
 use crate::cpu_budget::{Budgets, CpuBudget};
-use crate::effects::ConnectionInfo;
+use crate::effects::{ConnectionInfo, ServedConnection};
 use crate::engine;
 use crate::engine_pool::{EnginePool, Place};
 use crate::environment::Environment;
@@ -197,7 +197,7 @@ impl Sandbox {
     pub async fn admit(
         &self,
         guest: &Arc<CompiledGuest>,
-        connection: ConnectionInfo,
+        connection: ServedConnection,
         generation: u64,
         connections: usize,
     ) -> Result<Instance, Fault> {
@@ -215,7 +215,7 @@ impl Sandbox {
     pub async fn instantiate(
         &self,
         guest: &Arc<CompiledGuest>,
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         generation: u64,
     ) -> Result<Instance, Fault> {
         self.make(guest, connection, generation, false).await
@@ -224,7 +224,7 @@ impl Sandbox {
     async fn make(
         &self,
         guest: &Arc<CompiledGuest>,
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         generation: u64,
         muted: bool,
     ) -> Result<Instance, Fault> {
@@ -264,7 +264,7 @@ impl Sandbox {
         &self,
         guest: &Arc<LoadedGuest>,
         place: Place,
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         generation: u64,
         muted: bool,
     ) -> Result<Instance, Fault> {
@@ -277,11 +277,12 @@ impl Sandbox {
     fn store(
         &self,
         guest: &LoadedGuest,
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         generation: u64,
         muted: bool,
     ) -> Store<StoreData> {
-        let logged = connection.map(|ConnectionInfo { id, peer, .. }| LoggedConnection {
+        let info = connection.as_ref().map(|connection| connection.info);
+        let logged = info.map(|ConnectionInfo { id, peer, .. }| LoggedConnection {
             id,
             peer,
             generation,

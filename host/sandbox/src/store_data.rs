@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::cpu_budget::CpuBudget;
-use crate::effects::{ConnectionInfo, Effects, Window};
+use crate::effects::{Effects, ServedConnection, Window};
 use crate::environment::Environment;
 use crate::guest_output::GuestOutput;
 use crate::hibernation::Hibernation;
@@ -25,7 +25,7 @@ use crate::wasi::{Grants, MAX_HANDLES};
 /// because [`crate::LinkWasi`] names it.
 pub struct StoreData {
     /// `None` for an instance that serves no connection.
-    pub(crate) connection: Option<ConnectionInfo>,
+    pub(crate) connection: Option<ServedConnection>,
     pub(crate) effects: Effects,
     pub(crate) window: Window,
     /// Lent by the session for the event in progress: larger writes go there at
@@ -62,7 +62,7 @@ pub(crate) struct Reach {
 
 impl StoreData {
     pub(crate) fn new(
-        connection: Option<ConnectionInfo>,
+        connection: Option<ServedConnection>,
         output: GuestOutput,
         cpu_budget: CpuBudget,
         memory: MemoryLimit,

@@ -55,6 +55,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/output.rs"),
     ),
     (
+        "guest/sdk/src/peer.rs",
+        include_str!("../../../guest/sdk/src/peer.rs"),
+    ),
+    (
         "guest/sdk/src/snapshot.rs",
         include_str!("../../../guest/sdk/src/snapshot.rs"),
     ),
@@ -116,6 +120,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../wit/keyvalue/world.wit"),
     ),
     ("wit/output.wit", include_str!("../../../wit/output.wit")),
+    (
+        "wit/peer/peer.wit",
+        include_str!("../../../wit/peer/peer.wit"),
+    ),
     (
         "wit/session/hibernation.wit",
         include_str!("../../../wit/session/hibernation.wit"),

@@ -20,7 +20,7 @@ use crate::listener::tls::TlsError;
 use crate::listener::{ListenAddress, ListenerOptions, SocketOptions};
 use crate::log::Format;
 use crate::nats::NatsOptions;
-use crate::node::{Control, Options};
+use crate::node::{Control, Guest, Options, Place, ServiceListener, ServiceOptions};
 use crate::output::GuestLines;
 use crate::registry::Rules;
 use crate::rollout::Policy;
@@ -341,25 +341,40 @@ impl Flags {
         };
         let ports = self.port.into_iter();
         let ports = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into());
+        let sockets = SocketOptions {
+            keepalive: self.keepalive,
+            user_timeout: self.write_timeout,
+            nodelay: !self.nagle,
+        };
+        let mut places: Vec<_> = self
+            .listen
+            .into_iter()
+            .chain(ports)
+            .map(Place::At)
+            .collect();
+        if places.is_empty() {
+            places.push(Place::OfGuest);
+        }
+        let layers = ListenerOptions {
+            tls: self.tls.options()?,
+            ..self.listener.options()
+        };
+        let listeners = places.into_iter().map(|place| ServiceListener {
+            name: String::new(),
+            place,
+            sockets,
+            layers: layers.clone(),
+        });
         let log_level = match (self.quiet, self.verbose) {
             (true, _) => LevelFilter::WARN,
             (false, 0) => self.log_level,
             (false, 1) => LevelFilter::DEBUG,
             (false, _) => LevelFilter::TRACE,
         };
-        let options = Options {
-            guest: None,
-            listen: self.listen.into_iter().chain(ports).collect(),
-            inherited: Vec::new(),
-            sockets: SocketOptions {
-                keepalive: self.keepalive,
-                user_timeout: self.write_timeout,
-                nodelay: !self.nagle,
-            },
-            listener: ListenerOptions {
-                tls: self.tls.options()?,
-                ..self.listener.options()
-            },
+        let service = ServiceOptions {
+            name: String::new(),
+            guest: Guest::BuiltIn,
+            listeners: listeners.collect(),
             limits,
             grants: Grants {
                 dirs: self.dir,
@@ -379,7 +394,6 @@ impl Flags {
             }),
             watch: false,
             access_log: self.access_log,
-            control: self.control.unwrap_or(Control::Default),
             topics: self.topics.map(|mut topics| {
                 topics.credentials = self.topics_credentials;
                 topics.ca = self.topics_ca;
@@ -391,10 +405,14 @@ impl Flags {
                 rollback_after: self.rollback_after.0,
                 keep: self.keep,
             },
+        };
+        service.validate()?;
+        let options = Options {
+            services: vec![service],
+            control: self.control.unwrap_or(Control::Default),
             code_cache: self.code_cache.unwrap_or_default(),
             compiler: self.compile.compiler(),
         };
-        options.validate()?;
         let guest_lines = match (self.log_format, self.label) {
             (Format::Json, _) => GuestLines::Json,
             (Format::Text, true) => GuestLines::Labelled,

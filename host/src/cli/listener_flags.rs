@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::duration;
 use crate::listener::{Access, HeaderPolicy, ListenerOptions, Range, Ranges};
-use clap::ValueEnum;
 
 use super::flags::LIMITS;
 
@@ -15,17 +14,17 @@ const LISTENERS: &str = "Listeners";
 pub(super) struct ListenerFlags {
     /// Let only these addresses connect: ranges such as 10.0.0.0/8 or single addresses, joined by
     /// commas; may be given several times. Of --allow and --deny the longest prefix counts
-    #[arg(long, value_name = "CIDR,…", value_parser = Range::parse, value_delimiter = ',', help_heading = LISTENERS)]
+    #[arg(long, value_name = "CIDR,…", value_parser = Range::parse_ip, value_delimiter = ',', help_heading = LISTENERS)]
     allow: Vec<Range>,
 
     /// Reset connections from these addresses
-    #[arg(long, value_name = "CIDR,…", value_parser = Range::parse, value_delimiter = ',', help_heading = LISTENERS)]
+    #[arg(long, value_name = "CIDR,…", value_parser = Range::parse_ip, value_delimiter = ',', help_heading = LISTENERS)]
     deny: Vec<Range>,
 
     /// Who sends a PROXY header (v1 or v2): ranges, each with require, optional or reject, such as
     /// 10.0.0.0/8=require,unix=optional; the longest prefix counts, all others: reject [default: nobody
     /// looks for a header]
-    #[arg(long, value_name = "CIDR=POLICY,…", value_parser = header_policy, value_delimiter = ',', help_heading = LISTENERS)]
+    #[arg(long, value_name = "CIDR=POLICY,…", value_parser = HeaderPolicy::parse_with_range, value_delimiter = ',', help_heading = LISTENERS)]
     proxy_protocol: Vec<(Range, HeaderPolicy)>,
 
     /// Time that a PROXY header may take
@@ -39,15 +38,6 @@ pub(super) struct ListenerFlags {
     /// Connections that each listener accepts in a second; more wait [default: none]
     #[arg(long, value_name = "N", help_heading = LIMITS, hide_short_help = true)]
     max_accept_rate: Option<u32>,
-}
-
-fn header_policy(text: &str) -> Result<(Range, HeaderPolicy), String> {
-    let (range, policy) = text
-        .rsplit_once('=')
-        .ok_or("say what comes from there: RANGE=require, RANGE=optional or RANGE=reject")?;
-    let policy = HeaderPolicy::from_str(policy, false)
-        .map_err(|_| format!("{policy:?} is none of require, optional and reject"))?;
-    Ok((Range::parse(range)?, policy))
 }
 
 impl ListenerFlags {

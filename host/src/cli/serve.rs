@@ -14,9 +14,9 @@ use super::flags::{Config, Flags};
 use super::signals::Signals;
 use super::supervisor::Supervisor;
 use super::{failed, wrong_usage};
-use crate::node::{Node, Options, StartError};
+use crate::listener::Inherited;
+use crate::node::{Guest, Node, Options, Place, ServiceListener, ServiceOptions, StartError};
 use crate::output::Output;
-use crate::rollout::Source;
 use crate::{build, descriptors, listener, log};
 
 /// How long writing the last lines may take when the process ends.
@@ -52,7 +52,7 @@ pub struct Args {
     no_watch: bool,
 }
 
-pub fn run(mut args: Args, began: Instant) -> ExitCode {
+pub fn run(args: Args, began: Instant) -> ExitCode {
     if let Some(second) = &args.second {
         let first = args.guest.unwrap_or_default();
         return wrong_usage(format!(
@@ -62,39 +62,41 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
             second.display()
         ));
     }
-    let config = match args.flags.config() {
+    let mut config = match args.flags.config() {
         Ok(config) => config,
         Err(error) => return wrong_usage(error),
     };
-    let mut source = None;
-    if let Some(guest) = args.guest.take_if(|guest| build::is_source(guest)) {
-        match built(&guest) {
-            Ok(built) => source = Some(built),
+    let mut hint = None;
+    let guest = match args.guest {
+        Some(guest) if build::is_source(&guest) => match built(&guest) {
+            Ok((name, component)) => {
+                hint = Some(name.display().to_string());
+                Guest::Built { name, component }
+            }
             Err(error) => return failed(error),
-        }
-    }
+        },
+        Some(guest) => Guest::File(guest),
+        None => Guest::BuiltIn,
+    };
     // Before there are threads: what the environment says of them is removed from it.
     let inherited = match listener::inherited() {
         Ok(inherited) => inherited,
         Err(error) => return failed(error),
     };
-    run_in_runtime(config, async |mut options, output, mut signals| {
-        signals.survive();
-        options.inherited = inherited;
+    for service in &mut config.options.services {
+        adopt(service, &inherited);
+        service.guest = guest.clone();
         // What is built lies in the cache, where nobody overwrites it to swap.
-        options.watch = source.is_none() && !args.no_watch;
-        options.guest = args.guest;
+        service.watch = !args.no_watch;
+    }
+    run_in_runtime(config, async |options, output, mut signals| {
+        signals.survive();
         let starting = async {
-            match source {
-                Some((name, component)) => {
-                    let hint = name.display().to_string();
-                    let guest = (component, Source::File(name));
-                    let node = Node::start_on(guest, options, output, began, |tcp| tcp).await?;
-                    tracing::info!("`hotsocket dev {hint}` swaps it on every save");
-                    Ok(node)
-                }
-                None => Node::start(options, output, began).await,
+            let node = Node::start(options, output, began).await?;
+            if let Some(hint) = hint {
+                tracing::info!("`hotsocket dev {hint}` swaps it on every save");
             }
+            Ok::<_, StartError>(node)
         };
         let server = tokio::select! {
             started = starting => started?,
@@ -108,6 +110,25 @@ pub fn run(mut args: Args, began: Instant) -> ExitCode {
         supervisor.stopping();
         Ok(stop(server, &mut signals).await)
     })
+}
+
+/// Let a service listen on sockets that listen already, in addition to the addresses that
+/// it names. With one of them it has no default address.
+fn adopt(service: &mut ServiceOptions, inherited: &[Inherited]) {
+    let is_default = |listener: &ServiceListener| matches!(listener.place, Place::OfGuest);
+    let Some(first) = service.listeners.first().cloned() else {
+        return;
+    };
+    if inherited.is_empty() {
+        return;
+    }
+    service.listeners.retain(|listener| !is_default(listener));
+    let adopted = inherited.iter().map(|socket| ServiceListener {
+        name: socket.name.clone(),
+        place: Place::Inherited(socket.clone()),
+        ..first.clone()
+    });
+    service.listeners.splice(..0, adopted);
 }
 
 /// The component of a source, called as the source is.
@@ -130,8 +151,10 @@ pub(super) fn run_in_runtime(
     };
     let mut options = config.options;
     log::start(&output, config.log_format, config.log_level);
-    descriptors::raise_limit(&mut options.limits.max_connections);
-    let runtime = start_runtime(THREAD_STACK + options.limits.max_stack);
+    for service in &mut options.services {
+        descriptors::raise_limit(&mut service.limits.max_connections);
+    }
+    let runtime = start_runtime(THREAD_STACK + options.pool().max_stack);
     let code = match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(async {

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Evicted, Permit};
-pub use super::listener::ControlSocket;
+pub use super::listener::{ControlSocket, ControlSocketError};
 use super::protocol::{self, Answer, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus};
 use super::receive::{Received, RequestBytes, receive};
 use super::store;
@@ -27,20 +27,32 @@ const MAX_CLIENTS: usize = 64;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long sending an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a topic is, for messages.
 /// Pause after `accept` failed, as it may fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What requests need of the server.
 pub trait AdminApi: Send + Sync + 'static {
+    type Service: ServiceApi;
+
+    /// The service of that name, or the only one.
+    ///
+    /// # Errors
+    /// When there is none, or it is not clear which one is meant.
+    fn service(&self, name: Option<&str>) -> Result<Arc<Self::Service>, String>;
+    /// # Errors
+    /// When the server has none any more, as it stops.
+    fn status(&self) -> Result<super::protocol::Status, String>;
+    /// Size of the largest component that may be sent, in bytes.
+    fn max_component(&self) -> usize;
+    /// Counts what is wrong with requests themselves.
+    fn reached(&self) -> &LimitCounters;
+}
+
+/// What requests need of one service.
+pub trait ServiceApi: Send + Sync + 'static {
     fn registry(&self) -> &Registry;
     fn topics(&self) -> &Topics;
     fn store(&self) -> &dyn Store;
-    fn status(&self) -> super::protocol::Status;
-    /// Size of the largest component that may be sent, in bytes.
-    fn max_component(&self) -> usize;
-    /// Counts the components that were larger.
-    fn reached(&self) -> &LimitCounters;
 }
 
 /// Answer requests until dropped.
@@ -135,9 +147,26 @@ fn line(answer: &Answer) -> Vec<u8> {
 }
 
 async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer {
-    let registry = api.registry();
     let answer = match request {
-        Request::Status => Ok(Answer::Status(Box::new(api.status()))),
+        Request::Status => api.status().map(|status| Answer::Status(Box::new(status))),
+        request => match api.service(None) {
+            Ok(service) => of_service(request, body, &*service).await,
+            Err(error) => Err(error),
+        },
+    };
+    answer.unwrap_or_else(|error| Answer::Error { error })
+}
+
+/// A request to one service.
+async fn of_service(
+    request: Request,
+    body: Vec<u8>,
+    service: &impl ServiceApi,
+) -> Result<Answer, String> {
+    let (registry, topics) = (service.registry(), service.topics());
+    match request {
+        // Answered by the node.
+        Request::Status => Err("no request to a service".to_owned()),
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),
@@ -146,56 +175,50 @@ async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer
         )),
         Request::Publish { topic, .. } => {
             let messages = vec![body.into_boxed_slice()];
-            let receivers = api.topics().publish(&topic, messages, 0).await;
-            let nats = api.topics().has_nats();
+            let receivers = topics.publish(&topic, messages, 0).await;
+            let nats = topics.has_nats();
             Ok(Answer::Published { receivers, nats })
         }
         Request::Topics => {
-            let (topics, count) = api.topics().list(MAX_TOPICS);
-            let totals = api.topics().totals();
+            let (list, count) = topics.list(MAX_TOPICS);
+            let totals = topics.totals();
             Ok(Answer::Topics(protocol::Topics {
-                topics: topics.into_iter().map(TopicStatus::from).collect(),
+                topics: list.into_iter().map(TopicStatus::from).collect(),
                 count,
                 published: totals.published,
                 delivered: totals.delivered,
                 dropped: totals.dropped,
-                nats: api.topics().nats_status(),
+                nats: topics.nats_status(),
             }))
         }
         Request::Store { bucket, operation } => {
-            store::execute(api.store(), &bucket, operation, body).await
+            store::execute(service.store(), &bucket, operation, body).await
         }
-        Request::Swap { name, policy, .. } => match parse_policy(policy) {
-            Ok(policy) => {
-                // It is printed in log lines and on other terminals.
-                let name = name.replace(char::is_control, "?");
-                // Hashing a large component takes longer than a tick.
-                match run_on_thread("hash", None, || ComponentBytes::new(body)).await {
-                    Ok(component) => registry
-                        .swap(component, Source::Sent(name), policy)
-                        .await
-                        .map(Answer::Swap)
-                        .map_err(|error| report_failure(registry, &error)),
-                    Err(error) => Err(format!(
-                        "not swapped: no thread to hash the component: {}; still serving generation {}",
-                        crate::os_error::message(&error),
-                        registry.active().number
-                    )),
-                }
+        Request::Swap { name, policy, .. } => {
+            let policy = parse_policy(policy)?;
+            // It is printed in log lines and on other terminals.
+            let name = name.replace(char::is_control, "?");
+            // Hashing a large component takes longer than a tick.
+            match run_on_thread("hash", None, || ComponentBytes::new(body)).await {
+                Ok(component) => registry
+                    .swap(component, Source::Sent(name), policy)
+                    .await
+                    .map(Answer::Swap)
+                    .map_err(|error| report_failure(registry, &error)),
+                Err(error) => Err(format!(
+                    "not swapped: no thread to hash the component: {}; still serving generation {}",
+                    crate::os_error::message(&error),
+                    registry.active().number
+                )),
             }
-            Err(error) => Err(error),
-        },
-        Request::Rollback { policy } => match parse_policy(policy) {
-            Ok(policy) => {
-                let swapped = registry.roll_back(policy).await;
-                swapped
-                    .map(Answer::Rollback)
-                    .map_err(|error| report_failure(registry, &error))
-            }
-            Err(error) => Err(error),
-        },
-    };
-    answer.unwrap_or_else(|error| Answer::Error { error })
+        }
+        Request::Rollback { policy } => {
+            let swapped = registry.roll_back(parse_policy(policy)?).await;
+            swapped
+                .map(Answer::Rollback)
+                .map_err(|error| report_failure(registry, &error))
+        }
+    }
 }
 
 fn parse_policy(policy: Option<String>) -> Result<Option<Policy>, String> {

@@ -34,7 +34,13 @@ pub enum SocketPathError {
     #[error("several hotsocket servers are running; choose one with --control PATH: {}", .0.join(", "))]
     SeveralServers(Vec<String>),
     #[error("cannot create the control socket in {}: {reason}; choose another path with --control PATH, or --control none", .path.display())]
-    Create { path: PathBuf, reason: String },
+    Create {
+        path: PathBuf,
+        reason: String,
+        /// As where everything is read-only: nothing can be created there, and nobody has
+        /// done anything wrong.
+        is_unwritable: bool,
+    },
     #[error("no server is looked for in {}: {reason}; name its socket with --control PATH", .path.display())]
     Find { path: PathBuf, reason: String },
 }
@@ -57,11 +63,15 @@ pub fn for_this_process() -> Result<PathBuf, SocketPathError> {
         .mode(0o700)
         .recursive(true)
         .create(&path)
-        .map_err(|error| crate::os_error::message(&error))
-        .and_then(|()| open_private(&path).map(drop))
-        .map_err(|reason| SocketPathError::Create {
+        .map_err(|error| {
+            let unwritable = socket_file::is_unwritable(&error);
+            (crate::os_error::message(&error), unwritable)
+        })
+        .and_then(|()| open_private(&path).map_err(|reason| (reason, false)))
+        .map_err(|(reason, is_unwritable)| SocketPathError::Create {
             path: path.clone(),
             reason,
+            is_unwritable,
         })?;
     Ok(path.join(format!("{}.sock", std::process::id())))
 }

@@ -17,6 +17,7 @@
 
 mod difference;
 mod environment;
+mod facts;
 pub(crate) mod literal;
 mod peer;
 mod runner;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub use project::Project;
 
 use crate::build::{self, Section};
-use crate::node::{Node, Options, StartError};
+use crate::node::{Guest, Node, Options, Place, StartError};
 use crate::output::Output;
 use crate::registry::Outcome;
 use crate::rollout::Source;
@@ -32,7 +32,7 @@ use watch::ProjectWatcher;
 /// When the server can't start for a reason that no change of the source mends.
 pub async fn serve_source(
     mut project: Project,
-    options: Options,
+    mut options: Options,
     output: Arc<Output>,
     began: Instant,
     server: &mut Option<Node>,
@@ -41,7 +41,8 @@ pub async fn serve_source(
     let mut saved = began;
     // What was served last from here; a rollback may have gone back from it since.
     let mut served = None::<(Section, Hash)>;
-    let is_port_from_guest = options.listen.is_empty();
+    let mut listeners = options.services.iter().flat_map(|it| &it.listeners);
+    let is_port_from_guest = listeners.any(|it| matches!(it.place, Place::OfGuest));
     tracing::info!("building {}", project.name.display());
     loop {
         // Files saved from here on are for the next build.
@@ -79,9 +80,13 @@ pub async fn serve_source(
             }
             (Ok((component, section)), None) => {
                 let hash = component.hash();
-                let guest = (component, Source::File(project.name.clone()));
-                let (options, output) = (options.clone(), Arc::clone(&output));
-                match Node::start_on(guest, options, output, saved, |listener| listener).await {
+                for service in &mut options.services {
+                    service.guest = Guest::Built {
+                        name: project.name.clone(),
+                        component: component.clone(),
+                    };
+                }
+                match Node::start(options.clone(), Arc::clone(&output), saved).await {
                     Ok(started) => {
                         *server = Some(started);
                         served = Some((section, hash));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{ConnectionInfo, Endpoint};
+use hotsocket_sandbox::{ConnectionInfo, Endpoint, ServedConnection};
 use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -119,11 +119,12 @@ fn serve(
             stream,
             local,
             peer,
-            facts: _,
+            facts,
         }) = connected
         {
             let id = service.next_id();
-            let connection = ConnectionInfo { id, local, peer };
+            let info = ConnectionInfo { id, local, peer };
+            let connection = ServedConnection { info, facts };
             session::serve(service, connection, stream, permit).await;
         }
     }

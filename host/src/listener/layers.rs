@@ -6,7 +6,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotsocket_sandbox::limit_counters::LimitCounters;
 use hotsocket_sandbox::{Endpoint, PeerFacts};
 
 use super::Connected;
@@ -96,14 +95,9 @@ pub struct Layers {
 impl Layers {
     /// The layers of a listener that may have a name. The options are valid (see
     /// [`ListenerOptions::validate`]).
-    pub fn new(
-        options: &ListenerOptions,
-        name: Option<Arc<str>>,
-        tls: Option<Arc<Tls>>,
-        reached: &Arc<LimitCounters>,
-    ) -> Self {
+    pub fn new(options: &ListenerOptions, name: Option<Arc<str>>, tls: Option<Arc<Tls>>) -> Self {
         let proxy = |policies: &Ranges<HeaderPolicy>| {
-            ProxyProtocol::new(policies.clone(), options.proxy_timeout, Arc::clone(reached))
+            ProxyProtocol::new(policies.clone(), options.proxy_timeout)
         };
         Layers {
             facts: name.map(|name| {
@@ -149,7 +143,7 @@ impl Layers {
         connected.facts = self.facts();
         if let Some(proxy) = &self.proxy {
             let may_be_proxy = proxy.may_be_proxy(&connected.peer);
-            let (behind, peer) = proxy.apply(connected).await?;
+            let (behind, peer) = proxy.apply(connected, &service.limit_counters).await?;
             connected = behind;
             if may_be_proxy && self.admit(connected.peer, peer, service, permit).is_err() {
                 connected.stream.reset();

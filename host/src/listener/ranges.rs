@@ -24,8 +24,19 @@ impl Range {
     /// # Errors
     /// Says what else it is.
     pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "unix" => Ok(Range::Unix),
+            _ => Self::parse_ip(text),
+        }
+    }
+
+    /// The same without `unix`.
+    ///
+    /// # Errors
+    /// Says what else it is.
+    pub fn parse_ip(text: &str) -> Result<Self, String> {
         if text == "unix" {
-            return Ok(Range::Unix);
+            return Err("who may connect to a Unix socket is up to its file's mode".to_owned());
         }
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Range::Ip(address.to_canonical().into()));

@@ -32,6 +32,7 @@ impl Listener for Unix {
         let (stream, _) = self.socket.accept().await?;
         let peer = stream.peer_cred().ok().map(|peer| UnixPeer {
             uid: peer.uid(),
+            gid: peer.gid(),
             pid: peer.pid().filter(|pid| *pid > 0),
         });
         Ok(UnixIncoming { stream, peer })

@@ -1,10 +1,15 @@
 //! Everything that can be said to a node before it starts, and why it may not
 //! start.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use hotsocket_sandbox::{CodeCacheDir, Compiler, Fault, Grants, LoadError, Settings};
+use hotsocket_sandbox::{
+    CodeCacheDir, Compiler, ComponentBytes, Fault, Grants, LoadError, PoolLimits, Settings,
+};
 
+use super::BUILT_IN_NAME;
+use crate::control::server::ControlSocketError;
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
 use crate::listener::tls::TlsError;
@@ -13,20 +18,46 @@ use crate::nats::{NatsOptions, OptionsError};
 use crate::registry::{Rules, SwapError};
 use crate::store::{OpenError, StorePlace};
 
-/// See the module's documentation. [`Default`] is what the command line is
-/// without flags, with no guest's file to watch, and but for [`Self::compiler`].
-#[derive(Clone, Debug, Default)]
+/// See the module's documentation. [`Default`] is one service with the built-in guest,
+/// as on the command line without flags, but for [`Self::compiler`].
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// The component to serve; the built-in `hello` if none.
-    pub guest: Option<PathBuf>,
-    /// If none, [`DEFAULT_PORT`](super::DEFAULT_PORT) or the one that the guest
-    /// names, on this machine only.
-    pub listen: Vec<ListenAddress>,
-    /// Sockets that listen already, in addition; with one, there is no default address.
-    pub inherited: Vec<Inherited>,
-    pub sockets: SocketOptions,
-    /// How each listener treats what it accepts.
-    pub listener: ListenerOptions,
+    /// What is served; one at least.
+    pub services: Vec<ServiceOptions>,
+    pub control: Control,
+    /// Where compiled code is kept.
+    pub code_cache: CodeCacheDir,
+    /// Where components are compiled. The command line's is a process of its own;
+    /// the default is this one, as not every program can be run again for it.
+    pub compiler: Compiler,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        ServiceOptions::default().into()
+    }
+}
+
+impl From<ServiceOptions> for Options {
+    /// A node with one service.
+    fn from(service: ServiceOptions) -> Self {
+        Options {
+            services: vec![service],
+            control: Control::default(),
+            code_cache: CodeCacheDir::default(),
+            compiler: Compiler::default(),
+        }
+    }
+}
+
+/// One service: its guest, where its connections come from, and what holds for them.
+#[derive(Clone, Debug)]
+pub struct ServiceOptions {
+    /// What people call it; after its guest if empty. See [`Self::name`].
+    pub name: String,
+    pub guest: Guest,
+    /// Where connections come from.
+    pub listeners: Vec<ServiceListener>,
     pub limits: Limits,
     pub grants: Grants,
     /// What guests are told by `hotsocket:environment`.
@@ -35,28 +66,150 @@ pub struct Options {
     pub store: Option<StorePlace>,
     /// Swap when the guest's file changes.
     pub watch: bool,
-    pub control: Control,
     /// Other nodes, for what connections say to each other.
     pub topics: Option<NatsOptions>,
     pub rules: Rules,
     /// Log a line for each connection when it is over.
     pub access_log: bool,
-    /// Where compiled code is kept.
-    pub code_cache: CodeCacheDir,
-    /// Where components are compiled. The command line's is a process of its own;
-    /// the default is this one, as not every program can be run again for it.
-    pub compiler: Compiler,
+}
+
+impl Default for ServiceOptions {
+    /// One listener, on the guest's port, and every limit at its default.
+    fn default() -> Self {
+        ServiceOptions {
+            name: String::new(),
+            guest: Guest::default(),
+            listeners: vec![ServiceListener::default()],
+            limits: Limits::default(),
+            grants: Grants::default(),
+            settings: Settings::default(),
+            store: None,
+            watch: false,
+            topics: None,
+            rules: Rules::default(),
+            access_log: false,
+        }
+    }
+}
+
+/// One place where the connections of a service come from. Made from an address, it has
+/// the defaults of everything else.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceListener {
+    /// What people call it; empty if it has no name.
+    pub name: String,
+    pub place: Place,
+    pub sockets: SocketOptions,
+    /// What its connections go through before they have a session.
+    pub layers: ListenerOptions,
+}
+
+/// What a listener listens on.
+#[derive(Clone, Debug, Default)]
+pub enum Place {
+    /// The port that the guest names, or else [`DEFAULT_PORT`](super::DEFAULT_PORT), on
+    /// this machine only.
+    #[default]
+    OfGuest,
+    At(ListenAddress),
+    /// A socket that listens already.
+    Inherited(Inherited),
+}
+
+impl<A: Into<ListenAddress>> From<A> for ServiceListener {
+    fn from(address: A) -> Self {
+        ServiceListener {
+            place: Place::At(address.into()),
+            ..ServiceListener::default()
+        }
+    }
+}
+
+/// What a service serves at first.
+#[derive(Clone, Debug, Default)]
+pub enum Guest {
+    /// [`BUILT_IN`](super::BUILT_IN), called `hello`.
+    #[default]
+    BuiltIn,
+    /// The component in this file, which can be watched.
+    File(PathBuf),
+    /// A component that has been built already, called as its source is.
+    Built {
+        name: PathBuf,
+        component: ComponentBytes,
+    },
+}
+
+impl From<PathBuf> for Guest {
+    fn from(path: PathBuf) -> Self {
+        Guest::File(path)
+    }
 }
 
 impl Options {
+    /// Check that every limit and setting is in its range, and that services can be
+    /// told apart.
+    ///
+    /// # Errors
+    /// Names the first thing that is wrong.
+    pub fn validate(&self) -> Result<(), StartError> {
+        let mut names = BTreeSet::new();
+        for service in &self.services {
+            service.validate()?;
+            if !names.insert(service.name()) {
+                return Err(StartError::SameName(service.name()));
+            }
+        }
+        match names.is_empty() {
+            true => Err(StartError::NoService),
+            false => Ok(()),
+        }
+    }
+
+    /// What the pools of instances are made for: all services share them.
+    pub fn pool(&self) -> PoolLimits {
+        let pools = self.services.iter().map(|service| service.limits.pool());
+        let shared = pools.reduce(|all, one| PoolLimits {
+            max_connections: all.max_connections.saturating_add(one.max_connections),
+            max_stack: all.max_stack.max(one.max_stack),
+            max_table: all.max_table.max(one.max_table),
+            keep_memory: all.keep_memory && one.keep_memory,
+        });
+        shared.unwrap_or_else(|| Limits::default().pool())
+    }
+
+    /// The largest component that any service takes, in bytes.
+    pub fn max_component(&self) -> usize {
+        let services = self.services.iter();
+        let sizes = services.map(|service| service.limits.max_component);
+        sizes.max().unwrap_or_default()
+    }
+}
+
+impl ServiceOptions {
+    /// What people call the service: after the file of its guest, where it has no name.
+    pub fn name(&self) -> String {
+        let of_file = |path: &Path| match path.file_stem() {
+            Some(stem) => stem.to_string_lossy().into_owned(),
+            None => path.display().to_string(),
+        };
+        match (self.name.as_str(), &self.guest) {
+            ("", Guest::BuiltIn) => BUILT_IN_NAME.to_owned(),
+            ("", Guest::File(path) | Guest::Built { name: path, .. }) => of_file(path),
+            (name, _) => name.to_owned(),
+        }
+    }
+
     /// Check that every limit and setting is in its range.
     ///
     /// # Errors
     /// Names the first one that isn't.
     pub fn validate(&self) -> Result<(), LimitError> {
         self.limits.validate()?;
-        self.sockets.validate()?;
-        self.listener.validate()?;
+        for listener in &self.listeners {
+            listener.sockets.validate()?;
+            listener.layers.validate()?;
+        }
         self.rules.validate()
     }
 }
@@ -74,6 +227,10 @@ pub enum Control {
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error("a node needs a service")]
+    NoService,
+    #[error("two services are called {0}; give each a name of its own")]
+    SameName(String),
     #[error(transparent)]
     Limit(#[from] LimitError),
     #[error("cannot read {}: {}{}", .path.display(), crate::os_error::message(.error), hint(.error))]
@@ -99,8 +256,8 @@ pub enum StartError {
     StoreNats(OptionsError),
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("{0}")]
-    Control(String),
+    #[error(transparent)]
+    Control(#[from] ControlSocketError),
     #[error(transparent)]
     SocketPath(#[from] SocketPathError),
     #[error("cannot start the WebAssembly engine: {0}")]

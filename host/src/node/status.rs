@@ -1,14 +1,14 @@
 //! What the control socket sees of a node.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use hotsocket_sandbox::limit_counters::LimitCounters;
+use parking_lot::RwLock;
 
 use crate::control::protocol::{Connections, GenerationStatus, MemoryStatus, Status, StoreStatus};
-use crate::control::server::AdminApi;
-use crate::listener::ListenAddress;
+use crate::control::server::{AdminApi, ServiceApi};
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
@@ -16,36 +16,77 @@ use crate::service::{Counters, Service};
 use crate::store::{self, Store};
 use crate::topics::Topics;
 
+/// The services that there are now.
+#[derive(Default)]
+pub struct Directory(RwLock<Vec<Arc<ServiceView>>>);
+
+/// One service, as it is seen from outside.
+pub struct ServiceView {
+    pub name: String,
+    pub service: Arc<Service>,
+    pub store: Arc<dyn Store>,
+    /// The addresses that are listened on, with their real ports.
+    pub listeners: Vec<String>,
+    /// The file that is watched, if one is.
+    pub watching: Option<String>,
+}
+
+impl Directory {
+    pub fn set(&self, services: Vec<Arc<ServiceView>>) {
+        *self.0.write() = services;
+    }
+
+    fn all(&self) -> Vec<Arc<ServiceView>> {
+        self.0.read().clone()
+    }
+
+    /// The service of that name, or the only one.
+    ///
+    /// # Errors
+    /// Names those that there are.
+    fn find(&self, name: Option<&str>) -> Result<Arc<ServiceView>, String> {
+        let services = self.0.read();
+        let found = match name {
+            Some(name) => services.iter().find(|service| service.name == name),
+            None if services.len() > 1 => None,
+            None => services.first(),
+        };
+        if let Some(found) = found {
+            return Ok(Arc::clone(found));
+        }
+        let names: Vec<_> = services.iter().map(|found| found.name.as_str()).collect();
+        let names = names.join(", ");
+        Err(match name {
+            _ if names.is_empty() => "the server stops".to_owned(),
+            Some(name) => format!("there is no service {name:?}; there are: {names}"),
+            None => format!("the server has several services; choose one with --service: {names}"),
+        })
+    }
+}
+
 /// See the module's documentation.
 pub struct NodeStatus {
-    service: Arc<Service>,
+    directory: Arc<Directory>,
     output: Arc<Output>,
-    listeners: Vec<ListenAddress>,
-    /// The file that is watched, if one is.
-    watching: Option<String>,
-    store: Arc<dyn Store>,
+    max_component: usize,
+    /// What is counted before it is known which service is meant.
+    reached: LimitCounters,
     started: Instant,
 }
 
 impl NodeStatus {
-    pub fn new(
-        service: Arc<Service>,
-        output: Arc<Output>,
-        listeners: Vec<ListenAddress>,
-        watched: Option<&Path>,
-        store: Arc<dyn Store>,
-    ) -> Self {
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    pub fn new(directory: Arc<Directory>, output: Arc<Output>, max_component: usize) -> Self {
         NodeStatus {
-            service,
+            directory,
             output,
-            listeners,
-            watching: watched.map(|path| absolute(path).display().to_string()),
-            store,
+            max_component,
+            reached: LimitCounters::default(),
             started: Instant::now(),
         }
     }
+}
 
+impl ServiceView {
     fn generations(&self, active: u64) -> Vec<GenerationStatus> {
         let history = self.service.registry.history();
         let status = |generation: &Arc<Generation>| {
@@ -67,7 +108,7 @@ impl NodeStatus {
     }
 }
 
-impl AdminApi for NodeStatus {
+impl ServiceApi for ServiceView {
     fn registry(&self) -> &Registry {
         &self.service.registry
     }
@@ -79,53 +120,68 @@ impl AdminApi for NodeStatus {
     fn store(&self) -> &dyn Store {
         &*self.store
     }
+}
+
+impl AdminApi for NodeStatus {
+    type Service = ServiceView;
+
+    fn service(&self, name: Option<&str>) -> Result<Arc<ServiceView>, String> {
+        self.directory.find(name)
+    }
 
     fn max_component(&self) -> usize {
-        self.service.limits.max_component
+        self.max_component
     }
 
     fn reached(&self) -> &LimitCounters {
-        &self.service.limit_counters
+        &self.reached
     }
 
-    fn status(&self) -> Status {
-        let active = self.service.registry.active();
+    fn status(&self) -> Result<Status, String> {
+        let services = self.directory.all();
+        let first = services.first().ok_or("the server stops")?;
+        let service = &first.service;
+        let active = service.registry.active();
         let dropped = self.output.dropped();
-        let counters = &self.service.counters;
-        Status {
+        let counters = &service.counters;
+        let listeners = services.iter().flat_map(|service| &service.listeners);
+        let mut reached: BTreeMap<_, _> = service
+            .limit_counters
+            .all()
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect();
+        for (name, count) in self.reached.all() {
+            *reached.entry(name.to_owned()).or_default() += count;
+        }
+        Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs(),
-            listeners: self.listeners.iter().map(ToString::to_string).collect(),
+            listeners: listeners.cloned().collect(),
             guest: active.source.to_string(),
             generation: active.number,
             sha256: active.guest.hash.to_string(),
-            watching: self.watching.clone(),
-            settings: self.service.sandbox.environment().names(),
+            watching: first.watching.clone(),
+            settings: service.sandbox.environment().names(),
             connections: Connections {
-                open: self.service.roster.len(),
-                limit: self.service.limits.max_connections,
+                open: service.roster.len(),
+                limit: service.limits.max_connections,
                 accepted: Counters::read(&counters.accepted),
                 refused: Counters::read(&counters.refused),
                 faults: Counters::read(&counters.faults),
                 restarts: Counters::read(&counters.restarts),
-                asleep: self.service.roster.asleep() as u64,
+                asleep: service.roster.asleep() as u64,
                 hibernated: Counters::read(&counters.hibernated),
                 woken: Counters::read(&counters.woken),
-                stays_awake: self.service.awake_reasons.all(),
+                stays_awake: service.awake_reasons.all(),
             },
             memory: MemoryStatus {
-                instances: self.service.sandbox.memory_in_use(),
-                limit_each: self.service.limits.max_memory,
+                instances: service.sandbox.memory_in_use(),
+                limit_each: service.limits.max_memory,
             },
-            store: StoreStatus::from(self.store.status()),
-            generations: self.generations(active.number),
-            limits_reached: self
-                .service
-                .limit_counters
-                .all()
-                .map(|(name, count)| (name.to_owned(), count))
-                .collect(),
+            store: StoreStatus::from(first.store.status()),
+            generations: first.generations(active.number),
+            limits_reached: reached,
             dropped_lines: dropped.total(),
             dropped_lines_of: dropped
                 .each()
@@ -133,8 +189,8 @@ impl AdminApi for NodeStatus {
                 .filter(|(_, lines)| *lines > 0)
                 .map(|(of, lines)| (of.to_owned(), lines))
                 .collect(),
-            nats: self.service.topics.nats_status(),
-        }
+            nats: service.topics.nats_status(),
+        })
     }
 }
 

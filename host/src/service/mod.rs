@@ -15,6 +15,7 @@ mod awake;
 mod counters;
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -75,6 +76,14 @@ impl CutOff {
 
     pub fn total(self) -> usize {
         self.guest + self.flush + self.peer_end
+    }
+}
+
+impl AddAssign for CutOff {
+    fn add_assign(&mut self, more: Self) {
+        self.guest += more.guest;
+        self.flush += more.flush;
+        self.peer_end += more.peer_end;
     }
 }
 

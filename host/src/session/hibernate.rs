@@ -230,11 +230,15 @@ impl Session {
     /// then one that has none yet waits a little.
     pub async fn wait_for_room(&mut self, generation: &Arc<Generation>) -> Result<Instance, Fault> {
         let service = Arc::clone(&self.service);
-        let connection = Some(self.connection());
+        let connection = self.served();
         let end = Instant::now() + service.limits.event_timeout;
         loop {
             let (guest, number) = (&generation.guest, generation.number);
-            match service.sandbox.instantiate(guest, connection, number).await {
+            match service
+                .sandbox
+                .instantiate(guest, Some(connection.clone()), number)
+                .await
+            {
                 Err(fault) if matches!(fault.cause, Cause::NoRoom(_)) && Instant::now() < end => {
                     sleep(PAUSE).await;
                 }

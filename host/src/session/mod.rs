@@ -46,7 +46,7 @@ mod wait;
 
 use std::sync::Arc;
 
-use hotsocket_sandbox::{ConnectionInfo, Stream};
+use hotsocket_sandbox::{ServedConnection, Stream};
 
 use crate::service::{Service, SessionPermit};
 use state::Session;
@@ -58,7 +58,7 @@ use state::Session;
 /// in a box of its own, made when it is needed.
 pub fn serve(
     service: Arc<Service>,
-    connection: ConnectionInfo,
+    connection: ServedConnection,
     stream: Stream,
     permit: Box<SessionPermit>,
 ) -> impl Future<Output = ()> + Send {

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use hotsocket_sandbox::{ConnectionInfo, Instance, Stream, Window};
+use hotsocket_sandbox::{ConnectionInfo, Instance, PeerFacts, ServedConnection, Stream, Window};
 use tokio::time::{Instant, Sleep};
 
 use super::close::REFUSED;
@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub channel: Channel,
     /// What the guest's code and state are in.
     pub body: Body,
+    /// What is known of the peer besides its address, for each of its instances.
+    pub facts: Option<Arc<PeerFacts>>,
     /// The code that serves the session, also while it sleeps.
     pub generation: GenerationGuard,
     pub timers: Timers,
@@ -78,13 +80,16 @@ impl Session {
     /// the connection has been reset.
     pub async fn begin(
         service: Arc<Service>,
-        connection: ConnectionInfo,
+        connection: ServedConnection,
         stream: Stream,
         permit: Box<SessionPermit>,
     ) -> Option<Box<Self>> {
-        let accepted = service.access_log.then(Instant::now);
+        let ServedConnection { info, facts } = connection.clone();
+        // A proxy probes every few seconds.
+        let is_probe = facts.as_ref().is_some_and(|facts| facts.is_probe());
+        let accepted = (service.access_log && !is_probe).then(Instant::now);
         let rollout = service.rollouts.current();
-        let handle = Arc::new(SessionHandle::new(connection, rollout.number));
+        let handle = Arc::new(SessionHandle::new(info, rollout.number));
         let entry = service.roster.enter(handle);
         let version = service.rollouts.version();
         let generation = GenerationGuard::new(Arc::clone(&rollout.generation));
@@ -98,7 +103,7 @@ impl Session {
             Ok(instance) => instance,
             Err(fault) => {
                 Counters::count(&service.counters.refused);
-                let logged = logged(connection, number, None);
+                let logged = logged(info, number, None);
                 log_refused(&service.no_room, logged, &fault);
                 stream.reset();
                 if let Some(accepted) = accepted {
@@ -114,6 +119,7 @@ impl Session {
         let restarts = service.limits.on_trap == OnTrap::Restart;
         Some(Box::new(Session {
             channel: Channel::new(stream),
+            facts,
             body: Body::Awake(instance),
             generation,
             timers: Timers::default(),
@@ -136,6 +142,14 @@ impl Session {
     /// Who is connected to what.
     pub fn connection(&self) -> ConnectionInfo {
         self.entry.handle().connection
+    }
+
+    /// The same for an instance, with what is known of the peer.
+    pub fn served(&self) -> ServedConnection {
+        ServedConnection {
+            info: self.connection(),
+            facts: self.facts.clone(),
+        }
     }
 
     /// What the next event may write.

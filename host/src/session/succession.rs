@@ -35,11 +35,10 @@ impl Session {
         timers: Timers,
     ) -> Result<Effects, Fault> {
         let service = Arc::clone(&self.service);
-        let made = service.sandbox.instantiate(
-            &generation.guest,
-            Some(self.connection()),
-            generation.number,
-        );
+        let made =
+            service
+                .sandbox
+                .instantiate(&generation.guest, Some(self.served()), generation.number);
         let instance = made.await?;
         self.enter_with(instance, generation, origin, timers).await
     }

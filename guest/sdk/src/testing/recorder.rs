@@ -29,6 +29,7 @@ pub(crate) struct Recorded {
     pub(crate) subscriptions: BTreeSet<String>,
     pub(crate) will: Option<(String, Vec<u8>)>,
     pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) peer: super::PeerFacts,
     pub(crate) store: store::Store,
     /// The state of the generator of random bytes.
     random: u64,

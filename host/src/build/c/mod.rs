@@ -3,7 +3,7 @@
 //!
 //! The bindings in `guest/c/bindings` are wit-bindgen's, made once from `wit/`;
 //! a test fails when they are older than the contract. What only some guests use (topics,
-//! the store) is compiled and linked only for those: [`symbols`] looks into the guest's
+//! the store, who the peer is) is compiled and linked only for those: [`symbols`] looks into the guest's
 //! object.
 
 mod symbols;
@@ -72,6 +72,19 @@ const FILES: &[(&str, &[u8])] = &[
         "bindings/store_component_type.o",
         include_bytes!("../../../../guest/c/bindings/store_component_type.o"),
     ),
+    ("peer.c", include_bytes!("../../../../guest/c/peer.c")),
+    (
+        "bindings/peer.h",
+        include_bytes!("../../../../guest/c/bindings/peer.h"),
+    ),
+    (
+        "bindings/peer.c",
+        include_bytes!("../../../../guest/c/bindings/peer.c"),
+    ),
+    (
+        "bindings/peer_component_type.o",
+        include_bytes!("../../../../guest/c/bindings/peer_component_type.o"),
+    ),
     (
         "subscriber.c",
         include_bytes!("../../../../guest/c/subscriber.c"),
@@ -94,7 +107,7 @@ const FILES: &[(&str, &[u8])] = &[
 const PARTS: [&str; 3] = ["hotsocket", "environment", "guest"];
 
 /// What is linked only if the guest uses it.
-const PACKAGES: [Package; 3] = [
+const PACKAGES: [Package; 4] = [
     Package {
         name: "topics",
         is_used: |symbols| symbols.calls_any(TOPICS_FUNCTIONS),
@@ -106,6 +119,10 @@ const PACKAGES: [Package; 3] = [
     Package {
         name: "store",
         is_used: |symbols| symbols.calls_one_with("hs_store_"),
+    },
+    Package {
+        name: "peer",
+        is_used: |symbols| symbols.calls_one_with("hs_peer_"),
     },
 ];
 const TOPICS_FUNCTIONS: &[&str] = &[
@@ -275,6 +292,7 @@ mod tests {
             "wit/session/session",
             "wit/environment/environment",
             "wit/topics/topics",
+            "wit/peer/peer",
             "wit/keyvalue/atomics",
             "wit/keyvalue/batch",
             "wit/keyvalue/store",

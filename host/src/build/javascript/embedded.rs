@@ -205,6 +205,18 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/path.js"),
     ),
     (
+        "shim/peer.js",
+        include_str!("../../../../guest/js/shim/peer.js"),
+    ),
+    (
+        "shim/peer_host.js",
+        include_str!("../../../../guest/js/shim/peer_host.js"),
+    ),
+    (
+        "shim/peer_trial.js",
+        include_str!("../../../../guest/js/shim/peer_trial.js"),
+    ),
+    (
         "shim/perf_hooks.js",
         include_str!("../../../../guest/js/shim/perf_hooks.js"),
     ),
@@ -371,6 +383,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/keyvalue/world.wit",
         include_str!("../../../../wit/keyvalue/world.wit"),
+    ),
+    (
+        "wit/deps/peer/peer.wit",
+        include_str!("../../../../wit/peer/peer.wit"),
     ),
     (
         "wit/deps/store/store.wit",

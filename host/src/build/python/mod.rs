@@ -42,6 +42,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/python/hotsocket/host.py"),
     ),
     (
+        "guest/hotsocket/peer.py",
+        include_str!("../../../../guest/python/hotsocket/peer.py"),
+    ),
+    (
         "guest/hotsocket/store.py",
         include_str!("../../../../guest/python/hotsocket/store.py"),
     ),
@@ -96,6 +100,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/keyvalue/world.wit",
         include_str!("../../../../wit/keyvalue/world.wit"),
+    ),
+    (
+        "wit/deps/peer/peer.wit",
+        include_str!("../../../../wit/peer/peer.wit"),
     ),
     (
         "wit/deps/store/store.wit",

@@ -7,12 +7,13 @@ use super::sources::Sources;
 /// The name of the world in [`Packages::world`].
 pub(super) const WORLD: &str = "component";
 
-/// What a guest uses of `hotsocket:topics` and of the store.
+/// What a guest uses of `hotsocket:topics`, of the store and of `hotsocket:peer`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Packages {
     topics: bool,
     subscriber: bool,
     store: bool,
+    peer: bool,
 }
 
 impl Packages {
@@ -30,6 +31,7 @@ impl Packages {
             let topics = imports(text, "topics");
             packages.topics |= topics;
             packages.store |= imports(text, "store");
+            packages.peer |= imports(text, "peer");
             packages.subscriber |= topics && words(text).any(|word| word == "Subscriber");
         }
         packages
@@ -50,6 +52,7 @@ impl Packages {
             self.topics.then_some("hotsocket:topics/imports@0.1.0"),
             self.subscriber.then_some("hotsocket:topics/exports@0.1.0"),
             self.store.then_some("hotsocket:store/imports@0.1.0"),
+            self.peer.then_some("hotsocket:peer/imports@0.1.0"),
         ]
         .into_iter()
         .flatten()
@@ -115,6 +118,10 @@ mod tests {
             (
                 &["from hotsocket.store import Bucket"],
                 &["guest", "hotsocket:store/imports@0.1.0"],
+            ),
+            (
+                &["from hotsocket import Handler, peer"],
+                &["guest", "hotsocket:peer/imports@0.1.0"],
             ),
             (
                 &["x = 1", "from hotsocket.topics import (\n Subscriber)"],

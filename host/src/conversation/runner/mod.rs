@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
-use hotsocket_sandbox::{ConnectionInfo, Fault, Publication};
+use hotsocket_sandbox::{ConnectionInfo, Fault, Publication, ServedConnection};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::environment::{Environment, Guest};
+use super::facts::About;
 use super::peer::{INSTANT, Peer, StepError};
 use super::script::{Action, Step};
 use super::wire::{self, Side};
@@ -82,6 +83,8 @@ struct Runner<'a> {
     service: Arc<Service>,
     local: SocketAddr,
     peers: BTreeMap<&'a str, Peer>,
+    /// What is known of peers that have not connected yet.
+    facts: BTreeMap<&'a str, About>,
     /// Time on the script's clock, which moves with `wait` only.
     now: Instant,
     /// The swaps so far; a migration may fail after its step.
@@ -123,6 +126,7 @@ impl<'a> Runner<'a> {
             service,
             local: (Ipv4Addr::LOCALHOST, guest.port.unwrap_or(LOCAL_PORT)).into(),
             peers: BTreeMap::new(),
+            facts: BTreeMap::new(),
             now: Instant::now(),
             rollouts: Vec::new(),
             expected_faults: 0,
@@ -210,6 +214,10 @@ impl<'a> Runner<'a> {
             }
             _ => {}
         }
+        if let Action::Peer(fact) = &step.action {
+            let about = self.facts.entry(&step.connection).or_default();
+            return about.learn(fact).map_err(StepError::new);
+        }
         let peer = self.peer(&step.connection).await?;
         match &step.action {
             Action::Send { bytes, piece } => peer.send(bytes, *piece).await,
@@ -230,11 +238,16 @@ impl<'a> Runner<'a> {
     async fn peer(&mut self, name: &'a str) -> Result<&mut Peer, StepError> {
         if !self.peers.contains_key(name) {
             let port = FIRST_PEER_PORT + self.peers.len() as u16;
-            let connection = ConnectionInfo {
+            let peer = self.facts.remove(name).unwrap_or_default();
+            let info = ConnectionInfo {
                 id: self.service.next_id(),
                 local: self.local.into(),
-                peer: SocketAddr::new(self.local.ip(), port).into(),
+                peer: peer
+                    .address
+                    .unwrap_or_else(|| SocketAddr::new(self.local.ip(), port).into()),
             };
+            let facts = peer.facts.map(Arc::new);
+            let connection = ServedConnection { info, facts };
             let permit = self.service.admit(Some(self.local.ip()), None).await;
             let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);

@@ -13,12 +13,13 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The first words of all steps, for messages.
 pub(super) const STEPS: &str = "send, expect, end, abort, open, swap, rollback, wait, print, \
-                                error, fault, stall, resume, set, publish, published, stop";
+                                error, fault, stall, resume, set, publish, published, peer, stop";
 
 /// Parse the rest of a line that begins with this word.
 pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
     Ok(match word {
         "open" => Action::Open,
+        "peer" => Action::Peer(super::peer::parse(line)?),
         "send" => {
             let piece = match line.has("split") {
                 true => line.number("`split`")?,

@@ -2,6 +2,7 @@
 //!
 //! - [`mod@line`]: the lexer: words, strings and numbers of one line
 //! - [`action`]: the parser of what a step does
+//! - [`peer`]: the same of the step `peer`
 //! - [`order`]: which steps may follow each other
 //!
 //! Whatever can be known to be wrong with a script without running it is found
@@ -10,11 +11,13 @@
 mod action;
 mod line;
 mod order;
+mod peer;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+use super::facts::Fact;
 use line::Line;
 use order::Order;
 
@@ -32,6 +35,8 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Open,
+    /// What is known of the peer, which has not connected yet.
+    Peer(Fact),
     /// In pieces of at most so many bytes, each of which is one event.
     Send {
         bytes: Vec<u8>,
@@ -68,6 +73,7 @@ impl Action {
     fn payload(&self) -> usize {
         match self {
             Action::Send { bytes, .. } | Action::Expect(bytes) => bytes.len(),
+            Action::Peer(Fact::Certificate(bytes) | Fact::Extension(_, bytes)) => bytes.len(),
             Action::Publish(_, bytes) | Action::Published(_, bytes) => bytes.len(),
             _ => 0,
         }

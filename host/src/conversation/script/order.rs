@@ -76,6 +76,9 @@ impl Connection {
     fn check(&mut self, action: &Action) -> Result<(), String> {
         let error = match action {
             _ if self.aborted => Some("step after `abort`: the connection is closed"),
+            Action::Peer(_) if self.open => {
+                Some("`peer` after the connection was opened: what is known of it stays the same")
+            }
             Action::Open if self.open => Some("the connection is already open"),
             Action::Send { .. } if self.ended => {
                 Some("`send` after `end`: the peer has closed its side")
@@ -91,7 +94,7 @@ impl Connection {
         if let Some(error) = error {
             return Err(error.to_owned());
         }
-        self.open = true;
+        self.open |= !matches!(action, Action::Peer(_));
         self.ended |= *action == Action::End;
         self.aborted |= *action == Action::Abort;
         self.over |= matches!(action, Action::ExpectEnd | Action::ExpectReset);

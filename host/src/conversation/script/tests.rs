@@ -1,4 +1,7 @@
+use hotsocket_sandbox::UnixPeer;
+
 use super::*;
+use crate::conversation::facts::TlsVersion;
 
 fn actions(text: &str) -> Vec<Action> {
     let steps = parse(text).unwrap_or_else(|error| panic!("{error:?}"));
@@ -38,6 +41,49 @@ fn every_step_is_understood() {
         Action::Stop,
     ];
     assert_eq!(actions(text), expected);
+}
+
+#[test]
+fn what_is_known_of_a_peer_is_said_before_it_connects() {
+    let text = "peer address 192.0.2.1:7\npeer unix 1 2 3\npeer unix 1 2\npeer listener \"in\"\n\
+                peer tls\npeer tls TLSv1.2\npeer server-name \"a\"\npeer protocol \"h2\"\n\
+                peer certificate \"x\" * 3\npeer proxy [::1]:9\npeer extension 0xe0 hex 00\n\
+                peer extension 5 \"id\"\nopen";
+    let address = |text: &str| text.parse().expect("an address");
+    let unix = |pid| UnixPeer {
+        uid: 1,
+        gid: 2,
+        pid,
+    };
+    let mut expected: Vec<_> = [
+        Fact::Address(address("192.0.2.1:7")),
+        Fact::Unix(unix(Some(3))),
+        Fact::Unix(unix(None)),
+        Fact::Listener("in".to_owned()),
+        Fact::Tls(TlsVersion::V1_3),
+        Fact::Tls(TlsVersion::V1_2),
+        Fact::ServerName("a".to_owned()),
+        Fact::Protocol(b"h2".to_vec()),
+        Fact::Certificate(b"xxx".to_vec()),
+        Fact::Proxy(address("[::1]:9")),
+        Fact::Extension(0xe0, vec![0]),
+        Fact::Extension(5, b"id".to_vec()),
+    ]
+    .map(Action::Peer)
+    .into();
+    expected.push(Action::Open);
+    assert_eq!(actions(text), expected);
+    for (text, part) in [
+        ("peer", "`peer` takes address IP:PORT"),
+        ("peer address 192.0.2.1", "no address such as"),
+        ("peer unix root 0", "\"root\" is no number"),
+        ("peer tls SSLv3", "neither TLSv1.3 nor TLSv1.2"),
+        ("peer extension 256 \"x\"", "0 to 255"),
+        ("open\npeer tls", "after the connection was opened"),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert!(error.message.contains(part), "{text}: {error:?}");
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@
 //! [`crate::service`].
 
 pub(crate) mod header;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod v1;
 mod v2;
@@ -27,7 +29,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::Connected;
-use super::ranges::Ranges;
+use super::ranges::{Range, Ranges};
 use header::{Addresses, Command, Header, HeaderError, Progress, Signature};
 use transport::{Prefixed, Screened};
 
@@ -42,12 +44,26 @@ pub enum HeaderPolicy {
     Reject,
 }
 
+impl HeaderPolicy {
+    /// `10.0.0.0/8=require`.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse_with_range(text: &str) -> Result<(Range, Self), String> {
+        let (range, policy) = text
+            .rsplit_once('=')
+            .ok_or("say what comes from there: RANGE=require, RANGE=optional or RANGE=reject")?;
+        let policy = Self::from_str(policy, false)
+            .map_err(|_| format!("{policy:?} is none of require, optional and reject"))?;
+        Ok((Range::parse(range)?, policy))
+    }
+}
+
 /// See the module's documentation. [`Self::apply`] takes a connection through it.
 #[derive(Debug)]
 pub struct ProxyProtocol {
     policies: Ranges<HeaderPolicy>,
     timeout: Duration,
-    reached: Arc<LimitCounters>,
 }
 
 /// Whose address is taken for the peer's.
@@ -80,16 +96,8 @@ enum Beginning {
 }
 
 impl ProxyProtocol {
-    pub fn new(
-        policies: Ranges<HeaderPolicy>,
-        timeout: Duration,
-        reached: Arc<LimitCounters>,
-    ) -> Self {
-        ProxyProtocol {
-            policies,
-            timeout,
-            reached,
-        }
+    pub fn new(policies: Ranges<HeaderPolicy>, timeout: Duration) -> Self {
+        ProxyProtocol { policies, timeout }
     }
 
     fn policy(&self, peer: &Endpoint) -> HeaderPolicy {
@@ -106,10 +114,14 @@ impl ProxyProtocol {
     ///
     /// # Errors
     /// When the connection has been reset, which has been counted and logged.
-    pub async fn apply(&self, mut connected: Connected) -> io::Result<(Connected, Peer)> {
+    pub async fn apply(
+        &self,
+        mut connected: Connected,
+        reached: &Arc<LimitCounters>,
+    ) -> io::Result<(Connected, Peer)> {
         let is_optional = match self.policy(&connected.peer) {
             HeaderPolicy::Reject => {
-                let (peer, reached) = (connected.peer, Arc::clone(&self.reached));
+                let (peer, reached) = (connected.peer, Arc::clone(reached));
                 connected.stream = Box::new(Screened::new(connected.stream, peer, reached));
                 return Ok((connected, Peer::Itself));
             }
@@ -126,14 +138,14 @@ impl ProxyProtocol {
                 Ok((connected, Peer::Itself))
             }
             Err(why) => {
-                self.log(connected.peer, &why);
+                self.log(connected.peer, &why, reached);
                 connected.stream.reset();
                 Err(io::ErrorKind::InvalidData.into())
             }
         }
     }
 
-    fn log(&self, peer: Endpoint, why: &NoHeader) {
+    fn log(&self, peer: Endpoint, why: &NoHeader, reached: &LimitCounters) {
         let (limit, what) = match why {
             NoHeader::Wrong(error) => (Limit::ProxyHeader, error.to_string()),
             NoHeader::Truncated => (
@@ -156,7 +168,7 @@ impl ProxyProtocol {
                 return;
             }
         };
-        log_closed(&self.reached, limit, peer, &what);
+        log_closed(reached, limit, peer, &what);
     }
 }
 

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 
-use hotsocket_sandbox::{PeerFacts, Stream, TlsFacts};
+use hotsocket_sandbox::{Stream, TlsFacts};
 use rustls::server::UnbufferedServerConnection;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -214,14 +214,5 @@ fn iana_name(suite: CipherSuite) -> &'static str {
         CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
         CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
         other => other.as_str().unwrap_or_default(),
-    }
-}
-
-impl Done {
-    /// What is known of the peer, with what was known before.
-    pub fn add_to(self, known: Option<&PeerFacts>) -> (Stream, PeerFacts) {
-        let mut facts = known.cloned().unwrap_or_default();
-        facts.tls = Some(self.facts);
-        (self.stream, facts)
     }
 }

@@ -1,9 +1,8 @@
 //! TLS: the layer of a listener that makes a plain connection a protected one, before an
 //! instance exists.
 //!
-//! [`Tls::load`] reads the files; [`Tls::accept`] does a handshake in the connection's
-//! task; [`Tls::reload`] is the future that takes new certificates up. A session sees none
-//! of it but a [`Transport`](hotsocket_sandbox::Transport), and what has been agreed on as
+//! [`Tls::start`] reads the files, and takes new ones up until the value is dropped;
+//! [`Tls::accept`] does a handshake in the connection's task. A session sees none of it but a [`Transport`](hotsocket_sandbox::Transport), and what has been agreed on as
 //! [`TlsFacts`](hotsocket_sandbox::TlsFacts).
 //!
 //! - [`options`]: what is configured
@@ -69,6 +68,33 @@ pub struct Tls {
     failures: RateLimitedLog,
 }
 
+/// The layers of the listeners of a service: those with the same options share one.
+#[derive(Debug)]
+pub struct TlsLayers {
+    max_handshakes: usize,
+    layers: Vec<Arc<Tls>>,
+}
+
+impl TlsLayers {
+    pub fn new(max_handshakes: usize) -> Self {
+        TlsLayers {
+            max_handshakes,
+            layers: Vec::new(),
+        }
+    }
+
+    /// # Errors
+    /// When something is wrong with the options, or with the files that they name.
+    pub fn get(&mut self, options: &TlsOptions) -> Result<Arc<Tls>, TlsError> {
+        if let Some(known) = self.layers.iter().find(|tls| tls.options == *options) {
+            return Ok(Arc::clone(known));
+        }
+        let tls = Tls::start(options.clone(), self.max_handshakes)?;
+        self.layers.push(Arc::clone(&tls));
+        Ok(tls)
+    }
+}
+
 /// What `status` and metrics say of a certificate.
 #[derive(Clone, Debug)]
 pub struct CertificateStatus {
@@ -92,14 +118,15 @@ impl Drop for Attempt<'_> {
 }
 
 impl Tls {
-    /// Read the files.
+    /// Read the files, and watch them from now on: new ones are taken up, and those that
+    /// expire are named.
     ///
     /// # Errors
     /// Names the first thing that is wrong.
-    pub fn load(options: TlsOptions, max_handshakes: usize) -> Result<Self, TlsError> {
+    pub fn start(options: TlsOptions, max_handshakes: usize) -> Result<Arc<Self>, TlsError> {
         let config = Material::load(&options)?.config(&options)?;
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Ok(Tls {
+        let tls = Arc::new(Tls {
             options,
             config: ArcSwap::from_pointee(config),
             slots: Semaphore::new(max_handshakes),
@@ -107,7 +134,9 @@ impl Tls {
             turns: Semaphore::new(threads),
             handshakes: HandshakeCounters::default(),
             failures: RateLimitedLog::default(),
-        })
+        });
+        tokio::spawn(Reload::new(&tls).run());
+        Ok(tls)
     }
 
     /// Do the handshake. Its caller bounds the time.
@@ -130,12 +159,12 @@ impl Tls {
         match done {
             Ok(done) => {
                 attempt.outcome = done.outcome;
-                let (stream, facts) = done.add_to(connected.facts.as_deref());
-                Ok(Connected {
-                    stream,
-                    facts: Some(Arc::new(facts)),
+                let mut connected = Connected {
+                    stream: done.stream,
                     ..connected
-                })
+                };
+                connected.facts_mut().tls = Some(done.facts);
+                Ok(connected)
             }
             Err(failed) => {
                 attempt.outcome = self.log(&failed, connected.peer);
@@ -179,12 +208,6 @@ impl Tls {
             );
         }
         outcome
-    }
-
-    /// Take up new certificates when files change, and warn of those that expire; until
-    /// dropped.
-    pub fn reload(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
-        Reload::new(Arc::clone(self)).run()
     }
 
     fn replace(&self, material: Material) -> Result<(), TlsError> {

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,7 +22,8 @@ type Stamps = Vec<Option<Stamp>>;
 
 /// What has been seen of the files.
 pub struct Reload {
-    tls: Arc<Tls>,
+    /// Nothing is watched for one that is gone.
+    tls: Weak<Tls>,
     files: Vec<PathBuf>,
     signal: ChangeSignal,
     thread: FileThread,
@@ -34,10 +35,10 @@ pub struct Reload {
 }
 
 impl Reload {
-    pub fn new(tls: Arc<Tls>) -> Self {
+    pub fn new(tls: &Arc<Tls>) -> Self {
         let files = tls.options.files().map(Into::into).collect();
         Reload {
-            tls,
+            tls: Arc::downgrade(tls),
             files,
             signal: ChangeSignal::new("the certificates"),
             thread: FileThread::default(),
@@ -47,10 +48,12 @@ impl Reload {
         }
     }
 
-    /// Reload whenever files change, until dropped.
+    /// Reload whenever files change, as long as there is somebody to reload for.
     pub async fn run(mut self) {
-        self.tls.warn_of_expiry();
-        loop {
+        if let Some(tls) = self.tls.upgrade() {
+            tls.warn_of_expiry();
+        }
+        while self.tls.strong_count() > 0 {
             match self.look(true).await {
                 Ok(stamps) if Some(&stamps) != self.read.as_ref() => self.reload().await,
                 Ok(_) => self.signal.wait().await,
@@ -59,9 +62,11 @@ impl Reload {
                     self.signal.wait().await;
                 }
             }
-            if self.warned.elapsed() >= DAY {
+            if self.warned.elapsed() >= DAY
+                && let Some(tls) = self.tls.upgrade()
+            {
                 self.warned = Instant::now();
-                self.tls.warn_of_expiry();
+                tls.warn_of_expiry();
             }
         }
     }
@@ -85,22 +90,25 @@ impl Reload {
             Some(SETTLED_AFTER),
         )
         .await;
-        let tls = Arc::clone(&self.tls);
+        let Some(tls) = self.tls.upgrade() else {
+            return;
+        };
+        let reading = Arc::clone(&tls);
         let read = move || {
-            let mut material = tls.config.load().material.clone();
-            let changes = material.reload(&tls.options, &super::provider());
+            let mut material = reading.config.load().material.clone();
+            let changes = material.reload(&reading.options, &super::provider());
             (material, changes)
         };
         match self.thread.run(read).await {
             Ok((material, changes)) => {
                 self.read = settled;
-                self.apply(material, changes);
+                self.apply(&tls, material, changes);
             }
             Err(error) => self.warn(vec![format!("cannot read the certificates: {error}")]),
         }
     }
 
-    fn apply(&mut self, material: Material, changes: Vec<Change>) {
+    fn apply(&mut self, tls: &Tls, material: Material, changes: Vec<Change>) {
         let (mut changed, mut failures) = (Vec::new(), Vec::new());
         for change in changes {
             match change {
@@ -109,12 +117,12 @@ impl Reload {
             }
         }
         if !changed.is_empty() {
-            match self.tls.replace(material) {
+            match tls.replace(material) {
                 Ok(()) => {
                     for what in changed {
                         tracing::info!(kind = "tls", "{what}");
                     }
-                    self.tls.warn_of_expiry();
+                    tls.warn_of_expiry();
                     self.warned = Instant::now();
                 }
                 Err(error) => failures.push(error.to_string()),

@@ -1,0 +1,41 @@
+"""Teaches: who the peer is, besides its address. It says so when a connection is opened:
+what a proxy in front has said, what TLS has agreed on, which process it is, and which
+listener it has come to.
+
+Try it: `hotsocket serve whoami.py --listen unix:whoami.sock`, then `nc -U whoami.sock` in
+another terminal.
+"""
+
+import json
+
+from hotsocket import Connection, Handler, peer
+
+
+class Whoami(Handler):
+    def open(self, conn: Connection) -> None:
+        conn.write("".join(f"{line}\n" for line in lines(conn)).encode())
+
+    def data(self, conn: Connection, data: bytes) -> None:
+        self.open(conn)
+
+
+def lines(conn: Connection):
+    yield f"you are {conn.peer}" if conn.peer.port else "you are a process of this machine"
+    if name := peer.listener():
+        yield f"listener {name}"
+    if process := peer.credentials():
+        yield f"uid {process.uid} gid {process.gid} pid {process.pid or 0}"
+    if proxy := peer.proxy():
+        local, via = peer.socket()
+        yield f"via {via} to {local}, PROXY v{proxy.version}"
+        if proxy.is_local:
+            yield "the proxy itself"
+        for kind, value in proxy.extensions:
+            about_tls = kind == peer.SSL
+            what = f"{len(value)} bytes about TLS" if about_tls else json.dumps(value.decode())
+            yield f"extension {kind:#04x}: {what}"
+    if tls := peer.tls():
+        name, protocol = tls.server_name or "", (tls.protocol or b"").decode()
+        yield f"{tls.version} for {json.dumps(name)}, protocol {json.dumps(protocol)}"
+        for certificate in peer.certificates():
+            yield f"certificate of {len(certificate)} bytes"

@@ -1,0 +1,148 @@
+//! A service that serves: its listeners, and the tasks that end with it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::status::ServiceView;
+use super::{Guest, ServiceListener, ServiceOptions};
+use crate::listener::ListenAddress;
+use crate::service::{CutOff, Service};
+use crate::store::Store;
+use crate::topics::nats::Link;
+
+/// How long writing the last changes to the store's file may take in the end.
+const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// See the module's documentation. [`Self::stop_accepting`], then [`Self::shut_down`].
+pub(super) struct RunningService {
+    pub(super) name: String,
+    /// What it was started with.
+    pub(super) options: ServiceOptions,
+    pub(super) service: Arc<Service>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) listeners: Vec<RunningListener>,
+    /// The watch of the guest's file and what undoes bad swaps; aborted in the end.
+    pub(super) tasks: Vec<JoinHandle<()>>,
+    /// To other nodes, with `--topics`.
+    pub(super) link: Option<Link>,
+}
+
+/// One address that connections come from.
+pub(super) struct RunningListener {
+    pub(super) options: ServiceListener,
+    /// With its real port.
+    pub(super) address: ListenAddress,
+    /// True once no more connections shall be accepted.
+    pub(super) stop: watch::Sender<bool>,
+    /// The accept loop; ends when it sees `stop`.
+    pub(super) acceptor: JoinHandle<()>,
+}
+
+impl RunningListener {
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        let _ = self.acceptor.await;
+    }
+}
+
+impl RunningService {
+    /// What the control socket sees.
+    pub(super) fn view(&self) -> Arc<ServiceView> {
+        let listeners = self.listeners.iter();
+        Arc::new(ServiceView {
+            name: self.name.clone(),
+            service: Arc::clone(&self.service),
+            store: Arc::clone(&self.store),
+            listeners: listeners
+                .map(|listener| listener.address.to_string())
+                .collect(),
+            watching: self.watched().map(|path| {
+                let absolute = std::path::absolute(path);
+                let absolute = absolute.unwrap_or_else(|_| path.to_owned());
+                absolute.display().to_string()
+            }),
+        })
+    }
+
+    fn watched(&self) -> Option<&Path> {
+        match &self.options.guest {
+            Guest::File(path) if self.options.watch => Some(path),
+            _ => None,
+        }
+    }
+
+    pub(super) fn log_listening(&self) {
+        for RunningListener {
+            address, options, ..
+        } in &self.listeners
+        {
+            let name = Some(&options.name).filter(|name| !name.is_empty());
+            tracing::info!(
+                kind = "listening",
+                %address,
+                name,
+                "listening on {address}{}",
+                name.map_or(String::new(), |name| format!(" ({name})"))
+            );
+        }
+    }
+
+    /// `began` is when the node did; `is_named`: say which service it is.
+    pub(super) fn log_serving(&self, is_named: bool, began: Instant) {
+        let active = self.service.registry.active();
+        let guest = active.source.to_string();
+        let hash = active.guest.hash;
+        let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let name = is_named.then_some(&self.name);
+        tracing::info!(
+            kind = "serving",
+            service = name,
+            guest,
+            generation = 1,
+            sha256 = hash.to_string(),
+            ready_ms,
+            "serving {guest}{}, generation 1 ({hash:.12}), ready in {ready_ms} ms{}",
+            name.map_or(String::new(), |name| format!(" as {name}")),
+            match (&self.options.guest, self.options.watch) {
+                (Guest::File(_), true) => "; overwrite the file to swap",
+                (Guest::BuiltIn, _) => "; `hotsocket swap FILE.wasm` replaces it",
+                _ => "",
+            }
+        );
+    }
+
+    /// Close all listening sockets. Connections that are open go on.
+    pub(super) async fn stop_accepting(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for listener in &self.listeners {
+            listener.stop.send_replace(true);
+        }
+        for listener in std::mem::take(&mut self.listeners) {
+            listener.stop().await;
+        }
+    }
+
+    /// Close every connection, and wait for that at most the grace and linger times;
+    /// then close the store.
+    pub(super) async fn shut_down(self) -> CutOff {
+        let cut_off = self.service.shut_down().await;
+        // Wills are the last that is published.
+        if let Some(link) = self.link {
+            link.stop().await;
+        }
+        if timeout(STORE_TIMEOUT, self.store.close()).await.is_err() {
+            tracing::error!(
+                kind = "store",
+                "the store's last changes are not in its file"
+            );
+        }
+        cut_off
+    }
+}
