@@ -80,7 +80,7 @@ impl Terminator {
                 std::fs::write(
                     &file,
                     format!(
-                        "global\n nbthread 1\n maxconn 20000\n\
+                        "global\n nbthread 1\n maxconn 4000\n\
                          defaults\n mode tcp\n timeout connect 10s\n timeout client 10m\n timeout server 10m\n\
                          listen tls\n bind 127.0.0.1:{port} ssl crt {both} ssl-min-ver TLSv1.3\n\
                          server echo 127.0.0.1:{behind}\n"
