@@ -19,6 +19,7 @@ use super::{
 };
 use crate::guest_file;
 use crate::limits::Limits;
+use crate::listener::tls::TlsLayers;
 use crate::listener::{self, BindError, Bound, Layers, ListenAddress, Listening};
 use crate::nats::NatsOptions;
 use crate::output::Output;
@@ -96,7 +97,8 @@ impl BoundService {
         let topics = options.topics.clone().map(NatsOptions::prepare).transpose();
         let topics = topics.map_err(StartError::Topics)?;
         let listeners = options.listeners.iter().cloned();
-        let bound = listeners.map(|listener| bind(listener, component.bytes()));
+        let mut tls = TlsLayers::new(options.limits.max_handshakes);
+        let bound = listeners.map(|listener| bind(listener, component.bytes(), &mut tls));
         let listeners = bound.collect::<Result<_, _>>()?;
         Ok(BoundService {
             options,
@@ -239,7 +241,11 @@ async fn open_store(
     })
 }
 
-fn bind(listener: ServiceListener, guest: &[u8]) -> Result<BoundListener, StartError> {
+fn bind(
+    listener: ServiceListener,
+    guest: &[u8],
+    tls: &mut TlsLayers,
+) -> Result<BoundListener, StartError> {
     let of_guest = || {
         let own = crate::build::section(guest).and_then(|section| section.port);
         SocketAddr::from((Ipv4Addr::LOCALHOST, own.unwrap_or(DEFAULT_PORT))).into()
@@ -250,7 +256,11 @@ fn bind(listener: ServiceListener, guest: &[u8]) -> Result<BoundListener, StartE
         Place::Inherited(socket) => listener::adopt(socket, listener.sockets)?,
     };
     let name = Some(listener.name.as_str()).filter(|name| !name.is_empty());
-    let layers = Layers::new(&listener.layers, name.map(Arc::from));
+    let tls = match (&listener.layers.tls, socket.address().socket_addr()) {
+        (Some(options), Some(_)) => Some(tls.get(options)?),
+        _ => None,
+    };
+    let layers = Layers::new(&listener.layers, name.map(Arc::from), tls);
     Ok(BoundListener {
         options: listener,
         socket,
