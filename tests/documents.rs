@@ -43,6 +43,7 @@ fn tests_that_the_documents_name_exist() {
         ("docs/swap.md", 20),
         ("docs/topics.md", 10),
         ("docs/store.md", 10),
+        ("docs/tls.md", 10),
         ("docs/listeners.md", 10),
     ] {
         let text = fs::read_to_string(repo(document)).expect("a document");

@@ -15,6 +15,7 @@
 //! | `connections` | what happens to a connection that works, from accept to close |
 //! | `swap` | new code under open connections, rollback, the watched file |
 //! | `limits` | each limit, reached |
+//! | `tls` | TLS in the listener |
 //! | `listeners` | what comes before a session: PROXY headers, limits of listeners, who the peer is |
 //! | `topics` | what connections say to each other |
 //! | `store` | what outlives connections |
@@ -54,4 +55,5 @@ mod logs;
 mod soak;
 mod store;
 mod swap;
+mod tls;
 mod topics;

@@ -35,6 +35,8 @@ pub struct Server {
     lines: Lines,
     /// What it has on disk.
     _dir: Option<TempDir>,
+    /// The server that it stands in front of.
+    behind: Option<Box<Server>>,
 }
 
 impl Server {
@@ -72,6 +74,7 @@ impl Server {
             start_time: Duration::ZERO,
             lines,
             _dir: None,
+            behind: None,
         };
         (server.start_time, server.address) = server.wait(&ready, started)?;
         Ok(server)
@@ -106,6 +109,7 @@ impl Server {
             start_time: started.elapsed(),
             lines: Lines::default(),
             _dir: Some(dir),
+            behind: None,
         })
     }
 
@@ -125,8 +129,20 @@ impl Server {
         }
     }
 
+    /// It stands in front of that one, whose time and memory are its own.
+    pub fn in_front_of(mut self, behind: Server) -> Self {
+        self.behind = Some(Box::new(behind));
+        self
+    }
+
     pub fn pid(&self) -> u32 {
         self.running.child.id()
+    }
+
+    /// Those of all processes that serve.
+    pub fn pids(&self) -> Vec<u32> {
+        let behind = self.behind.as_ref().map(|behind| behind.pid());
+        [self.pid()].into_iter().chain(behind).collect()
     }
 
     /// The end of its log, for error messages.

@@ -26,6 +26,75 @@ enum Kind {
     /// Sends what its first connection says to all others.
     Broadcast,
     Program(Program),
+    /// TLS in front of a native echo, with the certificate and the key in this directory.
+    Terminator(Terminator, PathBuf),
+}
+
+/// A program that ends TLS and hands plain bytes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminator {
+    /// Its stream module.
+    Nginx,
+    Haproxy,
+}
+
+impl Terminator {
+    pub fn name(self) -> &'static str {
+        match self {
+            Terminator::Nginx => "nginx",
+            Terminator::Haproxy => "haproxy",
+        }
+    }
+
+    /// From one port to another, as one process. TLS 1.3 only, with what each does by
+    /// default about tickets.
+    fn command(self, ports: [u16; 2], certificate: &Path, dir: &TempDir) -> Result<Command> {
+        let [port, behind] = ports;
+        let file = dir.path("conf");
+        let at = |name: &str| certificate.join(name).display().to_string();
+        let mut command = Command::new(self.name());
+        match self {
+            Terminator::Nginx => {
+                let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
+                let load = match Path::new(module).exists() {
+                    true => format!("load_module {module};"),
+                    false => String::new(),
+                };
+                let own = dir.path("").display().to_string();
+                let (pem, key) = (at("cert.pem"), at("key.pem"));
+                std::fs::write(
+                    &file,
+                    format!(
+                        "{load} daemon off; master_process off; pid {own}pid; error_log {own}log;
+                         events {{ worker_connections 20000; }}
+                         stream {{ server {{ listen 127.0.0.1:{port} ssl backlog=1024;
+                           ssl_certificate {pem}; ssl_certificate_key {key};
+                           ssl_protocols TLSv1.3; proxy_pass 127.0.0.1:{behind};
+                           proxy_buffer_size 64k; }} }}"
+                    ),
+                )?;
+                command.arg("-p").arg(own).arg("-c").arg(file);
+            }
+            Terminator::Haproxy => {
+                let both = at("both.pem");
+                std::fs::write(
+                    &file,
+                    format!(
+                        "global\n nbthread 1\n maxconn 4000\n\
+                         defaults\n mode tcp\n timeout connect 10s\n timeout client 10m\n timeout server 10m\n\
+                         listen tls\n bind 127.0.0.1:{port} ssl crt {both} ssl-min-ver TLSv1.3\n\
+                         server echo 127.0.0.1:{behind}\n"
+                    ),
+                )?;
+                command.arg("-db").arg("-f").arg(file);
+            }
+        }
+        Ok(command)
+    }
+
+    fn is_installed(self) -> bool {
+        Command::new(self.name()).arg("-v").output().is_ok()
+    }
 }
 
 /// Another server, with the least that it needs to do what is measured.
@@ -115,10 +184,19 @@ impl Subject {
         }
     }
 
+    /// The certificate, the key and both together are in that directory.
+    pub fn terminator(terminator: Terminator, certificate: PathBuf) -> Self {
+        Subject {
+            name: format!("{} and native", terminator.name()),
+            kind: Kind::Terminator(terminator, certificate),
+        }
+    }
+
     /// Whether it can be started here.
     pub fn is_installed(&self) -> bool {
         match self.kind {
             Kind::Program(program) => program.is_installed(),
+            Kind::Terminator(terminator, _) => terminator.is_installed(),
             _ => true,
         }
     }
@@ -205,6 +283,15 @@ impl Subject {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg("broadcast");
                 command
+            }
+            Kind::Terminator(terminator, certificate) => {
+                let behind = Subject::native().start(cpus, &[])?;
+                let dir = TempDir::new()?;
+                let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+                let ports = [address.port(), behind.address.port()];
+                let mut command = terminator.command(ports, certificate, &dir)?;
+                let server = Server::start_at(&self.name, cpus, &mut command, address, dir)?;
+                return Ok(server.in_front_of(behind));
             }
             Kind::Program(program) => {
                 let dir = TempDir::new()?;

@@ -20,6 +20,20 @@ const CLOCK_TICK: Duration = Duration::from_millis(10);
 const USER_TIME: usize = 11;
 
 impl CpuTime {
+    /// That of several processes together.
+    pub fn of_all(pids: &[u32]) -> Result<Self> {
+        let mut all = CpuTime {
+            threads: HashMap::new(),
+            user: Duration::ZERO,
+        };
+        for pid in pids {
+            let one = CpuTime::of(*pid)?;
+            all.threads.extend(one.threads);
+            all.user += one.user;
+        }
+        Ok(all)
+    }
+
     /// CPU time of the threads of this process so far, user and system.
     pub fn of(pid: u32) -> Result<Self> {
         let mut threads = HashMap::new();

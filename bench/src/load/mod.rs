@@ -10,6 +10,7 @@
 //! - [`idle`]: one request, then silence
 //! - [`bulk`]: both directions at once
 //! - [`fan_out`]: a message to many
+//! - [`tls`]: the first three, by TLS
 //! - [`payload`], [`stats`]: what is sent; what is counted
 
 mod bulk;
@@ -19,6 +20,7 @@ mod idle;
 mod payload;
 mod stats;
 mod storm;
+mod tls;
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
@@ -39,6 +41,11 @@ pub enum Kind {
     Storm,
     Bulk,
     FanOut,
+    TlsEcho,
+    TlsIdle,
+    TlsStorm,
+    /// With sessions from before
+    TlsStormResumed,
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,6 +80,9 @@ enum Clients {
     Storm(storm::Clients),
     Bulk(bulk::Clients),
     FanOut(Box<fan_out::Clients>),
+    TlsEcho(tls::Clients),
+    TlsIdle(tls::Clients),
+    TlsStorm(tls::Clients),
 }
 
 impl Clients {
@@ -83,6 +93,12 @@ impl Clients {
             Kind::Storm => Clients::Storm(storm::Clients::new(args)),
             Kind::Bulk => Clients::Bulk(bulk::Clients::new(args)),
             Kind::FanOut => Clients::FanOut(Box::new(fan_out::Clients::connect(args).await?)),
+            Kind::TlsEcho => Clients::TlsEcho(tls::Clients::connect(args, false, false).await?),
+            Kind::TlsIdle => Clients::TlsIdle(tls::Clients::connect(args, false, false).await?),
+            Kind::TlsStorm => Clients::TlsStorm(tls::Clients::connect(args, true, false).await?),
+            Kind::TlsStormResumed => {
+                Clients::TlsStorm(tls::Clients::connect(args, true, true).await?)
+            }
         })
     }
 
@@ -93,6 +109,9 @@ impl Clients {
             Clients::Storm(clients) => clients.run(time).await,
             Clients::Bulk(clients) => clients.run(time).await,
             Clients::FanOut(clients) => clients.run(time).await,
+            Clients::TlsEcho(clients) => clients.echo(time).await,
+            Clients::TlsIdle(clients) => Ok(clients.nothing()),
+            Clients::TlsStorm(clients) => clients.storm(time).await,
         }
     }
 }

@@ -40,6 +40,16 @@ impl Stats {
         }
     }
 
+    /// Those of another client. The time is the caller's.
+    pub fn add(&mut self, other: &Stats) {
+        self.requests += other.requests;
+        self.bytes += other.bytes;
+        self.longest = self.longest.max(other.longest);
+        for (count, others) in self.classes.iter_mut().zip(&other.classes) {
+            *count += others;
+        }
+    }
+
     /// The time that this share of the requests did not exceed.
     fn quantile(&self, share: f64) -> Duration {
         let wanted = (self.requests as f64 * share).ceil() as u64;

@@ -148,12 +148,13 @@ impl Clients {
 
     /// One whole measurement, with the server's CPU time.
     pub fn measure(&mut self, time: Duration, server: &Server) -> Result<Sample> {
-        let before = CpuTime::of(server.pid())?;
+        let pids = server.pids();
+        let before = CpuTime::of_all(&pids)?;
         let before_load = CpuTime::of(self.running.child.id())?;
         self.start(time)?;
         let mut sample = self.result(time, server)?;
         crate::usage::wait_until_idle(server.pid())?;
-        let after = CpuTime::of(server.pid())?;
+        let after = CpuTime::of_all(&pids)?;
         let load = CpuTime::of(self.running.child.id())?.since(&before_load);
         sample.cpu = after.since(&before).as_secs_f64();
         sample.user = after.user_since(&before).as_secs_f64();

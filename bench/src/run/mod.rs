@@ -6,6 +6,7 @@
 //! - [`idle`]: memory of silent connections
 //! - [`swap`]: what clients notice of a swap
 //! - [`start`]: starting and compiling
+//! - [`tls`]: TLS, beside programs that end it for a native echo
 //! - [`fan_out`] measures topics
 //! - [`programs`]: clients that are programs of others
 //! - [`raw`], [`contract`]: the sandbox without a server
@@ -22,6 +23,7 @@ mod programs;
 mod raw;
 mod start;
 mod swap;
+mod tls;
 mod traffic;
 mod writes;
 
@@ -153,6 +155,7 @@ fn rows() -> Vec<Row> {
     rows.extend(idle::rows());
     rows.extend(fan_out::rows());
     rows.extend(programs::rows());
+    rows.extend(tls::rows());
     rows.extend(swap::rows());
     rows.extend(start::rows());
     rows.extend(raw::rows());

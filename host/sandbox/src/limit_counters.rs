@@ -68,6 +68,7 @@ limits! {
     AdminTimeout = "admin-timeout",
     AdminHeader = "admin-header",
     AdminLifetime = "admin-lifetime",
+    Handshakes = "max-handshakes",
     PerListener = "max-per-listener",
     AcceptRate = "max-accept-rate",
     Allow = "allow",

@@ -22,6 +22,10 @@ thread_local! {
     static FREE: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What [`ReadBuffer::all`] has more than [`READ_SIZE`]: four records of TLS add 22 to 29
+/// bytes each, and an update of keys may come before them.
+const EXTRA: usize = 512;
+
 /// A buffer of [`READ_SIZE`] bytes that goes back to its thread's pool, or to
 /// that of the thread it was moved to. It has a page more, to begin where it
 /// should in it.
@@ -30,12 +34,20 @@ pub struct ReadBuffer(Box<[u8]>);
 impl ReadBuffer {
     pub fn take() -> Self {
         let pooled = FREE.with_borrow_mut(Vec::pop);
-        ReadBuffer(pooled.unwrap_or_else(|| vec![0; READ_SIZE + PAGE].into_boxed_slice()))
+        ReadBuffer(pooled.unwrap_or_else(|| vec![0; READ_SIZE + EXTRA + PAGE].into_boxed_slice()))
     }
 
     pub fn bytes(&mut self) -> &mut [u8] {
         let start = self.start();
         self.0.get_mut(start..start + READ_SIZE).unwrap_or_default()
+    }
+
+    /// The same with a little more, for bytes of which [`READ_SIZE`] are left when they
+    /// have been decrypted.
+    pub fn all(&mut self) -> &mut [u8] {
+        let start = self.start();
+        let end = start + READ_SIZE + EXTRA;
+        self.0.get_mut(start..end).unwrap_or_default()
     }
 
     /// The first `count` bytes.

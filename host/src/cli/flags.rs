@@ -14,9 +14,11 @@ use tracing::level_filters::LevelFilter;
 use super::compile::CompileFlags;
 use super::listener_flags::ListenerFlags;
 use super::parse::{self, After};
+use super::tls_flags::TlsFlags;
 use crate::admin::AdminOptions;
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
-use crate::listener::{ListenAddress, SocketOptions};
+use crate::listener::tls::TlsError;
+use crate::listener::{ListenAddress, ListenerOptions, SocketOptions};
 use crate::log::Format;
 use crate::nats::NatsOptions;
 use crate::node::{Control, Guest, Options, Place, ServiceListener, ServiceOptions};
@@ -41,6 +43,9 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     listener: ListenerFlags,
+
+    #[command(flatten)]
+    tls: TlsFlags,
 
     /// Path of the control socket [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
@@ -286,6 +291,15 @@ const STORE: &str = "Store";
 const SETTINGS: &str = "Settings of guests";
 const OUTPUT: &str = "Output";
 
+/// Flags that each can be read, and together mean nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WrongFlags {
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
 /// What a process that serves is started with.
 pub(super) struct Config {
     pub(super) guest_lines: GuestLines,
@@ -298,8 +312,8 @@ impl Flags {
     /// The configuration that they stand for. Its guest is still to be named.
     ///
     /// # Errors
-    /// When a value is out of its range.
-    pub(super) fn config(self) -> Result<Config, LimitError> {
+    /// When a value is out of its range, or something is missing.
+    pub(super) fn config(self) -> Result<Config, WrongFlags> {
         let limits = Limits {
             max_memory: self.max_memory,
             max_table: self.max_table,
@@ -324,6 +338,7 @@ impl Flags {
             max_component: self.max_component,
             max_connections: self.max_connections,
             handshake_timeout: self.handshake_timeout,
+            max_handshakes: self.tls.max_handshakes,
             write_timeout: self.write_timeout,
             idle_timeout: self.idle_timeout,
             hibernate_after: self.hibernate_after,
@@ -350,7 +365,10 @@ impl Flags {
         if places.is_empty() {
             places.push(Place::OfGuest);
         }
-        let layers = self.listener.options();
+        let layers = ListenerOptions {
+            tls: self.tls.options()?,
+            ..self.listener.options()
+        };
         let listeners = places.into_iter().map(|place| ServiceListener {
             name: String::new(),
             place,

@@ -24,6 +24,7 @@ mod store;
 mod supervisor;
 mod swap;
 mod test;
+mod tls_flags;
 mod top;
 mod topics;
 mod word;

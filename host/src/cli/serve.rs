@@ -12,12 +12,11 @@ use hotsocket_sandbox::ComponentBytes;
 use tokio::runtime::Runtime;
 
 use super::configuration::{Given, InForce, load};
-use super::flags::{Config, Flags};
+use super::flags::{Config, Flags, WrongFlags};
 use super::reload::Reloader;
 use super::signals::{Asked, Signals};
 use super::supervisor::Supervisor;
 use super::{failed, wrong_usage};
-use crate::limits::LimitError;
 use crate::listener::Inherited;
 use crate::node::{Guest, Node, Options, Place, ServiceListener, ServiceOptions, StartError};
 use crate::output::Output;
@@ -112,7 +111,7 @@ impl Args {
     ///
     /// # Errors
     /// When a value is out of its range.
-    pub(super) fn config(self) -> Result<Config, LimitError> {
+    pub(super) fn config(self) -> Result<Config, WrongFlags> {
         let mut config = self.flags.config()?;
         for service in &mut config.options.services {
             service.guest = match &self.guest {

@@ -86,6 +86,8 @@ pub struct Limits {
     /// How long the handshake of a connection may take, before an instance is
     /// made for it.
     pub handshake_timeout: Duration,
+    /// TLS handshakes of a listener's options that may be going on at once.
+    pub max_handshakes: usize,
     /// How long a peer may read nothing of what is queued for it.
     pub write_timeout: Duration,
     /// How long a connection may be silent in both directions; `None`: for ever.
@@ -161,6 +163,7 @@ impl Default for Limits {
             when_full: WhenFull::default(),
             max_per_peer: None,
             handshake_timeout: Duration::from_secs(10),
+            max_handshakes: 1_000,
             write_timeout: Duration::from_secs(30),
             idle_timeout: None,
             hibernate_after: None,
@@ -195,7 +198,8 @@ impl Limits {
         let times_or_none = Duration::ZERO..=crate::duration::MAX;
         vec![
             Setting::number("max-connections", self.max_connections, connections.clone()),
-            Setting::number("max-per-peer", self.max_per_peer, connections),
+            Setting::number("max-per-peer", self.max_per_peer, connections.clone()),
+            Setting::number("max-handshakes", self.max_handshakes, connections),
             // From one page to all that 16 memories of 4 GiB have.
             Setting::size("max-memory", self.max_memory, 64 << 10..=64 << 30),
             // What WebAssembly's JavaScript API allows one table, and wasmtime.

@@ -12,6 +12,7 @@ use super::Connected;
 use super::limits::{Access, ListenerLimits};
 use super::proxy::{HeaderPolicy, Peer, ProxyProtocol};
 use super::ranges::{MAX_RANGES, Ranges};
+use super::tls::{Tls, TlsOptions};
 use crate::limits::{LimitError, Setting};
 use crate::service::{Refused, Service, SessionPermit};
 
@@ -28,6 +29,8 @@ pub struct ListenerOptions {
     pub proxy_protocol: Option<Ranges<HeaderPolicy>>,
     /// How long a header may take.
     pub proxy_timeout: Duration,
+    /// A Unix socket is plain nevertheless: nobody can read along.
+    pub tls: Option<TlsOptions>,
 }
 
 impl Default for ListenerOptions {
@@ -38,6 +41,7 @@ impl Default for ListenerOptions {
             access: Ranges::default(),
             proxy_protocol: None,
             proxy_timeout: Duration::from_secs(3),
+            tls: None,
         }
     }
 }
@@ -84,12 +88,14 @@ pub struct Layers {
     /// What comes before the layers.
     pub limits: Option<ListenerLimits>,
     proxy: Option<ProxyProtocol>,
+    /// Shared by the listeners with the same options.
+    tls: Option<Arc<Tls>>,
 }
 
 impl Layers {
     /// The layers of a listener that may have a name. The options are valid (see
     /// [`ListenerOptions::validate`]).
-    pub fn new(options: &ListenerOptions, name: Option<Arc<str>>) -> Self {
+    pub fn new(options: &ListenerOptions, name: Option<Arc<str>>, tls: Option<Arc<Tls>>) -> Self {
         let proxy = |policies: &Ranges<HeaderPolicy>| {
             ProxyProtocol::new(policies.clone(), options.proxy_timeout)
         };
@@ -102,12 +108,13 @@ impl Layers {
             }),
             limits: ListenerLimits::new(options),
             proxy: options.proxy_protocol.as_ref().map(proxy),
+            tls,
         }
     }
 
     /// Whether connections are ready as they are: then no future is made for them.
     pub fn is_empty(&self) -> bool {
-        self.proxy.is_none()
+        self.proxy.is_none() && self.tls.is_none()
     }
 
     /// What is known of a peer that went through no layer.
@@ -142,6 +149,9 @@ impl Layers {
                 connected.stream.reset();
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
+        }
+        if let Some(tls) = &self.tls {
+            connected = tls.accept(connected, &service.limit_counters).await?;
         }
         Ok(connected)
     }

@@ -13,7 +13,7 @@
 //! - [`limits`], [`ranges`]: what one listener lets in, and what holds for a peer because
 //!   of its address
 //! - [`layers`]: what a connection goes through before it has a session; [`proxy`]: the
-//!   first of them, a PROXY header
+//!   first of them, a PROXY header; [`tls`]: the second
 //! - [`mod@accept`]: the accept loop and what it does about errors
 //!
 //! A listener never reads or writes a connection once its handshake is done.
@@ -27,6 +27,7 @@ mod limits;
 pub(crate) mod proxy;
 mod ranges;
 mod tcp;
+pub mod tls;
 mod transport;
 mod unix;
 

@@ -8,6 +8,7 @@ use hotsocket_sandbox::{EnginePool, Environment, Sandbox};
 
 use super::start::read;
 use super::{Options, ServiceOptions, StartError};
+use crate::listener::tls::TlsLayers;
 use crate::nats::NatsOptions;
 use crate::output::Output;
 use crate::registry;
@@ -46,6 +47,14 @@ async fn check_service(
     let (component, source) = read(&options.guest, options.limits.max_component).await?;
     let topics = options.topics.map(NatsOptions::prepare).transpose();
     topics.map_err(StartError::Topics)?;
+    let mut tls = TlsLayers::new(options.limits.max_handshakes);
+    for options in options
+        .listeners
+        .iter()
+        .filter_map(|it| it.layers.tls.as_ref())
+    {
+        tls.get(options)?;
+    }
     let sandbox = Arc::new(Sandbox::new(
         Arc::clone(engines),
         options.limits.sandbox(),

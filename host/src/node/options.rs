@@ -13,6 +13,7 @@ use crate::admin::{AdminError, AdminOptions};
 use crate::control::server::ControlSocketError;
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
+use crate::listener::tls::TlsError;
 use crate::listener::{BindError, Inherited, ListenAddress, ListenerOptions, SocketOptions};
 use crate::nats::{NatsOptions, OptionsError};
 use crate::registry::{Rules, SwapError};
@@ -253,6 +254,8 @@ pub enum StartError {
     Listening { guest: String, fault: Fault },
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("--topics: {0}")]
     Topics(OptionsError),
     #[error("--store: {0}")]

@@ -17,6 +17,7 @@ use super::running::{RunningListener, RunningService};
 use super::start::{self, BoundListener, BoundService, PreparedListener, PreparedService};
 use super::{Guest, Node, Options, Place, ServiceListener, ServiceOptions, StartError};
 use crate::listener::Handle;
+use crate::listener::tls::TlsLayers;
 use crate::registry::{self, SwapError};
 use crate::rollout::Source;
 
@@ -131,6 +132,7 @@ impl Node {
             }
             None => &[],
         };
+        let mut tls = TlsLayers::new(options.limits.max_handshakes);
         let mut listeners = Vec::new();
         for (wanted, place) in options.listeners.iter().zip(places) {
             let found = place.and_then(|at| Some((at, running.listeners.get(at)?)));
@@ -141,9 +143,9 @@ impl Node {
                 }
                 Some((_, running)) => {
                     let socket = running.handle.take_over(wanted.sockets)?;
-                    BoundListener::new(wanted.clone(), socket)
+                    BoundListener::new(wanted.clone(), socket, &mut tls)?
                 }
-                None => start::bind(wanted.clone(), component, handles)?,
+                None => start::bind(wanted.clone(), component, handles, &mut tls)?,
             };
             listeners.push(ListenerChange::Start(Box::new(bound.listen()?)));
         }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::guest_file;
 use crate::limits::Limits;
+use crate::listener::tls::TlsLayers;
 use crate::listener::{self, BindError, Bound, Handle, Layers, ListenAddress, Listening};
 use crate::nats::NatsOptions;
 use crate::output::Output;
@@ -80,14 +81,24 @@ pub(super) struct PreparedListener {
 }
 
 impl BoundListener {
-    pub(super) fn new(options: ServiceListener, socket: Bound) -> Self {
+    /// # Errors
+    /// When what the files of its options say cannot be used.
+    pub(super) fn new(
+        options: ServiceListener,
+        socket: Bound,
+        tls: &mut TlsLayers,
+    ) -> Result<Self, StartError> {
         let name = Some(options.name.as_str()).filter(|name| !name.is_empty());
-        let layers = Layers::new(&options.layers, name.map(Arc::from));
-        BoundListener {
+        let tls = match (&options.layers.tls, socket.address().socket_addr()) {
+            (Some(options), Some(_)) => Some(tls.get(options)?),
+            _ => None,
+        };
+        let layers = Layers::new(&options.layers, name.map(Arc::from), tls);
+        Ok(BoundListener {
             options,
             socket,
             layers: Arc::new(layers),
-        }
+        })
     }
 
     pub(super) fn listen(self) -> Result<PreparedListener, BindError> {
@@ -114,7 +125,8 @@ impl BoundService {
         let topics = options.topics.clone().map(NatsOptions::prepare).transpose();
         let topics = topics.map_err(StartError::Topics)?;
         let listeners = options.listeners.iter().cloned();
-        let bound = listeners.map(|listener| bind(listener, component.bytes(), handles));
+        let mut tls = TlsLayers::new(options.limits.max_handshakes);
+        let bound = listeners.map(|listener| bind(listener, component.bytes(), handles, &mut tls));
         let listeners = bound.collect::<Result<_, _>>()?;
         Ok(BoundService {
             options,
@@ -264,6 +276,7 @@ pub(super) fn bind(
     listener: ServiceListener,
     guest: &[u8],
     handles: &mut Vec<&Handle>,
+    tls: &mut TlsLayers,
 ) -> Result<BoundListener, StartError> {
     let address = match &listener.place {
         Place::OfGuest => {
@@ -273,7 +286,7 @@ pub(super) fn bind(
         Place::At(address) => address.clone(),
         Place::Inherited(socket) => {
             let socket = listener::adopt(socket, listener.sockets)?;
-            return Ok(BoundListener::new(listener, socket));
+            return BoundListener::new(listener, socket, tls);
         }
     };
     let held = handles.iter().position(|handle| handle.is_at(&address));
@@ -281,7 +294,7 @@ pub(super) fn bind(
         Some(held) => handles.swap_remove(held).take_over(listener.sockets)?,
         None => listener::bind(address, listener.sockets)?,
     };
-    Ok(BoundListener::new(listener, socket))
+    BoundListener::new(listener, socket, tls)
 }
 
 /// Call the guest's first event, in an instance that serves no connection.

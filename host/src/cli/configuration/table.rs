@@ -9,7 +9,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::keys::{self, Kind};
 use super::problem::{Place, Problem};
 use super::value::Item;
-use crate::cli::{flags::Config, serve};
+use crate::cli::flags::{Config, WrongFlags};
+use crate::cli::serve;
 
 /// Whence a value comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,17 @@ impl Table {
     pub fn config(&self) -> Result<Config, Invalid> {
         let parsed = Arguments::try_parse_from(self.arguments());
         let parsed = parsed.map_err(|error| invalid(&error))?;
-        parsed.serve.config().map_err(|error| Invalid {
+        let error = match parsed.serve.config() {
+            Ok(config) => return Ok(config),
+            Err(WrongFlags::Limit(error)) => error,
+            Err(error @ WrongFlags::Tls(_)) => {
+                return Err(Invalid {
+                    key: Some("tls-cert".to_owned()),
+                    message: error.to_string(),
+                });
+            }
+        };
+        Err(Invalid {
             key: error.flag.split(' ').next().map(str::to_owned),
             message: format!(
                 "{} is out of range: it must be {}",

@@ -1,0 +1,119 @@
+//! One certificate with its key: read from PEM, and what it says of itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+use webpki::EndEntityCert;
+
+use super::options::{CertificateFiles, TlsError};
+use super::validity;
+
+/// From here on the log warns that a certificate expires.
+const NEAR: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// A certificate that can be served.
+#[derive(Debug)]
+pub struct Certificate {
+    pub key: Arc<CertifiedKey>,
+    /// Names of hosts, in lower case; one of them may begin with `*.`.
+    pub names: Vec<String>,
+    /// When it expires, in seconds of Unix time.
+    pub not_after: u64,
+    /// Where it is from, for the log.
+    pub chain: PathBuf,
+}
+
+impl Certificate {
+    /// Make one of the content of its files.
+    ///
+    /// # Errors
+    /// When they are not PEM, or don't belong together.
+    pub fn parse(
+        files: &CertificateFiles,
+        chain: &[u8],
+        key: &[u8],
+        provider: &CryptoProvider,
+    ) -> Result<Self, TlsError> {
+        let certificates =
+            certificates(chain).map_err(|error| TlsError::invalid(&files.chain, error))?;
+        let Some(first) = certificates.first() else {
+            return Err(TlsError::lacks(&files.chain, "certificate"));
+        };
+        let (names, not_after) =
+            facts(first).map_err(|error| TlsError::invalid(&files.chain, error))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            rustls::pki_types::pem::Error::NoItemsFound => {
+                TlsError::lacks(&files.key, "private key")
+            }
+            error => TlsError::invalid(&files.key, error),
+        })?;
+        let key = CertifiedKey::from_der(certificates, key, provider);
+        let key = key.map_err(|error| match error {
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::Mismatch {
+                chain: files.chain.clone(),
+                key: files.key.clone(),
+            },
+            error => TlsError::invalid(&files.key, error),
+        })?;
+        Ok(Certificate {
+            key: Arc::new(key),
+            names,
+            not_after,
+            chain: files.chain.clone(),
+        })
+    }
+
+    /// Log a warning if it has expired, or will soon.
+    pub fn warn_of_expiry(&self) {
+        let chain = self.chain.display();
+        let until = self.until();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs();
+        match self.not_after.checked_sub(now).map(Duration::from_secs) {
+            None | Some(Duration::ZERO) => tracing::warn!(
+                kind = "tls",
+                certificate = %chain,
+                expires = until,
+                "the certificate {chain} has expired: it was valid until {until}"
+            ),
+            Some(left) if left < NEAR => tracing::warn!(
+                kind = "tls",
+                certificate = %chain,
+                expires = until,
+                "the certificate {chain} expires soon: it is valid until {until}"
+            ),
+            Some(_) => {}
+        }
+    }
+
+    /// When it expires, for the log.
+    pub fn until(&self) -> String {
+        validity::show(self.not_after)
+    }
+}
+
+/// All certificates of a file.
+///
+/// # Errors
+/// When one is not whole.
+pub fn certificates(
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, rustls::pki_types::pem::Error> {
+    CertificateDer::pem_slice_iter(pem).collect()
+}
+
+/// The names of hosts in it, and until when it is valid.
+fn facts(der: &CertificateDer<'_>) -> Result<(Vec<String>, u64), String> {
+    let certificate = EndEntityCert::try_from(der);
+    let certificate =
+        certificate.map_err(|error| format!("no certificate for a server: {error}"))?;
+    let names = certificate.valid_dns_names().map(str::to_ascii_lowercase);
+    let not_after = validity::not_after(der).ok_or("its validity can't be read")?;
+    Ok((names.collect(), not_after))
+}

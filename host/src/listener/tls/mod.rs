@@ -1,0 +1,245 @@
+//! TLS: the layer of a listener that makes a plain connection a protected one, before an
+//! instance exists.
+//!
+//! [`Tls::start`] reads the files, and takes new ones up until the value is dropped;
+//! [`Tls::accept`] does a handshake in the connection's task. A session sees none of it but a [`Transport`](hotsocket_sandbox::Transport), and what has been agreed on as
+//! [`TlsFacts`](hotsocket_sandbox::TlsFacts).
+//!
+//! - [`options`]: what is configured
+//! - [`material`]: what the files say; [`certificate`], [`validity`]: one certificate
+//! - [`config`]: rustls' configuration, made of it; [`resolver`]: a certificate for a name
+//! - [`mod@reload`]: when files change
+//! - [`mod@handshake`]: one of them; [`outcome`]: what may come of it
+//! - [`records`]: rustls, without a socket; [`transport`]: with one
+//!
+//! Handshakes are bounded in time by `--handshake-timeout`, in number by
+//! `--max-handshakes`, and no more of them compute at once than there are threads.
+
+mod certificate;
+mod config;
+mod handshake;
+mod material;
+mod options;
+mod outcome;
+mod records;
+mod reload;
+mod resolver;
+mod transport;
+mod validity;
+
+use std::io;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hotsocket_sandbox::Endpoint;
+use hotsocket_sandbox::limit_counters::{Limit, LimitCounters, RateLimitedLog};
+use rustls::crypto::CryptoProvider;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+pub use options::{CertificateFiles, ClientAuth, MinVersion, TlsError, TlsOptions};
+pub use outcome::HandshakeCounters;
+
+use super::Connected;
+use config::Config;
+use handshake::Failed;
+use material::Material;
+use outcome::Outcome;
+use reload::Reload;
+
+/// How long a peer whose handshake has failed may take to end.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// See the module's documentation. The listeners with the same options share one.
+#[derive(Debug)]
+pub struct Tls {
+    options: TlsOptions,
+    /// What new handshakes use.
+    config: ArcSwap<Config>,
+    /// A permit for each handshake that may be going on; others wait.
+    slots: Semaphore,
+    max_handshakes: usize,
+    /// A permit for each handshake that may compute, so that a session waits for a few of
+    /// them at most.
+    turns: Semaphore,
+    pub handshakes: HandshakeCounters,
+    failures: RateLimitedLog,
+}
+
+/// The layers of the listeners of a service: those with the same options share one.
+#[derive(Debug)]
+pub struct TlsLayers {
+    max_handshakes: usize,
+    layers: Vec<Arc<Tls>>,
+}
+
+impl TlsLayers {
+    pub fn new(max_handshakes: usize) -> Self {
+        TlsLayers {
+            max_handshakes,
+            layers: Vec::new(),
+        }
+    }
+
+    /// # Errors
+    /// When something is wrong with the options, or with the files that they name.
+    pub fn get(&mut self, options: &TlsOptions) -> Result<Arc<Tls>, TlsError> {
+        if let Some(known) = self.layers.iter().find(|tls| tls.options == *options) {
+            return Ok(Arc::clone(known));
+        }
+        let tls = Tls::start(options.clone(), self.max_handshakes)?;
+        self.layers.push(Arc::clone(&tls));
+        Ok(tls)
+    }
+}
+
+/// What `status` and metrics say of a certificate.
+#[derive(Clone, Debug)]
+pub struct CertificateStatus {
+    /// Its file.
+    pub file: String,
+    pub names: Vec<String>,
+    /// When it expires, in seconds of Unix time.
+    pub not_after: u64,
+}
+
+/// Whoever drops it early has timed out.
+struct Attempt<'a> {
+    counters: &'a HandshakeCounters,
+    outcome: Outcome,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.counters.count(self.outcome);
+    }
+}
+
+impl Tls {
+    /// Read the files, and watch them from now on: new ones are taken up, and those that
+    /// expire are named.
+    ///
+    /// # Errors
+    /// Names the first thing that is wrong.
+    pub fn start(options: TlsOptions, max_handshakes: usize) -> Result<Arc<Self>, TlsError> {
+        let config = Material::load(&options)?.config(&options)?;
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let tls = Arc::new(Tls {
+            options,
+            config: ArcSwap::from_pointee(config),
+            slots: Semaphore::new(max_handshakes),
+            max_handshakes,
+            turns: Semaphore::new(threads),
+            handshakes: HandshakeCounters::default(),
+            failures: RateLimitedLog::default(),
+        });
+        tokio::spawn(Reload::new(&tls).run());
+        Ok(tls)
+    }
+
+    /// Do the handshake. Its caller bounds the time.
+    ///
+    /// # Errors
+    /// When it fails, which has been logged, and the peer has been told.
+    pub async fn accept(
+        &self,
+        connected: Connected,
+        reached: &LimitCounters,
+    ) -> io::Result<Connected> {
+        let mut attempt = Attempt {
+            counters: &self.handshakes,
+            outcome: Outcome::TimedOut,
+        };
+        let slot = self.slot(reached).await;
+        let config = self.config.load_full();
+        let done = handshake::handshake(connected.stream, &config, &self.turns).await;
+        drop((slot, config));
+        match done {
+            Ok(done) => {
+                attempt.outcome = done.outcome;
+                let mut connected = Connected {
+                    stream: done.stream,
+                    ..connected
+                };
+                connected.facts_mut().tls = Some(done.facts);
+                Ok(connected)
+            }
+            Err(failed) => {
+                attempt.outcome = self.log(&failed, connected.peer);
+                let _ = timeout(LINGER, failed.finish()).await;
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+        }
+    }
+
+    /// Wait until fewer handshakes go on than may.
+    async fn slot(&self, reached: &LimitCounters) -> Option<SemaphorePermit<'_>> {
+        if let Ok(slot) = self.slots.try_acquire() {
+            return Some(slot);
+        }
+        let limit = Limit::Handshakes;
+        if let Some(suppressed) = reached.count_and_log(limit) {
+            tracing::warn!(
+                kind = "limit",
+                limit = limit.name(),
+                suppressed = suppressed.count(),
+                "TLS handshakes wait for others: {} are going on (--{}){suppressed}",
+                self.max_handshakes,
+                limit.name()
+            );
+        }
+        // Never closed.
+        self.slots.acquire().await.ok()
+    }
+
+    fn log(&self, failed: &Failed, peer: Endpoint) -> Outcome {
+        let (outcome, what) = failed.failure.describe(&failed.first);
+        if outcome == Outcome::Silent {
+            tracing::debug!(kind = "tls", outcome = outcome.name(), %peer, "connection from {peer} closed: its peer {what}");
+        } else if let Some(suppressed) = self.failures.due() {
+            tracing::warn!(
+                kind = "tls",
+                outcome = outcome.name(),
+                %peer,
+                suppressed = suppressed.count(),
+                "connection from {peer} closed in its TLS handshake: its peer {what}{suppressed}"
+            );
+        }
+        outcome
+    }
+
+    fn replace(&self, material: Material) -> Result<(), TlsError> {
+        let config = self.config.load().replaced(material, &self.options)?;
+        self.config.store(Arc::new(config));
+        Ok(())
+    }
+
+    fn warn_of_expiry(&self) {
+        for pair in &self.config.load().material.pairs {
+            pair.value.warn_of_expiry();
+        }
+    }
+
+    /// What new handshakes use.
+    pub fn certificates(&self) -> Vec<CertificateStatus> {
+        let config = self.config.load();
+        let pairs = config.material.pairs.iter();
+        pairs
+            .map(|pair| CertificateStatus {
+                file: pair.value.chain.display().to_string(),
+                names: pair.value.names.clone(),
+                not_after: pair.value.not_after,
+            })
+            .collect()
+    }
+}
+
+/// The cryptography of rustls. It is named wherever it is needed, as a default of the
+/// process could be set by any library.
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: std::sync::LazyLock<Arc<CryptoProvider>> =
+        std::sync::LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+    Arc::clone(&PROVIDER)
+}

@@ -1,0 +1,51 @@
+//! What a guest is told of the peer, by `hotsocket:peer`.
+
+use std::io::Write;
+
+use rustls::version::TLS12;
+
+use super::client::ClientConfig;
+use super::{Authority, secured};
+use crate::harness::{Client, Serve};
+
+#[test]
+fn a_guest_sees_what_was_agreed_on() {
+    let [servers, own] = ["of servers", "of clients"].map(Authority::new);
+    let serve = secured(Serve::prebuilt("whoami"), &servers);
+    std::fs::write(serve.path("clients.pem"), &own.pem).expect("written");
+    let server = serve
+        .args(&["--tls-alpn", "one,two", "--tls-client-ca", "clients.pem"])
+        .args(&["--tls-client-auth", "request"])
+        .start();
+    let mut client = servers.client().alpn(&["two"]).connect(&server);
+    let you = |client: &super::TlsClient| {
+        let address = client.tcp.stream.local_addr().expect("an address");
+        format!("you are {address}\n")
+    };
+    let line = r#"TLSv1.3 for "a.test", protocol "two""#;
+    client.expect(format!("{}{line}\n", you(&client)));
+    let issued = own.issue(&["client"]);
+    let config = ClientConfig::new(&servers.pem, Some(&issued), &[&TLS12]);
+    // A session that is resumed has them, too.
+    for _ in 0..2 {
+        let mut client = config.connect(&server);
+        let line = r#"TLSv1.2 for "a.test", protocol """#;
+        client.expect(format!("{}{line}\ncertificate of ", you(&client)));
+        client.end();
+        let _ = client.rest();
+    }
+}
+
+#[test]
+fn a_proxy_header_comes_before_the_handshake() {
+    let authority = Authority::new("an authority");
+    let serve = secured(Serve::prebuilt("whoami"), &authority);
+    let server = serve
+        .args(&["--proxy-protocol", "127.0.0.0/8=require"])
+        .start();
+    let mut tcp = Client::connect(server.addresses[0]);
+    let header = b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n";
+    tcp.stream.write_all(header).expect("taken");
+    let mut client = authority.client().handshake(tcp).expect("a handshake");
+    client.expect("you are 192.0.2.7:4711\n");
+}

@@ -1,0 +1,116 @@
+//! What is wrong with flags and files is found before anything listens.
+
+use std::fs;
+
+use super::{Authority, secured};
+use crate::harness::Serve;
+
+#[test]
+fn files_that_do_not_fit_are_named() {
+    let authority = Authority::new("an authority");
+    let cases: [(&[&str], &str); 9] = [
+        (
+            &["--tls-cert", "a.pem", "--tls-key", "b.key"],
+            "the key in b.key is not that of the certificate in a.pem",
+        ),
+        (
+            &["--tls-cert", "no.pem", "--tls-key", "a.key"],
+            "cannot read no.pem: No such file",
+        ),
+        (
+            &["--tls-cert", "text", "--tls-key", "a.key"],
+            "text has no certificate in PEM",
+        ),
+        (
+            &["--tls-cert", "a.pem", "--tls-key", "a.pem"],
+            "a.pem has no private key in PEM",
+        ),
+        (
+            &["--tls-cert", "cut.pem", "--tls-key", "a.key"],
+            "cut.pem: ",
+        ),
+        (
+            &[
+                "--tls-cert",
+                "a.pem",
+                "--tls-key",
+                "a.key",
+                "--tls-client-auth",
+                "require",
+            ],
+            "--tls-client-auth needs --tls-client-ca",
+        ),
+        (
+            &[
+                "--tls-cert",
+                "a.pem",
+                "--tls-key",
+                "a.key",
+                "--tls-client-ca",
+                "a.pem",
+            ],
+            "--tls-client-ca needs --tls-client-auth",
+        ),
+        (
+            &[
+                "--tls-cert",
+                "a.pem",
+                "--tls-key",
+                "a.key",
+                "--tls-alpn",
+                "a,,b",
+            ],
+            "a protocol's name has 1 to 255 bytes",
+        ),
+        (
+            &[
+                "--tls-cert",
+                "a.pem",
+                "--tls-key",
+                "a.key",
+                "--tls-client-auth",
+                "require",
+                "--tls-client-ca",
+                "text",
+            ],
+            "text has no certificate in PEM",
+        ),
+    ];
+    for (flags, message) in cases {
+        let serve = Serve::prebuilt("echo");
+        authority.issue(&["a.test"]).write(&serve, "a");
+        authority.issue(&["b.test"]).write(&serve, "b");
+        fs::write(serve.path("text"), "no PEM").expect("written");
+        let half = fs::read_to_string(serve.path("a.pem"))
+            .expect("PEM")
+            .replace("-----END", "");
+        fs::write(serve.path("cut.pem"), half).expect("written");
+        let error = serve.args(flags).fail().failure(1);
+        assert!(error.contains(message), "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn flags_that_belong_together_are_wrong_usage_alone() {
+    for (flags, message) in [
+        (["--tls-cert", "a.pem"], "there are 1 and 0"),
+        (["--tls-key", "a.key"], "there are 0 and 1"),
+        (["--tls-alpn", "h2"], "--tls-cert"),
+        (["--tls-min-version", "1.3"], "--tls-cert"),
+    ] {
+        let ran = Serve::prebuilt("echo").args(&flags).fail();
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains(message), "{flags:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_certificate_that_expires_is_named() {
+    let authority = Authority::new("an authority");
+    let serve = secured(Serve::prebuilt("echo"), &authority);
+    authority.issue_until(&["a.test"], 2021).write(&serve, "a");
+    let server = serve.start();
+    server
+        .stderr
+        .wait("the certificate a.pem has expired: it was valid until 2021-01-01");
+}

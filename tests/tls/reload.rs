@@ -1,0 +1,132 @@
+//! Files that change: new handshakes use the new pair, open connections are not touched,
+//! and a pair that does not fit changes nothing.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::{Authority, Secure, TlsClient, secured, start};
+use crate::harness::files::{rename_over, turn_link};
+use crate::harness::{Serve, wait_for};
+
+/// Wait until a new handshake gets a certificate of that authority.
+fn wait_served(secure: &Secure, authority: &Authority) -> TlsClient {
+    let mut client = None;
+    wait_for("the new certificate", || {
+        client = authority
+            .client()
+            .try_connect(secure.server.addresses[0])
+            .ok();
+        client.is_some()
+    });
+    client.expect("a client")
+}
+
+#[test]
+fn a_pair_is_taken_up_once_both_files_fit() {
+    let secure = start(Serve::prebuilt("echo"));
+    let mut open = secure.client();
+    open.ask("before", "before");
+    let next = Authority::new("the next");
+    let new = next.issue(&["a.test"]);
+    rename_over(&secure.server.path("a.pem"), new.certificate.as_bytes());
+    secure
+        .server
+        .stderr
+        .wait("the key in a.key is not that of the certificate in a.pem");
+    // The old pair is still served.
+    secure.client().ask("x", "x");
+    rename_over(&secure.server.path("a.key"), new.key.as_bytes());
+    secure
+        .server
+        .stderr
+        .wait("the certificate a.pem was reloaded: it is valid until 2090-01-01");
+    next.client().connect(&secure.server).ask("new", "new");
+    assert!(
+        secure
+            .authority
+            .client()
+            .try_connect(secure.server.addresses[0])
+            .is_err()
+    );
+    open.ask("after", "after");
+    let log = secure.server.stop().stderr;
+    assert_eq!(
+        log.matches("is not that of the certificate").count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(log.matches("was reloaded").count(), 1, "{log}");
+}
+
+#[test]
+fn what_is_no_certificate_changes_nothing() {
+    let secure = start(Serve::prebuilt("echo"));
+    for (content, message) in [
+        ("", "a.pem has no certificate in PEM"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "a.pem: no certificate for a server",
+        ),
+    ] {
+        fs::write(secure.server.path("a.pem"), content).expect("written");
+        secure.server.stderr.wait(message);
+        secure.client().ask("x", "x");
+    }
+    fs::remove_file(secure.server.path("a.pem")).expect("removed");
+    secure
+        .server
+        .stderr
+        .wait("cannot read a.pem: No such file or directory");
+    secure.client().ask("x", "x");
+}
+
+/// As Kubernetes mounts secrets: files are symlinks into `..data`, which is a symlink to
+/// a directory, and only that is turned. certbot turns each file.
+#[test]
+fn symlinks_that_are_turned_are_noticed() {
+    let [first, second, third] = ["first", "second", "third"].map(Authority::new);
+    let serve = secured(Serve::prebuilt("echo"), &first);
+    for (dir, authority) in [("one", &first), ("two", &second), ("three", &third)] {
+        fs::create_dir(serve.path(dir)).expect("a directory");
+        authority.issue(&["a.test"]).write_to(&serve.path(dir), "a");
+    }
+    symlink("one", serve.path("..data")).expect("a symlink");
+    for file in ["a.pem", "a.key"] {
+        fs::remove_file(serve.path(file)).expect("removed");
+        symlink(format!("..data/{file}"), serve.path(file)).expect("a symlink");
+    }
+    let server = serve.start();
+    let secure = Secure {
+        server,
+        authority: first,
+    };
+    secure.client().ask("x", "x");
+    symlink("two", secure.server.path("..data_tmp")).expect("a symlink");
+    let [next, data] = ["..data_tmp", "..data"].map(|name| secure.server.path(name));
+    fs::rename(next, data).expect("renamed");
+    wait_served(&secure, &second).ask("x", "x");
+    for file in ["a.key", "a.pem"] {
+        turn_link(&secure.server.path(file), &format!("three/{file}"));
+    }
+    wait_served(&secure, &third).ask("x", "x");
+}
+
+#[test]
+fn a_hundred_reloads_under_many_connections_lose_none() {
+    const MANY: usize = 200;
+    let secure = start(Serve::prebuilt("echo"));
+    let config = secure.authority.client();
+    let mut clients: Vec<_> = (0..MANY).map(|_| config.connect(&secure.server)).collect();
+    for round in 1..=100 {
+        let new = secure.authority.issue(&["a.test"]);
+        rename_over(&secure.server.path("a.key"), new.key.as_bytes());
+        rename_over(&secure.server.path("a.pem"), new.certificate.as_bytes());
+        secure.server.stderr.wait_count("was reloaded", round);
+        let client = &mut clients[round * 7 % MANY];
+        client.ask(round.to_string(), round.to_string());
+        config.connect(&secure.server).ask("new", "new");
+    }
+    for client in &mut clients {
+        client.ask("still", "still");
+    }
+}
