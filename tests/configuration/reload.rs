@@ -57,7 +57,9 @@ fn services_and_listeners_come_and_go_under_open_connections() {
         "{log}"
     );
     assert!(log.contains("no longer listening on unix:"), "{log}");
-    assert!(!server.path("more.sock").exists());
+    wait_for("the file of the socket to be gone", || {
+        !server.path("more.sock").exists()
+    });
     other.expect_rest("");
     Client::connect(echo).ask("y", "y");
     client.ask("c", "3 bytes so far\n");
