@@ -9,10 +9,10 @@
 //! - [`document`]: from the text of a file to tables of checked keys
 //! - [`value`]: from a TOML value to what a flag takes
 //! - [`table`]: the values that hold for one service or listener, and whence they come
-//! - [`load`]: a file and flags become a [`Config`](super::flags::Config)
+//! - [`mod@load`]: a file and flags become a [`Config`](super::flags::Config)
 //! - [`watch`]: notices that the file has changed; [`changes`]: what differs then
 //! - [`problem`]: what is wrong, where, and what to do
-//! - [`show`]: what is in force, as TOML; the reference in `docs/configuration.md`
+//! - [`mod@show`]: what is in force, as TOML; the reference in `docs/configuration.md`
 
 mod changes;
 mod document;
