@@ -18,22 +18,28 @@
 //! - [`build`]: guests from source
 //! - [`new`], [`dev`], [`conversation`]: for authors of guests: `hotsocket new`,
 //!   `dev` and `test`
+//! - [`admin`]: metrics, health and status over HTTP
+//! - [`drain`]: how a node takes leave of its connections
+//! - [`top`]: watches a running server
 //! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
 //! - [`guest_file`]: reads the file of a guest, whatever stands in its place
 //! - [`watch`]: notices changes of files
-//! - [`duration`], [`size`], [`descriptors`], [`os_error`]: one small thing each
+//! - [`duration`], [`size`], [`descriptors`], [`os_error`], [`by_name`]: one small thing each
 //!
 //! The sandbox that guests run in is a crate of its own, [`hotsocket_sandbox`]:
 //! nothing here names wasmtime.
 
+pub mod admin;
 pub mod build;
+mod by_name;
 pub mod channel;
 pub mod cli;
 pub mod control;
 pub mod conversation;
 mod descriptors;
 pub mod dev;
+pub mod drain;
 pub mod duration;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -58,6 +64,7 @@ pub mod session;
 mod size;
 mod socket_file;
 pub mod store;
+pub mod top;
 pub mod topics;
 mod watch;
 

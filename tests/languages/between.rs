@@ -48,6 +48,13 @@ fn a_checkpoint_is_where_a_restart_begins_in_every_language() {
 }
 
 #[test]
+fn what_is_known_of_a_peer_outlives_a_trap() {
+    let source = repo("tests/languages/peer/trap.c");
+    let args = ["--on-trap", "restart"];
+    converse(&source, &source.with_extension("test"), &args);
+}
+
+#[test]
 fn the_store_is_the_same_in_c_javascript_and_python() {
     let script = repo("tests/languages/store/keeper.test");
     for kind in ["c", "js", "py"] {

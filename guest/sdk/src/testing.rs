@@ -121,7 +121,7 @@ impl<H: Handler> Session<H> {
         Self::accept()
     }
 
-    /// Accept a connection from a peer of whom this is known ([`peer`](crate::peer)).
+    /// Accept a connection from a peer of whom this is known ([`peer`]).
     ///
     /// # Panics
     /// The guest refused it.

@@ -12,6 +12,7 @@ use crate::contract::Exports;
 use crate::engine_pool::{EnginePool, GuestEngine};
 use crate::fairness::Fairness;
 use crate::hash::Hash;
+use crate::measures::Measures;
 use crate::thread::run_on_thread;
 
 /// What the first instance of a guest has room for in its slot, in bytes.
@@ -40,6 +41,7 @@ pub(crate) struct LoadedGuest {
 pub(crate) struct Shared {
     pub history: Arc<CallHistory>,
     pub fairness: Arc<Fairness>,
+    pub measures: Arc<Measures>,
     pub max_snapshot: usize,
     /// Bytes that one call may pass to the host.
     pub max_transfer: usize,

@@ -14,6 +14,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::call_mode::CallHistory;
 use crate::epoch_ticker::{EpochTicker, TickRate};
+use crate::measures::SAMPLED;
 use crate::proof::{Proof, Ticks};
 
 /// How often the epoch advances while events may be long (see
@@ -30,7 +31,7 @@ thread_local! {
 }
 
 /// CPU time that the calling thread has used so far.
-fn thread_cpu_time() -> Duration {
+pub fn thread_cpu_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(
         u64::try_from(now.tv_sec).unwrap_or(0),
@@ -143,6 +144,25 @@ impl CpuBudget {
         if !self.is_long() {
             self.history.was_short();
         }
+    }
+
+    /// CPU time of the event that is just over on this thread, and for how many events it
+    /// stands, if it is known: of one that has met a tick or was resumed after a wait, or
+    /// that began to be `measured` then. No other event may have run since.
+    pub fn used(&self, measured: Option<Duration>) -> Option<(Duration, u64)> {
+        match (RESUMED_AT.get(), measured) {
+            (Some(since), _) => {
+                let slice = thread_cpu_time().saturating_sub(since);
+                Some((self.spent + slice, 1))
+            }
+            (None, Some(since)) => Some((thread_cpu_time().saturating_sub(since), SAMPLED)),
+            (None, None) => None,
+        }
+    }
+
+    /// CPU time that is known of the event from its ticks.
+    pub fn spent(&self) -> Duration {
+        self.spent
     }
 
     /// The epoch ticked while the guest computed: charge it. True while the

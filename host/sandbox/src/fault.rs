@@ -31,6 +31,20 @@ pub enum Event {
 }
 
 impl Event {
+    pub(crate) const ALL: &[Event] = &[
+        Event::Start,
+        Event::Listening,
+        Event::Open,
+        Event::Data,
+        Event::Drained,
+        Event::End,
+        Event::Timer,
+        Event::Message,
+        Event::Lagged,
+        Event::Close,
+        Event::Save,
+    ];
+
     /// The function's name, for programs that read the log.
     pub fn name(self) -> &'static str {
         match self {
@@ -134,6 +148,24 @@ impl Cause {
             None => Cause::Refused(one_line(reason)),
         }
     }
+
+    /// All that [`Self::name`] returns.
+    pub const NAMES: &[&str] = &[
+        "panic",
+        "trap",
+        "stack-overflow",
+        "cpu-budget",
+        "event-timeout",
+        "too-many-timers",
+        "too-many-handles",
+        "refused",
+        "exit",
+        "snapshot-too-large",
+        "too-much-memory",
+        "too-much-at-once",
+        "no-instance",
+        "no-room",
+    ];
 
     /// A word for programs that read the log.
     pub fn name(&self) -> &'static str {

@@ -17,6 +17,7 @@ use crate::bindings::hotsocket::socket::types::{self, Address};
 use crate::bounded_text::BoundedText;
 use crate::call_mode::CallMode;
 use crate::compiled::LoadedGuest;
+use crate::cpu_budget::thread_cpu_time;
 use crate::effects::{Effects, Window};
 use crate::endpoint::Endpoint;
 use crate::engine_pool::Place;
@@ -61,7 +62,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// As in the contract.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Ended => "ended",
             Self::AbortedByPeer => "aborted-by-peer",
@@ -364,10 +365,13 @@ impl Instance {
         let is_starting = matches!(event, Event::Listening | Event::Open);
         store.data_mut().begin_event(is_starting);
         store.set_epoch_deadline(1);
-        let (mode, standing) = match store.data_mut().cpu_budget.proof().is_proven() {
+        let is_sampled = shared.measures.begin_event(event);
+        let is_proven = store.data_mut().cpu_budget.proof().is_proven();
+        let (mode, standing) = match is_proven {
             true => (shared.history.mode(), Standing::Proven),
             false => (CallMode::Fiber, Standing::Unproven(&mut *last)),
         };
+        let measured = (is_proven && is_sampled).then(thread_cpu_time);
         let result = match (function, mode) {
             (Ok(function), CallMode::Direct) => {
                 store.data_mut().cpu_budget.run_directly();
@@ -383,6 +387,15 @@ impl Instance {
             (Err(error), _) => Err(error),
         };
         let data = store.data_mut();
+        // After an unproven one, and one that has timed out, others may have run before
+        // this.
+        let used = match is_proven && result.is_ok() {
+            true => data.cpu_budget.used(measured),
+            false => Some((data.cpu_budget.spent().max(*last), 1)),
+        };
+        if let Some((time, events)) = used {
+            shared.measures.note_cpu_time(time, events);
+        }
         data.cpu_budget.record(*last);
         match result {
             Ok(result) => {

@@ -26,7 +26,8 @@
 //! - [`store_data`], [`effects`], [`memory_limit`], [`guest_output`], [`wasi`]:
 //!   what a store holds
 //! - [`fault`]: why an event failed
-//! - [`limit_counters`]: which limits were reached, how often
+//! - [`limit_counters`]: which limits were reached, how often; [`measures`]: how many events
+//!   there were, and how long they took
 //! - [`log`]: how the log names a connection
 
 mod bindings;
@@ -60,6 +61,7 @@ pub mod key_value;
 pub mod limit_counters;
 mod limits;
 mod log;
+pub mod measures;
 mod memory_limit;
 mod part_count;
 mod peer;

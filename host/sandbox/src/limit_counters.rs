@@ -25,7 +25,7 @@ macro_rules! limits {
             const ALL: &[Limit] = &[$(Limit::$name),*];
 
             /// The flag without its dashes, where one sets it.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self {
                     $(Limit::$name => $flag),*
                 }
@@ -65,6 +65,10 @@ limits! {
     HalfCloseTimeout = "half-close-timeout",
     HandshakeTimeout = "handshake-timeout",
     Handshakes = "max-handshakes",
+    AdminClients = "admin-clients",
+    AdminTimeout = "admin-timeout",
+    AdminHeader = "admin-header",
+    AdminLifetime = "admin-lifetime",
     PerListener = "max-per-listener",
     AcceptRate = "max-accept-rate",
     Allow = "allow",
@@ -127,17 +131,16 @@ impl LimitCounters {
         });
     }
 
+    /// The names and counts of all limits.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.counts.iter();
+        let counts = counts.map(|count| count.load(Ordering::Relaxed));
+        Limit::ALL.iter().map(|limit| limit.name()).zip(counts)
+    }
+
     /// The names and counts of those that were reached at all.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self
-            .counts
-            .iter()
-            .map(|count| count.load(Ordering::Relaxed));
-        Limit::ALL
-            .iter()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
-            .map(|(limit, count)| (limit.name(), count))
+        self.each().filter(|(_, count)| *count > 0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
@@ -24,6 +24,7 @@ use crate::key_value::KeyValue;
 use crate::limit_counters::{ConnectionWarnings, Limit, LimitCounters};
 use crate::limits::Limits;
 use crate::log::LoggedConnection;
+use crate::measures::Measures;
 use crate::memory_limit::{MemoryInUse, MemoryLimit};
 use crate::store_data::{Reach, StoreData};
 use crate::topics::{CountSubscribers, Lookup};
@@ -39,6 +40,7 @@ pub struct Sandbox {
     reach: Arc<Reach>,
     output: Arc<dyn LineSink>,
     counters: Arc<LimitCounters>,
+    measures: Arc<Measures>,
     memory_in_use: MemoryInUse,
 }
 
@@ -65,6 +67,7 @@ impl Sandbox {
             }),
             output,
             counters: Arc::default(),
+            measures: Arc::default(),
             memory_in_use: MemoryInUse::default(),
         }
     }
@@ -88,6 +91,11 @@ impl Sandbox {
     /// Where reached limits are counted.
     pub fn limit_counters(&self) -> &Arc<LimitCounters> {
         &self.counters
+    }
+
+    /// What is measured of all instances.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// Bytes that all instances have now: memories, tables, and what the host has
@@ -154,6 +162,7 @@ impl Sandbox {
                 history: Arc::new(CallHistory::new(may_wait)),
                 places: engine::places(exports.pre.component()),
                 fairness: Arc::clone(&self.fairness),
+                measures: Arc::clone(&self.measures),
                 max_snapshot: self.limits.max_snapshot,
                 max_transfer: self.limits.max_transfer(imports.wasi),
                 slot_size: AtomicUsize::new(0),
@@ -268,9 +277,15 @@ impl Sandbox {
         generation: u64,
         muted: bool,
     ) -> Result<Instance, Fault> {
+        let began = Instant::now();
+        let serves = connection.is_some();
         let mut slot = guest.slot();
         let store = slot.fill(|| self.store(guest, connection, generation, muted));
-        Instance::new(store, Arc::clone(guest), place, slot).await
+        let instance = Instance::new(store, Arc::clone(guest), place, slot).await?;
+        if serves {
+            self.measures.note_instance(began.elapsed());
+        }
+        Ok(instance)
     }
 
     /// A store for one instance, with everything that holds for it.

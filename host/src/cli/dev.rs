@@ -39,7 +39,7 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
             error = dev::serve_source(project, options, output, began, &mut server) => error.map(|never| match never {}),
         };
         match (ended?, server) {
-            (_, Some(server)) => Ok(serve::stop(server, &mut signals).await),
+            (_, Some(server)) => Ok(serve::stop(server, &mut signals, None).await),
             // No build has succeeded yet.
             (code, None) => Ok(code),
         }

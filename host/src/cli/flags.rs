@@ -15,6 +15,7 @@ use super::compile::CompileFlags;
 use super::listener_flags::ListenerFlags;
 use super::parse::{self, After};
 use super::tls_flags::TlsFlags;
+use crate::admin::AdminOptions;
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::tls::TlsError;
 use crate::listener::{ListenAddress, ListenerOptions, SocketOptions};
@@ -49,6 +50,14 @@ pub(super) struct Flags {
     /// Path of the control socket [default: in the user's runtime directory]
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
     control: Option<Control>,
+
+    /// Show metrics, health and status over HTTP: 127.0.0.1:9300, unix:PATH or another form that --listen takes [default: none]
+    #[arg(long, value_name = "ADDR", value_parser = parse::address, help_heading = ADMIN)]
+    admin: Option<ListenAddress>,
+
+    /// Name besides localhost under which the admin address is reached; may be given several times
+    #[arg(long, value_name = "NAME", requires = "admin", help_heading = ADMIN, hide_short_help = true)]
+    admin_host: Vec<String>,
 
     /// NATS servers over which connections of several nodes meet: nats://HOST or nats://HOST:PORT, or tls://…, joined by commas [default: none]
     #[arg(long, value_name = "URL", value_parser = parse::topics, help_heading = TOPICS)]
@@ -270,6 +279,7 @@ pub(super) struct Flags {
     label: bool,
 }
 
+const ADMIN: &str = "Admin address";
 const TOPICS: &str = "Topics over several nodes";
 const SWAPPING: &str = "Swapping";
 const TRAPS: &str = "Traps";
@@ -410,6 +420,10 @@ impl Flags {
         let options = Options {
             services: vec![service],
             control: self.control.unwrap_or(Control::Default),
+            admin: self.admin.map(|listen| AdminOptions {
+                listen,
+                hosts: self.admin_host,
+            }),
             code_cache: self.code_cache.unwrap_or_default(),
             compiler: self.compile.compiler(),
         };

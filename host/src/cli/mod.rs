@@ -6,6 +6,7 @@ mod build;
 mod compile;
 mod component;
 mod dev;
+mod drain;
 mod flags;
 mod history;
 mod inspect;
@@ -20,6 +21,7 @@ mod supervisor;
 mod swap;
 mod test;
 mod tls_flags;
+mod top;
 mod topics;
 mod word;
 
@@ -67,6 +69,8 @@ enum Command {
     Rollback(swap::RollbackArgs),
     Status(status::Args),
     History(history::Args),
+    Drain(drain::Args),
+    Top(top::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
     Store(store::Args),
@@ -93,6 +97,8 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Swap(args)) => print_result_as(args.server.json, swap::run(&args)),
         Some(Command::Rollback(args)) => print_result_as(args.server.json, swap::roll_back(&args)),
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
+        Some(Command::Drain(args)) => print_result_as(args.server.json, drain::run(&args)),
+        Some(Command::Top(args)) => print_result_as(args.server.json, top::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),
         Some(Command::Topics(args)) => print_result_as(args.server.json, topics::run(&args)),

@@ -106,9 +106,8 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
             }
         };
         let supervisor = Supervisor::ready();
-        signals.any().await;
-        supervisor.stopping();
-        Ok(stop(server, &mut signals).await)
+        wait_for_end(&server, &mut signals, &supervisor).await;
+        Ok(stop(server, &mut signals, Some(&supervisor)).await)
     })
 }
 
@@ -219,8 +218,36 @@ fn check_threads(count: usize, stack: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Until a signal comes, or the server has drained and is to end.
+async fn wait_for_end(server: &Node, signals: &mut Signals, supervisor: &Supervisor) {
+    let (drain, left) = (server.drain(), server.left());
+    let show = async {
+        drain.begun().await;
+        supervisor.show_left("draining", left).await;
+    };
+    tokio::select! {
+        _ = signals.any() => {}
+        () = drain.has_ended() => {}
+        () = show => {}
+    }
+}
+
 /// Shut the server down; one more signal stops it at once.
-pub(super) async fn stop(server: Node, signals: &mut Signals) -> ExitCode {
+pub(super) async fn stop(
+    server: Node,
+    signals: &mut Signals,
+    supervisor: Option<&Supervisor>,
+) -> ExitCode {
+    let left = server.left();
+    let show = async {
+        match supervisor {
+            Some(supervisor) => {
+                supervisor.stopping();
+                supervisor.show_left("stopping", left).await;
+            }
+            None => std::future::pending().await,
+        }
+    };
     let open = server.connections();
     if open > 0 {
         tracing::info!(
@@ -231,6 +258,7 @@ pub(super) async fn stop(server: Node, signals: &mut Signals) -> ExitCode {
     }
     tokio::select! {
         () = server.shut_down() => ExitCode::SUCCESS,
+        () = show => ExitCode::SUCCESS,
         code = signals.again() => {
             tracing::warn!("stopped at once");
             code

@@ -34,9 +34,24 @@ impl Supervisor {
         Supervisor { watchdog }
     }
 
-    /// The server closes its connections, which takes a while. It must still beat.
+    /// The server closes its connections, which takes a while. It must still beat. Only
+    /// now: from here on systemd counts `TimeoutStopSec=`, and a drain may take longer.
     pub(super) fn stopping(&self) {
         notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+    }
+
+    /// Say again and again how many connections are left. Never ends.
+    pub(super) async fn show_left(&self, what: &str, left: impl Fn() -> usize) {
+        let mut said = None;
+        let mut second = interval(Duration::from_secs(1));
+        loop {
+            second.tick().await;
+            let left = left();
+            if said.replace(left) != Some(left) {
+                let status = format!("{what}: {left} connections left");
+                notify(&[NotifyState::Status(&status)]);
+            }
+        }
     }
 }
 

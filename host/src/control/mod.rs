@@ -12,11 +12,13 @@
 //! - [`client`], [`server`]: the two ends
 //! - [`listener`]: the file of the server's end
 //! - [`receive`]: from the bytes of a connection to a request
+//! - [`connections`], [`store`]: what some requests are answered with
 //! - [`admission`]: which clients are served, and which one is evicted
 
-mod admission;
+pub(crate) mod admission;
 pub mod client;
 mod connection;
+mod connections;
 mod listener;
 pub mod protocol;
 pub(crate) mod receive;

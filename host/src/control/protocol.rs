@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::drain::DrainStatus;
 pub use crate::nats::NatsStatus;
 use crate::registry::{Record, Report};
 
@@ -22,6 +23,9 @@ pub const MAX_ANSWER: u64 = 64 << 20;
 
 /// The most topics in one answer.
 pub const MAX_TOPICS: usize = 10_000;
+
+/// The most connections in one answer.
+pub const MAX_ROWS: usize = 1000;
 
 /// Between two signs of life of a server that works on a request.
 pub const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
@@ -48,12 +52,60 @@ pub enum Request {
         length: u64,
     },
     Topics,
+    /// Some of the open connections.
+    Connections(ConnectionQuery),
+    /// Begin to drain if there is an order, and say how far it is.
+    Drain {
+        order: Option<DrainOrder>,
+    },
     /// Something with the store.
     Store {
         bucket: String,
         #[serde(flatten)]
         operation: StoreOperation,
     },
+}
+
+/// Which of the open connections, and in which order.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ConnectionQuery {
+    /// Of this service only.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// Those whose peer, listener, service, state or label contains this.
+    #[serde(default)]
+    pub filter: Option<String>,
+    pub sort: SortBy,
+    #[serde(default)]
+    pub reverse: bool,
+    /// So many at most; never more than [`MAX_ROWS`].
+    pub rows: usize,
+}
+
+/// What connections are sorted by. Of numbers the largest come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum SortBy {
+    #[default]
+    Id,
+    Peer,
+    Service,
+    Generation,
+    State,
+    Received,
+    Sent,
+    Queued,
+    Age,
+    Idle,
+}
+
+/// How to drain.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct DrainOrder {
+    /// What is left after so many milliseconds is closed.
+    pub max_ms: u64,
+    /// The server ends when nothing is left.
+    pub ends: bool,
 }
 
 /// What is done with a key of the store, or with several.
@@ -95,6 +147,11 @@ pub enum Answer {
         nats: bool,
     },
     Topics(Topics),
+    Connections(ConnectionList),
+    Drain {
+        /// `None` if the server does not drain.
+        drain: Option<DrainStatus>,
+    },
     /// The value in Base16, as it may be any bytes.
     Value {
         value: Option<String>,
@@ -114,6 +171,41 @@ pub enum Answer {
     },
 }
 
+/// Some of the open connections.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ConnectionList {
+    /// How many are open.
+    pub open: usize,
+    /// How many of those the question is about.
+    pub matching: usize,
+    /// The first of them.
+    pub connections: Vec<ConnectionRow>,
+}
+
+/// What is known of one connection. Values are those of its last rest between two events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConnectionRow {
+    pub id: u64,
+    pub peer: String,
+    /// The address that the peer connected to.
+    pub listener: String,
+    pub service: String,
+    pub generation: u64,
+    /// `opening`, `awake`, `asleep`, `probation`, `draining` or `closing`.
+    pub state: String,
+    /// Bytes from the peer, and bytes that its socket has taken.
+    pub received: u64,
+    pub sent: u64,
+    /// Bytes that wait for the peer.
+    pub queued: u64,
+    pub age_ms: u64,
+    /// Since bytes last moved.
+    pub idle_ms: u64,
+    /// What the guest calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
 /// A server's state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
@@ -130,6 +222,11 @@ pub struct Status {
     #[serde(default)]
     pub settings: Vec<String>,
     pub connections: Connections,
+    #[serde(default)]
+    pub traffic: Traffic,
+    /// Present while the server drains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draining: Option<DrainStatus>,
     pub memory: MemoryStatus,
     #[serde(default)]
     pub store: StoreStatus,
@@ -195,6 +292,18 @@ pub struct Connections {
     /// How many instances were not hibernated since their last event, by the reason.
     #[serde(default)]
     pub stays_awake: BTreeMap<String, u64>,
+}
+
+/// What connections carry.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Bytes from peers and bytes for them, since the start.
+    pub received: u64,
+    pub sent: u64,
+    /// Bytes that wait for peers now.
+    pub queued: u64,
+    /// Calls of guests since the start.
+    pub events: u64,
 }
 
 /// The memory of instances, in bytes: linear memories, tables, and what the host

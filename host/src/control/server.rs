@@ -13,11 +13,13 @@ use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Evicted, Permit};
 pub use super::listener::{ControlSocket, ControlSocketError};
-use super::protocol::{self, Answer, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus};
+use super::protocol::{self, Answer, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus};
 use super::receive::{Received, RequestBytes, receive};
-use super::store;
+use super::{connections, store};
+use crate::drain::Drain;
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
+use crate::service::NamedService;
 use crate::store::Store;
 use crate::topics::{TopicUse, Topics};
 
@@ -39,6 +41,9 @@ pub trait AdminApi: Send + Sync + 'static {
     /// # Errors
     /// When there is none, or it is not clear which one is meant.
     fn service(&self, name: Option<&str>) -> Result<Arc<Self::Service>, String>;
+    /// All services, for what is asked about all of them.
+    fn services(&self) -> Vec<NamedService>;
+    fn drain(&self) -> &Drain;
     /// # Errors
     /// When the server has none any more, as it stops.
     fn status(&self) -> Result<super::protocol::Status, String>;
@@ -149,6 +154,31 @@ fn line(answer: &Answer) -> Vec<u8> {
 async fn execute(request: Request, body: Vec<u8>, api: &impl AdminApi) -> Answer {
     let answer = match request {
         Request::Status => api.status().map(|status| Answer::Status(Box::new(status))),
+        Request::Connections(query) => {
+            let services = api.services();
+            let list = move || connections::list(&services, &query);
+            // With many connections it takes longer than a tick.
+            let list = run_on_thread("connections", None, list).await;
+            let no_thread = |error| {
+                let error = crate::os_error::message(&error);
+                format!("no thread to list the connections: {error}")
+            };
+            list.map(Answer::Connections).map_err(no_thread)
+        }
+        Request::Drain { order } => {
+            if let Some(DrainOrder { max_ms, ends }) = order {
+                let max = Duration::from_millis(max_ms).min(crate::duration::MAX);
+                api.drain().begin(max, ends);
+            }
+            let left = api
+                .services()
+                .iter()
+                .map(|service| service.service.taken())
+                .sum();
+            Ok(Answer::Drain {
+                drain: api.drain().status(left),
+            })
+        }
         request => match api.service(None) {
             Ok(service) => of_service(request, body, &*service).await,
             Err(error) => Err(error),
@@ -166,7 +196,9 @@ async fn of_service(
     let (registry, topics) = (service.registry(), service.topics());
     match request {
         // Answered by the node.
-        Request::Status => Err("no request to a service".to_owned()),
+        Request::Status | Request::Connections(_) | Request::Drain { .. } => {
+            Err("no request to a service".to_owned())
+        }
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),

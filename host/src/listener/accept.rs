@@ -126,6 +126,8 @@ fn serve(
             let info = ConnectionInfo { id, local, peer };
             let connection = ServedConnection { info, facts };
             session::serve(service, connection, stream, permit).await;
+        } else {
+            service.counters.closed.count(session::HANDSHAKE);
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 use super::layers::ListenerOptions;
 use super::ranges::Ranges;
 use crate::limits::WhenFull;
-use crate::service::{Counters, Refused, Service};
+use crate::service::{Refused, Service};
 
 /// Whether a range of addresses may connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl ListenerLimits {
             Verdict::Denied | Verdict::Allowed => Limit::Deny,
         };
         service.limit_counters.count(limit);
-        Counters::count(&service.counters.refused);
+        service.counters.refused.count(limit.name());
         if let Some(suppressed) = self.denied.due() {
             let limit = limit.name();
             tracing::warn!(
@@ -172,7 +172,7 @@ impl ListenerLimits {
             );
         }
         if !waits {
-            Counters::count(&service.counters.refused);
+            service.counters.refused.count(limit.name());
             return Err(Refused);
         }
         let permit = Arc::clone(permits).acquire_owned().await;

@@ -8,7 +8,7 @@
 //! - [`options`]: what can be said to it
 //! - [`start`]: from a service's options to one that can serve
 //! - [`running`]: a service that serves, and what ends with it
-//! - [`status`]: what the control socket sees of it
+//! - [`status`]: what the control socket and the admin address see of it
 
 mod options;
 mod running;
@@ -17,16 +17,19 @@ mod status;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::EnginePool;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use options::{Control, Guest, Options, Place, ServiceListener, ServiceOptions, StartError};
 
+use crate::admin::{Admin, AdminError};
 use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path::{self, SocketPathError};
-use crate::listener::{self, ListenAddress, Listener, Listening, Tcp};
+use crate::drain::Drain;
+use crate::listener::{self, ListenAddress, Listener, Listening, SocketOptions, Tcp};
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::service::{ConnectionIds, CutOff};
@@ -50,8 +53,11 @@ pub struct Node {
     first: Arc<Registry>,
     /// What the control socket sees of them.
     directory: Arc<Directory>,
-    /// The control socket; aborted when the node stops.
-    control: Option<JoinHandle<()>>,
+    /// The control socket and what carries out a drain; aborted when the node stops.
+    tasks: Vec<JoinHandle<()>>,
+    drain: Arc<Drain>,
+    /// Ends last, so that whoever asks meanwhile learns that the node stops.
+    admin: Option<Admin>,
 }
 
 impl Node {
@@ -89,6 +95,11 @@ impl Node {
             bound.push(BoundService::bind(service).await?);
         }
         let control = bind_control(&options.control)?;
+        let admin = options.admin.map(|admin| {
+            let bound = listener::bind(admin.listen.clone(), SocketOptions::default());
+            Admin::start(bound.map_err(AdminError::Bind)?, admin)
+        });
+        let admin = admin.transpose()?;
         let engines = EnginePool::new(
             pool,
             &options.code_cache,
@@ -119,11 +130,26 @@ impl Node {
             .collect();
         let directory = Arc::new(Directory::default());
         directory.set(services.iter().map(RunningService::view).collect());
-        let control = control.map(|control| {
+        let drain = Arc::<Drain>::default();
+        let status = NodeStatus::new(
+            Arc::clone(&directory),
+            Arc::clone(&drain),
+            output,
+            max_component,
+        );
+        let status = Arc::new(status);
+        let mut tasks = vec![tokio::spawn(carry_out(
+            Arc::clone(&drain),
+            Arc::clone(&directory),
+            services.iter().flat_map(RunningService::stops).collect(),
+        ))];
+        if let Some(control) = control {
             tracing::debug!("control socket {}", control.path().display());
-            let status = NodeStatus::new(Arc::clone(&directory), output, max_component);
-            tokio::spawn(server::serve(control, Arc::new(status)))
-        });
+            tasks.push(tokio::spawn(server::serve(control, Arc::clone(&status))));
+        }
+        if let Some(admin) = &admin {
+            admin.set_node(status);
+        }
         for service in &services {
             service.log_listening();
         }
@@ -135,7 +161,9 @@ impl Node {
             first: Arc::clone(&first.service.registry),
             services,
             directory,
-            control,
+            tasks,
+            drain,
+            admin,
         })
     }
 
@@ -157,12 +185,28 @@ impl Node {
         services.map(|service| service.service.roster.len()).sum()
     }
 
+    /// How the node takes leave of its connections.
+    pub fn drain(&self) -> &Arc<Drain> {
+        &self.drain
+    }
+
+    /// Connections open now, with those in their handshake, also while the node stops.
+    pub fn left(&self) -> impl Fn() -> usize + use<> {
+        let services = self.services.iter();
+        let services: Vec<_> = services
+            .map(|running| Arc::clone(&running.service))
+            .collect();
+        move || services.iter().map(|service| service.taken()).sum()
+    }
+
     /// Stop accepting, close every connection, and wait for that at most the
     /// grace and linger times.
     pub async fn shut_down(mut self) {
-        if let Some(control) = self.control {
-            control.abort();
+        for task in &self.tasks {
+            task.abort();
         }
+        // So that whoever looks sees that no more connections are accepted.
+        self.drain.begin(Duration::ZERO, true);
         for service in &mut self.services {
             service.stop_accepting().await;
         }
@@ -186,7 +230,22 @@ impl Node {
                 "stopped with {total} connections cut off: {cut_off}"
             ),
         }
+        drop(self.admin);
     }
+}
+
+/// Drain when it is asked for: the listening sockets are closed by `stops`.
+async fn carry_out(drain: Arc<Drain>, directory: Arc<Directory>, stops: Vec<watch::Sender<bool>>) {
+    let services = || {
+        let named = directory.named().into_iter();
+        named.map(|named| named.service).collect()
+    };
+    let stop_accepting = || {
+        for stop in &stops {
+            stop.send_replace(true);
+        }
+    };
+    drain.run(services, stop_accepting).await;
 }
 
 /// Where nobody has named a place for it, a server does without a control socket if

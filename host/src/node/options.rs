@@ -9,6 +9,7 @@ use hotsocket_sandbox::{
 };
 
 use super::BUILT_IN_NAME;
+use crate::admin::{AdminError, AdminOptions};
 use crate::control::server::ControlSocketError;
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
@@ -25,6 +26,8 @@ pub struct Options {
     /// What is served; one at least.
     pub services: Vec<ServiceOptions>,
     pub control: Control,
+    /// Where metrics and health are shown; nowhere if `None`.
+    pub admin: Option<AdminOptions>,
     /// Where compiled code is kept.
     pub code_cache: CodeCacheDir,
     /// Where components are compiled. The command line's is a process of its own;
@@ -44,6 +47,7 @@ impl From<ServiceOptions> for Options {
         Options {
             services: vec![service],
             control: Control::default(),
+            admin: None,
             code_cache: CodeCacheDir::default(),
             compiler: Compiler::default(),
         }
@@ -258,6 +262,8 @@ pub enum StartError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Control(#[from] ControlSocketError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error(transparent)]
     SocketPath(#[from] SocketPathError),
     #[error("cannot start the WebAssembly engine: {0}")]

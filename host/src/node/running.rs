@@ -69,6 +69,11 @@ impl RunningService {
         })
     }
 
+    /// What stops the accept loops.
+    pub(super) fn stops(&self) -> impl Iterator<Item = watch::Sender<bool>> {
+        self.listeners.iter().map(|listener| listener.stop.clone())
+    }
+
     fn watched(&self) -> Option<&Path> {
         match &self.options.guest {
             Guest::File(path) if self.options.watch => Some(path),

@@ -1,4 +1,4 @@
-//! What the control socket sees of a node.
+//! What the control socket and the admin address see of a node.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,12 +7,16 @@ use std::time::Instant;
 use hotsocket_sandbox::limit_counters::LimitCounters;
 use parking_lot::RwLock;
 
-use crate::control::protocol::{Connections, GenerationStatus, MemoryStatus, Status, StoreStatus};
+use crate::admin::AdminNode;
+use crate::control::protocol::{
+    Connections, GenerationStatus, MemoryStatus, Status, StoreStatus, Traffic,
+};
 use crate::control::server::{AdminApi, ServiceApi};
+use crate::drain::Drain;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
-use crate::service::{Counters, Service};
+use crate::service::{Counters, NamedService, Service};
 use crate::store::{self, Store};
 use crate::topics::Topics;
 
@@ -38,6 +42,17 @@ impl Directory {
 
     fn all(&self) -> Vec<Arc<ServiceView>> {
         self.0.read().clone()
+    }
+
+    /// Each with its name.
+    pub fn named(&self) -> Vec<NamedService> {
+        let services = self.0.read();
+        let named = services.iter().map(|view| NamedService {
+            name: view.name.clone(),
+            service: Arc::clone(&view.service),
+            store: Arc::clone(&view.store),
+        });
+        named.collect()
     }
 
     /// The service of that name, or the only one.
@@ -67,6 +82,7 @@ impl Directory {
 /// See the module's documentation.
 pub struct NodeStatus {
     directory: Arc<Directory>,
+    drain: Arc<Drain>,
     output: Arc<Output>,
     max_component: usize,
     /// What is counted before it is known which service is meant.
@@ -75,9 +91,15 @@ pub struct NodeStatus {
 }
 
 impl NodeStatus {
-    pub fn new(directory: Arc<Directory>, output: Arc<Output>, max_component: usize) -> Self {
+    pub fn new(
+        directory: Arc<Directory>,
+        drain: Arc<Drain>,
+        output: Arc<Output>,
+        max_component: usize,
+    ) -> Self {
         NodeStatus {
             directory,
+            drain,
             output,
             max_component,
             reached: LimitCounters::default(),
@@ -129,6 +151,14 @@ impl AdminApi for NodeStatus {
         self.directory.find(name)
     }
 
+    fn services(&self) -> Vec<NamedService> {
+        self.directory.named()
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
     fn max_component(&self) -> usize {
         self.max_component
     }
@@ -144,6 +174,8 @@ impl AdminApi for NodeStatus {
         let active = service.registry.active();
         let dropped = self.output.dropped();
         let counters = &service.counters;
+        let carried = service.roster.carried();
+        let events = service.sandbox.measures().events();
         let listeners = services.iter().flat_map(|service| &service.listeners);
         let mut reached: BTreeMap<_, _> = service
             .limit_counters
@@ -167,14 +199,21 @@ impl AdminApi for NodeStatus {
                 open: service.roster.len(),
                 limit: service.limits.max_connections,
                 accepted: Counters::read(&counters.accepted),
-                refused: Counters::read(&counters.refused),
-                faults: Counters::read(&counters.faults),
+                refused: counters.all_refused(),
+                faults: counters.faults.total(),
                 restarts: Counters::read(&counters.restarts),
                 asleep: service.roster.asleep() as u64,
                 hibernated: Counters::read(&counters.hibernated),
                 woken: Counters::read(&counters.woken),
                 stays_awake: service.awake_reasons.all(),
             },
+            traffic: Traffic {
+                received: carried.received,
+                sent: carried.sent,
+                queued: carried.queued,
+                events: events.map(|(_, count)| count).sum(),
+            },
+            draining: self.drain.status(self.left()),
             memory: MemoryStatus {
                 instances: service.sandbox.memory_in_use(),
                 limit_each: service.limits.max_memory,
@@ -191,6 +230,32 @@ impl AdminApi for NodeStatus {
                 .collect(),
             nats: service.topics.nats_status(),
         })
+    }
+}
+
+impl NodeStatus {
+    /// Connections that are open, of all services.
+    fn left(&self) -> usize {
+        let services = self.directory.all();
+        services.iter().map(|view| view.service.taken()).sum()
+    }
+}
+
+impl AdminNode for NodeStatus {
+    fn services(&self) -> Vec<NamedService> {
+        AdminApi::services(self)
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    fn reached(&self) -> &LimitCounters {
+        &self.reached
+    }
+
+    fn status(&self) -> Result<Status, String> {
+        AdminApi::status(self)
     }
 }
 

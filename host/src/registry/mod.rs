@@ -9,7 +9,7 @@
 //! - [`mod@compile`]: from bytes to a guest that has been tried out
 //! - [`kept`]: the generations that are still compiled
 //! - [`history`]: what became of each generation
-//! - [`report`]: the answer to a swap
+//! - [`report`]: the answer to a swap; [`totals`]: how many there were
 //! - [`mod@watch`]: swaps when the served file changes
 //!
 //! This module touches neither a socket nor an instance of a session.
@@ -19,6 +19,7 @@ mod history;
 mod kept;
 mod report;
 mod swap;
+mod totals;
 mod watch;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use tokio::sync::Semaphore;
 pub use compile::{SwapError, compile};
 pub use history::Record;
 pub use report::{Outcome, Report};
+pub use totals::SwapTotals;
 pub use watch::watch;
 
 use crate::limits::{LimitError, Limits, Setting};
@@ -106,6 +108,7 @@ pub struct Registry {
     compilers: Arc<Semaphore>,
     kept: Mutex<Kept>,
     history: Mutex<History>,
+    totals: SwapTotals,
 }
 
 impl Registry {
@@ -139,6 +142,7 @@ impl Registry {
             compilers: Arc::new(Semaphore::new(MAX_COMPILERS)),
             kept: Mutex::new(Kept::new(first)),
             history: Mutex::new(history),
+            totals: SwapTotals::default(),
         }
     }
 
@@ -155,6 +159,11 @@ impl Registry {
     /// oldest first.
     pub fn generations(&self) -> Vec<Arc<Generation>> {
         self.kept.lock().generations()
+    }
+
+    /// Swaps and migrations since the start.
+    pub fn totals(&self) -> &SwapTotals {
+        &self.totals
     }
 
     pub fn history(&self) -> Vec<Record> {

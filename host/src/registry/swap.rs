@@ -48,6 +48,18 @@ impl Registry {
         policy: Option<Policy>,
     ) -> Result<Report, SwapError> {
         let begun = Instant::now();
+        let swapped = self.swap_since(begun, component, source, policy).await;
+        self.totals.note(begun.elapsed(), &swapped);
+        swapped
+    }
+
+    async fn swap_since(
+        &self,
+        begun: Instant,
+        component: ComponentBytes,
+        source: Source,
+        policy: Option<Policy>,
+    ) -> Result<Report, SwapError> {
         let _swapping = self.swapping.lock().await;
         let policy = policy.unwrap_or(self.rules.policy);
         let previous = self.rollouts.active();
@@ -87,7 +99,9 @@ impl Registry {
             begun,
             compiling: Duration::ZERO,
         };
-        self.activate(step, guest, source, policy).await
+        let swapped = self.activate(step, guest, source, policy).await;
+        self.totals.note(begun.elapsed(), &swapped);
+        swapped
     }
 
     /// Whether the pool of instances has room for the open connections, if they
@@ -138,6 +152,13 @@ impl Registry {
     /// # Errors
     /// When there is none, or it isn't kept any more.
     pub async fn roll_back(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
+        let begun = Instant::now();
+        let swapped = self.roll_back_one(policy).await;
+        self.totals.note(begun.elapsed(), &swapped);
+        swapped
+    }
+
+    async fn roll_back_one(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
         let _swapping = self.swapping.lock().await;
         let policy = policy.unwrap_or(self.rules.policy);
         let target = self.kept.lock().previous();
@@ -160,7 +181,10 @@ impl Registry {
             if rollout.number == not_undone || !rollout.stats.must_undo() {
                 continue;
             }
-            if let Err(error) = self.undo(&rollout).await {
+            let begun = Instant::now();
+            let undone = self.undo(&rollout).await;
+            self.totals.note(begun.elapsed(), &undone);
+            if let Err(error) = undone {
                 not_undone = rollout.number;
                 let active = self.active().number;
                 let what = error.what();
@@ -224,7 +248,10 @@ impl Registry {
             number: self.rollouts.current().number + 1,
             generation,
             policy,
-            stats: Arc::new(RolloutStats::new(limit)),
+            stats: Arc::new(RolloutStats::new(
+                limit,
+                Arc::clone(&self.totals.migrations),
+            )),
         })
     }
 

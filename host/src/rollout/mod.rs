@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 
 pub use generation::{Generation, GenerationGuard, Source};
 pub use policy::{Policy, RollbackAfter};
-pub use stats::{Count, RolloutStats};
+pub use stats::{Count, MIGRATION_OUTCOMES, RolloutStats};
 
 /// Serve this generation from now on.
 pub struct Rollout {

@@ -1,10 +1,12 @@
 //! What became of the connections that were open when a rollout began.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::policy::RollbackAfter;
+use crate::by_name::ByName;
 
 /// Failures of one swap that are logged, a line each.
 const MAX_LOGGED: usize = 3;
@@ -23,12 +25,26 @@ pub struct RolloutStats {
     early_failures: AtomicUsize,
     /// `None`: nothing undoes the swap by itself.
     limit: Option<RollbackAfter>,
+    /// The same of all rollouts of the service, by [`MIGRATION_OUTCOMES`].
+    totals: Arc<ByName>,
 }
 
+/// What may become of a connection that is to migrate.
+pub const MIGRATION_OUTCOMES: &[&str] = &[MIGRATED, STAYED, RETURNED];
+
+/// The successor has taken over.
+const MIGRATED: &str = "migrated";
+/// The successor could not begin: the connection stayed on its old code.
+const STAYED: &str = "stayed";
+/// The successor had taken over and died in its first event: the old code continued. It
+/// is among those migrated as well.
+const RETURNED: &str = "returned";
+
 impl RolloutStats {
-    pub fn new(limit: Option<RollbackAfter>) -> Self {
+    pub fn new(limit: Option<RollbackAfter>, totals: Arc<ByName>) -> Self {
         RolloutStats {
             limit,
+            totals,
             ..RolloutStats::default()
         }
     }
@@ -41,6 +57,7 @@ impl RolloutStats {
     /// The successor's `open` has succeeded, with a snapshot or without.
     pub fn migrated(&self, with_state: bool) {
         self.migrated.fetch_add(1, Ordering::AcqRel);
+        self.totals.count(MIGRATED);
         if !with_state {
             self.without_state.fetch_add(1, Ordering::AcqRel);
         }
@@ -49,6 +66,11 @@ impl RolloutStats {
     /// The successor at this position could not begin. True if the swap must be
     /// undone now.
     pub fn failed(&self, position: usize) -> bool {
+        self.totals.count(STAYED);
+        self.note_failure(position)
+    }
+
+    fn note_failure(&self, position: usize) -> bool {
         self.failed.fetch_add(1, Ordering::AcqRel);
         if self.limit.is_some_and(|limit| position < limit.among) {
             self.early_failures.fetch_add(1, Ordering::AcqRel);
@@ -63,7 +85,8 @@ impl RolloutStats {
         if !with_state {
             self.without_state.fetch_sub(1, Ordering::AcqRel);
         }
-        self.failed(position)
+        self.totals.count(RETURNED);
+        self.note_failure(position)
     }
 
     pub fn closed(&self) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hotsocket_sandbox::limit_counters::Limit;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Counters, Service};
+use super::Service;
 use crate::limits::WhenFull;
 use crate::roster::PeerPermit;
 
@@ -65,7 +65,7 @@ impl Service {
             return Ok(Some(permit));
         }
         self.limit_counters.count(Limit::PerPeer);
-        Counters::count(&self.counters.refused);
+        self.counters.refused.count(Limit::PerPeer.name());
         if let Some(suppressed) = self.peer_full.due() {
             tracing::warn!(
                 kind = "limit",
@@ -95,7 +95,7 @@ impl Service {
             );
         }
         if !waits {
-            Counters::count(&self.counters.refused);
+            self.counters.refused.count(Limit::Connections.name());
             return Err(Refused);
         }
         let permits = Arc::clone(&self.permits);

@@ -27,12 +27,13 @@ use tokio::time::{Instant, timeout_at};
 
 pub use admission::{Refused, SessionPermit};
 pub use awake::{AwakeReasons, StaysAwake};
-pub use counters::Counters;
+pub use counters::{Counters, TLS_OUTCOMES};
 
 use crate::limits::Limits;
 use crate::registry::{Registry, Rules};
 use crate::rollout::{Rollouts, Source};
 use crate::roster::{Roster, WaitsFor};
+use crate::store::Store;
 use crate::topics::Topics;
 
 /// Beyond the grace and linger times, what a shutdown waits for sessions that
@@ -112,6 +113,14 @@ impl fmt::Display for CutOff {
     }
 }
 
+/// A service and what it is called in metrics, in `top` and by commands.
+#[derive(Clone)]
+pub struct NamedService {
+    pub name: String,
+    pub service: Arc<Service>,
+    pub store: Arc<dyn Store>,
+}
+
 /// See the module's documentation.
 pub struct Service {
     /// Makes the instances.
@@ -185,6 +194,13 @@ impl Service {
     /// An id for a connection that has been accepted.
     pub fn next_id(&self) -> u64 {
         self.ids.next()
+    }
+
+    /// Connections that are open, with those that still are in their handshake.
+    pub fn taken(&self) -> usize {
+        let max = self.limits.max_connections;
+        let taken = max.saturating_sub(self.permits.available_permits());
+        taken.max(self.roster.len())
     }
 
     /// Close every connection, and wait for that at most the grace and linger

@@ -13,8 +13,7 @@ use super::event::Event;
 use super::log::{FaultOutcome, log_access, logged};
 use super::state::{Body, Session};
 use crate::channel::Late;
-use crate::roster::WaitsFor;
-use crate::service::Counters;
+use crate::roster::{Progress, SessionState, WaitsFor};
 
 /// While the server shuts down, a peer that is quiet this long after our FIN
 /// is not waited for any longer.
@@ -22,7 +21,36 @@ const QUIET: Duration = Duration::from_millis(250);
 
 /// The close cause of a connection that the guest refused, or for which there was
 /// no instance.
-pub(super) const REFUSED: &str = "refused";
+pub const REFUSED: &str = "refused";
+
+/// The close cause of a connection whose handshake failed, before it had a session.
+pub const HANDSHAKE: &str = "handshake";
+
+/// All close causes, as in the access log and in the metrics.
+pub const CLOSE_CAUSES: &[&str] = &[
+    CloseReason::Ended.name(),
+    CloseReason::AbortedByPeer.name(),
+    CloseReason::AbortedByGuest.name(),
+    CloseReason::IdleTimeout.name(),
+    CloseReason::WriteTimeout.name(),
+    HALF_CLOSE_TIMEOUT,
+    CloseReason::Shutdown.name(),
+    CloseReason::Swapped.name(),
+    CloseReason::MailboxFull.name(),
+    CloseReason::QueueFull.name(),
+    FAULT,
+    CRASH_LOOP,
+    REFUSED,
+    HANDSHAKE,
+    TOO_MANY_TIMERS,
+    TOO_MANY_SUBSCRIPTIONS,
+];
+
+const HALF_CLOSE_TIMEOUT: &str = "half-close-timeout";
+const FAULT: &str = "fault";
+const CRASH_LOOP: &str = "crash-loop";
+const TOO_MANY_TIMERS: &str = "too-many-timers";
+const TOO_MANY_SUBSCRIPTIONS: &str = "too-many-subscriptions";
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -79,7 +107,7 @@ impl CloseCause {
         }
     }
 
-    /// A word for the access log.
+    /// A word for the access log and the metrics.
     fn name(&self) -> &'static str {
         match self {
             CloseCause::Ended => CloseReason::Ended.name(),
@@ -87,12 +115,12 @@ impl CloseCause {
             CloseCause::GuestAborted => CloseReason::AbortedByGuest.name(),
             CloseCause::Host(reason) => reason.name(),
             CloseCause::WriteTimeout => CloseReason::WriteTimeout.name(),
-            CloseCause::HalfCloseTimeout => "half-close-timeout",
-            CloseCause::Fault(_) => "fault",
-            CloseCause::CrashLoop(_) => "crash-loop",
+            CloseCause::HalfCloseTimeout => HALF_CLOSE_TIMEOUT,
+            CloseCause::Fault(_) => FAULT,
+            CloseCause::CrashLoop(_) => CRASH_LOOP,
             CloseCause::Refused(_) => REFUSED,
-            CloseCause::TooManyTimers => "too-many-timers",
-            CloseCause::TooManySubscriptions => "too-many-subscriptions",
+            CloseCause::TooManyTimers => TOO_MANY_TIMERS,
+            CloseCause::TooManySubscriptions => TOO_MANY_SUBSCRIPTIONS,
             CloseCause::MailboxFull => CloseReason::MailboxFull.name(),
             CloseCause::QueueFull => CloseReason::QueueFull.name(),
         }
@@ -133,6 +161,11 @@ impl Session {
     pub async fn finish(mut self, cause: CloseCause) {
         self.log_close(&cause);
         self.count(&cause);
+        self.report_as(
+            SessionState::Closing,
+            self.channel.traffic(),
+            self.channel.queued(),
+        );
         // A swap need not wait for a connection that is closing.
         self.entry.handle().set_applied(u64::MAX);
         self.service.rollouts.progress.notify_waiters();
@@ -167,6 +200,13 @@ impl Session {
             Socket::Drop => self.channel.close(),
             Socket::Reset => self.channel.reset(),
         };
+        self.entry.handle().report(Progress {
+            received: closed.traffic.bytes_in,
+            sent: closed.traffic.bytes_out,
+            queued: 0,
+            generation,
+            state: SessionState::Closing,
+        });
         let logged = logged(connection, generation, self.label.as_deref());
         let late = closed.late.map(|late| match late {
             Late::Flush if close_took_all => (
@@ -186,6 +226,7 @@ impl Session {
 
     fn count(&self, cause: &CloseCause) {
         let counters = &self.service.counters;
+        counters.closed.count(cause.name());
         if let Some(limit) = cause.limit() {
             self.service.limit_counters.count(limit);
         }
@@ -194,13 +235,12 @@ impl Session {
                 cause: Cause::Exit(0),
                 ..
             }) => {}
-            CloseCause::Fault(_)
-            | CloseCause::CrashLoop(_)
-            | CloseCause::TooManyTimers
-            | CloseCause::TooManySubscriptions => {
-                Counters::count(&counters.faults);
+            CloseCause::Fault(fault) | CloseCause::CrashLoop(fault) => {
+                counters.faults.count(fault.cause.name());
             }
-            CloseCause::Refused(_) => Counters::count(&counters.refused),
+            CloseCause::TooManyTimers | CloseCause::TooManySubscriptions => {
+                counters.faults.count(cause.name());
+            }
             _ => {}
         }
     }
@@ -242,7 +282,7 @@ impl Session {
                 cause: Cause::Exit(_),
             }) => {}
             Err(fault) => {
-                Counters::count(&self.service.counters.faults);
+                self.service.counters.faults.count(fault.cause.name());
                 self.log_fault(&fault, FaultOutcome::Closed);
             }
         }

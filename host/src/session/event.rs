@@ -211,6 +211,7 @@ impl Session {
         }
         if let Some(label) = label {
             self.label = (!label.is_empty()).then(|| label.into_boxed_str());
+            self.entry.handle().set_label(self.label.as_deref());
         }
     }
 }

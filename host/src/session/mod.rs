@@ -48,6 +48,8 @@ use std::sync::Arc;
 
 use hotsocket_sandbox::{ServedConnection, Stream};
 
+pub use close::{CLOSE_CAUSES, HANDSHAKE, REFUSED};
+
 use crate::service::{Service, SessionPermit};
 use state::Session;
 

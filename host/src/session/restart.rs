@@ -126,7 +126,7 @@ impl Session {
             snapshot: recovery.snapshot.clone(),
             peer_ended: self.channel.peer_ended(),
         });
-        Counters::count(&self.service.counters.faults);
+        self.service.counters.faults.count(fault.cause.name());
         Counters::count(&self.service.counters.restarts);
         let lost_events = recovery.events.saturating_add(1);
         self.log_fault(&fault, FaultOutcome::Restarted { lost_events });

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use hotsocket_sandbox::limit_counters::Limit;
 use hotsocket_sandbox::{ConnectionInfo, Instance, PeerFacts, ServedConnection, Stream, Window};
 use tokio::time::{Instant, Sleep};
 
@@ -17,8 +18,8 @@ use super::topics::SessionTopics;
 use crate::channel::{Channel, Traffic};
 use crate::limits::OnTrap;
 use crate::rollout::GenerationGuard;
-use crate::roster::{RosterEntry, SessionHandle};
-use crate::service::{Counters, Service, SessionPermit, StaysAwake};
+use crate::roster::{Progress, RosterEntry, SessionHandle, SessionState};
+use crate::service::{Service, SessionPermit, StaysAwake};
 
 /// One connection and whatever serves it.
 ///
@@ -89,7 +90,11 @@ impl Session {
         let is_probe = facts.as_ref().is_some_and(|facts| facts.is_probe());
         let accepted = (service.access_log && !is_probe).then(Instant::now);
         let rollout = service.rollouts.current();
-        let handle = Arc::new(SessionHandle::new(info, rollout.number));
+        let handle = Arc::new(SessionHandle::new(
+            info,
+            rollout.generation.number,
+            rollout.number,
+        ));
         let entry = service.roster.enter(handle);
         let version = service.rollouts.version();
         let generation = GenerationGuard::new(Arc::clone(&rollout.generation));
@@ -102,7 +107,8 @@ impl Session {
         let instance = match made.await {
             Ok(instance) => instance,
             Err(fault) => {
-                Counters::count(&service.counters.refused);
+                service.counters.refused.count(Limit::Room.name());
+                service.counters.closed.count(REFUSED);
                 let logged = logged(info, number, None);
                 log_refused(&service.no_room, logged, &fault);
                 stream.reset();
@@ -166,6 +172,28 @@ impl Session {
 
     pub fn is_asleep(&self) -> bool {
         matches!(self.body, Body::Asleep(_))
+    }
+
+    /// Let others see how far the session is. Called when it comes to rest, so this
+    /// must be cheap.
+    pub fn report(&self) {
+        let state = match &self.body {
+            _ if self.rollout.drain.is_some() => SessionState::Draining,
+            Body::Asleep(_) => SessionState::Asleep,
+            Body::Awake(_) if self.probation.is_some() => SessionState::Probation,
+            Body::Awake(_) => SessionState::Awake,
+        };
+        self.report_as(state, self.channel.traffic(), self.channel.queued());
+    }
+
+    pub fn report_as(&self, state: SessionState, traffic: Traffic, queued: usize) {
+        self.entry.handle().report(Progress {
+            received: traffic.bytes_in,
+            sent: traffic.bytes_out,
+            queued: queued as u64,
+            generation: self.generation.generation().number,
+            state,
+        });
     }
 
     /// Put an instance in place of the current one, or of the snapshot.

@@ -154,6 +154,7 @@ impl Session {
                 return Poll::Ready(Woken::Look);
             }
             self.pace.rest();
+            self.report();
             Poll::Pending
         })
         .await

@@ -246,6 +246,11 @@ impl Topics {
         }
     }
 
+    /// How many topics and patterns have subscribers, and how many subscriptions there are.
+    pub fn size(&self) -> (usize, usize) {
+        self.index.read().size()
+    }
+
     /// At most so many of the patterns that have subscribers, in alphabetical order, and
     /// how many there are.
     pub fn list(&self, at_most: usize) -> (Vec<TopicUse>, usize) {

@@ -301,7 +301,7 @@ impl<'a> Runner<'a> {
 
     /// Instances that trapped, and migrations that failed.
     fn faults(&self) -> usize {
-        let trapped = Counters::read(&self.service.counters.faults);
+        let trapped = self.service.counters.faults.total();
         let failed = self.rollouts.iter().map(|stats| stats.count().failed);
         usize::try_from(trapped).unwrap_or(usize::MAX) + failed.sum::<usize>()
     }

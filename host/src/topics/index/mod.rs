@@ -193,6 +193,17 @@ impl Index {
     }
 
     /// All patterns that have subscribers, in no order.
+    /// How many topics and patterns have subscribers, and how many those are together.
+    pub fn size(&self) -> (usize, usize) {
+        let mut entries = Vec::new();
+        self.patterns.all(&mut entries);
+        let counts = self.exact.values().chain(entries);
+        let counts = counts.map(|entry| entry.subscribers.len());
+        counts
+            .filter(|count| *count > 0)
+            .fold((0, 0), |(topics, all), count| (topics + 1, all + count))
+    }
+
     pub fn list(&self) -> Vec<TopicUse> {
         let exact = self.exact.iter();
         let mut all: Vec<_> = exact
@@ -245,6 +256,13 @@ impl Node {
             self.children.remove(token);
         }
         was_last
+    }
+
+    fn all<'a>(&'a self, entries: &mut Vec<&'a Entry>) {
+        entries.push(&self.entry);
+        for node in self.children.values() {
+            node.all(entries);
+        }
     }
 
     fn list(&self, pattern: &mut String, all: &mut Vec<TopicUse>) {

@@ -1,93 +1,56 @@
 //! The open connections of a service, as seen from outside their sessions: how
-//! many there are, and how to wake them.
+//! many there are, what they carry, and how to wake them.
+//!
+//! - [`handle`]: what is seen of one session
+
+mod handle;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use hotsocket_sandbox::ConnectionInfo;
+pub use handle::{Progress, SessionHandle, SessionState, WaitsFor};
 
 /// Locks that the roster is spread over, so that thousands of accepts a second
 /// don't contend for one.
 const SHARDS: usize = 16;
 
-/// What a session waits for that is still open when the server has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum WaitsFor {
-    /// An event of the guest: for its end, or for its turn.
-    Guest,
-    /// The peer, to take what is queued for it.
-    Flush,
-    /// The peer, to end its side.
-    PeerEnd,
+/// What the connections of a service have carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Bytes from peers, and bytes for them, since the start.
+    pub received: u64,
+    pub sent: u64,
+    /// Bytes that wait for them now.
+    pub queued: u64,
 }
 
-/// What others may know of a session, and how they wake it.
-pub struct SessionHandle {
-    pub connection: ConnectionInfo,
-    /// The last rollout that the session has applied or need not apply.
-    applied: AtomicU64,
-    /// A [`WaitsFor`], for a session that is to close.
-    waits_for: AtomicU8,
-    waker: AtomicWaker,
+impl Carried {
+    fn add(&mut self, progress: Progress) {
+        self.received += progress.received;
+        self.sent += progress.sent;
+        self.queued += progress.queued;
+    }
 }
 
-impl SessionHandle {
-    /// For a session that begins with this rollout applied.
-    pub fn new(connection: ConnectionInfo, applied: u64) -> Self {
-        SessionHandle {
-            connection,
-            applied: AtomicU64::new(applied),
-            waits_for: AtomicU8::new(WaitsFor::Guest as u8),
-            waker: AtomicWaker::new(),
-        }
-    }
-
-    /// Make the session look at the board of rollouts.
-    pub fn wake(&self) {
-        self.waker.wake();
-    }
-
-    /// The session's task; the last one registered is woken.
-    pub fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
-    }
-
-    /// The last rollout that the session has applied.
-    pub fn applied(&self) -> u64 {
-        self.applied.load(Ordering::Acquire)
-    }
-
-    pub fn waits_for(&self) -> WaitsFor {
-        let waits_for = self.waits_for.load(Ordering::Relaxed);
-        [WaitsFor::Flush, WaitsFor::PeerEnd]
-            .into_iter()
-            .find(|which| *which as u8 == waits_for)
-            .unwrap_or(WaitsFor::Guest)
-    }
-
-    /// A session begins with [`WaitsFor::Guest`].
-    pub fn set_waits_for(&self, waits_for: WaitsFor) {
-        self.waits_for.store(waits_for as u8, Ordering::Relaxed);
-    }
-
-    pub fn set_applied(&self, rollout: u64) {
-        self.applied.store(rollout, Ordering::Release);
-    }
+/// Some of the sessions.
+#[derive(Default)]
+struct Shard {
+    open: HashMap<u64, Arc<SessionHandle>>,
+    /// What those that have left this shard had carried. Under the same lock, so that
+    /// totals never go back.
+    left: Carried,
 }
 
 /// Every open connection, by id.
 #[derive(Default)]
 pub struct Roster {
-    shards: [Mutex<HashMap<u64, Arc<SessionHandle>>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     open: AtomicUsize,
     /// Of those open, the ones whose instance hibernates now.
     asleep: AtomicUsize,
@@ -102,7 +65,7 @@ impl Roster {
         clippy::indexing_slicing,
         reason = "the index is taken modulo the length"
     )]
-    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Arc<SessionHandle>>> {
+    fn shard(&self, id: u64) -> &Mutex<Shard> {
         &self.shards[(id % SHARDS as u64) as usize]
     }
 
@@ -111,6 +74,7 @@ impl Roster {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.shard(handle.connection.id)
             .lock()
+            .open
             .insert(handle.connection.id, Arc::clone(&handle));
         RosterEntry {
             roster: Arc::clone(self),
@@ -164,8 +128,23 @@ impl Roster {
     pub fn all(&self) -> Vec<Arc<SessionHandle>> {
         self.shards
             .iter()
-            .flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>())
+            .flat_map(|shard| shard.lock().open.values().cloned().collect::<Vec<_>>())
             .collect()
+    }
+
+    /// What all connections have carried, also those that are over. Takes as long as
+    /// there are connections, and each lock a sixteenth of that.
+    pub fn carried(&self) -> Carried {
+        let mut all = Carried::default();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            all.received += shard.left.received;
+            all.sent += shard.left.sent;
+            for handle in shard.open.values() {
+                all.add(handle.progress());
+            }
+        }
+        all
     }
 
     pub fn wake_all(&self) {
@@ -191,10 +170,11 @@ impl Drop for RosterEntry {
     fn drop(&mut self) {
         // Whoever waits for this session to apply a rollout need not wait longer.
         self.handle.set_applied(u64::MAX);
-        self.roster
-            .shard(self.handle.connection.id)
-            .lock()
-            .remove(&self.handle.connection.id);
+        let id = self.handle.connection.id;
+        let mut shard = self.roster.shard(id).lock();
+        shard.open.remove(&id);
+        shard.left.add(self.handle.progress());
+        drop(shard);
         self.roster.open.fetch_sub(1, Ordering::AcqRel);
         self.roster.gone.notify_waiters();
     }
