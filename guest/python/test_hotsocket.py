@@ -16,6 +16,7 @@ from hotsocket import (
     framing,
     glue,
     host,
+    peer,
     topics,
 )
 
@@ -227,6 +228,23 @@ class Topics(unittest.TestCase):
             exports.message("a.b", 7, b"x")
             exports.lagged(3)
         write.assert_called_once_with(b"a.b 7 X")
+
+
+class Peer(unittest.TestCase):
+    def test_without_a_server_nothing_is_known(self):
+        known = peer.listener(), peer.tls(), peer.credentials(), peer.proxy()
+        self.assertEqual(known, (None, None, None, None))
+        self.assertEqual(peer.certificates(), [])
+        self.assertEqual(peer.socket(), (("", 0), ("", 0)))
+
+    def test_what_a_proxy_says(self):
+        extensions = [types.SimpleNamespace(kind=2, value=b"a.example")]
+        header = types.SimpleNamespace(version=2, is_local=False, extensions=extensions)
+        with mock.patch.object(peer, "_peer", types.SimpleNamespace(proxy=lambda: header)):
+            said = peer.proxy()
+        self.assertEqual(said, (2, False, [(2, b"a.example")]))
+        self.assertEqual(said.extension(peer.AUTHORITY), b"a.example")
+        self.assertIsNone(said.extension(peer.UNIQUE_ID))
 
 
 class Ends(unittest.TestCase):

@@ -3,7 +3,7 @@
 //!
 //! Whoever wants it calls [`Drain::begin`]; [`Drain::run`] carries it out. At the end of
 //! the time that it may take, the connections that are left are closed as at a shutdown.
-//! Whether the process ends then is up to whoever waits for [`Drain::is_over`].
+//! Whether the process ends then is up to whoever waits for [`Drain::has_ended`].
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! What `hotsocket:peer` gives: to a guest that asks, for as long as the connection lives.
 
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
 use std::process::{Command, Stdio};
 
 use crate::guests::differing;
@@ -65,7 +66,9 @@ fn it_is_the_same_after_sleep() {
 
 #[test]
 fn the_kernel_says_which_process_it_is() {
-    let serve = Serve::prebuilt("whoami").listen(&["unix:it.sock", "127.0.0.1:0"]);
+    let name = format!("hotsocket-whoami-{}", std::process::id());
+    let named = format!("unix:@{name}");
+    let serve = Serve::prebuilt("whoami").listen(&["unix:it.sock", &named, "127.0.0.1:0"]);
     let path = serve.path("it.sock");
     let server = serve.start();
     let mut stream = UnixStream::connect(path).expect("the server accepts");
@@ -79,6 +82,13 @@ fn the_kernel_says_which_process_it_is() {
     );
     let mut got = vec![0; expected.len()];
     stream.read_exact(&mut got).expect("an answer");
+    assert_eq!(String::from_utf8_lossy(&got), expected);
+    let address = UnixAddr::from_abstract_name(&name).expect("a name");
+    let mut without_file = UnixStream::connect_addr(&address).expect("the server accepts");
+    without_file
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time-out");
+    without_file.read_exact(&mut got).expect("an answer");
     assert_eq!(String::from_utf8_lossy(&got), expected);
     server.swap(differing(prebuilt("whoami")), &[]);
     stream.write_all(b"?").expect("taken");
