@@ -156,6 +156,7 @@ impl Tls {
             }
             Err(failed) => {
                 attempt.outcome = self.log(&failed, connected.peer);
+                drop(attempt);
                 let _ = timeout(LINGER, failed.finish()).await;
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
