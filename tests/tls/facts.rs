@@ -1,6 +1,6 @@
-//! What a guest is told of the peer, by `hotsocket:peer`.
+//! What a guest is told of the peer, by `hotsocket:peer`, and the operator by the metrics.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use rustls::version::TLS12;
 
@@ -48,4 +48,52 @@ fn a_proxy_header_comes_before_the_handshake() {
     tcp.stream.write_all(header).expect("taken");
     let mut client = authority.client().handshake(tcp).expect("a handshake");
     client.expect("you are 192.0.2.7:4711\n");
+}
+
+#[test]
+fn metrics_count_handshakes_and_show_when_certificates_expire() {
+    let authority = Authority::new("an authority");
+    let serve = secured(Serve::prebuilt("echo"), &authority);
+    let server = serve.args(&["--admin", "127.0.0.1:0"]).start();
+    let line = server.stderr.wait("admin address ");
+    let admin = line.rsplit_once("admin address ").expect("an address").1;
+    let admin = admin.trim().parse().expect("an address");
+    let metrics = || {
+        let mut client = Client::connect(admin);
+        let request = format!("GET /metrics HTTP/1.0\r\nHost: {admin}\r\n\r\n");
+        client.send(request);
+        let mut text = String::new();
+        client.stream.read_to_string(&mut text).expect("an answer");
+        text
+    };
+    let shows = |parts: &[&str]| {
+        let text = metrics();
+        let shown = text
+            .lines()
+            .any(|line| parts.iter().all(|part| line.contains(part)));
+        assert!(shown, "{parts:?} in {text}");
+    };
+    let expiry = "hotsocket_certificate_expiry_timestamp_seconds";
+    // The first days of 2090 and of 2080.
+    shows(&[expiry, "} 3786912000"]);
+    let config = authority.client();
+    for _ in 0..2 {
+        let mut client = config.connect(&server);
+        client.ask("x", "x");
+        client.end();
+        client.expect_rest("");
+    }
+    let mut plain = server.connect();
+    plain.send("GET / HTTP/1.0\r\n\r\n");
+    let _ = plain.rest();
+    let handshakes = "hotsocket_tls_handshakes_total";
+    for outcome in ["full", "resumed", "not-tls"] {
+        shows(&[handshakes, &format!("outcome=\"{outcome}\""), "} 1"]);
+    }
+    let new = authority.issue_until(&["a.test"], 2080);
+    new.write_to(server.dir(), "a");
+    server
+        .stderr
+        .wait("was reloaded: it is valid until 2080-01-01");
+    shows(&[expiry, "} 3471292800"]);
 }

@@ -113,7 +113,7 @@ fn symlinks_that_are_turned_are_noticed() {
 
 #[test]
 fn a_hundred_reloads_under_many_connections_lose_none() {
-    const MANY: usize = 200;
+    const MANY: usize = 1_000;
     let secure = start(Serve::prebuilt("echo"));
     let config = secure.authority.client();
     let mut clients: Vec<_> = (0..MANY).map(|_| config.connect(&secure.server)).collect();

@@ -112,6 +112,13 @@ impl Layers {
         }
     }
 
+    /// The listener begins to serve: its metrics show when its certificates expire.
+    pub fn begin(&self, service: &Arc<Service>, listener: String) {
+        if let Some(tls) = &self.tls {
+            tls.show_expiry(service, listener);
+        }
+    }
+
     /// Whether connections are ready as they are: then no future is made for them.
     pub fn is_empty(&self) -> bool {
         self.proxy.is_none() && self.tls.is_none()
@@ -151,7 +158,7 @@ impl Layers {
             }
         }
         if let Some(tls) = &self.tls {
-            connected = tls.accept(connected, &service.limit_counters).await?;
+            connected = tls.accept(connected, service).await?;
         }
         Ok(connected)
     }

@@ -218,6 +218,11 @@ impl PreparedService {
 impl PreparedListener {
     pub(super) fn start(self, shared: &Shared, service: &Arc<Service>) -> RunningListener {
         let (stop, stopped) = watch::channel(false);
+        let name = match self.options.name.is_empty() {
+            true => self.address.to_string(),
+            false => self.options.name.clone(),
+        };
+        self.layers.begin(service, name);
         let service = Arc::clone(service);
         RunningListener {
             options: self.options,

@@ -44,8 +44,20 @@ const REFUSING: &[&str] = &[
     Limit::Room.name(),
 ];
 
-/// What may become of a TLS handshake.
-pub const TLS_OUTCOMES: &[&str] = &["completed", "failed", "timed-out"];
+/// What may become of a TLS handshake; docs/tls.md says what each means.
+pub const TLS_OUTCOMES: &[&str] = &[
+    "full",
+    "resumed",
+    "silent",
+    "closed",
+    "timed-out",
+    "not-tls",
+    "version",
+    "nothing-in-common",
+    "client-certificate",
+    "alert",
+    "malformed",
+];
 
 impl Default for Counters {
     fn default() -> Self {

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use admission::{Refused, SessionPermit};
 pub use awake::{AwakeReasons, StaysAwake};
-pub use counters::Counters;
+pub use counters::{Counters, TLS_OUTCOMES};
 
 use crate::limits::Limits;
 use crate::registry::{Registry, Rules};

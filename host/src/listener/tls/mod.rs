@@ -29,20 +29,21 @@ mod validity;
 
 use std::io;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hotsocket_sandbox::Endpoint;
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters, RateLimitedLog};
+use parking_lot::Mutex;
 use rustls::crypto::CryptoProvider;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 pub use options::{CertificateFiles, ClientAuth, MinVersion, TlsError, TlsOptions};
-pub use outcome::HandshakeCounters;
 
 use super::Connected;
+use crate::service::{Counters, Service};
 use config::Config;
 use handshake::Failed;
 use material::Material;
@@ -64,8 +65,9 @@ pub struct Tls {
     /// A permit for each handshake that may compute, so that a session waits for a few of
     /// them at most.
     turns: Semaphore,
-    pub handshakes: HandshakeCounters,
     failures: RateLimitedLog,
+    /// Services, and their listeners by name, whose metrics show when certificates expire.
+    shown: Mutex<Vec<(Weak<Service>, String)>>,
 }
 
 /// The layers of the listeners of a service: those with the same options share one.
@@ -95,25 +97,15 @@ impl TlsLayers {
     }
 }
 
-/// What `status` and metrics say of a certificate.
-#[derive(Clone, Debug)]
-pub struct CertificateStatus {
-    /// Its file.
-    pub file: String,
-    pub names: Vec<String>,
-    /// When it expires, in seconds of Unix time.
-    pub not_after: u64,
-}
-
 /// Whoever drops it early has timed out.
 struct Attempt<'a> {
-    counters: &'a HandshakeCounters,
+    counters: &'a Counters,
     outcome: Outcome,
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.counters.count(self.outcome);
+        self.counters.tls_handshakes.count(self.outcome.name());
     }
 }
 
@@ -132,8 +124,8 @@ impl Tls {
             slots: Semaphore::new(max_handshakes),
             max_handshakes,
             turns: Semaphore::new(threads),
-            handshakes: HandshakeCounters::default(),
             failures: RateLimitedLog::default(),
+            shown: Mutex::default(),
         });
         tokio::spawn(Reload::new(&tls).run());
         Ok(tls)
@@ -143,16 +135,12 @@ impl Tls {
     ///
     /// # Errors
     /// When it fails, which has been logged, and the peer has been told.
-    pub async fn accept(
-        &self,
-        connected: Connected,
-        reached: &LimitCounters,
-    ) -> io::Result<Connected> {
+    pub async fn accept(&self, connected: Connected, service: &Service) -> io::Result<Connected> {
         let mut attempt = Attempt {
-            counters: &self.handshakes,
+            counters: &service.counters,
             outcome: Outcome::TimedOut,
         };
-        let slot = self.slot(reached).await;
+        let slot = self.slot(&service.limit_counters).await;
         let config = self.config.load_full();
         let done = handshake::handshake(connected.stream, &config, &self.turns).await;
         drop((slot, config));
@@ -168,6 +156,7 @@ impl Tls {
             }
             Err(failed) => {
                 attempt.outcome = self.log(&failed, connected.peer);
+                drop(attempt);
                 let _ = timeout(LINGER, failed.finish()).await;
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
@@ -213,26 +202,38 @@ impl Tls {
     fn replace(&self, material: Material) -> Result<(), TlsError> {
         let config = self.config.load().replaced(material, &self.options)?;
         self.config.store(Arc::new(config));
+        self.publish_expiry();
         Ok(())
+    }
+
+    /// Let the metrics of a service show when certificates of its listener expire, from now
+    /// on.
+    pub fn show_expiry(&self, service: &Arc<Service>, listener: String) {
+        self.shown.lock().push((Arc::downgrade(service), listener));
+        self.publish_expiry();
+    }
+
+    fn publish_expiry(&self) {
+        let config = self.config.load();
+        let pairs = config.material.pairs.iter();
+        let Some(first) = pairs.map(|pair| pair.value.not_after).min() else {
+            return;
+        };
+        let first = i64::try_from(first).unwrap_or(i64::MAX);
+        self.shown.lock().retain(|(service, listener)| {
+            let Some(service) = service.upgrade() else {
+                return false;
+            };
+            let mut shown = service.counters.certificate_expiry.lock();
+            shown.insert(listener.clone(), first);
+            true
+        });
     }
 
     fn warn_of_expiry(&self) {
         for pair in &self.config.load().material.pairs {
             pair.value.warn_of_expiry();
         }
-    }
-
-    /// What new handshakes use.
-    pub fn certificates(&self) -> Vec<CertificateStatus> {
-        let config = self.config.load();
-        let pairs = config.material.pairs.iter();
-        pairs
-            .map(|pair| CertificateStatus {
-                file: pair.value.chain.display().to_string(),
-                names: pair.value.names.clone(),
-                not_after: pair.value.not_after,
-            })
-            .collect()
     }
 }
 

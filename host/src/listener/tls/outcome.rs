@@ -2,7 +2,6 @@
 //! for the log, which says what the peer has done wrong.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
@@ -15,6 +14,7 @@ macro_rules! outcomes {
         }
 
         impl Outcome {
+            #[cfg(test)]
             const ALL: &[Outcome] = &[$(Outcome::$name),*];
 
             /// As the log and metrics name it.
@@ -48,27 +48,6 @@ outcomes! {
     Alert = "alert",
     /// What came violates the protocol.
     Malformed = "malformed",
-}
-
-/// How many handshakes came to which outcome.
-#[derive(Debug, Default)]
-pub struct HandshakeCounters([AtomicU64; Outcome::ALL.len()]);
-
-impl HandshakeCounters {
-    pub fn count(&self, outcome: Outcome) {
-        if let Some(count) = self.0.get(outcome as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// All outcomes with their counts.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
-        Outcome::ALL
-            .iter()
-            .map(|outcome| outcome.name())
-            .zip(counts)
-    }
 }
 
 /// Why a handshake has failed.
@@ -219,6 +198,12 @@ fn of_tls(error: &Error) -> (Outcome, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_is_counted() {
+        let names = Outcome::ALL.iter().map(|outcome| outcome.name());
+        assert!(names.eq(crate::service::TLS_OUTCOMES.iter().copied()));
+    }
 
     #[test]
     fn the_log_says_in_plain_words_what_is_not_tls() {
