@@ -16,6 +16,7 @@
 //! | `limits` | each limit, reached |
 //! | `topics` | what connections say to each other |
 //! | `store` | what outlives connections |
+//! | `operating` | the admin address, metrics, `top` and `drain` |
 //! | `logs` | the log's two formats, and the access log |
 //! | `hostile` | guests, clients and bytes that mean harm, and what they cost others |
 //! | `languages` | guests built from Rust, JavaScript, Python and C |
@@ -47,6 +48,7 @@ mod hostile;
 mod languages;
 mod limits;
 mod logs;
+mod operating;
 mod soak;
 mod store;
 mod swap;

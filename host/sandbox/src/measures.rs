@@ -239,7 +239,8 @@ mod tests {
 
     #[test]
     fn a_time_is_counted_below_its_bound() {
-        let histogram = Histogram::new(&[micros(1), micros(5)]);
+        const BOUNDS: &[Duration] = &[micros(1), micros(5)];
+        let histogram = Histogram::new(BOUNDS);
         histogram.record(micros(1), 1);
         histogram.record(micros(2), 3);
         histogram.record(micros(6), 1);

@@ -72,7 +72,7 @@ impl Mailbox {
             local: nowhere,
             peer: nowhere,
         };
-        let session = Arc::new(SessionHandle::new(connection, 0));
+        let session = Arc::new(SessionHandle::new(connection, 1, 0));
         Arc::new(Mailbox::new(session, 1000))
     }
 
