@@ -19,6 +19,7 @@
 //! | `listeners` | what comes before a session: PROXY headers, limits of listeners, who the peer is |
 //! | `topics` | what connections say to each other |
 //! | `store` | what outlives connections |
+//! | `operating` | the admin address, metrics, `top` and `drain` |
 //! | `logs` | the log's two formats, and the access log |
 //! | `hostile` | guests, clients and bytes that mean harm, and what they cost others |
 //! | `languages` | guests built from Rust, JavaScript, Python and C |
@@ -52,6 +53,7 @@ mod languages;
 mod limits;
 mod listeners;
 mod logs;
+mod operating;
 mod soak;
 mod store;
 mod swap;

@@ -22,5 +22,5 @@ mod options;
 mod router;
 mod server;
 
-pub use options::AdminOptions;
+pub use options::{AdminLimits, AdminOptions};
 pub use server::{Admin, AdminError, AdminNode};

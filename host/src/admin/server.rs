@@ -1,8 +1,7 @@
 //! The thread of the admin address: its accept loop, and what bounds its clients.
 //!
-//! A client gets [`HEADER_TIMEOUT`] for the head of each request, [`MAX_HEADER`] bytes of
-//! it, and [`LIFETIME`] for its connection, whatever it does with it. There are at most
-//! [`MAX_CLIENTS`]; one more evicts the one that has kept the server waiting longest.
+//! Besides [`AdminLimits`], a request's head has [`MAX_HEADER`] bytes and [`MAX_FIELDS`]
+//! fields. How a client is evicted is up to [`crate::control::admission`].
 
 use std::convert::Infallible;
 use std::io;
@@ -19,8 +18,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::AdminOptions;
 use super::router;
+use super::{AdminLimits, AdminOptions};
 use crate::control::admission::{Admission, Permit};
 use crate::control::protocol::Status;
 use crate::drain::Drain;
@@ -29,15 +28,9 @@ use crate::listener::{
 };
 use crate::service::NamedService;
 
-/// Clients at once.
-pub const MAX_CLIENTS: usize = 32;
-/// For the head of a request, from the end of the one before.
-pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a request's head, and its fields.
 pub const MAX_HEADER: usize = 16 << 10;
 pub const MAX_FIELDS: usize = 64;
-/// Of a connection, with all of its requests.
-pub const LIFETIME: Duration = Duration::from_secs(60);
 /// After `accept` has failed, as it may fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -60,6 +53,7 @@ pub struct Shared {
     serving: Handle,
     /// Host names that are answered besides those of this machine.
     hosts: Vec<String>,
+    limits: AdminLimits,
 }
 
 impl Shared {
@@ -112,6 +106,7 @@ impl Admin {
             node: OnceLock::new(),
             serving: Handle::current(),
             hosts: options.hosts,
+            limits: options.limits,
         });
         let (stop, stopped) = oneshot::channel();
         let (listens, listening) = std::sync::mpsc::sync_channel(1);
@@ -189,7 +184,7 @@ pub enum AdminError {
 }
 
 async fn serve(mut listener: impl Listener, shared: Arc<Shared>) {
-    let admission = Admission::new(MAX_CLIENTS);
+    let admission = Admission::new(shared.limits.clients);
     loop {
         match listener.accept().await {
             Ok(incoming) => {
@@ -216,12 +211,12 @@ async fn serve_client(connected: Connected, permit: Permit, shared: Arc<Shared>)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(shared.limits.timeout)
         .max_header_size(MAX_HEADER)
         .max_headers(MAX_FIELDS)
         .serve_connection(TokioIo::new(stream as Stream), answer);
     let served = permit
-        .wait_for(timeout(LIFETIME, connection), || false)
+        .wait_for(timeout(shared.limits.lifetime, connection), || false)
         .await;
     match served {
         Err(_evicted) => shared.count(Limit::AdminClients),

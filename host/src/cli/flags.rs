@@ -15,7 +15,7 @@ use super::compile::CompileFlags;
 use super::listener_flags::ListenerFlags;
 use super::parse::{self, After};
 use super::tls_flags::TlsFlags;
-use crate::admin::AdminOptions;
+use crate::admin::{AdminLimits, AdminOptions};
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
 use crate::listener::tls::TlsError;
 use crate::listener::{ListenAddress, ListenerOptions, SocketOptions};
@@ -58,6 +58,18 @@ pub(super) struct Flags {
     /// Name besides localhost under which the admin address is reached; may be given several times
     #[arg(long, value_name = "NAME", requires = "admin", help_heading = ADMIN, hide_short_help = true)]
     admin_host: Vec<String>,
+
+    /// Time that a client of the admin address has for the head of a request
+    #[arg(long, value_name = "TIME", default_value = duration::show(AdminLimits::default().timeout), value_parser = duration::parse, requires = "admin", help_heading = ADMIN, hide_short_help = true)]
+    admin_timeout: Duration,
+
+    /// Time that a connection to the admin address may last
+    #[arg(long, value_name = "TIME", default_value = duration::show(AdminLimits::default().lifetime), value_parser = duration::parse, requires = "admin", help_heading = ADMIN, hide_short_help = true)]
+    admin_lifetime: Duration,
+
+    /// Clients of the admin address at once
+    #[arg(long, value_name = "N", default_value_t = AdminLimits::default().clients, requires = "admin", help_heading = ADMIN, hide_short_help = true)]
+    admin_clients: usize,
 
     /// NATS servers over which connections of several nodes meet: nats://HOST or nats://HOST:PORT, or tls://…, joined by commas [default: none]
     #[arg(long, value_name = "URL", value_parser = parse::topics, help_heading = TOPICS)]
@@ -417,13 +429,21 @@ impl Flags {
             },
         };
         service.validate()?;
+        let limits = AdminLimits {
+            timeout: self.admin_timeout,
+            lifetime: self.admin_lifetime,
+            clients: self.admin_clients,
+        };
+        limits.validate()?;
+        let admin = self.admin.map(|listen| AdminOptions {
+            listen,
+            hosts: self.admin_host,
+            limits,
+        });
         let options = Options {
             services: vec![service],
             control: self.control.unwrap_or(Control::Default),
-            admin: self.admin.map(|listen| AdminOptions {
-                listen,
-                hosts: self.admin_host,
-            }),
+            admin,
             code_cache: self.code_cache.unwrap_or_default(),
             compiler: self.compile.compiler(),
         };

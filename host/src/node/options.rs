@@ -157,6 +157,9 @@ impl Options {
     /// # Errors
     /// Names the first thing that is wrong.
     pub fn validate(&self) -> Result<(), StartError> {
+        if let Some(admin) = &self.admin {
+            admin.limits.validate()?;
+        }
         let mut names = BTreeSet::new();
         for service in &self.services {
             service.validate()?;
