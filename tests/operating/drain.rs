@@ -1,6 +1,7 @@
 //! `hotsocket drain`: no more connections, those that are open end by themselves or when
 //! the time is over, and systemd is told.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Stdio;
@@ -44,7 +45,9 @@ fn connections_go_on_and_the_server_ends_when_they_have() {
     let mut draining = drain(server.dir(), &["--until-empty", "--max", "1h"]);
     draining.stderr.wait("draining: 2 connections left");
     wait_for("clients to be refused", || {
-        Client::try_connect(server.addresses[0]).is_err()
+        // Not that nobody accepts them any more.
+        let connected = Client::try_connect(server.addresses[0]);
+        connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
     });
     let answer = get(admin, "/ready");
     assert_eq!((answer.status, answer.body.as_str()), (503, "draining\n"));
@@ -108,7 +111,9 @@ fn without_until_empty_the_server_stays() {
     );
     assert!(server.is_well());
     wait_for("clients to be refused", || {
-        Client::try_connect(server.addresses[0]).is_err()
+        // Not that nobody accepts them any more.
+        let connected = Client::try_connect(server.addresses[0]);
+        connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
     });
     // Once more, with nothing left: it ends.
     let ran = server.ask(&["drain", "--until-empty", "--json"]);
