@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use hotsocket::admin::AdminLimits;
 use hotsocket::limits::{Limits, Setting};
 use hotsocket::listener::{ListenerOptions, SocketOptions};
 use hotsocket::node::{Control, Node, Options, ServiceOptions, StartError};
@@ -19,6 +20,7 @@ fn settings() -> Vec<Setting> {
     let [keepalive, _write_timeout] = SocketOptions::default().settings();
     settings.push(keepalive);
     settings.extend(ListenerOptions::default().settings());
+    settings.extend(AdminLimits::default().settings());
     settings
 }
 

@@ -43,7 +43,9 @@ fn connections_go_on_and_the_server_ends_when_they_have() {
     let mut clients = [client_of(&server), client_of(&server)];
     let mut draining = drain(server.dir(), &["--until-empty", "--max", "1h"]);
     draining.stderr.wait("draining: 2 connections left");
-    assert!(Client::try_connect(server.addresses[0]).is_err());
+    wait_for("clients to be refused", || {
+        Client::try_connect(server.addresses[0]).is_err()
+    });
     let answer = get(admin, "/ready");
     assert_eq!((answer.status, answer.body.as_str()), (503, "draining\n"));
     assert_eq!(get(admin, "/live").status, 200);
@@ -105,7 +107,9 @@ fn without_until_empty_the_server_stays() {
         "drained: no connection is left; the server accepts none any more\n"
     );
     assert!(server.is_well());
-    assert!(Client::try_connect(server.addresses[0]).is_err());
+    wait_for("clients to be refused", || {
+        Client::try_connect(server.addresses[0]).is_err()
+    });
     // Once more, with nothing left: it ends.
     let ran = server.ask(&["drain", "--until-empty", "--json"]);
     assert_eq!(

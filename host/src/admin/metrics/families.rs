@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use hotsocket_sandbox::limit_counters::LimitCounters;
 use hotsocket_sandbox::measures::Histogram;
 
 use super::family::{Families, Labels};
@@ -64,14 +65,25 @@ impl<'a> Sample<'a> {
     }
 }
 
-pub fn write(families: &mut Families<'_>, services: &[NamedService]) -> fmt::Result {
+/// `of_node`: limits that belong to no service. As in `status`, the first one has them.
+pub fn write(
+    families: &mut Families<'_>,
+    services: &[NamedService],
+    of_node: &LimitCounters,
+) -> fmt::Result {
     let all: Vec<_> = services.iter().map(Sample::of).collect();
-    Writer { families, all }.write()
+    Writer {
+        families,
+        all,
+        of_node,
+    }
+    .write()
 }
 
 struct Writer<'w, 'e, 'a> {
     families: &'w mut Families<'e>,
     all: Vec<Sample<'a>>,
+    of_node: &'w LimitCounters,
 }
 
 impl Writer<'_, '_, '_> {
@@ -144,9 +156,12 @@ impl Writer<'_, '_, '_> {
             "kind",
             |s| &s.service.counters.faults,
         )?;
-        let samples = self.all.iter().flat_map(|s| {
-            let limits = s.service.limit_counters.each();
-            limits.map(|(limit, count)| (s.with("limit", limit), count))
+        let samples = self.all.iter().enumerate().flat_map(|(at, s)| {
+            let limits = s.service.limit_counters.each().zip(self.of_node.each());
+            limits.map(move |((limit, count), (_, of_node))| {
+                let of_node = if at == 0 { of_node } else { 0 };
+                (s.with("limit", limit), count + of_node)
+            })
         });
         self.families.counter(
             "hotsocket_limit_reached",

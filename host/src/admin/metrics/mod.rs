@@ -75,7 +75,7 @@ impl Collector for NodeCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut families = Families::new(encoder);
         if let Some(node) = &self.0 {
-            families::write(&mut families, &node.services())?;
+            families::write(&mut families, &node.services(), node.reached())?;
         }
         process::write(&mut families)
     }
