@@ -45,6 +45,8 @@ fn a_hundred_reloads_under_a_thousand_connections_lose_none() {
     let mut clients: Vec<_> = (0..CONNECTIONS).map(|_| server.connect()).collect();
     let stop = AtomicBool::new(false);
     let rounds = std::thread::scope(|scope| {
+        // Also when something fails here: the scope waits for the other thread.
+        let stopping = SetWhenDropped(&stop);
         let flowing = scope.spawn(|| {
             let mut rounds = 0;
             while !stop.load(Ordering::Relaxed) {
@@ -59,7 +61,7 @@ fn a_hundred_reloads_under_a_thousand_connections_lose_none() {
             // The data must flow between the reloads as well.
             server.connect().ask_either("z", round);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         flowing.join().expect("every answer was right")
     });
     assert!(rounds > 1, "{rounds} rounds");
@@ -72,6 +74,14 @@ fn a_hundred_reloads_under_a_thousand_connections_lose_none() {
     assert!(status["connections"]["open"].as_u64() >= Some(CONNECTIONS as u64));
     assert_eq!(status["connections"]["limit"], 2000 + RELOADS);
     assert!(server.is_well());
+}
+
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// One more byte from each client, and its answer.

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -126,9 +127,10 @@ pub struct Bound {
 }
 
 /// Another hold on a socket that listens: whoever takes it over accepts from the same
-/// queue, so that no client is refused on the way.
-#[derive(Debug)]
-pub struct Handle(Bound);
+/// queue, so that no client is refused on the way. Clones are the same hold. While there
+/// is one, clients can connect, so [`Self::close`] it when nobody shall listen any more.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<Mutex<Option<Bound>>>);
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -148,13 +150,17 @@ impl Bound {
     /// # Errors
     /// When this process may have no more descriptors.
     pub fn handle(&self) -> Result<Handle, BindError> {
+        Ok(Handle(Arc::new(Mutex::new(Some(self.duplicate()?)))))
+    }
+
+    fn duplicate(&self) -> Result<Bound, BindError> {
         let socket = self.socket.try_clone();
-        Ok(Handle(Bound {
+        Ok(Bound {
             socket: socket.map_err(|error| BindError::new(&self.asked, error))?,
             asked: self.asked.clone(),
             address: self.address.clone(),
             file: self.file.clone(),
-        }))
+        })
     }
 
     /// Let clients connect.
@@ -186,16 +192,32 @@ impl Bound {
 impl Handle {
     /// Whether it listens where this address says. One that took a free port does.
     pub fn is_at(&self, address: &ListenAddress) -> bool {
-        self.0.asked == *address || self.0.address == *address
+        let held = self.0.lock();
+        held.as_ref()
+            .is_some_and(|held| held.asked == *address || held.address == *address)
+    }
+
+    /// Hold the socket no longer.
+    pub fn close(&self) {
+        *self.0.lock() = None;
     }
 
     /// The socket once more, for another listener, with these options for what is
     /// accepted from now on.
     ///
     /// # Errors
-    /// When this process may have no more descriptors.
-    pub fn take_over(&self, options: SocketOptions) -> Result<Bound, BindError> {
-        let Handle(bound) = self.0.handle()?;
+    /// When this process may have no more descriptors. `address` names it if nobody
+    /// listens any more.
+    pub fn take_over(
+        &self,
+        address: &ListenAddress,
+        options: SocketOptions,
+    ) -> Result<Bound, BindError> {
+        let held = self.0.lock();
+        let Some(held) = &*held else {
+            return Err(BindError::new(address, io::ErrorKind::NotConnected.into()));
+        };
+        let bound = held.duplicate()?;
         if bound.address.socket_addr().is_some() {
             let set = inherited(&bound.socket, options);
             set.map_err(|error| BindError::new(&bound.asked, error))?;

@@ -68,6 +68,8 @@ pub struct Node {
     pool: PoolLimits,
     /// Services that a reload has removed, until their connections are closed.
     removed: JoinSet<CutOff>,
+    /// Listeners that a reload has removed, until they accept no more.
+    stopping: JoinSet<()>,
 }
 
 impl Node {
@@ -176,6 +178,7 @@ impl Node {
             shared,
             pool,
             removed: JoinSet::new(),
+            stopping: JoinSet::new(),
         })
     }
 

@@ -57,6 +57,8 @@ impl Node {
         if self.drain.has_begun() {
             return Err(StartError::Draining);
         }
+        // Until then they have their addresses.
+        while self.stopping.join_next().await.is_some() {}
         let pool = options.pool();
         let mut handles = self.free_handles(&options);
         let mut changes = Vec::new();
@@ -142,7 +144,7 @@ impl Node {
                     continue;
                 }
                 Some((_, running)) => {
-                    let socket = running.handle.take_over(wanted.sockets)?;
+                    let socket = running.handle.take_over(&running.address, wanted.sockets)?;
                     BoundListener::new(wanted.clone(), socket, &mut tls)?
                 }
                 None => start::bind(wanted.clone(), component, handles, &mut tls)?,
@@ -212,7 +214,7 @@ impl Node {
             service.log_serving(true, began);
         }
         for listener in stopped {
-            tokio::spawn(listener.stop());
+            self.stopping.spawn(listener.stop());
         }
         for mut service in before {
             let open = service.service.roster.len();

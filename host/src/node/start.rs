@@ -224,12 +224,18 @@ impl PreparedListener {
         };
         self.layers.begin(service, name);
         let service = Arc::clone(service);
+        let accepting = (shared.accept)(self.socket, self.layers, service, stopped);
         RunningListener {
             options: self.options,
             address: self.address,
-            handle: self.handle,
+            handle: self.handle.clone(),
             stop,
-            acceptor: (shared.accept)(self.socket, self.layers, service, stopped),
+            acceptor: tokio::spawn(async move {
+                let _ = accepting.await;
+                // Clients are refused from now on, unless another listener has taken the
+                // socket over.
+                self.handle.close();
+            }),
         }
     }
 }
@@ -296,7 +302,9 @@ pub(super) fn bind(
     };
     let held = handles.iter().position(|handle| handle.is_at(&address));
     let socket = match held {
-        Some(held) => handles.swap_remove(held).take_over(listener.sockets)?,
+        Some(held) => handles
+            .swap_remove(held)
+            .take_over(&address, listener.sockets)?,
         None => listener::bind(address, listener.sockets)?,
     };
     BoundListener::new(listener, socket, tls)
