@@ -43,7 +43,7 @@ pub struct Args {
     /// directory), which is built first if it has changed [default: the built-in hello]
     guest: Option<PathBuf>,
 
-    /// Another guest, to say that there is only one.
+    /// Another guest, to say what two take.
     #[arg(hide = true)]
     second: Option<PathBuf>,
 
@@ -128,8 +128,9 @@ pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
     if let Some(second) = &args.second {
         let first = args.guest.clone().unwrap_or_default();
         return wrong_usage(format!(
-            "a server has one guest: serve each with a server of its own, `hotsocket {} --port \
-             3000` and `hotsocket {} --port 3001`",
+            "one guest is served without a file of services: serve each with a server of its \
+             own, `hotsocket {} --port 3000` and `hotsocket {} --port 3001`, or name both in a \
+             file for --config",
             first.display(),
             second.display()
         ));
