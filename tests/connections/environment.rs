@@ -47,7 +47,7 @@ fn settings_out_of_their_limits_are_wrong_usage() {
         many.arg("--set").arg(format!("name-{n}=x"));
     }
     let error = run(&mut many).failure(2);
-    let expected = "--set (257 times) is out of range: it must be given for at most 256 names";
+    let expected = "--set: (257 times) is out of range: it must be given for at most 256 names";
     assert!(error.contains(expected), "{error}");
 }
 
