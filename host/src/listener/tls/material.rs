@@ -146,6 +146,13 @@ impl Clients {
             let lists: Vec<_> = lists
                 .collect::<Result<_, _>>()
                 .map_err(|error| TlsError::invalid(path, error))?;
+            // Else what is wrong in one would be found when all of the material is put
+            // together, and keep new certificates out.
+            for list in &lists {
+                webpki::BorrowedCertRevocationList::from_der(list).map_err(|error| {
+                    TlsError::invalid(path, format!("no list of revoked certificates: {error:?}"))
+                })?;
+            }
             match lists.is_empty() {
                 true => Err(TlsError::lacks(path, "list of revoked certificates")),
                 false => Ok(lists),
