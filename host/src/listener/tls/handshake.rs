@@ -48,10 +48,13 @@ struct Handshake {
     first: Vec<u8>,
 }
 
-/// Do the handshake. Whoever computes has one of the permits of `turns` meanwhile.
-pub async fn handshake(
+/// Do the handshake, with a permit that `slot` waits for once the peer has sent a whole
+/// first record: who is silent takes none from others. Whoever computes has one of the
+/// permits of `turns` meanwhile.
+pub async fn handshake<P>(
     stream: Stream,
     config: &Config,
+    slot: impl Future<Output = P>,
     turns: &Semaphore,
 ) -> Result<Done, Box<Failed>> {
     let (config, resolved) = config.for_connection();
@@ -71,7 +74,7 @@ pub async fn handshake(
         records: Records::new(connection),
         first: Vec::new(),
     };
-    match handshake.run(turns).await {
+    match handshake.run(slot, turns).await {
         Ok(()) => {
             let facts = facts(&handshake.records, resolved.name.get());
             let connection = &handshake.records.connection;
@@ -94,25 +97,68 @@ pub async fn handshake(
     }
 }
 
+/// Whether these bytes may begin a record of a handshake and are not all of it (RFC 8446,
+/// section 5.1): its type, two bytes of version, two of length.
+fn is_part_of_record(bytes: &[u8]) -> bool {
+    const HANDSHAKE: u8 = 22;
+    const MAX_RECORD: usize = (1 << 14) + 256;
+    match bytes {
+        [] => true,
+        [HANDSHAKE, 3, _, high, low, content @ ..] => {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            // A longer one is refused at once (section 5.2).
+            length <= MAX_RECORD && content.len() < length
+        }
+        [HANDSHAKE, _, _, _, _, ..] => false,
+        [HANDSHAKE, ..] => true,
+        _ => false,
+    }
+}
+
 impl Handshake {
-    async fn run(&mut self, turns: &Semaphore) -> Result<(), Failure> {
+    async fn run<P>(
+        &mut self,
+        slot: impl Future<Output = P>,
+        turns: &Semaphore,
+    ) -> Result<(), Failure> {
+        let mut first = self.first_record().await?;
+        let _slot = slot.await;
+        self.process(&mut first, turns).await?;
+        drop(first);
         while self.records.connection.is_handshaking() {
             let (mut buffer, length) = self.read().await?;
-            {
-                // Never closed.
-                let _turn = turns.acquire().await;
-                let received = buffer.all().get_mut(..length).unwrap_or_default();
-                let mut plain = Vec::new();
-                let processed = self.records.receive(received, |bytes| {
-                    plain.extend_from_slice(bytes);
-                });
-                processed.map_err(Failure::Tls)?;
-                self.records.plain = plain;
-            }
-            drop(buffer);
-            self.send().await.map_err(Failure::Io)?;
+            let received = buffer.all().get_mut(..length).unwrap_or_default();
+            self.process(received, turns).await?;
         }
         Ok(())
+    }
+
+    /// Read until there is a whole record, or what is none.
+    async fn first_record(&mut self) -> Result<Vec<u8>, Failure> {
+        loop {
+            let (mut buffer, length) = self.read().await?;
+            let received = buffer.all().get(..length).unwrap_or_default().to_vec();
+            if !is_part_of_record(&received) {
+                self.records.incoming = Vec::new();
+                return Ok(received);
+            }
+            self.records.incoming = received;
+        }
+    }
+
+    /// Let rustls process what has come, and send what it answers.
+    async fn process(&mut self, received: &mut [u8], turns: &Semaphore) -> Result<(), Failure> {
+        {
+            // Never closed.
+            let _turn = turns.acquire().await;
+            let mut plain = Vec::new();
+            let processed = self.records.receive(received, |bytes| {
+                plain.extend_from_slice(bytes);
+            });
+            processed.map_err(Failure::Tls)?;
+            self.records.plain = plain;
+        }
+        self.send().await.map_err(Failure::Io)
     }
 
     /// Wait for more, and read it behind what has come before.

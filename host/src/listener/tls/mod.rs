@@ -140,10 +140,10 @@ impl Tls {
             counters: &service.counters,
             outcome: Outcome::TimedOut,
         };
-        let slot = self.slot(&service.limit_counters).await;
+        let slot = self.slot(&service.limit_counters);
         let config = self.config.load_full();
-        let done = handshake::handshake(connected.stream, &config, &self.turns).await;
-        drop((slot, config));
+        let done = handshake::handshake(connected.stream, &config, slot, &self.turns).await;
+        drop(config);
         match done {
             Ok(done) => {
                 attempt.outcome = done.outcome;
