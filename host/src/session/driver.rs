@@ -28,6 +28,9 @@ impl Session {
         let mut full_reads = 0;
         loop {
             self.give_way().await;
+            if self.awaits_tls() {
+                Box::pin(self.secure()).await?;
+            }
             self.follow_rollouts().await?;
             self.exchange_messages().await?;
             let is_held = self.is_held();
@@ -83,7 +86,7 @@ impl Session {
     }
 
     /// Look at the board of rollouts, if it has changed since last time.
-    async fn follow_rollouts(&mut self) -> Result<(), CloseCause> {
+    pub async fn follow_rollouts(&mut self) -> Result<(), CloseCause> {
         let version = self.service.rollouts.version();
         if version == self.rollout.seen {
             return Ok(());

@@ -253,7 +253,7 @@ impl<'a> Runner<'a> {
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
             let service = Arc::clone(&self.service);
-            let session = session::serve(service, connection, Box::new(host), Box::new(permit));
+            let session = session::serve(service, connection, Box::new(host), Box::new(permit), None);
             tokio::spawn(session);
             let mut peer = Peer::new(peer);
             peer.wait_until_idle().await;
