@@ -59,6 +59,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/peer.rs"),
     ),
     (
+        "guest/sdk/src/start_tls.rs",
+        include_str!("../../../guest/sdk/src/start_tls.rs"),
+    ),
+    (
         "guest/sdk/src/snapshot.rs",
         include_str!("../../../guest/sdk/src/snapshot.rs"),
     ),
@@ -124,6 +128,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "wit/peer/peer.wit",
         include_str!("../../../wit/peer/peer.wit"),
     ),
+    ("wit/tls/tls.wit", include_str!("../../../wit/tls/tls.wit")),
     (
         "wit/session/hibernation.wit",
         include_str!("../../../wit/session/hibernation.wit"),
