@@ -59,12 +59,12 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/peer.rs"),
     ),
     (
-        "guest/sdk/src/start_tls.rs",
-        include_str!("../../../guest/sdk/src/start_tls.rs"),
-    ),
-    (
         "guest/sdk/src/snapshot.rs",
         include_str!("../../../guest/sdk/src/snapshot.rs"),
+    ),
+    (
+        "guest/sdk/src/start_tls.rs",
+        include_str!("../../../guest/sdk/src/start_tls.rs"),
     ),
     (
         "guest/sdk/src/state.rs",
@@ -128,7 +128,6 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "wit/peer/peer.wit",
         include_str!("../../../wit/peer/peer.wit"),
     ),
-    ("wit/tls/tls.wit", include_str!("../../../wit/tls/tls.wit")),
     (
         "wit/session/hibernation.wit",
         include_str!("../../../wit/session/hibernation.wit"),
@@ -141,6 +140,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "wit/store/store.wit",
         include_str!("../../../wit/store/store.wit"),
     ),
+    ("wit/tls/tls.wit", include_str!("../../../wit/tls/tls.wit")),
     (
         "wit/topics/topics.wit",
         include_str!("../../../wit/topics/topics.wit"),

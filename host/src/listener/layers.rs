@@ -142,6 +142,11 @@ impl Layers {
         self.facts.clone()
     }
 
+    /// Whether guests may have TLS begin.
+    pub fn may_start_tls(&self) -> bool {
+        self.start_tls.is_some()
+    }
+
     /// What its guest may have a connection of this listener protected by.
     pub fn start_tls(&self) -> Option<Arc<dyn Secure>> {
         let tls = self.start_tls.clone()?;

@@ -28,15 +28,19 @@ impl Session {
         let mut full_reads = 0;
         loop {
             self.give_way().await;
+            self.follow_rollouts().await?;
             if self.awaits_tls() {
                 Box::pin(self.secure()).await?;
             }
-            self.follow_rollouts().await?;
             self.exchange_messages().await?;
             let is_held = self.is_held();
             self.channel.hold(is_held);
             if !is_held {
                 self.ring_timers().await?;
+            }
+            // The guest has just asked for it: nothing more in plain text.
+            if self.awaits_tls() {
+                continue;
             }
             if !is_held && self.channel.take_drained() {
                 self.deliver(Event::Drained).await?;
@@ -104,7 +108,9 @@ impl Session {
     async fn ring_timers(&mut self) -> Result<(), CloseCause> {
         if self.timers.next().is_some() {
             let now = Instant::now();
-            while let Some(id) = self.timers.due(now) {
+            while !self.awaits_tls()
+                && let Some(id) = self.timers.due(now)
+            {
                 self.deliver(Event::Timer(id)).await?;
                 self.give_way().await;
             }

@@ -109,8 +109,7 @@ impl Session {
     async fn call(&mut self, event: Event<'_>) -> Result<Effects, Fault> {
         let window = self.window();
         // What may have to be taken back is not sent before it is certain.
-        let is_certain =
-            self.probation.is_none() && self.recovery.is_none() && !self.awaits_tls();
+        let is_certain = self.probation.is_none() && self.recovery.is_none() && !self.awaits_tls();
         let Body::Awake(instance) = &mut self.body else {
             return Err(Fault::no_instance());
         };

@@ -70,9 +70,7 @@ pub fn serve(
     tls: Option<Arc<dyn Secure>>,
 ) -> impl Future<Output = ()> + Send {
     // What an async function is given it keeps to its end.
-    let begin = Box::pin(Session::begin(
-        service, connection, stream, permit, tls,
-    ));
+    let begin = Box::pin(Session::begin(service, connection, stream, permit, tls));
     async move {
         if let Some(mut session) = begin.await {
             let cause = session.run().await;

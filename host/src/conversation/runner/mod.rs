@@ -256,7 +256,8 @@ impl<'a> Runner<'a> {
             let may_start_tls = connection.facts.as_ref().is_some_and(|it| it.may_start_tls);
             let tls = may_start_tls.then(|| Arc::new(peer.handshake()) as Arc<dyn Secure>);
             let service = Arc::clone(&self.service);
-            let session = session::serve(service, connection, Box::new(host), Box::new(permit), tls);
+            let session =
+                session::serve(service, connection, Box::new(host), Box::new(permit), tls);
             tokio::spawn(session);
             let mut peer = Peer::new(peer);
             peer.wait_until_idle().await;

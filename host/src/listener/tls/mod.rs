@@ -33,8 +33,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hotsocket_sandbox::{Endpoint, Stream};
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters, RateLimitedLog};
+use hotsocket_sandbox::{Endpoint, Stream};
 use parking_lot::Mutex;
 use rustls::crypto::CryptoProvider;
 use tokio::sync::{Semaphore, SemaphorePermit};
