@@ -218,7 +218,7 @@ fn what_is_asked_for_in_probation_waits_for_the_first_event() {
     client.ask("plain", "plain");
     let bad = opening("(call $trap)");
     assert_eq!(secure.server.swap(bad, &[])["migrated"], 1);
-    client.ask("still plain", "still plain");
+    client.ask("plain again", "plain again");
     let good = opening(r#"(call $say-digit "good " (call $secure))"#);
     assert_eq!(secure.server.swap(good, &[])["migrated"], 1);
     client.send("x");
