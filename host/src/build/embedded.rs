@@ -79,6 +79,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/store/sys.rs"),
     ),
     (
+        "guest/sdk/src/store/tests.rs",
+        include_str!("../../../guest/sdk/src/store/tests.rs"),
+    ),
+    (
         "guest/sdk/src/sys.rs",
         include_str!("../../../guest/sdk/src/sys.rs"),
     ),
