@@ -161,6 +161,8 @@ fn start_and_stop_are_records() {
     let _open = server.connect();
     server.wait_open(1);
     server.signal(Signal::TERM);
+    assert_eq!(wait_record(&server.stderr, "draining")["connections"], 1);
+    server.close_all();
     server.end();
     assert_eq!(wait_record(&server.stderr, "stopping")["connections"], 1);
     assert_eq!(wait_record(&server.stderr, "stopped")["cut_off"], 0);

@@ -18,7 +18,7 @@ use super::protocol::{
 };
 use super::receive::{Received, RequestBytes, receive};
 use super::{connections, store};
-use crate::drain::Drain;
+use crate::drain::{Drain, Order};
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
 use crate::service::NamedService;
@@ -185,7 +185,7 @@ async fn execute(
         Request::Drain { order } => {
             if let Some(DrainOrder { max_ms, ends }) = order {
                 let max = Duration::from_millis(max_ms).min(crate::duration::MAX);
-                api.drain().begin(max, ends);
+                api.drain().begin(Order::new(max, ends));
             }
             let left = api
                 .services()

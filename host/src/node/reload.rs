@@ -10,6 +10,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hotsocket_sandbox::{ComponentBytes, Environment, Sandbox};
 
@@ -227,7 +228,7 @@ impl Node {
             );
             self.removed.spawn(async move {
                 service.stop_accepting().await;
-                service.shut_down().await
+                service.shut_down(Duration::MAX).await
             });
         }
     }

@@ -160,10 +160,10 @@ impl RunningService {
         }
     }
 
-    /// Close every connection, and wait for that at most the grace and linger times;
-    /// then close the store.
-    pub(super) async fn shut_down(self) -> CutOff {
-        let cut_off = self.service.shut_down().await;
+    /// Close every connection, and wait for that at most the grace and linger times, and
+    /// at most `within`; then close the store.
+    pub(super) async fn shut_down(self, within: Duration) -> CutOff {
+        let cut_off = self.service.shut_down(within).await;
         // Wills are the last that is published.
         if let Some(link) = self.link {
             link.stop().await;

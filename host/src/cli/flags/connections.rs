@@ -27,7 +27,7 @@ pub(super) struct ConnectionFlags {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     pub(super) hibernate_after: Option<Duration>,
 
-    /// Time that a shutdown waits for queued bytes to be sent
+    /// Time that open connections may go on after SIGTERM or Ctrl-C, and that sending what is queued for a peer may take when its connection is closed
     #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().grace), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     pub(super) grace: Duration,
 
