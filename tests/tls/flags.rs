@@ -114,3 +114,32 @@ fn a_certificate_that_expires_is_named() {
         .stderr
         .wait("the certificate a.pem has expired: it was valid until 2021-01-01");
 }
+
+#[test]
+fn status_names_each_certificate_and_when_it_expires() {
+    let authority = Authority::new("an authority");
+    let serve = secured(Serve::prebuilt("echo"), &authority);
+    let old = authority.issue_until(&["*.b.test"], 2021);
+    old.write(&serve, "b");
+    let server = serve
+        .args(&["--tls-cert", "b.pem", "--tls-key", "b.key"])
+        .start();
+    let address = server.addresses[0].to_string();
+    let status = server.status();
+    let all = status["certificates"].as_array().expect("a list");
+    let [a, b] = &all[..] else {
+        panic!("two: {status}")
+    };
+    assert_eq!(a["listener"], address);
+    assert_eq!((&a["file"], &b["file"]), (&"a.pem".into(), &"b.pem".into()));
+    assert_eq!(a["names"], serde_json::json!(["a.test", "localhost"]));
+    assert_eq!(a["expires"], "2090-01-01");
+    assert_eq!(a["expires_s"], 3_786_912_000_u64);
+    assert!(a["days_left"].as_i64() > Some(20_000), "{a}");
+    assert!(b["days_left"].as_i64() < Some(0), "{b}");
+    let text = server.ask(&["status"]).success();
+    let line = format!("certificate  a.pem on {address}: a.test, localhost; expires on 2090-01-01");
+    assert!(text.contains(&line), "{text}");
+    let line = format!("certificate  b.pem on {address}: *.b.test; EXPIRED on 2021-01-01");
+    assert!(text.contains(&line), "{text}");
+}

@@ -12,7 +12,7 @@ use super::Connected;
 use super::limits::{Access, ListenerLimits};
 use super::proxy::{HeaderPolicy, Peer, ProxyProtocol};
 use super::ranges::{MAX_RANGES, Ranges};
-use super::tls::{Tls, TlsOptions};
+use super::tls::{CertificateStatus, Tls, TlsOptions};
 use crate::limits::{LimitError, Setting};
 use crate::service::{Refused, Service, SessionPermit};
 
@@ -117,6 +117,12 @@ impl Layers {
         if let Some(tls) = &self.tls {
             tls.show_expiry(service, listener);
         }
+    }
+
+    /// The certificates of the listener, which has this address.
+    pub fn certificates(&self, listener: &str) -> Vec<CertificateStatus> {
+        let tls = self.tls.as_ref();
+        tls.map_or_else(Vec::new, |tls| tls.certificates(listener))
     }
 
     /// Whether connections are ready as they are: then no future is made for them.

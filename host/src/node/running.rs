@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::status::ServiceView;
 use super::{Guest, ServiceListener, ServiceOptions};
-use crate::listener::{Handle, ListenAddress};
+use crate::listener::{Handle, Layers, ListenAddress};
 use crate::registry;
 use crate::service::{CutOff, Service};
 use crate::store::Store;
@@ -42,6 +42,8 @@ pub(super) struct RunningListener {
     pub(super) options: ServiceListener,
     /// With its real port.
     pub(super) address: ListenAddress,
+    /// What its connections go through.
+    pub(super) layers: Arc<Layers>,
     /// For whoever listens there next, in a reload.
     pub(super) handle: Handle,
     /// True once no more connections shall be accepted.
@@ -84,6 +86,11 @@ impl RunningService {
             store: Arc::clone(&self.store),
             listeners: listeners
                 .map(|listener| listener.address.to_string())
+                .collect(),
+            layers: self
+                .listeners
+                .iter()
+                .map(|it| (it.address.to_string(), Arc::clone(&it.layers)))
                 .collect(),
             stops: self.listeners.iter().map(|it| it.stop.clone()).collect(),
             named_listeners: named

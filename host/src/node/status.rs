@@ -14,6 +14,7 @@ use crate::control::protocol::{
 };
 use crate::control::server::{AdminApi, ServiceApi};
 use crate::drain::Drain;
+use crate::listener::Layers;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
@@ -34,6 +35,8 @@ pub struct ServiceView {
     pub listeners: Vec<String>,
     /// The addresses of those that have a name.
     pub named_listeners: BTreeMap<String, String>,
+    /// What connections of each address go through.
+    pub layers: Vec<(String, Arc<Layers>)>,
     /// What stops the accept loops.
     pub stops: Vec<watch::Sender<bool>>,
     /// The file that is watched, if one is.
@@ -133,6 +136,11 @@ impl ServiceView {
             name: self.name.clone(),
             listeners: self.listeners.clone(),
             named_listeners: self.named_listeners.clone(),
+            certificates: self
+                .layers
+                .iter()
+                .flat_map(|(address, layers)| layers.certificates(address))
+                .collect(),
             guest: active.source.to_string(),
             generation: active.number,
             sha256: active.guest.hash.to_string(),

@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
+use serde::{Deserialize, Serialize};
 use webpki::EndEntityCert;
 
 use super::options::{CertificateFiles, TlsError};
@@ -16,6 +17,22 @@ use super::validity;
 
 /// From here on the log warns that a certificate expires.
 const NEAR: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// A certificate that new handshakes on a listener may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// The address of the listener.
+    pub listener: String,
+    /// The file (`--tls-cert`) that it was read from.
+    pub file: String,
+    /// Names of hosts in it; one may begin with `*.`.
+    pub names: Vec<String>,
+    /// The day on which it expires, and the same in seconds of Unix time.
+    pub expires: String,
+    pub expires_s: u64,
+    /// Whole days until then; less than 0 if it has expired.
+    pub days_left: i64,
+}
 
 /// A certificate that can be served.
 #[derive(Debug)]
@@ -92,10 +109,29 @@ impl Certificate {
         }
     }
 
-    /// When it expires, for the log.
+    /// When it expires, for people.
     pub fn until(&self) -> String {
         validity::show(self.not_after)
     }
+
+    /// What to say of it at this Unix time, as one of the listener with this address.
+    pub fn status(&self, listener: &str, now: u64) -> CertificateStatus {
+        let left = i128::from(self.not_after) - i128::from(now);
+        CertificateStatus {
+            listener: listener.to_owned(),
+            file: self.chain.display().to_string(),
+            names: self.names.clone(),
+            expires: self.until(),
+            expires_s: self.not_after,
+            days_left: i64::try_from(left.div_euclid(86_400)).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+/// The Unix time, in seconds.
+pub fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
 }
 
 /// All certificates of a file.
