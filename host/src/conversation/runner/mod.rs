@@ -249,7 +249,7 @@ impl<'a> Runner<'a> {
             };
             let facts = peer.facts.map(Arc::new);
             let connection = ServedConnection { info, facts };
-            let permit = self.service.admit(Some(self.local.ip()), None).await;
+            let permit = self.service.admit(None, None).await;
             let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
