@@ -71,7 +71,7 @@ pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
     loop {
         match socket.accept().await {
             Ok(stream) => {
-                let Some(permit) = admission.admit().await else {
+                let Some(permit) = admission.admit(false).await else {
                     return;
                 };
                 let (api, bytes) = (Arc::clone(&api), Arc::clone(&bytes));
