@@ -10,6 +10,7 @@ use super::configuration::{Changes, FileWatch, Given, InForce, Loaded, load};
 use super::serve;
 use crate::descriptors;
 use crate::listener::Inherited;
+use crate::log::BUILD;
 use crate::node::{Node, Options};
 
 /// What it takes to read the configuration again. [`Self::changed`] or a signal says when
@@ -88,7 +89,13 @@ impl Reloader {
 fn options(loaded: &mut Loaded, inherited: &[Inherited]) -> Result<Options, String> {
     let mut options = loaded.config.options.clone();
     for service in &mut options.services {
-        serve::build_source(service).map_err(|error| error.to_string())?;
+        if let Err(error) = serve::build_source(service) {
+            tracing::error!(kind = BUILD, "{error}");
+            return Err(format!(
+                "the guest of service {} cannot be built",
+                service.name()
+            ));
+        }
         descriptors::raise_limit(&mut service.limits.max_connections);
     }
     serve::adopt(&mut options.services, inherited)?;
