@@ -8,7 +8,7 @@ use crate::harness::Serve;
 #[test]
 fn files_that_do_not_fit_are_named() {
     let authority = Authority::new("an authority");
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (
             &["--tls-cert", "a.pem", "--tls-key", "b.key"],
             "the key in b.key is not that of the certificate in a.pem",
@@ -27,7 +27,7 @@ fn files_that_do_not_fit_are_named() {
         ),
         (
             &["--tls-cert", "cut.pem", "--tls-key", "a.key"],
-            "cut.pem: ",
+            "cut.pem: it is cut off: the end of a section",
         ),
         (
             &[
@@ -75,9 +75,26 @@ fn files_that_do_not_fit_are_named() {
             ],
             "text has no certificate in PEM",
         ),
+        (
+            &[
+                "--tls-cert",
+                "a.pem",
+                "--tls-key",
+                "a.key",
+                "--tls-client-auth",
+                "require",
+                "--tls-client-ca",
+                "a.pem",
+                "--tls-client-crl",
+                "bad.crl",
+            ],
+            "bad.crl: one of its lists of revoked certificates cannot be read",
+        ),
     ];
+    let crl = "-----BEGIN X509 CRL-----\nMAMCAQE=\n-----END X509 CRL-----\n";
     for (flags, message) in cases {
         let serve = Serve::prebuilt("echo");
+        fs::write(serve.path("bad.crl"), crl).expect("written");
         authority.issue(&["a.test"]).write(&serve, "a");
         authority.issue(&["b.test"]).write(&serve, "b");
         fs::write(serve.path("text"), "no PEM").expect("written");

@@ -58,7 +58,7 @@ impl Certificate {
         provider: &CryptoProvider,
     ) -> Result<Self, TlsError> {
         let certificates =
-            certificates(chain).map_err(|error| TlsError::invalid(&files.chain, error))?;
+            certificates(chain).map_err(|error| TlsError::pem(&files.chain, &error))?;
         let Some(first) = certificates.first() else {
             return Err(TlsError::lacks(&files.chain, "certificate"));
         };
@@ -68,7 +68,7 @@ impl Certificate {
             rustls::pki_types::pem::Error::NoItemsFound => {
                 TlsError::lacks(&files.key, "private key")
             }
-            error => TlsError::invalid(&files.key, error),
+            error => TlsError::pem(&files.key, &error),
         })?;
         let key = CertifiedKey::from_der(certificates, key, provider);
         let key = key.map_err(|error| match error {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::pem;
+
 use super::material::Material;
 
 /// See the module's documentation. Files are read by [`Self::check`] and when the
@@ -93,6 +95,24 @@ impl TlsError {
             path: path.to_owned(),
             what,
         }
+    }
+
+    /// What is wrong with a file that is to be PEM.
+    pub(super) fn pem(path: &Path, error: &pem::Error) -> Self {
+        let what = match error {
+            pem::Error::MissingSectionEnd { .. } => {
+                "it is cut off: the end of a section (`-----END …`) is missing".to_owned()
+            }
+            pem::Error::IllegalSectionStart { line } => format!(
+                "the line {:?} begins nothing in PEM",
+                String::from_utf8_lossy(line)
+            ),
+            pem::Error::Base64Decode(_) => {
+                "what is between two of its `-----` lines is not in Base64".to_owned()
+            }
+            error => error.to_string(),
+        };
+        TlsError::invalid(path, what)
     }
 
     pub(super) fn invalid(path: &Path, error: impl ToString) -> Self {
