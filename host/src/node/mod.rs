@@ -101,7 +101,6 @@ impl Node {
     ) -> Result<Self, StartError> {
         options.validate()?;
         let pool = options.pool();
-        let max_component = options.max_component();
         let mut bound = Vec::new();
         for service in options.services {
             bound.push(BoundService::bind(service, &mut Vec::new()).await?);
@@ -143,12 +142,7 @@ impl Node {
         let directory = Arc::new(Directory::default());
         directory.set(services.iter().map(RunningService::view).collect());
         let drain = Arc::<Drain>::default();
-        let status = NodeStatus::new(
-            Arc::clone(&directory),
-            Arc::clone(&drain),
-            output,
-            max_component,
-        );
+        let status = NodeStatus::new(Arc::clone(&directory), Arc::clone(&drain), output);
         let status = Arc::new(status);
         let mut tasks = vec![tokio::spawn(carry_out(
             Arc::clone(&drain),

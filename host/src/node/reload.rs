@@ -71,6 +71,7 @@ impl Node {
                     Change::Update(Box::new(self.update(running, options, &mut handles).await?))
                 }
                 None => {
+                    self.check_store(&options)?;
                     let bound = BoundService::bind(options, &mut handles).await?;
                     Change::Add(Box::new(bound.prepare(&self.shared).await?))
                 }
@@ -95,6 +96,23 @@ impl Node {
             );
         }
         Ok(())
+    }
+
+    /// A service that is added cannot have the store of one that runs, also if that is
+    /// to be removed: it has it until its connections are closed.
+    fn check_store(&self, options: &ServiceOptions) -> Result<(), StartError> {
+        let Some(path) = options.store_file() else {
+            return Ok(());
+        };
+        let mut services = self.services.iter();
+        match services.find(|running| running.options.store_file() == Some(path)) {
+            None => Ok(()),
+            Some(running) => Err(StartError::StoreInUse {
+                path: path.to_owned(),
+                by: running.name.clone(),
+                service: options.name(),
+            }),
+        }
     }
 
     /// The sockets of listeners that will be gone.

@@ -99,24 +99,17 @@ pub struct NodeStatus {
     directory: Arc<Directory>,
     drain: Arc<Drain>,
     output: Arc<Output>,
-    max_component: usize,
     /// What is counted before it is known which service is meant.
     reached: LimitCounters,
     started: Instant,
 }
 
 impl NodeStatus {
-    pub fn new(
-        directory: Arc<Directory>,
-        drain: Arc<Drain>,
-        output: Arc<Output>,
-        max_component: usize,
-    ) -> Self {
+    pub fn new(directory: Arc<Directory>, drain: Arc<Drain>, output: Arc<Output>) -> Self {
         NodeStatus {
             directory,
             drain,
             output,
-            max_component,
             reached: LimitCounters::default(),
             started: Instant::now(),
         }
@@ -228,7 +221,10 @@ impl AdminApi for NodeStatus {
     }
 
     fn max_component(&self) -> usize {
-        self.max_component
+        let services = self.directory.all();
+        let services = services.iter();
+        let sizes = services.map(|view| view.service.limits.load().max_component);
+        sizes.max().unwrap_or_default()
     }
 
     fn reached(&self) -> &LimitCounters {

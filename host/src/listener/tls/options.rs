@@ -180,7 +180,7 @@ impl TlsOptions {
     }
 
     /// The files that are watched.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.certificates.iter();
         pairs
             .flat_map(|files| [&files.chain, &files.key])
