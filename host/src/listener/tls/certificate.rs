@@ -46,6 +46,13 @@ pub struct Certificate {
     pub chain: PathBuf,
 }
 
+/// Why there is a warning of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expiry {
+    Expired,
+    Near,
+}
+
 impl Certificate {
     /// Make one of the content of its files.
     ///
@@ -86,26 +93,33 @@ impl Certificate {
         })
     }
 
+    /// Whether it has expired at this Unix time, or will soon.
+    fn expiry(&self, now: u64) -> Option<Expiry> {
+        match self.not_after.checked_sub(now).map(Duration::from_secs) {
+            None | Some(Duration::ZERO) => Some(Expiry::Expired),
+            Some(left) if left < NEAR => Some(Expiry::Near),
+            Some(_) => None,
+        }
+    }
+
     /// Log a warning if it has expired, or will soon.
     pub fn warn_of_expiry(&self) {
         let chain = self.chain.display();
         let until = self.until();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
-        match self.not_after.checked_sub(now).map(Duration::from_secs) {
-            None | Some(Duration::ZERO) => tracing::warn!(
+        match self.expiry(now()) {
+            Some(Expiry::Expired) => tracing::warn!(
                 kind = "tls",
                 certificate = %chain,
                 expires = until,
                 "the certificate {chain} has expired: it was valid until {until}"
             ),
-            Some(left) if left < NEAR => tracing::warn!(
+            Some(Expiry::Near) => tracing::warn!(
                 kind = "tls",
                 certificate = %chain,
                 expires = until,
                 "the certificate {chain} expires soon: it is valid until {until}"
             ),
-            Some(_) => {}
+            None => {}
         }
     }
 
@@ -152,4 +166,39 @@ fn facts(der: &CertificateDer<'_>) -> Result<(Vec<String>, u64), String> {
     let names = certificate.valid_dns_names().map(str::to_ascii_lowercase);
     let not_after = validity::not_after(der).ok_or("its validity can't be read")?;
     Ok((names.collect(), not_after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_expires_soon_for_two_weeks() {
+        const DAY: u64 = 86_400;
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).expect("a name");
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        let files = CertificateFiles {
+            chain: "a.pem".into(),
+            key: "a.key".into(),
+        };
+        let key = key.serialize_pem();
+        let provider = super::super::provider();
+        let made = Certificate::parse(&files, pem.as_bytes(), key.as_bytes(), &provider);
+        let certificate = made.expect("a certificate");
+        let end = certificate.not_after;
+        for (now, expiry, days_left) in [
+            (end - 15 * DAY, None, 15),
+            (end - 14 * DAY, None, 14),
+            (end - 14 * DAY + 1, Some(Expiry::Near), 13),
+            (end - 1, Some(Expiry::Near), 0),
+            (end, Some(Expiry::Expired), 0),
+            (end + 1, Some(Expiry::Expired), -1),
+            (end + 15 * DAY, Some(Expiry::Expired), -15),
+        ] {
+            assert_eq!(certificate.expiry(now), expiry, "{now}");
+            assert_eq!(certificate.status("x", now).days_left, days_left, "{now}");
+        }
+    }
 }
