@@ -1,4 +1,4 @@
-//! What a guest is told of the peer, by `hotsocket:peer`, and the operator by the metrics.
+//! What a guest learns of its peer (`hotsocket:peer`), and an operator from the metrics.
 
 use std::io::{Read, Write};
 

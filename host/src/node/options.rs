@@ -64,7 +64,7 @@ pub struct ServiceOptions {
     pub listeners: Vec<ServiceListener>,
     pub limits: Limits,
     pub grants: Grants,
-    /// What guests are told by `hotsocket:environment`.
+    /// What guests get from `hotsocket:environment`.
     pub settings: Settings,
     /// Where the store is kept; in memory only if nowhere.
     pub store: Option<StorePlace>,

@@ -1,8 +1,8 @@
 //! From the options that a node has to others, while connections are open.
 //!
 //! All or nothing: everything that can fail (guests are read and compiled, addresses taken,
-//! stores opened) happens first, beside what serves. Then everything changes without a
-//! step that waits or fails. A listening socket goes from the listener that had it to the
+//! stores opened) happens first, while everything serves as before. Then everything changes
+//! without a step that waits or fails. A listening socket goes from the listener that had it to the
 //! one that wants it, also of another service, so no client is refused meanwhile.
 //!
 //! What does not change without a restart is up to the caller to say: the control socket,
