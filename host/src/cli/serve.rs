@@ -345,7 +345,7 @@ fn check_threads(count: usize, stack: usize) -> io::Result<()> {
 }
 
 /// Close every connection and end the server. Closing takes at most the grace and linger
-/// times, and at most `within`; one more signal ends the server at once.
+/// times, and at most `within`; one more signal after the first ends the server at once.
 pub(super) async fn stop(
     server: Node,
     signals: &mut Signals,
@@ -370,10 +370,17 @@ pub(super) async fn stop(
             "stopping: open connections: {open}; Ctrl-C again stops at once"
         );
     }
+    let at_once = async {
+        if !signals.has_stop_come() {
+            // The end of a drain by a command. What the first signal asks for happens already.
+            signals.stop().await;
+        }
+        signals.stop().await
+    };
     tokio::select! {
         () = server.shut_down(within) => ExitCode::SUCCESS,
         never = show => match never {},
-        code = signals.stop() => {
+        code = at_once => {
             tracing::warn!("stopped at once");
             code
         }

@@ -84,6 +84,11 @@ impl Signals {
         }
     }
 
+    /// Whether one has come that ends the server.
+    pub(super) fn has_stop_come(&self) -> bool {
+        self.stops.last.is_some()
+    }
+
     /// Wait for one that ends the server, and return the exit code that shells expect after
     /// it. Safe to cancel.
     pub(super) async fn stop(&mut self) -> ExitCode {

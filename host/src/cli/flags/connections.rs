@@ -11,7 +11,8 @@ const CONNECTIONS: &str = "Connections";
 /// See the module's documentation.
 #[derive(Debug, clap::Args)]
 pub(super) struct ConnectionFlags {
-    /// Time that the handshake of a connection may take, before an instance is made
+    /// Time that the handshake of a connection may take, before an instance is made or when the guest
+    /// begins TLS
     #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().handshake_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     pub(super) handshake_timeout: Duration,
 

@@ -142,6 +142,7 @@ impl Flags {
             places.push(Place::OfGuest);
         }
         let layers = ListenerOptions {
+            tls_mode: self.tls.tls_mode,
             tls: self.tls.options()?,
             ..self.listener.options()
         };
