@@ -4,8 +4,12 @@
 //! fields. How a client is evicted is up to [`crate::control::admission`].
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -185,10 +189,23 @@ pub enum AdminError {
 
 async fn serve(mut listener: impl Listener, shared: Arc<Shared>) {
     let admission = Admission::new(shared.limits.clients);
+    // Accepted already, to see whether there is another one.
+    let mut next = None;
     loop {
-        match listener.accept().await {
+        let accepted = match next.take() {
+            Some(accepted) => accepted,
+            None => listener.accept().await,
+        };
+        match accepted {
             Ok(incoming) => {
-                let Some(permit) = admission.admit().await else {
+                let permit = match admission.try_admit() {
+                    Some(permit) => Some(permit),
+                    None => {
+                        next = if_ready(listener.accept()).await;
+                        admission.admit(next.is_some()).await
+                    }
+                };
+                let Some(permit) = permit else {
                     return;
                 };
                 if let Handshake::Done(Ok(connected)) = incoming.handshake() {
@@ -203,11 +220,26 @@ async fn serve(mut listener: impl Listener, shared: Arc<Shared>) {
     }
 }
 
+/// What the future gives without waiting for anything. It is safe to cancel.
+async fn if_ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(ready) => Poll::Ready(Some(ready)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
 /// Serve one client until it or the server ends.
 async fn serve_client(connected: Connected, permit: Permit, shared: Arc<Shared>) {
     let Connected { stream, local, .. } = connected;
+    // Whoever waits for an answer has done its part.
+    let is_working = AtomicBool::new(false);
     let answer = service_fn(async |request| {
-        Ok::<_, Infallible>(router::route(request, &local, &shared).await)
+        is_working.store(true, Ordering::Relaxed);
+        let answer = router::route(request, &local, &shared).await;
+        is_working.store(false, Ordering::Relaxed);
+        Ok::<_, Infallible>(answer)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -216,7 +248,9 @@ async fn serve_client(connected: Connected, permit: Permit, shared: Arc<Shared>)
         .max_headers(MAX_FIELDS)
         .serve_connection(TokioIo::new(stream as Stream), answer);
     let served = permit
-        .wait_for(timeout(shared.limits.lifetime, connection), || false)
+        .wait_for(timeout(shared.limits.lifetime, connection), || {
+            is_working.load(Ordering::Relaxed)
+        })
         .await;
     match served {
         Err(_evicted) => shared.count(Limit::AdminClients),

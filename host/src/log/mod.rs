@@ -30,10 +30,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use json::Json;
 pub use text::{Clock, Text};
 
-use crate::output::{Output, Record, harmless};
+use crate::output::escape::one_line;
+use crate::output::{Output, Record};
 
 /// The `kind` of the line that `--access-log` writes for each connection.
 pub const CLOSED: &str = "closed";
+
+/// The `kind` of what compilers say, the only messages of several lines.
+pub const BUILD: &str = "build";
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -81,7 +85,7 @@ pub fn failed(output: &Output, format: Format, error: &impl Display) {
     let mut line = match format {
         Format::Text => {
             let error = error.to_string();
-            format!("error: {}", harmless(error.as_bytes())).into_bytes()
+            format!("error: {}", one_line(&error)).into_bytes()
         }
         Format::Json => {
             let mut record = Record::begin("error", None);

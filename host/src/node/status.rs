@@ -14,6 +14,7 @@ use crate::control::protocol::{
 };
 use crate::control::server::{AdminApi, ServiceApi};
 use crate::drain::Drain;
+use crate::listener::Layers;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
@@ -34,6 +35,8 @@ pub struct ServiceView {
     pub listeners: Vec<String>,
     /// The addresses of those that have a name.
     pub named_listeners: BTreeMap<String, String>,
+    /// What connections of each address go through.
+    pub layers: Vec<(String, Arc<Layers>)>,
     /// What stops the accept loops.
     pub stops: Vec<watch::Sender<bool>>,
     /// The file that is watched, if one is.
@@ -96,24 +99,17 @@ pub struct NodeStatus {
     directory: Arc<Directory>,
     drain: Arc<Drain>,
     output: Arc<Output>,
-    max_component: usize,
     /// What is counted before it is known which service is meant.
     reached: LimitCounters,
     started: Instant,
 }
 
 impl NodeStatus {
-    pub fn new(
-        directory: Arc<Directory>,
-        drain: Arc<Drain>,
-        output: Arc<Output>,
-        max_component: usize,
-    ) -> Self {
+    pub fn new(directory: Arc<Directory>, drain: Arc<Drain>, output: Arc<Output>) -> Self {
         NodeStatus {
             directory,
             drain,
             output,
-            max_component,
             reached: LimitCounters::default(),
             started: Instant::now(),
         }
@@ -133,6 +129,11 @@ impl ServiceView {
             name: self.name.clone(),
             listeners: self.listeners.clone(),
             named_listeners: self.named_listeners.clone(),
+            certificates: self
+                .layers
+                .iter()
+                .flat_map(|(address, layers)| layers.certificates(address))
+                .collect(),
             guest: active.source.to_string(),
             generation: active.number,
             sha256: active.guest.hash.to_string(),
@@ -220,7 +221,10 @@ impl AdminApi for NodeStatus {
     }
 
     fn max_component(&self) -> usize {
-        self.max_component
+        let services = self.directory.all();
+        let services = services.iter();
+        let sizes = services.map(|view| view.service.limits.load().max_component);
+        sizes.max().unwrap_or_default()
     }
 
     fn reached(&self) -> &LimitCounters {
