@@ -39,6 +39,11 @@ class ConnectionView extends HTMLElement {
     if (this.#tap.state === 'idle' && store.status) this.#begin();
   };
 
+  /** For tests: whether what happens now is recorded. */
+  get tapState() {
+    return this.#tap.state;
+  }
+
   get #id() {
     return this.getAttribute('connection');
   }
@@ -78,7 +83,7 @@ class ConnectionView extends HTMLElement {
     this.append(
       h('div', { class: 'bar' }, h('a', { class: 'back', href: '#/connections', 'aria-label': 'Back to the connections', title: 'Back (Esc)' }, icon('back')), this.#title, this.#state),
       this.#facts,
-      h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Stream' }, this.#follow, this.#mode,
+      h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Stream' }, h('div', { class: 'pair' }, this.#follow, this.#mode),
         h('div', { class: 'search-group' }, h('label', { class: 'search' }, icon('search'), this.#query, h('kbd', { 'aria-hidden': 'true' }, '/')), this.#kind,
           button('Previous match', 'up', () => this.#step(-1), { quiet: true }), button('Next match', 'down', () => this.#step(1), { quiet: true }), this.#found),
         h('div', { class: 'tools' }, ...this.#copy,

@@ -31,8 +31,11 @@ export function sections(block, layout) {
 
 const hex2 = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
+/** Ends of lines are in all text; they are shown, but are nothing to look at. */
+const USUAL = new Set(['\\n', '\\r', '\\t']);
+
 /** Text in spans for what is escaped. */
-const spans = (list) => list.map((piece) => (piece.escape ? h('span', { class: 'esc' }, piece.text) : piece.text));
+const spans = (list) => list.map((piece) => (piece.escape ? h('span', { class: USUAL.has(piece.text) ? 'esc usual' : 'esc' }, piece.text) : piece.text));
 const text = (string) => spans(pieces(String(string ?? '')));
 
 /** The element of a row. `marked(part, from, to)` says which of the bytes are marked. */

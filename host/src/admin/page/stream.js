@@ -12,6 +12,8 @@ const SPARE = 10;
 const MOST_HEIGHT = 24e6;
 /** Below it a row has 8 bytes. */
 const NARROW = 640;
+/** From here on the directions have a half each, as stream.css has it. */
+const WIDE = 1200;
 
 class StreamList extends HTMLElement {
   recording = null;
@@ -62,7 +64,8 @@ class StreamList extends HTMLElement {
     this.#charWidth = probe.getBoundingClientRect().width / 100 || 7.2;
     probe.remove();
     const perRow = this.clientWidth < NARROW ? 8 : 16;
-    const columns = Math.max(24, Math.min(160, Math.floor((this.clientWidth - 130) / this.#charWidth)));
+    const width = this.clientWidth >= WIDE ? this.clientWidth / 2 - 60 : this.clientWidth - 130;
+    const columns = Math.max(24, Math.min(160, Math.floor(width / this.#charWidth)));
     const same = perRow === this.#layout.perRow && columns === this.#layout.columns;
     Object.assign(this.#layout, { perRow, columns });
     if (same) this.#schedule();
