@@ -12,6 +12,7 @@ use crate::admin::AdminNode;
 use crate::control::protocol::{
     Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus, Traffic,
 };
+use crate::control::receive::RequestBytes;
 use crate::control::server::{AdminApi, ServiceApi};
 use crate::drain::Drain;
 use crate::output::Output;
@@ -99,6 +100,8 @@ pub struct NodeStatus {
     max_component: usize,
     /// What is counted before it is known which service is meant.
     reached: LimitCounters,
+    /// What requests hold, those of the control socket and of the admin address.
+    request_bytes: Arc<RequestBytes>,
     started: Instant,
 }
 
@@ -115,6 +118,7 @@ impl NodeStatus {
             output,
             max_component,
             reached: LimitCounters::default(),
+            request_bytes: RequestBytes::new(max_component),
             started: Instant::now(),
         }
     }
@@ -225,6 +229,10 @@ impl AdminApi for NodeStatus {
 
     fn reached(&self) -> &LimitCounters {
         &self.reached
+    }
+
+    fn request_bytes(&self) -> &Arc<RequestBytes> {
+        &self.request_bytes
     }
 
     fn status(&self, service: Option<&str>) -> Result<Status, String> {
