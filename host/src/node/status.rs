@@ -1,6 +1,7 @@
 //! What the control socket and the admin address see of a node.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,10 +11,11 @@ use tokio::sync::watch;
 
 use crate::admin::AdminNode;
 use crate::control::protocol::{
-    Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus, Traffic,
+    Answer, Connections, GenerationStatus, MemoryStatus, Request, ServiceStatus, Status,
+    StoreStatus, Traffic,
 };
 use crate::control::receive::RequestBytes;
-use crate::control::server::{AdminApi, ServiceApi};
+use crate::control::server::{self, AdminApi, ServiceApi};
 use crate::drain::Drain;
 use crate::output::Output;
 use crate::registry::Registry;
@@ -287,6 +289,23 @@ impl AdminNode for NodeStatus {
 
     fn status(&self) -> Result<Status, String> {
         AdminApi::status(self, None)
+    }
+
+    fn max_component(&self) -> usize {
+        self.max_component
+    }
+
+    fn request_bytes(&self) -> &Arc<RequestBytes> {
+        &self.request_bytes
+    }
+
+    fn execute(
+        self: Arc<Self>,
+        service: Option<String>,
+        request: Request,
+        body: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        Box::pin(async move { server::execute(service.as_deref(), request, body, &*self).await })
     }
 }
 
