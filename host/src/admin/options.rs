@@ -1,5 +1,6 @@
 //! What can be said to the admin address, and what bounds its clients.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::{LimitError, Setting};
@@ -11,6 +12,8 @@ pub struct AdminOptions {
     pub listen: ListenAddress,
     /// Names besides those of this machine under which clients reach it.
     pub hosts: Vec<String>,
+    /// The file with the token; a random one if there is none.
+    pub token_file: Option<PathBuf>,
     pub limits: AdminLimits,
 }
 

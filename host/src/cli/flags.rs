@@ -51,13 +51,17 @@ pub(super) struct Flags {
     #[arg(long, value_name = "PATH|none", value_parser = parse::control)]
     control: Option<Control>,
 
-    /// Show metrics, health and status over HTTP: 127.0.0.1:9300, unix:PATH or another form that --listen takes [default: none]
+    /// Serve the inspector, metrics, health and status over HTTP: 127.0.0.1:9300, unix:PATH or another form that --listen takes [default: none]
     #[arg(long, value_name = "ADDR", value_parser = parse::address, help_heading = ADMIN)]
     admin: Option<ListenAddress>,
 
     /// Name besides localhost under which the admin address is reached; may be given several times
     #[arg(long, value_name = "NAME", requires = "admin", help_heading = ADMIN, hide_short_help = true)]
     admin_host: Vec<String>,
+
+    /// File with the token of the admin address, on one line of at least 16 characters; see `hotsocket open` [default: a random token]
+    #[arg(long, value_name = "FILE", requires = "admin", help_heading = ADMIN)]
+    admin_token_file: Option<PathBuf>,
 
     /// Time that a client of the admin address has for the head of a request
     #[arg(long, value_name = "TIME", default_value = duration::show(AdminLimits::default().timeout), value_parser = duration::parse, requires = "admin", help_heading = ADMIN, hide_short_help = true)]
@@ -438,6 +442,7 @@ impl Flags {
         let admin = self.admin.map(|listen| AdminOptions {
             listen,
             hosts: self.admin_host,
+            token_file: self.admin_token_file,
             limits,
         });
         let options = Options {

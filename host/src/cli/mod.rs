@@ -191,7 +191,7 @@ fn wrong_usage(error: impl Display) -> ExitCode {
 /// Print why a command failed.
 fn failed(error: impl Display) -> ExitCode {
     use std::io::Write;
-    let error = error.to_string();
-    let _ = writeln!(std::io::stderr(), "error: {}", harmless(error.as_bytes()));
+    let line = escape::error_line(&error.to_string());
+    let _ = writeln!(std::io::stderr(), "{line}");
     ExitCode::FAILURE
 }

@@ -55,6 +55,8 @@ pub trait AdminApi: Send + Sync + 'static {
     fn max_component(&self) -> usize;
     /// Counts what is wrong with requests themselves.
     fn reached(&self) -> &LimitCounters;
+    /// What the bodies of requests hold, wherever they come from.
+    fn request_bytes(&self) -> &Arc<RequestBytes>;
 }
 
 /// What requests need of one service.
@@ -67,15 +69,14 @@ pub trait ServiceApi: Send + Sync + 'static {
 /// Answer requests until dropped.
 pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
     let admission = Admission::new(MAX_CLIENTS);
-    let bytes = RequestBytes::new(api.max_component());
     loop {
         match socket.accept().await {
             Ok(stream) => {
                 let Some(permit) = admission.admit().await else {
                     return;
                 };
-                let (api, bytes) = (Arc::clone(&api), Arc::clone(&bytes));
-                tokio::spawn(async move { handle_client(stream, &*api, &permit, &bytes).await });
+                let api = Arc::clone(&api);
+                tokio::spawn(async move { handle_client(stream, &*api, &permit).await });
             }
             Err(error) => {
                 tracing::debug!("control socket: accept failed: {error}");
@@ -86,14 +87,9 @@ pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
 }
 
 /// Serve one request of one client.
-async fn handle_client(
-    mut stream: UnixStream,
-    api: &impl AdminApi,
-    permit: &Permit,
-    bytes: &Arc<RequestBytes>,
-) {
+async fn handle_client(mut stream: UnixStream, api: &impl AdminApi, permit: &Permit) {
     let (read, write) = stream.split();
-    let request = timeout(REQUEST_TIMEOUT, receive(read, api, bytes));
+    let request = timeout(REQUEST_TIMEOUT, receive(read, api));
     let request = permit.wait_for(request, || is_unread(write.as_ref())).await;
     let answer = match request {
         Ok(Ok(Ok(received))) => {
@@ -157,7 +153,9 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-async fn execute(
+/// Carry out a request, and answer it. Swaps and rollbacks take as long as they take; call
+/// it within the runtime that serves connections.
+pub async fn execute(
     service: Option<&str>,
     request: Request,
     body: Vec<u8>,

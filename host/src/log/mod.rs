@@ -30,7 +30,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use json::Json;
 pub use text::{Clock, Text};
 
-use crate::output::{Output, Record, harmless};
+use crate::output::{Output, Record, escape};
 
 /// The `kind` of the line that `--access-log` writes for each connection.
 pub const CLOSED: &str = "closed";
@@ -79,10 +79,7 @@ pub fn start(output: &Arc<Output>, format: Format, level: LevelFilter) {
 /// the log is.
 pub fn failed(output: &Output, format: Format, error: &impl Display) {
     let mut line = match format {
-        Format::Text => {
-            let error = error.to_string();
-            format!("error: {}", harmless(error.as_bytes())).into_bytes()
-        }
+        Format::Text => escape::error_line(&error.to_string()).into_bytes(),
         Format::Json => {
             let mut record = Record::begin("error", None);
             record.field("message", error.to_string());

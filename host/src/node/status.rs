@@ -1,6 +1,7 @@
 //! What the control socket and the admin address see of a node.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,9 +11,11 @@ use tokio::sync::watch;
 
 use crate::admin::AdminNode;
 use crate::control::protocol::{
-    Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus, Traffic,
+    Answer, Connections, GenerationStatus, MemoryStatus, Request, ServiceStatus, Status,
+    StoreStatus, Traffic,
 };
-use crate::control::server::{AdminApi, ServiceApi};
+use crate::control::receive::RequestBytes;
+use crate::control::server::{self, AdminApi, ServiceApi};
 use crate::drain::Drain;
 use crate::output::Output;
 use crate::registry::Registry;
@@ -99,6 +102,8 @@ pub struct NodeStatus {
     max_component: usize,
     /// What is counted before it is known which service is meant.
     reached: LimitCounters,
+    /// What requests hold, those of the control socket and of the admin address.
+    request_bytes: Arc<RequestBytes>,
     started: Instant,
 }
 
@@ -115,6 +120,7 @@ impl NodeStatus {
             output,
             max_component,
             reached: LimitCounters::default(),
+            request_bytes: RequestBytes::new(max_component),
             started: Instant::now(),
         }
     }
@@ -227,6 +233,10 @@ impl AdminApi for NodeStatus {
         &self.reached
     }
 
+    fn request_bytes(&self) -> &Arc<RequestBytes> {
+        &self.request_bytes
+    }
+
     fn status(&self, service: Option<&str>) -> Result<Status, String> {
         let services = match service {
             Some(name) => vec![self.directory.find(Some(name))?],
@@ -279,6 +289,23 @@ impl AdminNode for NodeStatus {
 
     fn status(&self) -> Result<Status, String> {
         AdminApi::status(self, None)
+    }
+
+    fn max_component(&self) -> usize {
+        self.max_component
+    }
+
+    fn request_bytes(&self) -> &Arc<RequestBytes> {
+        &self.request_bytes
+    }
+
+    fn execute(
+        self: Arc<Self>,
+        service: Option<String>,
+        request: Request,
+        body: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        Box::pin(async move { server::execute(service.as_deref(), request, body, &*self).await })
     }
 }
 
