@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import net from 'node:net';
+import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
 
 /** The longest wait for anything; nothing is expected to take long. */
@@ -20,7 +22,7 @@ export class Inspector {
     const inspector = new Inspector();
     Object.assign(inspector, servers);
     inspector.#browser = await chromium.launch({
-      executablePath: servers.chromium,
+      executablePath: which(servers.chromium),
       // Chromium's own sandbox does not work as root, nor in many containers.
       args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
     });
@@ -84,6 +86,12 @@ export class Inspector {
   async stop() {
     await this.#browser.close();
   }
+}
+
+/** The path of a program; Playwright wants one. */
+function which(program) {
+  const found = (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir, program)).find((path) => existsSync(path));
+  return found ?? program;
 }
 
 class Peer {

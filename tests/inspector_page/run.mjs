@@ -1,12 +1,12 @@
 // Runs the cases of the inspector's page in one Chromium, one after the other. `mod.rs` starts
 // the servers, and says where they are in the variable INSPECTOR. Prints a line for each case.
 //
-// By hand, for one case: node run.mjs hostile
+// Only some of them: INSPECTOR_CASES=hostile,axe cargo test --release --test suite inspector_page
 
 import { readdirSync } from 'node:fs';
 import { Inspector } from './harness.mjs';
 
-const only = process.argv.slice(2);
+const only = (process.env.INSPECTOR_CASES ?? '').split(',').filter(Boolean);
 const inspector = await Inspector.start(JSON.parse(process.env.INSPECTOR));
 let failures = 0;
 for (const file of readdirSync(new URL('cases/', import.meta.url)).sort()) {
