@@ -59,6 +59,16 @@ impl AdminLimits {
 }
 
 impl AdminOptions {
+    /// On this address, with the defaults of everything else.
+    pub fn at(listen: ListenAddress) -> Self {
+        AdminOptions {
+            listen,
+            hosts: Vec::new(),
+            token_file: None,
+            limits: AdminLimits::default(),
+        }
+    }
+
     /// Whether only processes of this machine can connect.
     pub fn is_local(&self) -> bool {
         match &self.listen {

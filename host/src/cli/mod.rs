@@ -15,6 +15,7 @@ mod inspect;
 mod list;
 mod listener_flags;
 mod new;
+mod open;
 mod parse;
 mod reload;
 mod serve;
@@ -81,6 +82,7 @@ enum Command {
     History(history::Args),
     Drain(drain::Args),
     Top(top::Args),
+    Open(open::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
     Store(store::Args),
@@ -121,6 +123,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
         Some(Command::Drain(args)) => print_result_as(args.server.json, drain::run(&args)),
         Some(Command::Top(args)) => print_result_as(args.server.json, top::run(&args)),
+        Some(Command::Open(args)) => print_result_as(args.server.json, open::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::List(args)) => print_result_as(args.json, list::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),

@@ -6,6 +6,7 @@
 //! sends a space now and then, which JSON allows before a value.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,8 @@ pub enum Request {
     Drain {
         order: Option<DrainOrder>,
     },
+    /// Where the admin address is, and its token.
+    Admin,
     /// Something with the store.
     Store {
         bucket: String,
@@ -162,6 +165,7 @@ pub enum Answer {
         /// `None` if the server does not drain.
         drain: Option<DrainStatus>,
     },
+    Admin(AdminPlace),
     /// The value in Base16, as it may be any bytes.
     Value {
         value: Option<String>,
@@ -179,6 +183,27 @@ pub enum Answer {
     Error {
         error: String,
     },
+}
+
+/// Where the admin address is, and what opens it. Nothing but the control socket, which is
+/// for its owner only, says this.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct AdminPlace {
+    /// `127.0.0.1:9300`, or `unix:` and a path.
+    pub address: String,
+    pub token: String,
+    /// What a browser opens; none of a Unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// Debugging output ends in logs, where no token belongs.
+impl fmt::Debug for AdminPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminPlace")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Some of the open connections.

@@ -14,7 +14,8 @@ use tokio::time::{sleep, timeout};
 use super::admission::{Admission, Evicted, Permit};
 pub use super::listener::{ControlSocket, ControlSocketError};
 use super::protocol::{
-    self, Answer, ConnectionQuery, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus,
+    self, AdminPlace, Answer, ConnectionQuery, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE,
+    TopicStatus,
 };
 use super::receive::{Received, RequestBytes, receive};
 use super::{connections, store};
@@ -57,6 +58,8 @@ pub trait AdminApi: Send + Sync + 'static {
     fn reached(&self) -> &LimitCounters;
     /// What the bodies of requests hold, wherever they come from.
     fn request_bytes(&self) -> &Arc<RequestBytes>;
+    /// The admin address, if there is one.
+    fn admin(&self) -> Option<AdminPlace>;
 }
 
 /// What requests need of one service.
@@ -180,6 +183,11 @@ pub async fn execute(
             };
             list.map(Answer::Connections).map_err(no_thread)
         }
+        Request::Admin => api.admin().map(Answer::Admin).ok_or_else(|| {
+            "the server has no admin address; `--admin 127.0.0.1:9300` gives it one, and \
+             `hotsocket dev` has one"
+                .to_owned()
+        }),
         Request::Drain { order } => {
             if let Some(DrainOrder { max_ms, ends }) = order {
                 let max = Duration::from_millis(max_ms).min(crate::duration::MAX);
@@ -211,7 +219,7 @@ async fn of_service(
     let (registry, topics) = (service.registry(), service.topics());
     match request {
         // Answered by the node.
-        Request::Status | Request::Connections(_) | Request::Drain { .. } => {
+        Request::Status | Request::Connections(_) | Request::Admin | Request::Drain { .. } => {
             Err("no request to a service".to_owned())
         }
         Request::History => Ok(Answer::History {

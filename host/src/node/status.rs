@@ -9,10 +9,10 @@ use hotsocket_sandbox::limit_counters::LimitCounters;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::admin::AdminNode;
+use crate::admin::{AdminAccess, AdminNode};
 use crate::control::protocol::{
-    Answer, Connections, GenerationStatus, MemoryStatus, Request, ServiceStatus, Status,
-    StoreStatus, Traffic,
+    AdminPlace, Answer, Connections, GenerationStatus, MemoryStatus, Request, ServiceStatus,
+    Status, StoreStatus, Traffic,
 };
 use crate::control::receive::RequestBytes;
 use crate::control::server::{self, AdminApi, ServiceApi};
@@ -104,6 +104,7 @@ pub struct NodeStatus {
     reached: LimitCounters,
     /// What requests hold, those of the control socket and of the admin address.
     request_bytes: Arc<RequestBytes>,
+    admin: Option<AdminAccess>,
     started: Instant,
 }
 
@@ -113,6 +114,7 @@ impl NodeStatus {
         drain: Arc<Drain>,
         output: Arc<Output>,
         max_component: usize,
+        admin: Option<AdminAccess>,
     ) -> Self {
         NodeStatus {
             directory,
@@ -121,6 +123,7 @@ impl NodeStatus {
             max_component,
             reached: LimitCounters::default(),
             request_bytes: RequestBytes::new(max_component),
+            admin,
             started: Instant::now(),
         }
     }
@@ -235,6 +238,14 @@ impl AdminApi for NodeStatus {
 
     fn request_bytes(&self) -> &Arc<RequestBytes> {
         &self.request_bytes
+    }
+
+    fn admin(&self) -> Option<AdminPlace> {
+        self.admin.as_ref().map(|access| AdminPlace {
+            address: access.address().to_string(),
+            token: access.token().reveal().to_owned(),
+            link: access.link(),
+        })
     }
 
     fn status(&self, service: Option<&str>) -> Result<Status, String> {
