@@ -10,7 +10,7 @@ export const HEAD = 34;
 
 const ARROWS = { in: '→', out: '←', topic: '⇠', line: '│' };
 const SAYS = { in: 'from the peer', out: 'to the peer', topic: 'from a topic', line: 'printed' };
-const MARKS = { swap: '⇄', rollback: '↶', restart: '↻', asleep: '☾', woke: '☀', 'probation-ended': '✓', secured: '◆', 'fin-sent': '⇥', closed: '■' };
+const MARKS = { swap: '⇄', rollback: '↶', restart: '↻', asleep: '☾', woke: '☀', 'probation-ended': '✓', secured: '◆', 'fin-sent': '⇥', stayed: '↷', closed: '■' };
 
 /** Rows of each section of a block under a layout `{mode, perRow, columns}`. */
 export function sections(block, layout) {
@@ -55,19 +55,21 @@ const note = (kind, ...children) => h('div', { class: `line note ${kind}` }, ...
 function head({ record, parts }) {
   const direct = record.type === 'direct';
   const name = direct ? 'direct' : record.event;
-  const arrows = [...new Set(parts.map((part) => ARROWS[part.direction]))].join(' ');
   const sizes = parts.map((part) => h('span', { class: `bytes-of ${part.direction}` }, `${ARROWS[part.direction]} ${format.size(part.bytes.length + part.missing)}`));
   const facts = [];
   if (record.topic) facts.push(h('span', { class: 'topic' }, '# ', text(record.topic)));
   if (record.origin && record.origin !== 'accepted') facts.push(h('span', {}, text(record.origin)));
   if (record.timer !== undefined && record.timer !== null) facts.push(h('span', {}, `timer ${record.timer}`));
+  if (record.sender !== undefined) facts.push(h('span', {}, `from connection ${record.sender}`));
+  if (record.missed) facts.push(h('span', {}, `${format.counted(record.missed, 'message')} missed`));
+  if (record.reason) facts.push(h('span', {}, text(record.reason)));
   const times = [];
   if (record.wall_us >= 0 && !direct) times.push(h('span', { title: 'wall-clock time of the event' }, format.micros(record.wall_us)));
   if (record.cpu_us >= 0 && !direct) times.push(h('span', { title: 'CPU time of the event' }, `${format.micros(record.cpu_us)} CPU`));
   const effects = (record.effects ?? []).map((effect) => h('span', { class: 'effect' }, text(effect)));
   return h('div', { class: `line head-line ${record.fault ? 'faulty' : ''}` },
     h('time', {}, format.clock(record.time, true)),
-    h('span', { class: 'event' }, text(name), arrows ? '' : null), sizes, facts,
+    h('span', { class: 'event' }, text(name)), sizes, facts,
     h('span', { class: 'effects' }, effects),
     h('span', { class: 'costs' }, times, record.generation ? h('span', { title: 'generation' }, `gen ${record.generation}`) : null));
 }
@@ -79,7 +81,7 @@ function mark({ record }) {
   if (record.type !== 'mark') return h('div', { class: 'line mark-line' }, h('span', {}, text(record.text ?? record.type)));
   const moved = record.from && record.to ? `generation ${record.from} → ${record.to}` : '';
   return h('div', { class: `line mark-line ${visible(record.mark).replace(/[^a-z-]/g, '')}` },
-    h('span', {}, h('b', {}, `${MARKS[record.mark] ?? '◇'} `, text(record.mark)), ' ', moved, moved && record.text ? ' · ' : '', text(record.text),
+    h('span', {}, h('b', {}, `${MARKS[record.mark] ?? '◇'} `, text(record.mark)), ' ', [moved, record.cause, record.text].filter(Boolean).flatMap((what, i) => [i ? ' · ' : '', text(what)]),
       h('time', {}, format.clock(record.time, true))));
 }
 
