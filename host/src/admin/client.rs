@@ -7,9 +7,10 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::limit_counters::Limit;
 use hotsocket_sandbox::{Endpoint, Stream};
@@ -18,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::router;
 use super::server::Shared;
@@ -33,29 +34,56 @@ pub const MAX_FIELDS: usize = 64;
 pub struct Client {
     /// The address that it has connected to.
     pub local: Endpoint,
-    /// Resolves when it is busy no more.
-    busy: Mutex<Option<oneshot::Receiver<Infallible>>>,
+    /// Since it began, until its connection has seen that.
+    begun: Mutex<Option<Begun>>,
 }
 
 /// The client is busy until this is dropped.
 pub struct Busy {
+    unread: Arc<Unread>,
     _over: oneshot::Sender<Infallible>,
+}
+
+/// The connection's end of it.
+struct Begun {
+    unread: Arc<Unread>,
+    /// Resolves when the client is busy no more.
+    over: oneshot::Receiver<Infallible>,
+}
+
+/// Since when the client has not read what was sent.
+#[derive(Default)]
+struct Unread(Mutex<Option<Instant>>);
+
+impl Busy {
+    /// Whether the client has still to read something.
+    pub fn set_unread(&self, is_unread: bool) {
+        let mut since = self.unread.0.lock();
+        match is_unread {
+            true => *since = since.or_else(|| Some(Instant::now())),
+            false => *since = None,
+        }
+    }
 }
 
 impl Client {
     /// The client waits for the server from now on. The answer must be the last one of its
     /// connection.
     pub fn begin(&self) -> Busy {
-        let (over, busy) = oneshot::channel();
-        *self.busy.lock() = Some(busy);
-        Busy { _over: over }
+        let unread = Arc::<Unread>::default();
+        let (_over, over) = oneshot::channel();
+        *self.begun.lock() = Some(Begun {
+            unread: Arc::clone(&unread),
+            over,
+        });
+        Busy { unread, _over }
     }
 }
 
 /// What has become of a connection.
 enum Step {
     Over(hyper::Result<()>),
-    Busy(oneshot::Receiver<Infallible>),
+    Busy(Begun),
 }
 
 /// Serve one client until it or the server ends.
@@ -63,7 +91,7 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
     let Connected { stream, local, .. } = connected;
     let client = Client {
         local,
-        busy: Mutex::default(),
+        begun: Mutex::default(),
     };
     let limits = shared.limits();
     let answer = service_fn(async |request| {
@@ -78,8 +106,8 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
     let mut connection = pin!(connection);
     let waiting = poll_fn(|cx| match connection.as_mut().poll(cx) {
         Poll::Ready(over) => Poll::Ready(Step::Over(over)),
-        Poll::Pending => match client.busy.lock().take() {
-            Some(busy) => Poll::Ready(Step::Busy(busy)),
+        Poll::Pending => match client.begun.lock().take() {
+            Some(begun) => Poll::Ready(Step::Busy(begun)),
             None => Poll::Pending,
         },
     });
@@ -89,19 +117,44 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
     drop(permit);
     let served = match waited {
         Err(_evicted) => return shared.count(Limit::AdminClients),
-        Ok(Err(over)) => Err(over),
+        Ok(Err(_)) => Err(TooLong),
         Ok(Ok(Step::Over(over))) => Ok(over),
-        Ok(Ok(Step::Busy(busy))) => tokio::select! {
-            biased;
-            over = &mut connection => Ok(over),
-            // What is left of the answer may take as long as any.
-            _ = busy => timeout(limits.lifetime, connection).await,
-        },
+        Ok(Ok(Step::Busy(begun))) => begun.wait_for(connection, limits.lifetime).await,
     };
     match served {
-        Err(_over) => shared.count(Limit::AdminLifetime),
+        Err(TooLong) => shared.count(Limit::AdminLifetime),
         Ok(Err(error)) if error.is_timeout() => shared.count(Limit::AdminTimeout),
         Ok(Err(error)) if error.is_parse_too_large() => shared.count(Limit::AdminHeader),
         Ok(_) => {}
+    }
+}
+
+/// The client has kept the server waiting for too long.
+struct TooLong;
+
+impl Begun {
+    /// Wait for the end of the connection of a client that is busy.
+    async fn wait_for(
+        mut self,
+        mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+        lifetime: Duration,
+    ) -> Result<hyper::Result<()>, TooLong> {
+        loop {
+            tokio::select! {
+                biased;
+                over = &mut connection => return Ok(over),
+                _ = &mut self.over => {
+                    // What is left of the answer may take as long as any.
+                    let over = timeout(lifetime, connection).await;
+                    return over.map_err(|_| TooLong);
+                }
+                () = sleep(lifetime) => {
+                    let since = *self.unread.0.lock();
+                    if since.is_some_and(|since| since.elapsed() >= lifetime) {
+                        return Err(TooLong);
+                    }
+                }
+            }
+        }
     }
 }

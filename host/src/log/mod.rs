@@ -12,8 +12,10 @@
 //!
 //! - [`text`]: lines for people
 //! - [`json`]: records for programs
+//! - [`tap`]: for somebody who looks now
 
 mod json;
+mod tap;
 mod text;
 
 use std::fmt::Display;
@@ -28,6 +30,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use json::Json;
+pub use tap::{LOG_BUFFER, LogStream, MAX_LOG_STREAMS};
 pub use text::{Clock, Text};
 
 use crate::output::{Output, Record, escape};
@@ -66,11 +69,11 @@ pub fn start(output: &Arc<Output>, format: Format, level: LevelFilter) {
     match format {
         Format::Text => {
             let lines = builder.event_format(text).fmt_fields(text);
-            lines.finish().with(targets).init();
+            lines.finish().with(targets).with(tap::Tap).init();
         }
         Format::Json => {
             let lines = builder.event_format(Json).fmt_fields(Json);
-            lines.finish().with(targets).init();
+            lines.finish().with(targets).with(tap::Tap).init();
         }
     }
 }

@@ -6,11 +6,14 @@
 //! - [`query`]: what comes after the question mark
 //! - [`lists`]: sessions, connections, generations, topics
 //! - [`actions`]: swap and rollback; [`body`]: the component of a swap
+//! - [`log`]: the log as it is written; [`stream`]: answers that go on
 
 mod actions;
 mod body;
 mod lists;
+mod log;
 mod query;
+mod stream;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -32,6 +35,7 @@ enum Path {
     Topics,
     Swap,
     Rollback,
+    Log,
 }
 
 impl Path {
@@ -44,6 +48,7 @@ impl Path {
             "topics" => Path::Topics,
             "swap" => Path::Swap,
             "rollback" => Path::Rollback,
+            "log" => Path::Log,
             _ => return None,
         })
     }
@@ -53,21 +58,21 @@ impl Path {
     }
 
     fn needs_token(self) -> bool {
-        self.is_action()
+        self.is_action() || self == Path::Log
     }
 
     fn methods(self) -> &'static str {
-        match self.is_action() {
-            true => "POST",
-            false => "GET, HEAD",
+        match self {
+            Path::Swap | Path::Rollback => "POST",
+            // Without a body it would say nothing.
+            Path::Log => "GET",
+            _ => "GET, HEAD",
         }
     }
 
     fn is_for(self, method: &Method) -> bool {
-        match self.is_action() {
-            true => method == Method::POST,
-            false => matches!(*method, Method::GET | Method::HEAD),
-        }
+        let mut methods = self.methods().split(", ");
+        methods.any(|allowed| method.as_str() == allowed)
     }
 }
 
@@ -118,6 +123,7 @@ pub async fn route(
         Path::History => lists::history(node, query).await,
         Path::Topics => lists::topics(node, query).await,
         Path::Swap => actions::swap(request.into_body(), query, client, shared, node).await,
+        Path::Log => log::log(client),
         Path::Rollback => actions::roll_back(query, client, shared, node).await,
     }
 }
