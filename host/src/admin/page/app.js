@@ -3,6 +3,7 @@
 import './connections.js';
 import './head.js';
 import { button, h, icon, setText } from './dom.js';
+import * as format from './format.js';
 import { openHelp } from './help.js';
 import { store, poll } from './store.js';
 import { takeFromAddress } from './token.js';
@@ -66,7 +67,7 @@ function buildNav() {
 }
 
 function badge(path, number) {
-  setText(document.querySelector(`[data-badge=${path}]`), number ? String(number) : '');
+  setText(document.querySelector(`[data-badge=${path}]`), number ? format.count(number) : '');
 }
 
 function turnTheme() {

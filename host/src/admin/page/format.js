@@ -3,7 +3,8 @@
 const NUMBER = new Intl.NumberFormat('en');
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
-export const count = (number) => NUMBER.format(number ?? 0);
+// Without separators there is nothing to format, which takes long for thousands of cells.
+export const count = (number) => (number >= 0 && number < 1000 ? String(number) : NUMBER.format(number ?? 0));
 
 /** `1 connection`, `2 connections`. */
 export const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
@@ -20,7 +21,7 @@ export function size(bytes) {
 }
 
 function short(value, fraction) {
-  if (!fraction) return NUMBER.format(Math.round(value));
+  if (!fraction) return count(Math.round(value));
   return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }
 

@@ -131,11 +131,19 @@ class DataGrid extends HTMLElement {
     const row = this.#sorted[i];
     const transform = `translateY(${i * height}px)`;
     if (element.style.transform !== transform) element.style.transform = transform;
-    element.setAttribute('aria-rowindex', i + 2);
-    element.setAttribute('aria-selected', key === this.#active);
+    if (element.at !== i) element.setAttribute('aria-rowindex', i + 2);
+    element.at = i;
+    const selected = String(key === this.#active);
+    if (element.ariaSelected !== selected) element.ariaSelected = selected;
     setClass(element, `row ${i % 2 ? 'odd' : ''}`);
     element.row = row;
-    this.#columns.forEach((column, n) => setText(element.children[n], column.text(row)));
+    // What a cell shows is kept, as the document is slow to ask.
+    this.#columns.forEach((column, n) => {
+      const text = column.text(row);
+      if (element.texts[n] === text) return;
+      element.texts[n] = text;
+      element.children[n].textContent = text;
+    });
     this.decorate?.(element, row);
   }
 
@@ -144,6 +152,7 @@ class DataGrid extends HTMLElement {
       role: 'gridcell', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key, 'data-title': column.title,
     }));
     const element = h('div', { role: 'row', id: `${this.id || 'grid'}-row-${this.#body.children.length}` }, cells);
+    element.texts = [];
     this.#body.append(element);
     return element;
   }

@@ -86,7 +86,8 @@ class LogView extends HTMLElement {
     const level = LEVELS.includes(record.level) ? record.level : 'info';
     const text = pieces(String(record.text ?? '')).map((piece) => (piece.escape ? h('span', { class: 'esc' }, piece.text) : piece.text));
     return h('p', { 'data-level': level, class: level }, h('time', {}, format.clock(record.time ?? Date.now(), true)),
-      h('span', { class: 'level' }, level), h('span', { class: 'text' }, text));
+      h('span', { class: 'level' }, level), record.connection ? h('a', { href: `#/connection/${Number(record.connection)}` }, `#${Number(record.connection)}`) : null,
+      h('span', { class: 'text' }, text));
   }
 }
 

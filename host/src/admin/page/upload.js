@@ -43,8 +43,9 @@ export function offer(file) {
   const answer = h('pre', { class: 'answer', role: 'status', hidden: true });
   const swap = h('button', { type: 'submit', class: 'main' }, 'Swap');
   const cancel = h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel');
+  const title = h('h2', { id: 'offer-title' }, 'Swap the guest?');
   const form = h('form', { method: 'dialog' },
-    h('h2', { id: 'offer-title' }, 'Swap the guest?'),
+    title,
     h('dl', { class: 'facts' },
       h('div', {}, h('dt', {}, 'File'), h('dd', {}, visible(file.name))),
       h('div', {}, h('dt', {}, 'Size'), h('dd', {}, format.size(file.size))),
@@ -63,6 +64,7 @@ export function offer(file) {
     const query = { service: service?.name, name: file.name, policy: policy.value };
     const result = await act('swap', () => post('/api/swap', query, file));
     showAnswer(answer, result);
+    title.textContent = result.ok ? 'Swapped' : 'Not swapped';
     swap.disabled = false;
     swap.textContent = 'Done';
     swap.dataset.done = 'yes';
