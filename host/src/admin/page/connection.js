@@ -24,7 +24,7 @@ class ConnectionView extends HTMLElement {
   #waiting = 0;
   #stop = null;
   #title = h('h1', {}, '…');
-  #facts = h('dl', { class: 'facts' });
+  #facts = h('dl', { class: 'facts', tabindex: 0 });
   #state = h('span', { class: 'pill' });
   #banner = h('div', { class: 'banner', role: 'status', hidden: true });
   #recorded = h('p', { class: 'recorded' });
