@@ -13,6 +13,7 @@
 //! - [`channel`]: one byte stream of a session
 //! - [`registry`]: generations of the guest, and swaps
 //! - [`rollout`], [`roster`]: what sessions and swaps know of each other
+//! - [`tap`]: what people see of a connection while it is served
 //! - [`control`]: the socket that the other commands talk to
 //! - [`cli`]: the command line
 //! - [`build`]: guests from source
@@ -64,6 +65,7 @@ pub mod session;
 mod size;
 mod socket_file;
 pub mod store;
+pub mod tap;
 pub mod top;
 pub mod topics;
 mod watch;

@@ -27,6 +27,7 @@ use crate::listener::{
     BindError, Bound, Connected, Handshake, Incoming, ListenAddress, Listener, Listening,
 };
 use crate::service::NamedService;
+use crate::tap::{TapError, TapStream};
 
 /// Bytes of a request's head, and its fields.
 pub const MAX_HEADER: usize = 16 << 10;
@@ -43,6 +44,17 @@ pub trait AdminNode: Send + Sync + 'static {
     /// # Errors
     /// When the node stops.
     fn status(&self) -> Result<Status, String>;
+    /// A tap on a connection, or on all connections of a service.
+    ///
+    /// # Errors
+    /// When there is no such connection or service, or there are too many taps.
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError>;
+    /// Begin the lease of a tap again. False if there is none with this id.
+    fn renew_tap(&self, id: &str) -> bool;
 }
 
 /// What all requests share.

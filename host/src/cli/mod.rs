@@ -23,6 +23,7 @@ mod status;
 mod store;
 mod supervisor;
 mod swap;
+mod tap_flags;
 mod test;
 mod tls_flags;
 mod top;

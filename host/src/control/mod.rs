@@ -18,7 +18,7 @@
 pub(crate) mod admission;
 pub mod client;
 mod connection;
-mod connections;
+pub(crate) mod connections;
 pub mod find;
 mod listener;
 pub mod protocol;

@@ -25,7 +25,7 @@ pub const MAX_ANSWER: u64 = 64 << 20;
 pub const MAX_TOPICS: usize = 10_000;
 
 /// The most connections in one answer.
-pub const MAX_ROWS: usize = 1000;
+pub const MAX_ROWS: usize = 10_000;
 
 /// Between two signs of life of a server that works on a request.
 pub const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
@@ -211,6 +211,12 @@ pub struct ConnectionRow {
     pub age_ms: u64,
     /// Since bytes last moved.
     pub idle_ms: u64,
+    /// The last function of the guest that was called for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<String>,
+    /// CPU time of its events, estimated from those that are measured.
+    #[serde(default)]
+    pub cpu_us: u64,
     /// What the guest calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,

@@ -23,6 +23,7 @@ use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
 use crate::service::NamedService;
 use crate::store::Store;
+use crate::tap::{TapError, TapStream};
 use crate::topics::{TopicUse, Topics};
 
 /// Concurrent clients; one more evicts one that hangs.
@@ -53,6 +54,15 @@ pub trait AdminApi: Send + Sync + 'static {
     fn status(&self, service: Option<&str>) -> Result<super::protocol::Status, String>;
     /// Size of the largest component that may be sent, in bytes.
     fn max_component(&self) -> usize;
+    /// A tap on a connection, or on all connections of a service.
+    ///
+    /// # Errors
+    /// When there is no such connection or service, or there are too many taps.
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError>;
     /// Counts what is wrong with requests themselves.
     fn reached(&self) -> &LimitCounters;
 }

@@ -148,6 +148,7 @@ impl Node {
             Arc::clone(&drain),
             output,
             max_component,
+            options.taps,
         );
         let status = Arc::new(status);
         let mut tasks = vec![tokio::spawn(carry_out(

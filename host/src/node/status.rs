@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::admin::AdminNode;
+use crate::control::connections;
 use crate::control::protocol::{
     Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus, Traffic,
 };
@@ -19,6 +20,7 @@ use crate::registry::Registry;
 use crate::rollout::Generation;
 use crate::service::{Counters, NamedService, Service};
 use crate::store::{self, Store};
+use crate::tap::{TapError, TapLimits, TapStream, Taps};
 use crate::topics::Topics;
 
 /// The services that there are now.
@@ -52,12 +54,7 @@ impl Directory {
     /// Each with its name.
     pub fn named(&self) -> Vec<NamedService> {
         let services = self.0.read();
-        let named = services.iter().map(|view| NamedService {
-            name: view.name.clone(),
-            service: Arc::clone(&view.service),
-            store: Arc::clone(&view.store),
-        });
-        named.collect()
+        services.iter().map(|view| view.named()).collect()
     }
 
     /// Close the listening sockets of all services.
@@ -98,7 +95,9 @@ pub struct NodeStatus {
     output: Arc<Output>,
     max_component: usize,
     /// What is counted before it is known which service is meant.
-    reached: LimitCounters,
+    reached: Arc<LimitCounters>,
+    /// Of all services.
+    taps: Arc<Taps>,
     started: Instant,
 }
 
@@ -108,19 +107,30 @@ impl NodeStatus {
         drain: Arc<Drain>,
         output: Arc<Output>,
         max_component: usize,
+        taps: TapLimits,
     ) -> Self {
+        let reached = Arc::<LimitCounters>::default();
         NodeStatus {
+            taps: Taps::new(taps, Arc::clone(&reached)),
             directory,
             drain,
             output,
             max_component,
-            reached: LimitCounters::default(),
+            reached,
             started: Instant::now(),
         }
     }
 }
 
 impl ServiceView {
+    fn named(&self) -> NamedService {
+        NamedService {
+            name: self.name.clone(),
+            service: Arc::clone(&self.service),
+            store: Arc::clone(&self.store),
+        }
+    }
+
     fn status(&self) -> ServiceStatus {
         let service = &self.service;
         let active = service.registry.active();
@@ -223,6 +233,14 @@ impl AdminApi for NodeStatus {
         self.max_component
     }
 
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        self.open_tap(service, connection)
+    }
+
     fn reached(&self) -> &LimitCounters {
         &self.reached
     }
@@ -257,6 +275,38 @@ impl AdminApi for NodeStatus {
 }
 
 impl NodeStatus {
+    /// A tap on a connection, or on all of a service.
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        let named = match (service, connection) {
+            // An id says which service it is.
+            (None, Some(id)) => {
+                let services = self.directory.named();
+                let found = services
+                    .into_iter()
+                    .find(|named| named.service.roster.get(id).is_some());
+                found.ok_or(TapError::NoConnection(id))?
+            }
+            _ => self
+                .directory
+                .find(service)
+                .map_err(TapError::NoService)?
+                .named(),
+        };
+        let roster = &named.service.roster;
+        let lease = self.taps.lease(&named.name, connection)?;
+        let gone = TapError::NoConnection(connection.unwrap_or_default());
+        let Some(watched) = roster.watch(Arc::clone(lease.tap())) else {
+            return Err(gone);
+        };
+        let session = connection.and_then(|id| roster.get(id));
+        let row = session.map(|session| connections::row(&named, session));
+        Ok(TapStream::new(lease, watched, row))
+    }
+
     /// Connections that are open, of all services.
     fn left(&self) -> usize {
         let services = self.directory.all();
@@ -279,6 +329,18 @@ impl AdminNode for NodeStatus {
 
     fn status(&self) -> Result<Status, String> {
         AdminApi::status(self, None)
+    }
+
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        self.open_tap(service, connection)
+    }
+
+    fn renew_tap(&self, id: &str) -> bool {
+        self.taps.renew(id)
     }
 }
 
