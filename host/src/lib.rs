@@ -21,7 +21,7 @@
 //!   `dev` and `test`
 //! - [`admin`]: metrics, health and status over HTTP
 //! - [`drain`]: how a node takes leave of its connections
-//! - [`top`]: watches a running server
+//! - [`top`]: watches a running server; [`transcript`]: a connection on a terminal
 //! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
 //! - [`guest_file`]: reads the file of a guest, whatever stands in its place
@@ -68,6 +68,7 @@ pub mod store;
 pub mod tap;
 pub mod top;
 pub mod topics;
+pub mod transcript;
 mod watch;
 
 /// The guests that the README shows are compiled with the tests.

@@ -28,6 +28,7 @@ mod test;
 mod tls_flags;
 mod top;
 mod topics;
+mod watch;
 mod word;
 
 use std::fmt::Display;
@@ -82,6 +83,7 @@ enum Command {
     History(history::Args),
     Drain(drain::Args),
     Top(top::Args),
+    Watch(watch::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
     Store(store::Args),
@@ -122,6 +124,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
         Some(Command::Drain(args)) => print_result_as(args.server.json, drain::run(&args)),
         Some(Command::Top(args)) => print_result_as(args.server.json, top::run(&args)),
+        Some(Command::Watch(args)) => print_result_as(args.server.json, watch::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::List(args)) => print_result_as(args.json, list::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),

@@ -4,6 +4,9 @@
 //! `length` bytes if the request carries a component. The server answers with
 //! one line of JSON, an [`Answer`], and closes. While it works on a request it
 //! sends a space now and then, which JSON allows before a value.
+//!
+//! The answer to [`Request::Watch`] are lines of JSON until one of the ends has gone:
+//! those of [`crate::tap`], or an [`Answer::Error`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -64,6 +67,10 @@ pub enum Request {
     Topics,
     /// Some of the open connections.
     Connections(ConnectionQuery),
+    /// Show a connection while it is served, or all of the service.
+    Watch {
+        connection: Option<u64>,
+    },
     /// Begin to drain if there is an order, and say how far it is.
     Drain {
         order: Option<DrainOrder>,

@@ -17,7 +17,7 @@ use super::protocol::{
     self, Answer, ConnectionQuery, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus,
 };
 use super::receive::{Received, RequestBytes, receive};
-use super::{connections, store};
+use super::{connections, store, watch};
 use crate::drain::Drain;
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
@@ -113,10 +113,20 @@ async fn handle_client(
                 body,
                 held,
             } = received;
-            let work = execute(service.as_deref(), request, body, api);
-            let answer = show_life(&stream, work).await;
-            drop(held);
-            answer
+            if let Request::Watch { connection } = request {
+                drop(held);
+                match api.open_tap(service.as_deref(), connection) {
+                    Ok(tap) => return drop(watch::send(&mut stream, tap).await),
+                    Err(error) => Answer::Error {
+                        error: error.to_string(),
+                    },
+                }
+            } else {
+                let work = execute(service.as_deref(), request, body, api);
+                let answer = show_life(&stream, work).await;
+                drop(held);
+                answer
+            }
         }
         Ok(Ok(Err(error))) => Answer::Error { error },
         Ok(Err(_)) => Answer::Error {
@@ -223,9 +233,10 @@ async fn of_service(
     let (registry, topics) = (service.registry(), service.topics());
     match request {
         // Answered by the node.
-        Request::Status | Request::Connections(_) | Request::Drain { .. } => {
-            Err("no request to a service".to_owned())
-        }
+        Request::Status
+        | Request::Connections(_)
+        | Request::Drain { .. }
+        | Request::Watch { .. } => Err("no request to a service".to_owned()),
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),
