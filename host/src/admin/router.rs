@@ -23,7 +23,7 @@ const INDEX: &str = "\
 /ready    whether it accepts connections
 /status   its state, as JSON
 /api/     what the inspector asks for: session, connections, history, topics;
-          with the token swap, rollback, log
+          with the token swap, rollback, tap, log
 ";
 
 /// Answer a request of a client.

@@ -26,6 +26,7 @@ use crate::control::receive::RequestBytes;
 use crate::drain::Drain;
 use crate::listener::{BindError, Bound, Handshake, Incoming, ListenAddress, Listener, Listening};
 use crate::service::NamedService;
+use crate::tap::{TapError, TapStream};
 
 /// After `accept` has failed, as it may fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -51,6 +52,17 @@ pub trait AdminNode: Send + Sync + 'static {
         request: Request,
         body: Vec<u8>,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+    /// A tap on a connection, or on all connections of a service.
+    ///
+    /// # Errors
+    /// When there is no such connection or service, or there are too many taps.
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError>;
+    /// Begin the lease of a tap again. False if there is none with this id.
+    fn renew_tap(&self, id: &str) -> bool;
 }
 
 /// What all requests share.

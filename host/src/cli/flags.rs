@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 use super::compile::CompileFlags;
 use super::listener_flags::ListenerFlags;
 use super::parse::{self, After};
+use super::tap_flags::TapFlags;
 use super::tls_flags::TlsFlags;
 use crate::admin::{AdminLimits, AdminOptions};
 use crate::limits::{LimitError, Limits, OnTrap, WhenFull};
@@ -74,6 +75,9 @@ pub(super) struct Flags {
     /// Clients of the admin address at once
     #[arg(long, value_name = "N", default_value_t = AdminLimits::default().clients, requires = "admin", help_heading = ADMIN, hide_short_help = true)]
     admin_clients: usize,
+
+    #[command(flatten)]
+    taps: TapFlags,
 
     /// NATS servers over which connections of several nodes meet: nats://HOST or nats://HOST:PORT, or tls://…, joined by commas [default: none]
     #[arg(long, value_name = "URL", value_parser = parse::topics, help_heading = TOPICS)]
@@ -445,10 +449,13 @@ impl Flags {
             token_file: self.admin_token_file,
             limits,
         });
+        let taps = self.taps.limits();
+        taps.validate()?;
         let options = Options {
             services: vec![service],
             control: self.control.unwrap_or(Control::Default),
             admin,
+            taps,
             code_cache: self.code_cache.unwrap_or_default(),
             compiler: self.compile.compiler(),
         };

@@ -24,10 +24,12 @@ mod status;
 mod store;
 mod supervisor;
 mod swap;
+mod tap_flags;
 mod test;
 mod tls_flags;
 mod top;
 mod topics;
+mod watch;
 mod word;
 
 use std::fmt::Display;
@@ -83,6 +85,7 @@ enum Command {
     Drain(drain::Args),
     Top(top::Args),
     Open(open::Args),
+    Watch(watch::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
     Store(store::Args),
@@ -124,6 +127,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::Drain(args)) => print_result_as(args.server.json, drain::run(&args)),
         Some(Command::Top(args)) => print_result_as(args.server.json, top::run(&args)),
         Some(Command::Open(args)) => print_result_as(args.server.json, open::run(&args)),
+        Some(Command::Watch(args)) => print_result_as(args.server.json, watch::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::List(args)) => print_result_as(args.json, list::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),

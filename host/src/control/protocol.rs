@@ -4,6 +4,9 @@
 //! `length` bytes if the request carries a component. The server answers with
 //! one line of JSON, an [`Answer`], and closes. While it works on a request it
 //! sends a space now and then, which JSON allows before a value.
+//!
+//! The answer to [`Request::Watch`] are lines of JSON until one of the ends has gone:
+//! those of [`crate::tap`], or an [`Answer::Error`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +29,7 @@ pub const MAX_ANSWER: u64 = 64 << 20;
 pub const MAX_TOPICS: usize = 10_000;
 
 /// The most connections in one answer.
-pub const MAX_ROWS: usize = 1000;
+pub const MAX_ROWS: usize = 10_000;
 
 /// Between two signs of life of a server that works on a request.
 pub const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
@@ -65,6 +68,10 @@ pub enum Request {
     Topics,
     /// Some of the open connections.
     Connections(ConnectionQuery),
+    /// Show a connection while it is served, or all of the service.
+    Watch {
+        connection: Option<u64>,
+    },
     /// Begin to drain if there is an order, and say how far it is.
     Drain {
         order: Option<DrainOrder>,
@@ -236,6 +243,12 @@ pub struct ConnectionRow {
     pub age_ms: u64,
     /// Since bytes last moved.
     pub idle_ms: u64,
+    /// The last function of the guest that was called for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<String>,
+    /// CPU time of its events, estimated from those that are measured.
+    #[serde(default)]
+    pub cpu_us: u64,
     /// What the guest calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,

@@ -18,12 +18,13 @@ use super::protocol::{
     TopicStatus,
 };
 use super::receive::{Received, RequestBytes, receive};
-use super::{connections, store};
+use super::{connections, store, watch};
 use crate::drain::Drain;
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
 use crate::service::NamedService;
 use crate::store::Store;
+use crate::tap::{TapError, TapStream};
 use crate::topics::{TopicUse, Topics};
 
 /// Concurrent clients; one more evicts one that hangs.
@@ -54,6 +55,15 @@ pub trait AdminApi: Send + Sync + 'static {
     fn status(&self, service: Option<&str>) -> Result<super::protocol::Status, String>;
     /// Size of the largest component that may be sent, in bytes.
     fn max_component(&self) -> usize;
+    /// A tap on a connection, or on all connections of a service.
+    ///
+    /// # Errors
+    /// When there is no such connection or service, or there are too many taps.
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError>;
     /// Counts what is wrong with requests themselves.
     fn reached(&self) -> &LimitCounters;
     /// What the bodies of requests hold, wherever they come from.
@@ -102,10 +112,20 @@ async fn handle_client(mut stream: UnixStream, api: &impl AdminApi, permit: &Per
                 body,
                 held,
             } = received;
-            let work = execute(service.as_deref(), request, body, api);
-            let answer = show_life(&stream, work).await;
-            drop(held);
-            answer
+            if let Request::Watch { connection } = request {
+                drop(held);
+                match api.open_tap(service.as_deref(), connection) {
+                    Ok(tap) => return drop(watch::send(&mut stream, tap).await),
+                    Err(error) => Answer::Error {
+                        error: error.to_string(),
+                    },
+                }
+            } else {
+                let work = execute(service.as_deref(), request, body, api);
+                let answer = show_life(&stream, work).await;
+                drop(held);
+                answer
+            }
         }
         Ok(Ok(Err(error))) => Answer::Error { error },
         Ok(Err(_)) => Answer::Error {
@@ -219,9 +239,11 @@ async fn of_service(
     let (registry, topics) = (service.registry(), service.topics());
     match request {
         // Answered by the node.
-        Request::Status | Request::Connections(_) | Request::Admin | Request::Drain { .. } => {
-            Err("no request to a service".to_owned())
-        }
+        Request::Status
+        | Request::Connections(_)
+        | Request::Admin
+        | Request::Drain { .. }
+        | Request::Watch { .. } => Err("no request to a service".to_owned()),
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),

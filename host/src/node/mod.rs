@@ -149,6 +149,7 @@ impl Node {
             output,
             max_component,
             admin.as_ref().map(Admin::access),
+            options.taps,
         );
         let status = Arc::new(status);
         let mut tasks = vec![tokio::spawn(carry_out(

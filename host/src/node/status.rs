@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::admin::{AdminAccess, AdminNode};
+use crate::control::connections;
 use crate::control::protocol::{
     AdminPlace, Answer, Connections, GenerationStatus, MemoryStatus, Request, ServiceStatus,
     Status, StoreStatus, Traffic,
@@ -22,6 +23,7 @@ use crate::registry::Registry;
 use crate::rollout::Generation;
 use crate::service::{Counters, NamedService, Service};
 use crate::store::{self, Store};
+use crate::tap::{TapError, TapLimits, TapStream, Taps};
 use crate::topics::Topics;
 
 /// The services that there are now.
@@ -55,12 +57,7 @@ impl Directory {
     /// Each with its name.
     pub fn named(&self) -> Vec<NamedService> {
         let services = self.0.read();
-        let named = services.iter().map(|view| NamedService {
-            name: view.name.clone(),
-            service: Arc::clone(&view.service),
-            store: Arc::clone(&view.store),
-        });
-        named.collect()
+        services.iter().map(|view| view.named()).collect()
     }
 
     /// Close the listening sockets of all services.
@@ -101,10 +98,12 @@ pub struct NodeStatus {
     output: Arc<Output>,
     max_component: usize,
     /// What is counted before it is known which service is meant.
-    reached: LimitCounters,
+    reached: Arc<LimitCounters>,
     /// What requests hold, those of the control socket and of the admin address.
     request_bytes: Arc<RequestBytes>,
     admin: Option<AdminAccess>,
+    /// Of all services.
+    taps: Arc<Taps>,
     started: Instant,
 }
 
@@ -115,13 +114,16 @@ impl NodeStatus {
         output: Arc<Output>,
         max_component: usize,
         admin: Option<AdminAccess>,
+        taps: TapLimits,
     ) -> Self {
+        let reached = Arc::<LimitCounters>::default();
         NodeStatus {
+            taps: Taps::new(taps, Arc::clone(&reached)),
             directory,
             drain,
             output,
             max_component,
-            reached: LimitCounters::default(),
+            reached,
             request_bytes: RequestBytes::new(max_component),
             admin,
             started: Instant::now(),
@@ -130,6 +132,14 @@ impl NodeStatus {
 }
 
 impl ServiceView {
+    fn named(&self) -> NamedService {
+        NamedService {
+            name: self.name.clone(),
+            service: Arc::clone(&self.service),
+            store: Arc::clone(&self.store),
+        }
+    }
+
     fn status(&self) -> ServiceStatus {
         let service = &self.service;
         let active = service.registry.active();
@@ -232,6 +242,14 @@ impl AdminApi for NodeStatus {
         self.max_component
     }
 
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        self.open_tap(service, connection)
+    }
+
     fn reached(&self) -> &LimitCounters {
         &self.reached
     }
@@ -278,6 +296,38 @@ impl AdminApi for NodeStatus {
 }
 
 impl NodeStatus {
+    /// A tap on a connection, or on all of a service.
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        let named = match (service, connection) {
+            // An id says which service it is.
+            (None, Some(id)) => {
+                let services = self.directory.named();
+                let found = services
+                    .into_iter()
+                    .find(|named| named.service.roster.get(id).is_some());
+                found.ok_or(TapError::NoConnection(id))?
+            }
+            _ => self
+                .directory
+                .find(service)
+                .map_err(TapError::NoService)?
+                .named(),
+        };
+        let roster = &named.service.roster;
+        let lease = self.taps.lease(&named.name, connection)?;
+        let gone = TapError::NoConnection(connection.unwrap_or_default());
+        let Some(watched) = roster.watch(Arc::clone(lease.tap())) else {
+            return Err(gone);
+        };
+        let session = connection.and_then(|id| roster.get(id));
+        let row = session.map(|session| connections::row(&named, session));
+        Ok(TapStream::new(lease, watched, row))
+    }
+
     /// Connections that are open, of all services.
     fn left(&self) -> usize {
         let services = self.directory.all();
@@ -317,6 +367,18 @@ impl AdminNode for NodeStatus {
         body: Vec<u8>,
     ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
         Box::pin(async move { server::execute(service.as_deref(), request, body, &*self).await })
+    }
+
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        self.open_tap(service, connection)
+    }
+
+    fn renew_tap(&self, id: &str) -> bool {
+        self.taps.renew(id)
     }
 }
 

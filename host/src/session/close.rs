@@ -6,14 +6,16 @@ use std::io;
 use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{self as sandbox, Cause, CloseReason, Fault};
+use hotsocket_sandbox::{self as sandbox, Cause, CloseReason, Effects, Fault};
 use tokio::time::Instant;
 
 use super::event::Event;
 use super::log::{FaultOutcome, log_access, logged};
+use super::record::{Recording, closed_mark};
 use super::state::{Body, Session};
 use crate::channel::Late;
 use crate::roster::{Progress, SessionState, WaitsFor};
+use crate::tap::What;
 
 /// While the server shuts down, a peer that is quiet this long after our FIN
 /// is not waited for any longer.
@@ -207,6 +209,10 @@ impl Session {
             generation,
             state: SessionState::Closing,
         });
+        let handle = self.entry.handle();
+        if handle.is_tapped() {
+            handle.record(What::Mark(closed_mark(cause.name(), closed.traffic)));
+        }
         let logged = logged(connection, generation, self.label.as_deref());
         let late = closed.late.map(|late| match late {
             Late::Flush if close_took_all => (
@@ -259,15 +265,34 @@ impl Session {
             return;
         };
         instance.set_window(window);
-        match instance.close(reason).await {
+        let generation = self.generation.generation().number;
+        let handle = self.entry.handle();
+        let mut recording = Recording::of_close(handle, generation, instance, reason.name());
+        let called = instance.close(reason).await;
+        if let Some(recording) = &mut recording {
+            recording.stop(instance);
+        }
+        let effects = instance.take_effects();
+        self.note_cpu();
+        match called {
             Ok(()) => {
-                let effects = instance.take_effects();
                 let probation = self.probation.take();
-                let held_back = probation.map(|probation| probation.held_back);
+                let mut held_back = probation.map(|probation| probation.held_back);
+                let mut effects = effects;
+                if !reason.allows_farewell() {
+                    for effects in held_back.iter_mut().chain([&mut effects]) {
+                        effects.written.clear();
+                    }
+                }
+                if let Some(held_back) = &held_back {
+                    self.record_end_of_probation(held_back);
+                }
+                if let Some(recording) = recording {
+                    recording.succeeded(self.entry.handle(), &effects, &effects.written);
+                }
                 for effects in held_back.into_iter().chain([effects]) {
                     let farewell = Some(effects.written).filter(|written| !written.is_empty());
                     if let Some(written) = farewell
-                        && reason.allows_farewell()
                         && self.channel.write(written).is_err()
                     {
                         self.channel.clear_queue();
@@ -280,8 +305,9 @@ impl Session {
             Err(Fault {
                 event: sandbox::Event::Close,
                 cause: Cause::Exit(_),
-            }) => {}
+            }) => self.record_success(recording, &Effects::default()),
             Err(fault) => {
+                self.record_fault(recording, &fault);
                 self.service.counters.faults.count(fault.cause.name());
                 self.log_fault(&fault, FaultOutcome::Closed);
             }

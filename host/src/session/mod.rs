@@ -27,7 +27,7 @@
 //! - [`hibernate`]: a quiet session does without an instance
 //! - [`restart`]: a session survives its instance
 //! - [`close`]: every way a session ends
-//! - [`log`]: what the log says of a session
+//! - [`log`]: what the log says of a session; [`record`]: what taps see of it
 //! - [`timers`]: what the guest has set; [`topics`]: what connections say to each other
 
 mod close;
@@ -37,6 +37,7 @@ mod hibernate;
 mod log;
 mod migrate;
 mod pace;
+mod record;
 mod restart;
 mod state;
 mod succession;

@@ -6,7 +6,8 @@
 //! - [`query`]: what comes after the question mark
 //! - [`lists`]: sessions, connections, generations, topics
 //! - [`actions`]: swap and rollback; [`body`]: the component of a swap
-//! - [`log`]: the log as it is written; [`stream`]: answers that go on
+//! - [`tap`]: a connection, event by event; [`log`]: the log as it is written; [`stream`]:
+//!   answers that go on
 
 mod actions;
 mod body;
@@ -14,6 +15,7 @@ mod lists;
 mod log;
 mod query;
 mod stream;
+mod tap;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -27,7 +29,7 @@ pub use actions::MAX_ACTIONS;
 use query::Query;
 
 /// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Path {
     Session,
     Connections,
@@ -36,6 +38,9 @@ enum Path {
     Swap,
     Rollback,
     Log,
+    Tap,
+    /// Of the tap with this id.
+    Renewal(String),
 }
 
 impl Path {
@@ -49,28 +54,31 @@ impl Path {
             "swap" => Path::Swap,
             "rollback" => Path::Rollback,
             "log" => Path::Log,
-            _ => return None,
+            "tap" => Path::Tap,
+            other => Path::Renewal(other.strip_prefix("tap/")?.to_owned()),
         })
     }
 
-    fn is_action(self) -> bool {
-        matches!(self, Path::Swap | Path::Rollback)
+    fn is_list(&self) -> bool {
+        use Path::{Connections, History, Session, Topics};
+        matches!(self, Session | Connections | History | Topics)
     }
 
-    fn needs_token(self) -> bool {
-        self.is_action() || self == Path::Log
+    /// Whatever is not a list does something, or shows what is secret.
+    fn needs_token(&self) -> bool {
+        !self.is_list()
     }
 
-    fn methods(self) -> &'static str {
+    fn methods(&self) -> &'static str {
         match self {
-            Path::Swap | Path::Rollback => "POST",
-            // Without a body it would say nothing.
-            Path::Log => "GET",
-            _ => "GET, HEAD",
+            // Without a body they would say nothing.
+            Path::Log | Path::Tap => "GET",
+            _ if self.is_list() => "GET, HEAD",
+            _ => "POST",
         }
     }
 
-    fn is_for(self, method: &Method) -> bool {
+    fn is_for(&self, method: &Method) -> bool {
         let mut methods = self.methods().split(", ");
         methods.any(|allowed| method.as_str() == allowed)
     }
@@ -124,6 +132,8 @@ pub async fn route(
         Path::Topics => lists::topics(node, query).await,
         Path::Swap => actions::swap(request.into_body(), query, client, shared, node).await,
         Path::Log => log::log(client),
+        Path::Tap => tap::open(node, &query, client),
+        Path::Renewal(id) => tap::renew(node, &id),
         Path::Rollback => actions::roll_back(query, client, shared, node).await,
     }
 }

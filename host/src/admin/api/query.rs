@@ -8,6 +8,8 @@ use crate::control::protocol::{ConnectionQuery, MAX_ROWS, SortBy};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     pub service: Option<String>,
+    /// The number of a connection.
+    pub connection: Option<String>,
     pub filter: Option<String>,
     pub sort: Option<String>,
     pub reverse: Option<String>,
@@ -25,6 +27,7 @@ impl Query {
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             let field = match &*name {
                 "service" => &mut query.service,
+                "connection" => &mut query.connection,
                 "filter" => &mut query.filter,
                 "sort" => &mut query.sort,
                 "reverse" => &mut query.reverse,
@@ -40,6 +43,7 @@ impl Query {
         }
         let fields = [
             &mut query.service,
+            &mut query.connection,
             &mut query.filter,
             &mut query.sort,
             &mut query.reverse,
