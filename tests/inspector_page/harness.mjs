@@ -132,7 +132,7 @@ export async function go(page, view) {
 
 /** Wait until this is true in the page. */
 export async function until(page, condition, argument) {
-  await page.waitForFunction(condition, argument, { timeout: PATIENCE });
+  await page.waitForFunction(condition, argument, { timeout: 3 * PATIENCE });
 }
 
 /** Look into the connection of a peer, with its tap running. */

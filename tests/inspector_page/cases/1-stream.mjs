@@ -73,7 +73,7 @@ export async function bytes_are_found_selected_and_copied(inspector) {
   await page.keyboard.press('/');
   await page.keyboard.type('three');
   await until(page, () => document.querySelector('.found[role]').textContent === '1 of 2');
-  assert.equal((await page.locator('.line.bytes .ascii .found').allTextContents()).join(''), 'thrthreeee');
+  await until(page, () => [...document.querySelectorAll('.line.bytes .ascii .found')].map((found) => found.textContent).join(' ') === 'thr thr ee ee');
   await page.keyboard.press('Enter');
   await until(page, () => document.querySelector('.found[role]').textContent === '2 of 2');
   await page.keyboard.press('Shift+Enter');

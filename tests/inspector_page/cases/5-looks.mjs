@@ -110,17 +110,3 @@ export async function nothing_overflows_a_phone(inspector) {
   }
 }
 
-/** Only where somebody wants to look at them: INSPECTOR_PICTURES is a directory. */
-export async function pictures(inspector) {
-  const dir = process.env.INSPECTOR_PICTURES;
-  if (!dir) return;
-  const take = (page, name) => page.screenshot({ path: join(dir, `${name}.png`) });
-  for (const [name, options] of [['light', { colorScheme: 'light' }], ['dark', { colorScheme: 'dark' }], ['phone', { width: 390, height: 844, deviceScaleFactor: 2 }]]) {
-    const page = await inspector.open(inspector.counter, { width: 1280, height: 720, ...options });
-    for (const view of VIEWS) {
-      await go(page, view);
-      await page.locator(`${view}-view .bar`).waitFor();
-      await take(page, `${name}-${view}`);
-    }
-  }
-}
