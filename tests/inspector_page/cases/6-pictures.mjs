@@ -16,9 +16,8 @@ export async function pictures(inspector) {
       if (i % 3 === 0 || Math.random() < 0.1) other.socket.write('x'.repeat(1 + Math.floor(Math.random() * 3000)));
     }
   }, 40);
-  const size = { width: 1180, height: 660, deviceScaleFactor: 2 };
-  const page = await inspector.open(server, { ...size, colorScheme: 'light' });
-  const dark = await inspector.open(server, { ...size, colorScheme: 'dark' });
+  const page = await inspector.open(server, { width: 1180, height: 700, deviceScaleFactor: 2, colorScheme: 'light' });
+  const dark = await inspector.open(server, { width: 1440, height: 640, deviceScaleFactor: 1.5, colorScheme: 'dark' });
   const phone = await inspector.open(server, { width: 390, height: 760, deviceScaleFactor: 2, colorScheme: 'dark', isMobile: true });
   const peer = await inspector.peer(server);
   for (const one of [page, phone]) {
@@ -41,11 +40,14 @@ export async function pictures(inspector) {
   await dark.locator('swaps-view > .answer.good').waitFor();
   await peer.ask('and now?\n', 16);
   await hexOf(page, 'out', 3);
+  for (const one of [page, phone]) await until(one, () => document.querySelector('connection-view .facts').textContent.includes('36 B'));
   await page.mouse.move(600, 30);
   await take(page, 'connection');
   await take(phone, 'phone');
   await take(dark, 'swaps');
+  await dark.setViewportSize({ width: 1440, height: 700 });
   await go(dark, 'connections');
+  await dark.locator('[data-column=in-rate] button').click();
   // Until the sparklines are full.
   await until(dark, () => document.querySelectorAll('spark-line .line')[1].getAttribute('d').split('L').length >= 40, undefined);
   await take(dark, 'connections');

@@ -123,7 +123,7 @@ class ConnectionView extends HTMLElement {
     this.#state.dataset.state = row.state;
     const facts = [['Connection', `${row.id}`], ['Label', row.label ? visible(row.label) : ''], ['Listener', visible(row.listener)], ['Service', visible(row.service)], ['Generation', `${row.generation}`],
       ['In', `${format.size(row.received)} · ${format.rate(row.inRate ?? 0)}`], ['Out', `${format.size(row.sent)} · ${format.rate(row.outRate ?? 0)}`],
-      ['Queue', row.queued ? format.size(row.queued) : '–'], ['CPU', format.micros(row.cpu_us)], ['Age', format.age(row.age_ms)]].filter(([, value]) => value);
+      ['Queue', row.queued ? format.size(row.queued) : '–'], ['CPU', row.cpu_us ? format.micros(row.cpu_us) : '–'], ['Age', format.age(row.age_ms)]].filter(([, value]) => value);
     if (this.#facts.childElementCount !== facts.length) this.#facts.replaceChildren(...facts.map(() => h('div', {}, h('dt'), h('dd'))));
     facts.forEach(([name, value], i) => {
       setText(this.#facts.children[i].firstChild, name);

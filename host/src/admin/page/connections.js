@@ -26,7 +26,7 @@ const COLUMNS = [
   { key: 'out-rate', title: 'Out/s', number: true, text: (row) => format.rate(row.outRate), value: (row) => row.outRate },
   { key: 'queued', title: 'Queue', hint: 'Bytes that wait for the peer', number: true, text: (row) => (row.queued ? format.size(row.queued) : '–'), value: (row) => row.queued },
   { key: 'event', title: 'Last event', text: (row) => visible(row.last_event ?? '–') },
-  { key: 'cpu', title: 'CPU', hint: 'CPU time of the guest, estimated', number: true, text: (row) => format.micros(row.cpu_us), value: (row) => row.cpu_us ?? 0 },
+  { key: 'cpu', title: 'CPU', hint: 'CPU time of the guest, estimated', number: true, text: (row) => (row.cpu_us ? format.micros(row.cpu_us) : '–'), value: (row) => row.cpu_us ?? 0 },
   { key: 'age', title: 'Age', number: true, text: (row) => format.age(row.age_ms), value: (row) => row.age_ms },
 ];
 
