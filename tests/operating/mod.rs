@@ -2,9 +2,11 @@
 //! `top` and `drain`.
 
 mod admin;
+mod admin_api;
 mod dashboard;
 mod drain;
 mod metrics;
+mod open;
 mod top;
 
 use std::io::{Read, Write};

@@ -11,7 +11,7 @@
 //! | `/api/` | what the page needs: lists, and with the token actions and what is secret |
 //!
 //! It runs on a thread of its own, so that no client delays a session, and answers while the
-//! serving threads have much to do. docs/inspector.md says who may read and do what.
+//! serving threads have much to do. docs/inspector-api.md says who may read and do what.
 //!
 //! - [`options`]: where it listens, and for which names
 //! - [`server`]: its thread and the accept loop; [`client`]: what bounds one client

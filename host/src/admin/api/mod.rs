@@ -1,4 +1,4 @@
-//! The API behind the page: what is under `/api`. docs/inspector.md describes it.
+//! The API behind the page: what is under `/api`. docs/inspector-api.md describes it.
 //!
 //! Lists need no token. What does something, or shows the bytes of connections or the log,
 //! does. Whoever sends a request of another site's page is answered with none of it.
