@@ -1,0 +1,63 @@
+// Owns: the view of topics: who has subscribed to what, and how many messages a second.
+
+import { get } from './api.js';
+import { h, setText } from './dom.js';
+import { visible } from './escape.js';
+import * as format from './format.js';
+import './grid.js';
+import { poll, store } from './store.js';
+
+const COLUMNS = [
+  { key: 'pattern', title: 'Topic or pattern', text: (row) => visible(row.pattern), value: (row) => row.pattern },
+  { key: 'subscribers', title: 'Subscribers', number: true, text: (row) => format.count(row.subscribers), value: (row) => row.subscribers },
+  { key: 'messages', title: 'Messages', number: true, text: (row) => format.count(row.messages), value: (row) => row.messages },
+  { key: 'rate', title: 'Messages/s', number: true, text: (row) => format.perSecond(row.rate), value: (row) => row.rate },
+];
+
+class TopicsView extends HTMLElement {
+  #grid = document.createElement('data-grid');
+  #count = h('p', { class: 'count' });
+  #totals = h('p', { class: 'totals' });
+  #empty = h('div', { class: 'empty', hidden: true }, h('p', { class: 'lead' }, 'Nobody has subscribed to anything'), h('p', {}, 'Connections meet through topics: a guest subscribes, others publish. So does hotsocket publish TOPIC.'));
+  #last = new Map();
+  #stop;
+
+  connectedCallback() {
+    if (!this.firstChild) {
+      this.#grid.id = 'topics';
+      this.#grid.setUp({ columns: COLUMNS, key: (row) => row.pattern, sort: { column: 'pattern', descending: false }, label: 'Topics' });
+      this.append(h('div', { class: 'bar' }, h('h1', {}, 'Topics'), this.#count, this.#totals), this.#grid, this.#empty);
+    }
+    this.#stop = poll(() => this.#ask());
+  }
+
+  disconnectedCallback() {
+    this.#stop();
+  }
+
+  async #ask() {
+    try {
+      if (!store.service) await store.refresh();
+      this.#show(await get('/api/topics', { service: store.service?.name }));
+    } catch { /* The head says that the server does not answer. */ }
+  }
+
+  #show(answer) {
+    const time = performance.now();
+    const next = new Map();
+    for (const row of answer.topics) {
+      const last = this.#last.get(row.pattern);
+      row.rate = last ? Math.max(0, row.messages - last.messages) / ((time - last.time) / 1000) : 0;
+      next.set(row.pattern, { messages: row.messages, time });
+    }
+    this.#last = next;
+    this.#grid.show(answer.topics);
+    const first = answer.count > answer.topics.length ? `, the first ${format.count(answer.topics.length)}` : '';
+    setText(this.#count, `${format.count(answer.count)}${first}`);
+    const nats = answer.nats ? ` · NATS: ${answer.nats.state ?? answer.nats.status ?? 'yes'}` : '';
+    setText(this.#totals, `${format.count(answer.published)} published · ${format.count(answer.delivered)} delivered · ${format.count(answer.dropped)} dropped${visible(nats)}`);
+    this.#empty.hidden = answer.topics.length > 0;
+  }
+}
+
+customElements.define('topics-view', TopicsView);
