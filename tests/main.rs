@@ -19,6 +19,7 @@
 //! | `listeners` | what comes before a session: PROXY headers, limits of listeners, who the peer is |
 //! | `topics` | what connections say to each other |
 //! | `store` | what outlives connections |
+//! | `inspector` | what people see of connections: taps, `watch` |
 //! | `operating` | the admin address, metrics, `top` and `drain` |
 //! | `logs` | the log's two formats, and the access log |
 //! | `hostile` | guests, clients and bytes that mean harm, and what they cost others |
@@ -49,6 +50,7 @@ mod connections;
 mod documents;
 mod example_guests;
 mod hostile;
+mod inspector;
 mod languages;
 mod limits;
 mod listeners;

@@ -330,6 +330,29 @@ typedef struct {
 /* false: there was no header. */
 bool hs_peer_proxy(hs_proxy *proxy);
 
+/* ---- TLS that begins in the middle of a connection (STARTTLS), with the certificates of
+ * the listener (`--tls-mode starttls`). `wit/tls` has the rules; `hs_peer_tls` tells what
+ * has been agreed on.
+ *
+ *     if (size == 10 && memcmp(data, "STARTTLS\r\n", 10) == 0) {
+ *         if (hs_start_tls("go ahead\r\n", 10) != HS_TLS_BEGINS) hs_write("not now\r\n", 9);
+ *     }
+ */
+typedef enum {
+    HS_TLS_BEGINS,
+    HS_TLS_UNAVAILABLE, /* the listener has none, or only from the first byte on */
+    HS_TLS_ALREADY,     /* the connection is under TLS */
+    HS_TLS_PENDING,     /* it has been asked for, and the handshake has not begun */
+    HS_TLS_CLOSED       /* this side has been closed */
+} hs_tls_start;
+/* Whether it would begin now: whether to offer the command to the peer. */
+bool hs_can_start_tls(void);
+/* Write the last bytes in plain text, which let the peer begin its handshake, and begin
+ * TLS when the event has succeeded. What is written afterwards is sent under it, and the
+ * next `on_data` has come under it. Refuse the command if anything lies behind it in what
+ * has come: that came in plain text, perhaps from somebody on the way (CVE-2011-0411). */
+hs_tls_start hs_start_tls(const void *last, size_t size);
+
 /* A line for the server's standard output, or standard error; formatted as
  * printf does. The newline is added. */
 void hs_print(const char *format, ...) __attribute__((format(printf, 1, 2)));

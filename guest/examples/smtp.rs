@@ -1,9 +1,10 @@
 // hotsocket: features = ["state"]
 //! Teaches: a protocol of lines, with a state that is a type. It takes mail as an
-//! SMTP server does, logs it, and loses nothing of a session in a swap.
+//! SMTP server does, logs it, and loses nothing of a session in a swap. With certificates
+//! and `--tls-mode starttls` it offers STARTTLS (RFC 3207).
 //!
 //! Try it: `hotsocket serve smtp.rs`, then in another terminal:
-//! `swaks --server 127.0.0.1:3000 --to you@example.org`
+//! `swaks --server 127.0.0.1:3000 --to you@example.org`, with `--tls` under TLS.
 
 use hotsocket_guest::framing::{Frames, Lines};
 use hotsocket_guest::{Connection, Handler, Snapshot, export, println, state};
@@ -32,7 +33,7 @@ impl Handler for Session {
         self.lines.push(bytes);
         while let Some(line) = self.lines.next().transpose() {
             let line = line.map_err(|error| format!("500 {error}\r\n"));
-            match line.and_then(|line| self.reply(&line)) {
+            match line.and_then(|line| self.reply(conn, &line)) {
                 Ok(reply) => conn.write(reply),
                 Err(last) => {
                     conn.write(last);
@@ -54,7 +55,7 @@ impl Handler for Session {
 
 impl Session {
     /// The reply to a line; the lines of a mail have none. An error ends the session.
-    fn reply(&mut self, line: &[u8]) -> Result<&'static str, String> {
+    fn reply(&mut self, conn: &Connection, line: &[u8]) -> Result<&'static str, String> {
         if let Some(mail) = &mut self.mail {
             if line == b"." {
                 let (size, to) = (mail.len(), self.to.join(", "));
@@ -71,7 +72,16 @@ impl Session {
         let line = String::from_utf8_lossy(line);
         let address = || line.split(['<', '>']).nth(1).unwrap_or("?").to_owned();
         match line.get(..4).unwrap_or(&line).to_ascii_uppercase().as_str() {
+            "EHLO" if conn.can_start_tls() => return Ok("250-hotsocket\r\n250 STARTTLS\r\n"),
             "HELO" | "EHLO" => return Ok("250 hotsocket\r\n"),
+            // What comes with the command would have come in plain text, from anybody.
+            "STAR" if !self.lines.half().is_empty() => {
+                return Err("554 nothing comes with STARTTLS\r\n".to_owned());
+            }
+            "STAR" if conn.start_tls("220 go ahead\r\n").is_ok() => {
+                *self = Self::default();
+                return Ok("");
+            }
             "MAIL" => self.from = address(),
             "RCPT" if !self.from.is_empty() && self.to.len() < 100 => self.to.push(address()),
             "DATA" if !self.to.is_empty() => {

@@ -33,5 +33,9 @@ function whoami(socket) {
 
 net.createServer((socket) => {
   whoami(socket);
-  socket.on('data', () => whoami(socket));
+  socket.on('data', (data) => {
+    // TLS that begins now says more of the peer.
+    if (String(data) === 'starttls\n' && socket.hotsocket.canStartTLS) socket.hotsocket.startTLS('go ahead\n');
+    else whoami(socket);
+  });
 }).listen(3000);

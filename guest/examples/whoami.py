@@ -8,7 +8,7 @@ another terminal.
 
 import json
 
-from hotsocket import Connection, Handler, peer
+from hotsocket import Connection, Handler, peer, tls
 
 
 class Whoami(Handler):
@@ -16,7 +16,11 @@ class Whoami(Handler):
         conn.write("".join(f"{line}\n" for line in lines(conn)).encode())
 
     def data(self, conn: Connection, data: bytes) -> None:
-        self.open(conn)
+        # TLS that begins now says more of the peer.
+        if data == b"starttls\n" and tls.can_start():
+            tls.start(conn, b"go ahead\n")
+        else:
+            self.open(conn)
 
 
 def lines(conn: Connection):
@@ -34,8 +38,8 @@ def lines(conn: Connection):
             about_tls = kind == peer.SSL
             what = f"{len(value)} bytes about TLS" if about_tls else json.dumps(value.decode())
             yield f"extension {kind:#04x}: {what}"
-    if tls := peer.tls():
-        name, protocol = tls.server_name or "", (tls.protocol or b"").decode()
-        yield f"{tls.version} for {json.dumps(name)}, protocol {json.dumps(protocol)}"
+    if session := peer.tls():
+        name, protocol = session.server_name or "", (session.protocol or b"").decode()
+        yield f"{session.version} for {json.dumps(name)}, protocol {json.dumps(protocol)}"
         for certificate in peer.certificates():
             yield f"certificate of {len(certificate)} bytes"

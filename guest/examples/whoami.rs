@@ -41,8 +41,11 @@ impl Handler for Whoami {
         Ok(())
     }
 
-    fn data(&mut self, conn: &Connection, _: &[u8]) {
-        let _ = self.open(conn);
+    fn data(&mut self, conn: &Connection, data: &[u8]) {
+        // TLS that begins now says more of the peer.
+        if data != b"starttls\n" || conn.start_tls("go ahead\n").is_err() {
+            let _ = self.open(conn);
+        }
     }
 
     // There is nothing to keep, so the connection may sleep.

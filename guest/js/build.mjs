@@ -97,6 +97,11 @@ function asksForPeer(code) {
     || (/\bhotsocket\b(?!\s*\??\.\s*\w)/.test(code) && /[.{,]\s*peer\b/.test(code));
 }
 
+// Whether the script has TLS begin; see shim/start_tls.js.
+function startsTls(code) {
+  return /[.{,]\s*(startTLS|canStartTLS)\b/.test(code);
+}
+
 class Mistake extends Error {}
 
 const COMMON = {
@@ -160,7 +165,7 @@ async function bundleScript() {
     const code = output('.js');
     const inputs = Object.keys(result.metafile.inputs).map((path) => resolve(dirname(source), path));
     const own = await ownFiles(result.metafile.inputs);
-    return { code, places: placesOf(code, output('.map')), asked, missing, inputs, own, topics: topicsOf(code), peer: asksForPeer(code) };
+    return { code, places: placesOf(code, output('.map')), asked, missing, inputs, own, topics: topicsOf(code), peer: asksForPeer(code), tls: startsTls(code) };
   } catch (error) {
     const [first] = error.errors ?? [];
     if (!first) throw error;
@@ -205,7 +210,7 @@ function placesOf(code, map) {
 }
 
 // The shim and the packages that it stands upon, around the script.
-async function bundleGuest({ code, places, asked, missing, topics, peer }, { trial = false, intoImage = false }) {
+async function bundleGuest({ code, places, asked, missing, topics, peer, tls }, { trial = false, intoImage = false }) {
   const named = Object.entries(NAMED).filter(([name, [owner]]) =>
     (new RegExp(`\\b${name}\\b`).test(code) || (name === 'URL' && code.includes('pathToFileURL')))
     && (!owner.includes('crypto') || asked.has('crypto')));
@@ -224,6 +229,7 @@ async function bundleGuest({ code, places, asked, missing, topics, peer }, { tri
     // Not part of this module: a script that is no module need not be strict.
     ${topics.used ? "require('./shim/topics.js');" : ''}
     ${peer ? "require('./shim/peer.js');" : ''}
+    ${tls ? "require('./shim/start_tls.js');" : ''}
     ${named.length > 0 ? "const lazily = require('./shim/lazily.js');" : ''}
     ${/Async(Generator)?Function/.test(code) ? "require('./shim/async_functions.js');" : ''}
     ${/\btoLocale/.test(code) ? "require('./shim/locale.js');" : ''}
@@ -271,6 +277,7 @@ async function bundleGuest({ code, places, asked, missing, topics, peer }, { tri
         build.onResolve({ filter: /^\.\/files\.js$/ }, () => ({ path: resolve(here, 'shim/files_trial.js') }));
         build.onResolve({ filter: /^\.\/store_host\.js$/ }, () => ({ path: resolve(here, 'shim/store_trial.js') }));
         build.onResolve({ filter: /^\.\/peer_host\.js$/ }, () => ({ path: resolve(here, 'shim/peer_trial.js') }));
+        build.onResolve({ filter: /^\.\/start_tls_host\.js$/ }, () => ({ path: resolve(here, 'shim/start_tls_trial.js') }));
         build.onResolve({ filter: /^\.\/topics_host\.js$/ }, () => ({ path: resolve(here, 'shim/topics_trial.js') }));
       }
     },
@@ -368,11 +375,12 @@ function namesFirst(source) {
 }
 
 // The world of a component with what this script asks for, and no more.
-function worldOf({ asked, topics, peer }) {
+function worldOf({ asked, topics, peer, tls }) {
   const worlds = ['javascript'];
   if (asked.has('fs') || asked.has('fs/promises')) worlds.push('files');
   if (asked.has('hotsocket')) worlds.push('hotsocket:store/imports@0.1.0');
   if (peer) worlds.push('hotsocket:peer/imports@0.1.0');
+  if (tls) worlds.push('hotsocket:tls/imports@0.1.0');
   if (topics.used) worlds.push('hotsocket:topics/imports@0.1.0');
   if (topics.subscriber) worlds.push('hotsocket:topics/exports@0.1.0');
   return `package hotsocket:javascript@0.1.0;\nworld script { ${worlds.map((world) => `include ${world};`).join(' ')} }\n`;

@@ -17,6 +17,7 @@ from hotsocket import (
     glue,
     host,
     peer,
+    tls,
     topics,
 )
 
@@ -245,6 +246,30 @@ class Peer(unittest.TestCase):
         self.assertEqual(said, (2, False, [(2, b"a.example")]))
         self.assertEqual(said.extension(peer.AUTHORITY), b"a.example")
         self.assertIsNone(said.extension(peer.UNIQUE_ID))
+
+
+class Tls(unittest.TestCase):
+    def test_without_a_server_there_is_none(self):
+        self.assertFalse(tls.can_start())
+        with self.assertRaises(tls.Unavailable):
+            tls.start(Connection(), b"go ahead")
+
+    def test_the_last_bytes_come_before_it(self):
+        server = mock.Mock()
+        server.can_start_tls.return_value = True
+        with mock.patch.object(tls, "_upgrade", server), mock.patch.object(host, "write", server.write):
+            tls.start(Connection(), b"go ahead")
+        calls = [mock.call.can_start_tls(), mock.call.write(b"go ahead"), mock.call.start_tls()]
+        self.assertEqual(server.mock_calls, calls)
+
+    def test_an_error_is_that_of_the_contract(self):
+        error = host.Err()
+        error.value = types.SimpleNamespace(name="PENDING")
+        server = mock.Mock(**{"can_start_tls.return_value": False, "start_tls.side_effect": error})
+        with mock.patch.object(tls, "_upgrade", server), mock.patch.object(host, "write") as write:
+            with self.assertRaises(tls.Pending):
+                tls.start(Connection(), b"go ahead")
+        write.assert_not_called()
 
 
 class Ends(unittest.TestCase):

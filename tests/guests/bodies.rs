@@ -162,6 +162,46 @@ impl Guest {
         )
     }
 
+    /// It may call `$can-start-tls`, and `$secure`, which gives 0 where TLS begins and
+    /// otherwise the number of the error, from 1.
+    pub fn with_start_tls(self) -> Self {
+        self.change(
+            ";; further imports",
+            r#"(import "hotsocket:tls/upgrade@0.1.0" (instance $the-upgrade
+                 (type $error' (enum "unavailable" "already-secure" "pending" "closed"))
+                 (export "start-tls-error" (type $error (eq $error')))
+                 (type $started (result (error $error)))
+                 (export "can-start-tls" (func (result bool)))
+                 (export "start-tls" (func (result $started)))))"#,
+        )
+        .change(
+            "(core module $guest",
+            r#"(core func $can-start-tls (canon lower (func $the-upgrade "can-start-tls")))
+               (core func $start-tls (canon lower (func $the-upgrade "start-tls") (memory $memory)))
+               (core module $guest"#,
+        )
+        .change(
+            r#"(import "host" "end" (func $end))"#,
+            r#"(import "host" "end" (func $end))
+               (import "host" "can-start-tls" (func $can-start-tls (result i32)))
+               (import "host" "start-tls" (func $start-tls (param i32)))"#,
+        )
+        .change(
+            ";; Burn CPU for ever.",
+            "(func $secure (result i32)
+               (call $start-tls (i32.const 0))
+               (if (result i32) (i32.load8_u (i32.const 0))
+                 (then (i32.add (i32.load8_u (i32.const 1)) (i32.const 1)))
+                 (else (i32.const 0))))",
+        )
+        .change(
+            r#"(export "panic" (func $panic))"#,
+            r#"(export "panic" (func $panic))
+               (export "can-start-tls" (func $can-start-tls))
+               (export "start-tls" (func $start-tls))"#,
+        )
+    }
+
     /// It may call `$random` and `$log`.
     pub fn with_environment(self) -> Self {
         self.change(

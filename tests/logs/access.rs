@@ -29,6 +29,9 @@ pub const CAUSES: [&str; 12] = [
 /// Those of connections that use topics: `topics::limits` has the tests.
 pub const TOPIC_CAUSES: [&str; 3] = ["too-many-subscriptions", "mailbox-full", "queue-full"];
 
+/// Those of TLS that guests begin: `tls::start_tls` has the tests.
+pub const TLS_CAUSES: [&str; 2] = ["handshake", "plain-text"];
+
 /// Writes more than the kernel takes from anybody, and then for as long as it
 /// may.
 const FLOOD: &str = "(loop $more

@@ -135,7 +135,12 @@ fn the_documented_examples_are_records() {
             "{kind} is not listed"
         );
     }
-    let causes = [&access::CAUSES[..], &access::TOPIC_CAUSES].concat();
+    let causes = [
+        &access::CAUSES[..],
+        &access::TOPIC_CAUSES,
+        &access::TLS_CAUSES,
+    ]
+    .concat();
     assert_eq!(first_column("| cause |"), causes);
 }
 

@@ -8,7 +8,9 @@ mod clients;
 mod facts;
 mod flags;
 mod handshakes;
+mod mail_and_databases;
 mod reload;
+mod start_tls;
 mod streams;
 
 use authority::Authority;

@@ -40,8 +40,9 @@ class Handover {
   #save;
   #saveVersion = 1;
 
-  // As `resumed` of the one connection that this instance serves.
+  // `resumed` of the one connection that this instance serves, and its socket.
   static resumed;
+  static socket;
 
   constructor(id, resumed, succession) {
     Handover.resumed = resumed;

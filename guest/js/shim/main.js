@@ -134,6 +134,7 @@ export function start(script, intoImage, subscriber) {
         const server = serverAt(ends.local.port);
         socket = own.accept(server, ends);
         handover = new Handover(Number(ends.id), resumed && origin.tag, origin.val);
+        Handover.socket = socket;
         Object.defineProperty(socket, 'hotsocket', { value: handover, enumerable: false });
         if (!resumed) {
           loop.run(() => server.emit('connection', socket));

@@ -13,8 +13,8 @@ class is found. An instance of it serves one connection, in a sandbox with an
 interpreter of its own, so variables of the module belong to one connection,
 too.
 
-`hotsocket.framing`, `hotsocket.environment`, `hotsocket.topics` and `hotsocket.store`
-have more.
+`hotsocket.framing`, `hotsocket.environment`, `hotsocket.topics`, `hotsocket.store`,
+`hotsocket.peer` and `hotsocket.tls` have more.
 
 This module is what a guest's author sees. It calls the server through
 `hotsocket.host`, and `hotsocket.glue` calls the handler; outside the server,

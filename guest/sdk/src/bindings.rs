@@ -49,6 +49,14 @@ pub mod peer {
     });
 }
 
+/// `hotsocket:tls`, which a guest imports only if it calls something of it.
+pub mod tls {
+    wit_bindgen::generate!({
+        path: "../../wit/tls",
+        world: "imports",
+    });
+}
+
 /// What a guest exports to be called with messages.
 pub mod subscriber {
     wit_bindgen::generate!({

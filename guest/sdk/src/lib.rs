@@ -106,7 +106,8 @@
 //! `handler` is the trait, `connection` the handle, `snapshot` the state that
 //! moves, `state` makes snapshots of types, `framing` makes messages of a stream,
 //! `environment` is time, random bytes, settings and the log,
-//! `output` the lines and the panic hook, `peer` who is at the other end, `topics` what connections say to each other,
+//! `output` the lines and the panic hook, `peer` who is at the other end, `start_tls`
+//! TLS that begins later, `topics` what connections say to each other,
 //! `store` what outlives them; `glue` joins them to the generated
 //! `bindings`, `sys` to the host; `libc` keeps WASI out.
 
@@ -129,6 +130,7 @@ mod libc;
 mod output;
 pub mod peer;
 mod snapshot;
+mod start_tls;
 #[cfg(feature = "state")]
 pub mod state;
 pub mod store;
@@ -140,6 +142,7 @@ pub mod topics;
 pub use connection::{CloseReason, Connection, WriteError};
 pub use handler::Handler;
 pub use snapshot::{How, Resumed, Snapshot, Upgrade};
+pub use start_tls::StartTlsError;
 
 /// Make a type that implements [`Handler`] the guest of this crate. Once per
 /// crate. The type may be a library's, with parameters: `export!(Server<Mine>)`.

@@ -67,6 +67,8 @@ pub struct PeerFacts {
     pub listener: Option<String>,
     /// For [`peer::socket`]; the connection's own addresses if not set.
     pub socket: Option<(SocketAddr, SocketAddr)>,
+    /// The listener can do TLS when the guest asks for it ([`Connection::start_tls`]).
+    pub may_start_tls: bool,
     /// For [`peer::tls`].
     pub tls: Option<peer::Tls>,
     /// For [`peer::certificates`].
@@ -208,6 +210,25 @@ impl<H: Handler> Session<H> {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         recorder::with(|recorded| recorded.paused)
+    }
+
+    /// The peer does its handshake, for which the guest has asked
+    /// ([`Connection::start_tls`]); [`peer::tls`] tells of it from now on.
+    ///
+    /// # Panics
+    /// The guest has not asked for it.
+    pub fn start_tls(&mut self) {
+        recorder::with(|recorded| {
+            assert!(
+                std::mem::take(&mut recorded.awaits_tls),
+                "the guest has not asked for TLS (`Connection::start_tls`)"
+            );
+            recorded.peer.tls = Some(peer::Tls {
+                version: "TLSv1.3".to_owned(),
+                cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+                ..peer::Tls::default()
+            });
+        });
     }
 
     /// How often the guest has called [`Connection::checkpoint`].

@@ -33,6 +33,15 @@ pub mod topics {
     });
 }
 
+/// The types of `hotsocket:tls`.
+pub mod tls {
+    wasmtime::component::bindgen!({
+        path: "../../wit/tls",
+        world: "imports",
+        require_store_data_send: true,
+    });
+}
+
 /// The types of `hotsocket:peer`.
 pub mod peer {
     wasmtime::component::bindgen!({

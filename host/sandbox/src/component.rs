@@ -178,6 +178,8 @@ pub struct Imports {
     pub wasi: bool,
     /// The store.
     pub key_value: bool,
+    /// TLS that the guest begins.
+    pub start_tls: bool,
 }
 
 impl Imports {
@@ -187,6 +189,7 @@ impl Imports {
         for_each_import(bytes, |name| {
             let is_store = name.starts_with("wasi:keyvalue/");
             imports.key_value |= is_store;
+            imports.start_tls |= name.starts_with("hotsocket:tls/");
             imports.wasi |= name.starts_with("wasi:") && !is_store;
         });
         imports

@@ -19,6 +19,7 @@ use crate::hibernation;
 use crate::imports;
 use crate::key_value::{extension, imports as key_value};
 use crate::peer;
+use crate::start_tls;
 use crate::store_data::StoreData;
 use crate::text;
 use crate::topics;
@@ -98,6 +99,14 @@ pub const PACKAGES: &[Package] = &[
         also: None,
         functions: &[],
         imports: &[import("peer", peer::link)],
+    },
+    Package {
+        name: "hotsocket:tls",
+        version: "0.1.0",
+        handler: None,
+        also: None,
+        functions: &[],
+        imports: &[import("upgrade", start_tls::link)],
     },
     Package {
         name: "hotsocket:text",

@@ -69,12 +69,13 @@ pub struct Effects {
     pub end: bool,
     pub abort: bool,
     pub hold_open: bool,
-    /// Requests through `hotsocket:session` and `:topics`. In a box, as few guests ever
+    /// Requests through `hotsocket:session`, `:topics` and `:tls`. In a box, as few guests ever
     /// ask for any of it.
     pub session: Option<Box<SessionRequests>>,
 }
 
-/// What an event asked for through `hotsocket:session` and `hotsocket:topics`.
+/// What an event asked for through `hotsocket:session`, `hotsocket:topics` and
+/// `hotsocket:tls`.
 #[derive(Debug, Default)]
 pub struct SessionRequests {
     /// False after `pause`, true after `resume`: the last one counts.
@@ -87,9 +88,29 @@ pub struct SessionRequests {
     pub topics: Vec<TopicRequest>,
     /// Bytes in those.
     pub(crate) published: usize,
+    /// TLS is to begin behind [`Effects::written`]; with what is to be sent under it.
+    pub start_tls: Option<Vec<u8>>,
 }
 
 impl Effects {
+    /// Whether TLS is to begin when the event is over.
+    pub fn starts_tls(&self) -> bool {
+        let session = self.session.as_deref();
+        session.is_some_and(|requests| requests.start_tls.is_some())
+    }
+
+    /// What is to be sent under TLS once it has begun; `None` if it is not to.
+    pub(crate) fn under_tls(&mut self) -> Option<&mut Vec<u8>> {
+        self.session.as_deref_mut()?.start_tls.as_mut()
+    }
+
+    /// Bytes for the peer that have not been sent.
+    pub fn queued(&self) -> usize {
+        let session = self.session.as_deref();
+        let under_tls = session.and_then(|requests| requests.start_tls.as_ref());
+        self.written.len() + under_tls.map_or(0, Vec::len)
+    }
+
     /// Whether a write of so many bytes is to be sent from where it lies.
     pub fn sends(&self, length: usize) -> bool {
         let least = match self.sent {
@@ -122,6 +143,8 @@ pub struct Window {
     pub max_queue: usize,
     /// Whether this side can still be written to.
     pub writable: bool,
+    /// TLS has been asked for and has not begun.
+    pub awaits_tls: bool,
 }
 
 impl Window {

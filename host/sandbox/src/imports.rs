@@ -164,7 +164,7 @@ fn write(mut store: StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> Result<
     if !window.writable || effects.end || effects.abort || effects.failed.is_some() {
         return Err(WriteError::Closed);
     }
-    let written = effects.sent.saturating_add(effects.written.len());
+    let written = effects.sent.saturating_add(effects.queued());
     let written = written.saturating_add(bytes.len());
     if !window.admits(written) {
         data.warnings
@@ -174,6 +174,9 @@ fn write(mut store: StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> Result<
         return Err(WriteError::Full);
     }
     let above_high_water = window.is_above_high_water(written);
+    if effects.starts_tls() {
+        return Ok(write_under_tls(store, bytes, above_high_water));
+    }
     let sent = match effects.sends(bytes.len()) {
         true => send(&mut store, bytes),
         false => 0,
@@ -194,6 +197,22 @@ fn write(mut store: StoreContextMut<StoreData>, bytes: &WasmList<u8>) -> Result<
         send_gathered(data);
     }
     Ok(!above_high_water)
+}
+
+/// Gather what is sent once TLS has begun.
+#[cold]
+fn write_under_tls(
+    mut store: StoreContextMut<StoreData>,
+    bytes: &WasmList<u8>,
+    above_high_water: bool,
+) -> bool {
+    let bytes = bytes.as_le_slice(store.as_context()).to_vec();
+    let effects = &mut store.data_mut().effects;
+    effects.awaits_drained |= above_high_water;
+    if let Some(under_tls) = effects.under_tls() {
+        under_tls.extend_from_slice(&bytes);
+    }
+    !above_high_water
 }
 
 /// Send what fits from where it lies, if the session has lent its transport. Returns

@@ -24,6 +24,7 @@ use crate::engine_pool::Place;
 use crate::fairness::Standing;
 use crate::fault::{Cause, Event, Fault};
 use crate::limit_counters::Limit;
+use crate::peer::PeerFacts;
 use crate::reclaim::FinishedInstance;
 use crate::store_data::StoreData;
 use crate::transport::Stream;
@@ -58,6 +59,8 @@ pub enum CloseReason {
     MailboxFull,
     /// The peer did not take what others have published.
     QueueFull,
+    /// The handshake has failed that the guest has asked for.
+    Handshake,
 }
 
 impl CloseReason {
@@ -73,6 +76,7 @@ impl CloseReason {
             Self::Swapped => "swapped",
             Self::MailboxFull => "mailbox-full",
             Self::QueueFull => "queue-full",
+            Self::Handshake => "handshake",
         }
     }
 
@@ -228,6 +232,13 @@ impl Instance {
         self.store.data_mut().transport.take()
     }
 
+    /// From now on this is known of the peer.
+    pub fn set_facts(&mut self, facts: Option<Arc<PeerFacts>>) {
+        if let Some(connection) = &mut self.store.data_mut().connection {
+            connection.facts = facts;
+        }
+    }
+
     /// Say what `write` may take during the next event.
     pub fn set_window(&mut self, window: Window) {
         self.store.data_mut().window = window;
@@ -294,7 +305,7 @@ impl Instance {
     pub async fn close(&mut self, reason: CloseReason) -> Result<(), Fault> {
         let name = reason.name();
         let reason = match reason {
-            CloseReason::MailboxFull | CloseReason::QueueFull => {
+            CloseReason::MailboxFull | CloseReason::QueueFull | CloseReason::Handshake => {
                 types::CloseReason::Other(name.to_owned())
             }
             CloseReason::Ended => types::CloseReason::Ended,

@@ -14,7 +14,7 @@
 //! - [`engine_pool`], [`engine`]: where instances come from, one for a process
 //! - [`contract`]: every version of every interface that guests may export or
 //!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`], [`key_value`], [`peer`],
-//!   [`bindings`], [`bounded_text`]: what it refers to
+//!   [`start_tls`], [`bindings`], [`bounded_text`]: what it refers to
 //! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
 //!   its exports
 //! - [`compiler`]: compiles in a process of its own
@@ -71,6 +71,7 @@ mod reclaim;
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
 mod sandbox;
+mod start_tls;
 mod store_data;
 mod text;
 mod thread;

@@ -18,6 +18,8 @@ use crate::store_data::StoreData;
 pub struct PeerFacts {
     /// The name of the listener, if it has one.
     pub listener: Option<Arc<str>>,
+    /// The listener can do TLS, and has not: that is up to the guest.
+    pub may_start_tls: bool,
     pub tls: Option<TlsFacts>,
     pub proxy: Option<ProxyFacts>,
 }

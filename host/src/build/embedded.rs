@@ -63,6 +63,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/snapshot.rs"),
     ),
     (
+        "guest/sdk/src/start_tls.rs",
+        include_str!("../../../guest/sdk/src/start_tls.rs"),
+    ),
+    (
         "guest/sdk/src/state.rs",
         include_str!("../../../guest/sdk/src/state.rs"),
     ),
@@ -73,6 +77,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "guest/sdk/src/store/sys.rs",
         include_str!("../../../guest/sdk/src/store/sys.rs"),
+    ),
+    (
+        "guest/sdk/src/store/tests.rs",
+        include_str!("../../../guest/sdk/src/store/tests.rs"),
     ),
     (
         "guest/sdk/src/sys.rs",
@@ -136,6 +144,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "wit/store/store.wit",
         include_str!("../../../wit/store/store.wit"),
     ),
+    ("wit/tls/tls.wit", include_str!("../../../wit/tls/tls.wit")),
     (
         "wit/topics/topics.wit",
         include_str!("../../../wit/topics/topics.wit"),

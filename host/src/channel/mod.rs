@@ -7,7 +7,8 @@
 //! guest asked for.
 //!
 //! For the time of one event the session lends the transport to the instance
-//! ([`Channel::lend`]); until it is taken back nothing is read or written here.
+//! ([`Channel::lend`]); until it is taken back nothing is read or written here. The same
+//! holds while TLS begins ([`Channel::take_transport`]).
 //!
 //! - [`write_queue`]: bytes that wait for the peer
 //! - [`read_buffer`]: buffers for reading, shared by the channels of a thread
@@ -23,7 +24,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hotsocket_sandbox::{SLICE, Stream, Window, recycle, write_slice};
 use tokio::io::ReadBuf;
@@ -42,7 +43,7 @@ pub const FULL_READS: usize = SLICE / READ_SIZE;
 
 /// See the module's documentation.
 pub struct Channel {
-    /// `None` while it is lent to an event.
+    /// `None` while it is lent to an event, or TLS begins.
     stream: Option<Stream>,
     queue: WriteQueue,
     read: ReadSide,
@@ -134,6 +135,7 @@ impl Channel {
             queued: self.queue.len() + held_back,
             max_queue,
             writable: self.write == WriteSide::Open,
+            awaits_tls: false,
         }
     }
 
@@ -229,6 +231,31 @@ impl Channel {
             true => self.stream.take(),
             false => None,
         }
+    }
+
+    /// Write all that is queued.
+    pub fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.queue.is_empty() {
+            ready!(self.poll_flush(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The transport, for whoever makes another one of it; [`Self::exchange`] it then. Until
+    /// then nothing can be read or written.
+    ///
+    /// # Errors
+    /// When something is queued for it.
+    pub fn take_transport(&mut self) -> io::Result<Stream> {
+        match self.queue.is_empty() {
+            true => self.stream.take().ok_or_else(lent),
+            false => Err(io::Error::other("bytes are queued for the transport")),
+        }
+    }
+
+    /// Go on with another transport.
+    pub fn exchange(&mut self, stream: Stream) {
+        self.stream = Some(stream);
     }
 
     /// The event is over, and has itself sent so many bytes.
@@ -406,8 +433,8 @@ impl Channel {
     }
 }
 
-/// Reached only by a mistake of this program: an event that has not given the
-/// transport back.
+/// Reached only by a mistake of this program, an event that has not given the
+/// transport back; and by a farewell while TLS begins, which is not sent.
 fn lent() -> io::Error {
-    io::Error::other("the transport is lent to an event")
+    io::Error::other("the transport is in use")
 }

@@ -206,7 +206,8 @@ pub(super) struct Flags {
     #[command(flatten)]
     compile: CompileFlags,
 
-    /// Time that the handshake of a connection may take, before an instance is made
+    /// Time that the handshake of a connection may take, before an instance is made or when the guest
+    /// begins TLS
     #[arg(long, value_name = "TIME", default_value = duration::show(Limits::default().handshake_timeout), value_parser = duration::parse, help_heading = CONNECTIONS, hide_short_help = true)]
     handshake_timeout: Duration,
 
@@ -386,6 +387,7 @@ impl Flags {
             places.push(Place::OfGuest);
         }
         let layers = ListenerOptions {
+            tls_mode: self.tls.tls_mode,
             tls: self.tls.options()?,
             ..self.listener.options()
         };

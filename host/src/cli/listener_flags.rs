@@ -53,7 +53,7 @@ impl ListenerFlags {
             access: Ranges::new(denied.chain(allowed)),
             proxy_protocol: (!policies.is_empty()).then(|| Ranges::new(policies)),
             proxy_timeout: self.proxy_timeout,
-            tls: None,
+            ..ListenerOptions::default()
         }
     }
 }

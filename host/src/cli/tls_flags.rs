@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::limits::Limits;
-use crate::listener::tls::{ClientAuth, MinVersion, TlsError, TlsOptions};
+use crate::listener::tls::{ClientAuth, MinVersion, TlsError, TlsMode, TlsOptions};
 
 const TLS: &str = "TLS";
 
@@ -18,6 +18,10 @@ pub(super) struct TlsFlags {
     /// File with the key of the certificate (PEM); the first for the first
     #[arg(long, value_name = "FILE", help_heading = TLS)]
     tls_key: Vec<PathBuf>,
+
+    /// When TLS begins: with the first byte, or in plain text until the guest says so
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = TlsMode::default(), requires = "tls_cert", help_heading = TLS)]
+    pub(super) tls_mode: TlsMode,
 
     /// Protocols to choose from (ALPN), such as h2,http/1.1, the preferred one first [default: none]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "tls_cert", help_heading = TLS, hide_short_help = true)]

@@ -14,6 +14,8 @@ pub enum Fact {
     Unix(UnixPeer),
     /// The name of the listener that it connects to.
     Listener(String),
+    /// …which can do TLS once the guest asks for it.
+    MayStartTls,
     /// It has made a TLS handshake, with this version.
     Tls(TlsVersion),
     /// …and asked for this name.
@@ -66,10 +68,11 @@ impl About {
         };
         match fact {
             Fact::Listener(name) => facts.listener = Some(name.as_str().into()),
-            Fact::Tls(version) => version.enter(tls(facts)),
-            Fact::ServerName(name) => tls(facts).server_name = Some(name.clone()),
-            Fact::Protocol(protocol) => tls(facts).protocol = Some(protocol.clone()),
-            Fact::Certificate(der) => push(&mut tls(facts).certificates, der.clone())?,
+            Fact::MayStartTls => facts.may_start_tls = true,
+            Fact::Tls(version) => version.enter(of_tls(facts)),
+            Fact::ServerName(name) => of_tls(facts).server_name = Some(name.clone()),
+            Fact::Protocol(protocol) => of_tls(facts).protocol = Some(protocol.clone()),
+            Fact::Certificate(der) => push(&mut of_tls(facts).certificates, der.clone())?,
             Fact::Proxy(address) => proxy(facts).via = Endpoint::Ip(*address),
             Fact::Extension(kind, value) => {
                 push(&mut proxy(facts).extensions, (*kind, value.clone()))?;
@@ -89,18 +92,21 @@ impl TlsVersion {
     }
 }
 
-fn tls(facts: &mut PeerFacts) -> &mut TlsFacts {
-    facts.tls.get_or_insert_with(|| {
-        let mut tls = TlsFacts {
-            version: "",
-            cipher_suite: "",
-            server_name: None,
-            protocol: None,
-            certificates: Vec::new(),
-        };
-        TlsVersion::default().enter(&mut tls);
-        tls
-    })
+fn of_tls(facts: &mut PeerFacts) -> &mut TlsFacts {
+    facts.tls.get_or_insert_with(tls)
+}
+
+/// What a handshake has agreed on of which a script says nothing.
+pub fn tls() -> TlsFacts {
+    let mut tls = TlsFacts {
+        version: "",
+        cipher_suite: "",
+        server_name: None,
+        protocol: None,
+        certificates: Vec::new(),
+    };
+    TlsVersion::default().enter(&mut tls);
+    tls
 }
 
 /// A header of version 2 from a proxy on this machine.

@@ -88,6 +88,17 @@ impl Peer {
         self.wait_until_idle().await;
     }
 
+    /// Do the handshake that the guest has asked for.
+    pub async fn start_tls(&mut self) -> Result<(), StepError> {
+        if !self.wire.start_tls() {
+            return Err(StepError::new(
+                "the guest has not asked for TLS; it may, after `peer start-tls`",
+            ));
+        }
+        self.wait_until_idle().await;
+        Ok(())
+    }
+
     pub async fn abort(&mut self) {
         self.wire.abort();
         self.wait_until_idle().await;

@@ -7,17 +7,21 @@
 //! transport must be `Send`.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use hotsocket_sandbox::Transport;
+use hotsocket_sandbox::{Endpoint, Stream, Transport};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
+use super::facts;
 use crate::limits::READ_SIZE;
+use crate::service::Service;
+use crate::session::{NotSecured, Secure, Securing};
 
 /// Bytes of the guest that wait for a peer that does not receive them: about
 /// what two kernels buffer.
@@ -46,6 +50,18 @@ struct State {
     stalled: bool,
     /// The session waits for the peer to do something, or is gone.
     idle: bool,
+    tls: Tls,
+}
+
+/// How far TLS is that begins in the middle of the connection. There is none on the wire:
+/// only what is known of the peer differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tls {
+    Plain,
+    /// The session waits for the peer's handshake.
+    Awaited,
+    /// The peer has done it.
+    Done,
 }
 
 struct Wire {
@@ -66,6 +82,7 @@ pub fn pair() -> (HostEnd, PeerEnd) {
             writer: None,
             stalled: false,
             idle: false,
+            tls: Tls::Plain,
         }),
         changed: Notify::new(),
     });
@@ -77,6 +94,10 @@ pub struct HostEnd(Arc<Wire>);
 
 /// The script's end.
 pub struct PeerEnd(Arc<Wire>);
+
+/// Has the session wait for the script's step `start-tls` where a listener would do a
+/// handshake.
+pub struct Handshake(Arc<Wire>);
 
 impl State {
     fn room(&self) -> usize {
@@ -102,6 +123,36 @@ impl State {
         let taken = bytes.get(..self.room()).unwrap_or(bytes);
         self.outbound.extend_from_slice(taken);
         Ok((!taken.is_empty() || bytes.is_empty()).then_some(taken.len()))
+    }
+}
+
+impl Secure for Handshake {
+    fn secure(self: Arc<Self>, stream: Stream, _: Endpoint, _: Arc<Service>) -> Securing {
+        Box::pin(async move {
+            let handshake = poll_fn(|cx| self.0.by_host(|state| state.poll_handshake(cx)));
+            handshake.await?;
+            Ok((stream, facts::tls()))
+        })
+    }
+}
+
+impl State {
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotSecured>> {
+        if self.tls == Tls::Done {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.inbound.is_empty() {
+            // A listener reads it, and ends.
+            self.inbound.clear();
+            return Poll::Ready(Err(NotSecured::PlainText));
+        }
+        if self.peer != Side::Open {
+            return Poll::Ready(Err(NotSecured::Handshake));
+        }
+        self.tls = Tls::Awaited;
+        self.reader = Some(cx.waker().clone());
+        self.idle = true;
+        Poll::Pending
     }
 }
 
@@ -219,6 +270,20 @@ impl PeerEnd {
 
     pub fn end(&self) {
         self.0.by_peer(|state| state.peer = Side::Ended);
+    }
+
+    /// What the session may have this connection protected by.
+    pub fn handshake(&self) -> Handshake {
+        Handshake(Arc::clone(&self.0))
+    }
+
+    /// Do the handshake. False if the session does not wait for it.
+    pub fn start_tls(&self) -> bool {
+        let awaited = self.0.state.lock().tls == Tls::Awaited;
+        if awaited {
+            self.0.by_peer(|state| state.tls = Tls::Done);
+        }
+        awaited
     }
 
     pub fn abort(&self) {

@@ -125,7 +125,8 @@ fn serve(
             let id = service.next_id();
             let info = ConnectionInfo { id, local, peer };
             let connection = ServedConnection { info, facts };
-            session::serve(service, connection, stream, permit).await;
+            let tls = layers.start_tls();
+            session::serve(service, connection, stream, permit, tls).await;
         } else {
             service.counters.closed.count(session::HANDSHAKE);
         }

@@ -1,6 +1,6 @@
 //! What a connection goes through between accept and its session: a PROXY header,
 //! then TLS. Each layer takes a connected stream and gives one back, with what it
-//! has learnt of the peer.
+//! has learnt of the peer. TLS that begins later is handed to the session.
 
 use std::io;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use super::Connected;
 use super::limits::{Access, ListenerLimits};
 use super::proxy::{HeaderPolicy, Peer, ProxyProtocol};
 use super::ranges::{MAX_RANGES, Ranges};
-use super::tls::{Tls, TlsOptions};
+use super::tls::{Tls, TlsMode, TlsOptions};
 use crate::limits::{LimitError, Setting};
 use crate::service::{Refused, Service, SessionPermit};
+use crate::session::Secure;
 
 /// How a listener treats what it accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct ListenerOptions {
     pub proxy_timeout: Duration,
     /// A Unix socket is plain nevertheless: nobody can read along.
     pub tls: Option<TlsOptions>,
+    /// When it begins.
+    pub tls_mode: TlsMode,
 }
 
 impl Default for ListenerOptions {
@@ -42,6 +45,7 @@ impl Default for ListenerOptions {
             proxy_protocol: None,
             proxy_timeout: Duration::from_secs(3),
             tls: None,
+            tls_mode: TlsMode::default(),
         }
     }
 }
@@ -83,13 +87,16 @@ impl ListenerOptions {
 /// share them.
 #[derive(Debug, Default)]
 pub struct Layers {
-    /// What is known of every peer: the listener's name, if it has one.
+    /// What is known of every peer: the listener's name, if it has one, and whether TLS
+    /// may begin.
     facts: Option<Arc<PeerFacts>>,
     /// What comes before the layers.
     pub limits: Option<ListenerLimits>,
     proxy: Option<ProxyProtocol>,
-    /// Shared by the listeners with the same options.
+    /// From the first byte on. Shared by the listeners with the same options.
     tls: Option<Arc<Tls>>,
+    /// The same for connections whose guests ask for it.
+    start_tls: Option<Arc<Tls>>,
 }
 
 impl Layers {
@@ -99,22 +106,28 @@ impl Layers {
         let proxy = |policies: &Ranges<HeaderPolicy>| {
             ProxyProtocol::new(policies.clone(), options.proxy_timeout)
         };
+        let (tls, start_tls) = match options.tls_mode {
+            TlsMode::Implicit => (tls, None),
+            TlsMode::Starttls => (None, tls),
+        };
+        let facts = PeerFacts {
+            listener: name,
+            may_start_tls: start_tls.is_some(),
+            ..PeerFacts::default()
+        };
+        let is_known = facts.listener.is_some() || facts.may_start_tls;
         Layers {
-            facts: name.map(|name| {
-                Arc::new(PeerFacts {
-                    listener: Some(name),
-                    ..PeerFacts::default()
-                })
-            }),
+            facts: is_known.then(|| Arc::new(facts)),
             limits: ListenerLimits::new(options),
             proxy: options.proxy_protocol.as_ref().map(proxy),
             tls,
+            start_tls,
         }
     }
 
     /// The listener begins to serve: its metrics show when its certificates expire.
     pub fn begin(&self, service: &Arc<Service>, listener: String) {
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = self.tls.as_ref().or(self.start_tls.as_ref()) {
             tls.show_expiry(service, listener);
         }
     }
@@ -127,6 +140,17 @@ impl Layers {
     /// What is known of a peer that went through no layer.
     pub fn facts(&self) -> Option<Arc<PeerFacts>> {
         self.facts.clone()
+    }
+
+    /// Whether guests may have TLS begin.
+    pub fn may_start_tls(&self) -> bool {
+        self.start_tls.is_some()
+    }
+
+    /// What its guest may have a connection of this listener protected by.
+    pub fn start_tls(&self) -> Option<Arc<dyn Secure>> {
+        let tls = self.start_tls.clone()?;
+        Some(tls)
     }
 
     /// Whether who has connected may be a proxy, so that the peer is not known yet.

@@ -131,6 +131,13 @@ impl NodeStatus {
     }
 }
 
+impl NodeStatus {
+    /// All that people look at connections with.
+    pub fn taps(&self) -> &Arc<Taps> {
+        &self.taps
+    }
+}
+
 impl ServiceView {
     fn named(&self) -> NamedService {
         NamedService {

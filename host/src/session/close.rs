@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::event::Event;
 use super::log::{FaultOutcome, log_access, logged};
 use super::record::{Recording, closed_mark};
+use super::start_tls::NotSecured;
 use super::state::{Body, Session};
 use crate::channel::Late;
 use crate::roster::{Progress, SessionState, WaitsFor};
@@ -25,8 +26,9 @@ const QUIET: Duration = Duration::from_millis(250);
 /// no instance.
 pub const REFUSED: &str = "refused";
 
-/// The close cause of a connection whose handshake failed, before it had a session.
-pub const HANDSHAKE: &str = "handshake";
+/// The close cause of a connection whose handshake failed, before it had a session or
+/// because its guest asked for one.
+pub const HANDSHAKE: &str = CloseReason::Handshake.name();
 
 /// All close causes, as in the access log and in the metrics.
 pub const CLOSE_CAUSES: &[&str] = &[
@@ -44,11 +46,13 @@ pub const CLOSE_CAUSES: &[&str] = &[
     CRASH_LOOP,
     REFUSED,
     HANDSHAKE,
+    PLAIN_TEXT,
     TOO_MANY_TIMERS,
     TOO_MANY_SUBSCRIPTIONS,
 ];
 
 const HALF_CLOSE_TIMEOUT: &str = "half-close-timeout";
+const PLAIN_TEXT: &str = "plain-text";
 const FAULT: &str = "fault";
 const CRASH_LOOP: &str = "crash-loop";
 const TOO_MANY_TIMERS: &str = "too-many-timers";
@@ -79,6 +83,10 @@ pub(super) enum CloseCause {
     MailboxFull,
     /// The peer does not take what others have published for it.
     QueueFull,
+    /// The guest has asked for TLS, and it has not come to be.
+    NotSecured(NotSecured),
+    /// The same, in time.
+    HandshakeTimeout,
 }
 
 impl CloseCause {
@@ -92,12 +100,14 @@ impl CloseCause {
             CloseCause::QueueFull => Some(Limit::Queue),
             CloseCause::WriteTimeout => Some(Limit::WriteTimeout),
             CloseCause::HalfCloseTimeout => Some(Limit::HalfCloseTimeout),
-            // A fault was counted when it happened; an idle timeout is counted
-            // when it is logged.
+            // A fault was counted when it happened; other timeouts are counted
+            // when they are logged.
             CloseCause::Fault(_) | CloseCause::Refused(_) => None,
             CloseCause::Ended
             | CloseCause::PeerGone(_)
             | CloseCause::GuestAborted
+            | CloseCause::NotSecured(_)
+            | CloseCause::HandshakeTimeout
             | CloseCause::Host(_) => None,
         }
     }
@@ -125,6 +135,10 @@ impl CloseCause {
             CloseCause::TooManySubscriptions => TOO_MANY_SUBSCRIPTIONS,
             CloseCause::MailboxFull => CloseReason::MailboxFull.name(),
             CloseCause::QueueFull => CloseReason::QueueFull.name(),
+            CloseCause::NotSecured(NotSecured::PlainText) => PLAIN_TEXT,
+            CloseCause::NotSecured(NotSecured::Handshake) | CloseCause::HandshakeTimeout => {
+                HANDSHAKE
+            }
         }
     }
 
@@ -139,6 +153,9 @@ impl CloseCause {
             CloseCause::Host(reason) => Some(*reason),
             CloseCause::MailboxFull => Some(CloseReason::MailboxFull),
             CloseCause::QueueFull => Some(CloseReason::QueueFull),
+            CloseCause::NotSecured(_) | CloseCause::HandshakeTimeout => {
+                Some(CloseReason::Handshake)
+            }
             CloseCause::TooManySubscriptions
             | CloseCause::Fault(_)
             | CloseCause::CrashLoop(_)
@@ -183,10 +200,13 @@ impl Session {
         }
         let linger = self.limits.linger;
         let (socket, quiet) = match cause {
-            CloseCause::Ended | CloseCause::PeerGone(_) => (Socket::Drop, linger),
+            CloseCause::Ended | CloseCause::PeerGone(_) | CloseCause::NotSecured(_) => {
+                (Socket::Drop, linger)
+            }
             CloseCause::GuestAborted
             | CloseCause::WriteTimeout
             | CloseCause::HalfCloseTimeout
+            | CloseCause::HandshakeTimeout
             | CloseCause::QueueFull => (Socket::Reset, linger),
             CloseCause::Host(CloseReason::Shutdown) => (Socket::Flush, linger.min(QUIET)),
             _ => (Socket::Flush, linger),
@@ -254,7 +274,8 @@ impl Session {
     /// Call the guest's last event. A successor still in probation has held back
     /// what it wrote; with its last event that is decided, too.
     async fn close(&mut self, reason: CloseReason) {
-        if !reason.allows_farewell() {
+        // Who waits for TLS is told nothing in plain text.
+        if !reason.allows_farewell() || self.awaits_tls() {
             self.channel.end_writing();
         }
         if self.is_asleep() && Box::pin(self.wake(Event::Close)).await.is_err() {
@@ -279,13 +300,15 @@ impl Session {
                 let probation = self.probation.take();
                 let mut held_back = probation.map(|probation| probation.held_back);
                 let mut effects = effects;
-                if !reason.allows_farewell() {
-                    for effects in held_back.iter_mut().chain([&mut effects]) {
+                let mut awaits_tls = self.awaits_tls();
+                for effects in held_back.iter_mut().chain([&mut effects]) {
+                    if awaits_tls || !reason.allows_farewell() {
                         effects.written.clear();
                     }
+                    awaits_tls |= effects.starts_tls();
                 }
                 if let Some(held_back) = &held_back {
-                    self.record_end_of_probation(held_back);
+                    self.record_end_of_probation(&held_back.written);
                 }
                 if let Some(recording) = recording {
                     recording.succeeded(self.entry.handle(), &effects, &effects.written);

@@ -30,11 +30,18 @@ impl Session {
         loop {
             self.give_way().await;
             self.follow_rollouts().await?;
+            if self.awaits_tls() {
+                Box::pin(self.secure()).await?;
+            }
             self.exchange_messages().await?;
             let is_held = self.is_held();
             self.channel.hold(is_held);
             if !is_held {
                 self.ring_timers().await?;
+            }
+            // The guest has just asked for it: nothing more in plain text.
+            if self.awaits_tls() {
+                continue;
             }
             if !is_held && self.channel.take_drained() {
                 self.deliver(Event::Drained).await?;
@@ -84,7 +91,7 @@ impl Session {
     }
 
     /// Look at the board of rollouts, if it has changed since last time.
-    async fn follow_rollouts(&mut self) -> Result<(), CloseCause> {
+    pub async fn follow_rollouts(&mut self) -> Result<(), CloseCause> {
         let version = self.service.rollouts.version();
         if version == self.rollout.seen {
             return Ok(());
@@ -102,7 +109,9 @@ impl Session {
     async fn ring_timers(&mut self) -> Result<(), CloseCause> {
         if self.timers.next().is_some() {
             let now = Instant::now();
-            while let Some(id) = self.timers.due(now) {
+            while !self.awaits_tls()
+                && let Some(id) = self.timers.due(now)
+            {
                 self.deliver(Event::Timer(id)).await?;
                 self.give_way().await;
             }

@@ -131,7 +131,10 @@ impl Session {
         let window = self.window();
         // What may have to be taken back is not sent before it is certain, and what
         // somebody looks at is all in the effects.
-        let is_lent = self.probation.is_none() && self.recovery.is_none() && recording.is_none();
+        let is_lent = self.probation.is_none()
+            && self.recovery.is_none()
+            && !self.awaits_tls()
+            && recording.is_none();
         let Body::Awake(instance) = &mut self.body else {
             return Err(Fault::no_instance());
         };
@@ -196,14 +199,19 @@ impl Session {
         if hold_open {
             self.channel.hold_open();
         }
-        if let Some(requests) = session {
+        let mut start_tls = None;
+        if let Some(mut requests) = session {
+            start_tls = requests.start_tls.take();
             self.apply_requests(*requests);
         }
         let moved = sent > 0 || !written.is_empty();
         match written.is_empty() {
             // The event may have sent what it had gathered.
             true => recycle(written),
-            false => self.channel.write(written).map_err(CloseCause::PeerGone)?,
+            false => self.write(written)?,
+        }
+        if let Some(under_tls) = start_tls {
+            self.await_tls(under_tls);
         }
         if moved {
             self.channel.note_sent(&self.limits);

@@ -274,8 +274,18 @@ impl Session {
                 let counters = &self.service.limit_counters;
                 counters.warn(Limit::IdleTimeout, self.logged(), &what);
             }
+            CloseCause::HandshakeTimeout => {
+                let time = show(limits.handshake_timeout);
+                let what = format!("its TLS handshake was not over after {time}");
+                let counters = &self.service.limit_counters;
+                counters.warn(Limit::HandshakeTimeout, self.logged(), &what);
+            }
             CloseCause::PeerGone(error) => self.log_debug(error),
-            CloseCause::Ended | CloseCause::GuestAborted | CloseCause::Host(_) => {
+            // Whoever did the handshake has logged it.
+            CloseCause::NotSecured(_)
+            | CloseCause::Ended
+            | CloseCause::GuestAborted
+            | CloseCause::Host(_) => {
                 self.log_debug("over");
             }
         }

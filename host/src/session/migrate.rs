@@ -252,7 +252,9 @@ impl Session {
         if let Some(recovery) = &mut self.recovery {
             recovery.renew(probation.snapshot);
         }
-        self.record_end_of_probation(&probation.held_back);
+        if self.entry.handle().is_tapped() {
+            self.record_end_of_probation(&self.goes_out(&probation.held_back));
+        }
         self.apply(probation.held_back)
     }
 

@@ -26,6 +26,7 @@
 //! - [`migrate`]: new code takes the session over, or gives it back
 //! - [`hibernate`]: a quiet session does without an instance
 //! - [`restart`]: a session survives its instance
+//! - [`start_tls`]: TLS begins in the middle of a session
 //! - [`close`]: every way a session ends
 //! - [`log`]: what the log says of a session; [`record`]: what taps see of it
 //! - [`timers`]: what the guest has set; [`topics`]: what connections say to each other
@@ -39,6 +40,7 @@ mod migrate;
 mod pace;
 mod record;
 mod restart;
+mod start_tls;
 mod state;
 mod succession;
 mod timers;
@@ -50,12 +52,14 @@ use std::sync::Arc;
 use hotsocket_sandbox::{ServedConnection, Stream};
 
 pub use close::{CLOSE_CAUSES, HANDSHAKE, REFUSED};
+pub use start_tls::{NotSecured, Secure, Securing};
 
 use crate::service::{Service, SessionPermit};
 use state::Session;
 
 /// Serve one connection from accept to close. Returns when the socket is
-/// closed; never panics, whatever the guest and the peer do.
+/// closed; never panics, whatever the guest and the peer do. With `tls` the guest may
+/// have TLS begin.
 ///
 /// A quiet connection keeps this future, so whatever an event seldom needs is
 /// in a box of its own, made when it is needed.
@@ -64,9 +68,10 @@ pub fn serve(
     connection: ServedConnection,
     stream: Stream,
     permit: Box<SessionPermit>,
+    tls: Option<Arc<dyn Secure>>,
 ) -> impl Future<Output = ()> + Send {
     // What an async function is given it keeps to its end.
-    let begin = Box::pin(Session::begin(service, connection, stream, permit));
+    let begin = Box::pin(Session::begin(service, connection, stream, permit, tls));
     async move {
         if let Some(mut session) = begin.await {
             let cause = session.run().await;

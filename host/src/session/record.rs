@@ -5,14 +5,14 @@
 //! or failed, before its effects are applied: what is shown as written is written next. A
 //! watched event is lent no socket, so that all of what it writes is in its effects.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
-use hotsocket_sandbox::{self as sandbox, Effects, Fault, Instance, Origin};
+use hotsocket_sandbox::{self as sandbox, Effects, Fault, Instance, Origin, TlsFacts, one_line};
 
 use super::event::Event;
 use super::state::{Body, Session};
 use crate::channel::Traffic;
-use crate::limits::Limits;
 use crate::roster::SessionHandle;
 use crate::tap::{Bytes, EventRecord, Mark, MarkKind, What, in_words};
 use crate::topics::Message;
@@ -155,7 +155,7 @@ impl Recording {
     /// It has failed, and nothing goes out.
     pub fn failed(mut self: Box<Self>, session: &SessionHandle, fault: &Fault) {
         let fault = fault.to_string();
-        self.record.fault = Some(sandbox::one_line(&fault));
+        self.record.fault = Some(one_line(&fault));
         session.record(What::Event(Box::new(self.record)));
     }
 }
@@ -195,8 +195,8 @@ impl Session {
     /// The event has succeeded; its effects are applied next.
     pub fn record_success(&self, recording: Option<Box<Recording>>, effects: &Effects) {
         if let Some(recording) = recording {
-            let out = self.goes_out(effects, &self.limits);
-            recording.succeeded(self.entry.handle(), effects, out);
+            let out = self.goes_out(effects);
+            recording.succeeded(self.entry.handle(), effects, &out);
         }
     }
 
@@ -206,15 +206,19 @@ impl Session {
         }
     }
 
-    /// What of the effects is written once they are applied: nothing if that ends the
-    /// session.
-    fn goes_out<'a>(&self, effects: &'a Effects, limits: &Limits) -> &'a [u8] {
+    /// What of the effects is written once they are applied, also what follows under TLS:
+    /// nothing if that ends the session.
+    pub fn goes_out<'a>(&self, effects: &'a Effects) -> Cow<'a, [u8]> {
         let ends = effects.abort
             || effects.failed.is_some()
-            || !self.timers.admit(&effects.timers, limits.max_timers);
-        match ends {
-            true => &[],
-            false => &effects.written,
+            || !self.timers.admit(&effects.timers, self.limits.max_timers);
+        let session = effects.session.as_deref();
+        match session.and_then(|requests| requests.start_tls.as_ref()) {
+            _ if ends => Cow::Borrowed(&[]),
+            Some(under_tls) if !under_tls.is_empty() => {
+                Cow::Owned([&effects.written[..], under_tls].concat())
+            }
+            _ => Cow::Borrowed(&effects.written),
         }
     }
 
@@ -247,9 +251,8 @@ impl Session {
     }
 
     /// What the successor has held back is applied next.
-    pub fn record_end_of_probation(&self, held_back: &Effects) {
+    pub fn record_end_of_probation(&self, out: &[u8]) {
         self.record_mark(|| {
-            let out = self.goes_out(held_back, &self.limits);
             let kind = MarkKind::ProbationEnded;
             let text = match out.len() {
                 0 => "the new code has stood its first event".to_owned(),
@@ -259,6 +262,14 @@ impl Session {
                 out: Some(Bytes::new(out)),
                 ..Mark::new(kind, text)
             }
+        });
+    }
+
+    /// The transport is one under TLS from now on.
+    pub fn record_secured(&self, tls: &TlsFacts) {
+        self.record_mark(|| {
+            let text = format!("TLS has begun: {}", tls.version);
+            Mark::new(MarkKind::Secured, one_line(&text))
         });
     }
 

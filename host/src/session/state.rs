@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{ConnectionInfo, Instance, PeerFacts, ServedConnection, Stream, Window};
+use hotsocket_sandbox::{
+    ConnectionInfo, Effects, Instance, PeerFacts, ServedConnection, Stream, Window,
+};
 use tokio::time::{Instant, Sleep};
 
 use super::close::REFUSED;
@@ -15,6 +17,7 @@ use super::migrate::{Probation, RolloutCursor};
 use super::pace::Pace;
 use super::record::closed_mark;
 use super::restart::Recovery;
+use super::start_tls::{Secure, StartTls};
 use super::timers::Timers;
 use super::topics::SessionTopics;
 use crate::channel::{Channel, Traffic};
@@ -37,6 +40,8 @@ pub(super) struct Session {
     pub body: Body,
     /// What is known of the peer besides its address, for each of its instances.
     pub facts: Option<Arc<PeerFacts>>,
+    /// Present if the guest may have TLS begin, until it has.
+    pub start_tls: Option<Box<StartTls>>,
     /// The code that serves the session, also while it sleeps.
     pub generation: GenerationGuard,
     pub timers: Timers,
@@ -90,6 +95,7 @@ impl Session {
         connection: ServedConnection,
         stream: Stream,
         permit: Box<SessionPermit>,
+        tls: Option<Arc<dyn Secure>>,
     ) -> Option<Box<Self>> {
         let ServedConnection { info, facts } = connection.clone();
         // A proxy probes every few seconds.
@@ -137,6 +143,7 @@ impl Session {
         Some(Box::new(Session {
             channel: Channel::new(stream),
             facts,
+            start_tls: tls.map(|tls| Box::new(StartTls::new(tls))),
             body: Body::Awake(instance),
             generation,
             timers: Timers::default(),
@@ -176,8 +183,9 @@ impl Session {
             .probation
             .as_ref()
             .map(|probation| &probation.held_back);
-        let written = held_back.map_or(0, |effects| effects.written.len());
-        let mut window = self.channel.window(written, self.limits.max_queue);
+        let held = held_back.map_or(0, Effects::queued) + self.queued_for_tls();
+        let mut window = self.channel.window(held, self.limits.max_queue);
+        window.awaits_tls = self.awaits_tls() || held_back.is_some_and(Effects::starts_tls);
         window.writable &= held_back.is_none_or(|effects| !effects.end);
         window
     }

@@ -24,9 +24,12 @@ mod words;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 pub use limits::TapLimits;
 pub use queue::Tap;
@@ -41,6 +44,8 @@ pub struct Taps {
     reached: Arc<LimitCounters>,
     /// By their ids; each leaves when its stream is dropped.
     open: Mutex<HashMap<Box<str>, Weak<Tap>>>,
+    /// Notified when one has left.
+    left: Notify,
 }
 
 /// Why there is no tap.
@@ -63,6 +68,7 @@ impl Taps {
             limits,
             reached,
             open: Mutex::default(),
+            left: Notify::new(),
         })
     }
 
@@ -104,6 +110,24 @@ impl Taps {
         let tap = self.open.lock().get(id).and_then(Weak::upgrade);
         tap.is_some_and(|tap| tap.renew())
     }
+
+    /// No more comes. Let viewers take what there is, but wait no longer than this.
+    pub async fn finish(&self, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let left = self.left.notified();
+            let open: Vec<_> = self
+                .open
+                .lock()
+                .values()
+                .filter_map(Weak::upgrade)
+                .collect();
+            open.iter().for_each(|tap| tap.end());
+            if open.is_empty() || timeout_at(deadline, left).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 /// A tap and its place among those that there may be, which is free again when this is
@@ -123,6 +147,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.tap.end();
         self.taps.open.lock().remove(self.tap.id());
+        self.taps.left.notify_waiters();
     }
 }
 

@@ -121,3 +121,113 @@ impl TapStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::{Bytes, Mark, MarkKind, Record, TapLimits, Taps, What};
+    use hotsocket_sandbox::limit_counters::LimitCounters;
+
+    fn taps(limits: TapLimits) -> (Arc<Taps>, Arc<LimitCounters>) {
+        let reached = Arc::<LimitCounters>::default();
+        (Taps::new(limits, Arc::clone(&reached)), reached)
+    }
+
+    fn stream(taps: &Arc<Taps>) -> TapStream {
+        let lease = taps.lease("echo", Some(7)).expect("room");
+        TapStream::new(lease, (), None::<()>)
+    }
+
+    async fn lines(stream: &mut TapStream) -> String {
+        let lines = stream.next().await.unwrap_or_default();
+        String::from_utf8(lines).expect("UTF-8")
+    }
+
+    fn direct(count: usize) -> Arc<Record> {
+        let what = What::Direct {
+            topic: "t".into(),
+            out: Bytes::new(&vec![0; count]),
+        };
+        Record::new(7, what)
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_nobody_renews_ends() {
+        let limits = TapLimits {
+            lease: Duration::from_millis(20),
+            ..TapLimits::default()
+        };
+        let (taps, reached) = taps(limits);
+        let mut stream = stream(&taps);
+        assert!(lines(&mut stream).await.starts_with("{\"type\":\"lease\","));
+        assert_eq!(lines(&mut stream).await, "{\"type\":\"expired\"}\n");
+        assert_eq!(stream.next().await, None);
+        assert!(!stream.renew(), "it is over");
+        stream.tap().push(&direct(1));
+        assert_eq!(stream.next().await, None, "nothing is recorded any more");
+        assert_eq!(reached.all().collect::<Vec<_>>(), [("tap-lease", 1)]);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_counted_in_its_place() {
+        let limits = TapLimits {
+            buffer: 4096,
+            ..TapLimits::default()
+        };
+        let (taps, reached) = taps(limits);
+        let mut stream = stream(&taps);
+        lines(&mut stream).await;
+        let tap = Arc::clone(stream.tap());
+        for count in [1000, 100_000, 2000, 3] {
+            tap.push(&direct(count));
+        }
+        let last = Mark::new(MarkKind::Closed, "over");
+        tap.push(&Record::new(7, What::Mark(last)));
+        tap.end();
+        let mut all = String::new();
+        while let Some(lines) = stream.next().await {
+            all += std::str::from_utf8(&lines).expect("UTF-8");
+        }
+        let seen: Vec<serde_json::Value> = all
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let brief: Vec<_> = seen
+            .iter()
+            .map(|record| {
+                let number = |field: &str| record[field].as_u64();
+                (
+                    record["type"].as_str(),
+                    number("seq"),
+                    number("records"),
+                    number("bytes"),
+                )
+            })
+            .collect();
+        assert_eq!(
+            brief,
+            [
+                (Some("direct"), Some(1), None, None),
+                (Some("dropped"), None, Some(1), Some(100_000)),
+                (Some("direct"), Some(3), None, None),
+                (Some("direct"), Some(4), None, None),
+                (Some("mark"), Some(5), None, None),
+                (Some("end"), None, None, None),
+            ]
+        );
+        assert_eq!(seen[2]["out_bytes"], 2000);
+        assert_eq!(reached.all().collect::<Vec<_>>(), [("tap-buffer", 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_stops_lets_viewers_see_the_end() {
+        let (taps, _) = taps(TapLimits::default());
+        let mut stream = stream(&taps);
+        lines(&mut stream).await;
+        let all = Arc::clone(&taps);
+        let finished = tokio::spawn(async move { all.finish(Duration::from_secs(60)).await });
+        assert_eq!(lines(&mut stream).await, "{\"type\":\"end\"}\n");
+        drop(stream);
+        finished.await.expect("no panic");
+    }
+}

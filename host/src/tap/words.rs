@@ -61,6 +61,9 @@ impl Words {
         if requests.checkpoint {
             self.add(|| "checkpoint".to_owned());
         }
+        if requests.start_tls.is_some() {
+            self.add(|| "start TLS".to_owned());
+        }
         if let Some(label) = &requests.label {
             self.add(|| match label.as_str() {
                 "" => "no label".to_owned(),

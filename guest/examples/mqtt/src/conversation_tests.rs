@@ -6,6 +6,7 @@ use hotsocket_guest::testing::{Session as Peer, printed};
 use hotsocket_guest::topics::Message;
 
 use super::*;
+use crate::session::MAX_FILTERS;
 
 const CONNECT: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\x0a\0\x01c";
 

@@ -3,7 +3,8 @@
 //! <https://www.postgresql.org/docs/current/protocol-flow.html>.
 //!
 //! Try it: `hotsocket serve guest/examples/postgres`, then in another terminal
-//! `psql -h localhost -p 3000 -U me -c 'select * from queries'`.
+//! `psql -h localhost -p 3000 -U me -c 'select * from queries'`. With certificates and
+//! `--tls-mode starttls` clients may have TLS.
 //!
 //! - [`message`]: messages from and to the client
 //! - [`state`]: the snapshot
@@ -84,8 +85,18 @@ impl Handler for Postgres {
 impl Postgres {
     fn start(&mut self, body: &[u8], conn: &Connection, out: &mut Out) {
         match message::startup(body) {
+            // What comes with the request would have come in plain text, from anybody.
+            Startup::Tls if conn.can_start_tls() && !self.input.is_empty() => {
+                out.error("FATAL", "08P01", "unencrypted data after the request for TLS");
+                self.phase = Phase::Over;
+            }
+            Startup::Tls if conn.can_start_tls() => {
+                conn.write(std::mem::take(out).bytes());
+                // It has just been possible.
+                let _ = conn.start_tls("S");
+            }
             // Without encryption; the client goes on, or leaves.
-            Startup::Encryption => out.raw(b"N"),
+            Startup::Tls | Startup::Gssapi => out.raw(b"N"),
             Startup::Session { user } if !user.is_empty() => {
                 out.authenticated();
                 for (name, value) in [

@@ -54,8 +54,9 @@ fn number(bytes: &[u8]) -> Option<u32> {
 /// What the client wants first.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Startup {
-    /// TLS or GSSAPI.
-    Encryption,
+    Tls,
+    /// Encryption with GSSAPI.
+    Gssapi,
     Session {
         user: String,
     },
@@ -67,7 +68,8 @@ pub enum Startup {
 /// The body of the first message.
 pub fn startup(body: &[u8]) -> Startup {
     match number(body) {
-        Some(80_877_103 | 80_877_104) => Startup::Encryption,
+        Some(80_877_103) => Startup::Tls,
+        Some(80_877_104) => Startup::Gssapi,
         Some(80_877_102) => Startup::Cancel,
         Some(196_608) => {
             let mut words = body[4..].split(|&byte| byte == 0);

@@ -30,6 +30,8 @@ pub(crate) struct Recorded {
     pub(crate) will: Option<(String, Vec<u8>)>,
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) peer: super::PeerFacts,
+    /// The guest has asked for TLS, and the peer has not done its handshake.
+    pub(crate) awaits_tls: bool,
     pub(crate) store: store::Store,
     /// The state of the generator of random bytes.
     random: u64,

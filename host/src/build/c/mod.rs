@@ -3,8 +3,8 @@
 //!
 //! The bindings in `guest/c/bindings` are wit-bindgen's, made once from `wit/`;
 //! a test fails when they are older than the contract. What only some guests use (topics,
-//! the store, who the peer is) is compiled and linked only for those: [`symbols`] looks into the guest's
-//! object.
+//! the store, who the peer is, TLS that begins later) is compiled and linked only for
+//! those: [`symbols`] looks into the guest's object.
 
 mod symbols;
 mod tools;
@@ -85,6 +85,19 @@ const FILES: &[(&str, &[u8])] = &[
         "bindings/peer_component_type.o",
         include_bytes!("../../../../guest/c/bindings/peer_component_type.o"),
     ),
+    ("tls.c", include_bytes!("../../../../guest/c/tls.c")),
+    (
+        "bindings/tls.h",
+        include_bytes!("../../../../guest/c/bindings/tls.h"),
+    ),
+    (
+        "bindings/tls.c",
+        include_bytes!("../../../../guest/c/bindings/tls.c"),
+    ),
+    (
+        "bindings/tls_component_type.o",
+        include_bytes!("../../../../guest/c/bindings/tls_component_type.o"),
+    ),
     (
         "subscriber.c",
         include_bytes!("../../../../guest/c/subscriber.c"),
@@ -107,7 +120,7 @@ const FILES: &[(&str, &[u8])] = &[
 const PARTS: [&str; 3] = ["hotsocket", "environment", "guest"];
 
 /// What is linked only if the guest uses it.
-const PACKAGES: [Package; 4] = [
+const PACKAGES: [Package; 5] = [
     Package {
         name: "topics",
         is_used: |symbols| symbols.calls_any(TOPICS_FUNCTIONS),
@@ -123,6 +136,10 @@ const PACKAGES: [Package; 4] = [
     Package {
         name: "peer",
         is_used: |symbols| symbols.calls_one_with("hs_peer_"),
+    },
+    Package {
+        name: "tls",
+        is_used: |symbols| symbols.calls_any(&["hs_can_start_tls", "hs_start_tls"]),
     },
 ];
 const TOPICS_FUNCTIONS: &[&str] = &[
@@ -293,6 +310,7 @@ mod tests {
             "wit/environment/environment",
             "wit/topics/topics",
             "wit/peer/peer",
+            "wit/tls/tls",
             "wit/keyvalue/atomics",
             "wit/keyvalue/batch",
             "wit/keyvalue/store",

@@ -257,6 +257,18 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/js/shim/socket.js"),
     ),
     (
+        "shim/start_tls.js",
+        include_str!("../../../../guest/js/shim/start_tls.js"),
+    ),
+    (
+        "shim/start_tls_host.js",
+        include_str!("../../../../guest/js/shim/start_tls_host.js"),
+    ),
+    (
+        "shim/start_tls_trial.js",
+        include_str!("../../../../guest/js/shim/start_tls_trial.js"),
+    ),
+    (
         "shim/store_host.js",
         include_str!("../../../../guest/js/shim/store_host.js"),
     ),
@@ -415,6 +427,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/socket/world.wit",
         include_str!("../../../../wit/world.wit"),
+    ),
+    (
+        "wit/deps/tls/tls.wit",
+        include_str!("../../../../wit/tls/tls.wit"),
     ),
 ];
 

@@ -50,6 +50,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../../guest/python/hotsocket/store.py"),
     ),
     (
+        "guest/hotsocket/tls.py",
+        include_str!("../../../../guest/python/hotsocket/tls.py"),
+    ),
+    (
         "guest/hotsocket/topics.py",
         include_str!("../../../../guest/python/hotsocket/topics.py"),
     ),
@@ -108,6 +112,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "wit/deps/store/store.wit",
         include_str!("../../../../wit/store/store.wit"),
+    ),
+    (
+        "wit/deps/tls/tls.wit",
+        include_str!("../../../../wit/tls/tls.wit"),
     ),
     (
         "wit/deps/topics/topics.wit",

@@ -7,13 +7,15 @@ use super::sources::Sources;
 /// The name of the world in [`Packages::world`].
 pub(super) const WORLD: &str = "component";
 
-/// What a guest uses of `hotsocket:topics`, of the store and of `hotsocket:peer`.
+/// What a guest uses of `hotsocket:topics`, of the store, of `hotsocket:peer` and of
+/// `hotsocket:tls`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Packages {
     topics: bool,
     subscriber: bool,
     store: bool,
     peer: bool,
+    tls: bool,
 }
 
 impl Packages {
@@ -32,6 +34,7 @@ impl Packages {
             packages.topics |= topics;
             packages.store |= imports(text, "store");
             packages.peer |= imports(text, "peer");
+            packages.tls |= imports(text, "tls");
             packages.subscriber |= topics && words(text).any(|word| word == "Subscriber");
         }
         packages
@@ -53,6 +56,7 @@ impl Packages {
             self.subscriber.then_some("hotsocket:topics/exports@0.1.0"),
             self.store.then_some("hotsocket:store/imports@0.1.0"),
             self.peer.then_some("hotsocket:peer/imports@0.1.0"),
+            self.tls.then_some("hotsocket:tls/imports@0.1.0"),
         ]
         .into_iter()
         .flatten()
@@ -122,6 +126,17 @@ mod tests {
             (
                 &["from hotsocket import Handler, peer"],
                 &["guest", "hotsocket:peer/imports@0.1.0"],
+            ),
+            (
+                &[
+                    "from hotsocket import tls",
+                    "from hotsocket.peer import tls",
+                ],
+                &[
+                    "guest",
+                    "hotsocket:peer/imports@0.1.0",
+                    "hotsocket:tls/imports@0.1.0",
+                ],
             ),
             (
                 &["x = 1", "from hotsocket.topics import (\n Subscriber)"],

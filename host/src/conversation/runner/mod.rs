@@ -26,7 +26,7 @@ use super::{Failure, Guests, Script, difference};
 use crate::registry::{Outcome, Report, Rules, SwapError};
 use crate::rollout::{Policy, RolloutStats, Source};
 use crate::service::{ConnectionIds, Counters, Service};
-use crate::session;
+use crate::session::{self, Secure};
 
 /// The port that `listening` names unless the guest's component names one, and
 /// the first peer's port.
@@ -227,6 +227,7 @@ impl<'a> Runner<'a> {
             Action::ExpectNothing => peer.expect_nothing().await?,
             Action::End => peer.end().await,
             Action::Abort => peer.abort().await,
+            Action::StartTls => peer.start_tls().await?,
             Action::Stall => peer.stall(true).await,
             Action::Resume => peer.stall(false).await,
             _ => {}
@@ -252,8 +253,11 @@ impl<'a> Runner<'a> {
             let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
+            let may_start_tls = connection.facts.as_ref().is_some_and(|it| it.may_start_tls);
+            let tls = may_start_tls.then(|| Arc::new(peer.handshake()) as Arc<dyn Secure>);
             let service = Arc::clone(&self.service);
-            let session = session::serve(service, connection, Box::new(host), Box::new(permit));
+            let session =
+                session::serve(service, connection, Box::new(host), Box::new(permit), tls);
             tokio::spawn(session);
             let mut peer = Peer::new(peer);
             peer.wait_until_idle().await;

@@ -13,7 +13,8 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The first words of all steps, for messages.
 pub(super) const STEPS: &str = "send, expect, end, abort, open, swap, rollback, wait, print, \
-                                error, fault, stall, resume, set, publish, published, peer, stop";
+                                error, fault, stall, resume, set, publish, published, peer, \
+                                start-tls, stop";
 
 /// Parse the rest of a line that begins with this word.
 pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
@@ -36,6 +37,7 @@ pub(super) fn parse(word: &str, line: &mut Line<'_>) -> Result<Action, String> {
         }
         "expect" => Action::Expect(line.payload(word)?),
         "end" => Action::End,
+        "start-tls" => Action::StartTls,
         "abort" => Action::Abort,
         "stall" => Action::Stall,
         "resume" => Action::Resume,

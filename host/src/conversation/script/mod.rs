@@ -48,6 +48,8 @@ pub enum Action {
     ExpectNothing,
     End,
     Abort,
+    /// The peer does the handshake that the guest has asked for.
+    StartTls,
     /// The peer stops reading…
     Stall,
     /// …until it reads again.

@@ -84,6 +84,9 @@ impl Connection {
                 Some("`send` after `end`: the peer has closed its side")
             }
             Action::End if self.ended => Some("`end` twice"),
+            Action::StartTls if self.ended => {
+                Some("`start-tls` after `end`: the peer has closed its side")
+            }
             Action::Expect(_) | Action::ExpectEnd | Action::ExpectReset | Action::ExpectNothing
                 if self.over =>
             {

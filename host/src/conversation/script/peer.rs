@@ -5,7 +5,7 @@ use hotsocket_sandbox::UnixPeer;
 use super::line::Line;
 use crate::conversation::facts::{Fact, TlsVersion};
 
-const FORMS: &str = "`peer` takes address IP:PORT, unix UID GID PID, listener \"NAME\", tls TLSv1.3, \
+const FORMS: &str = "`peer` takes address IP:PORT, unix UID GID PID, listener \"NAME\", start-tls, tls TLSv1.3, \
                      server-name \"NAME\", protocol \"NAME\", certificate BYTES, proxy IP:PORT or \
                      extension TYPE BYTES";
 
@@ -23,6 +23,7 @@ pub(super) fn parse(line: &mut Line<'_>) -> Result<Fact, String> {
             },
         }),
         "listener" => Fact::Listener(text(line, "`peer listener`")?),
+        "start-tls" => Fact::MayStartTls,
         "tls" => Fact::Tls(match line.word() {
             "" | "TLSv1.3" => TlsVersion::V1_3,
             "TLSv1.2" => TlsVersion::V1_2,

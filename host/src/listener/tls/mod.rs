@@ -1,5 +1,5 @@
 //! TLS: the layer of a listener that makes a plain connection a protected one, before an
-//! instance exists.
+//! instance exists; or later, when the guest asks for it ([`Secure`]).
 //!
 //! [`Tls::start`] reads the files, and takes new ones up until the value is dropped;
 //! [`Tls::accept`] does a handshake in the connection's task. A session sees none of it but a [`Transport`](hotsocket_sandbox::Transport), and what has been agreed on as
@@ -33,19 +33,20 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use hotsocket_sandbox::Endpoint;
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters, RateLimitedLog};
+use hotsocket_sandbox::{Endpoint, Stream};
 use parking_lot::Mutex;
 use rustls::crypto::CryptoProvider;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-pub use options::{CertificateFiles, ClientAuth, MinVersion, TlsError, TlsOptions};
+pub use options::{CertificateFiles, ClientAuth, MinVersion, TlsError, TlsMode, TlsOptions};
 
 use super::Connected;
 use crate::service::{Counters, Service};
+use crate::session::{NotSecured, Secure, Securing};
 use config::Config;
-use handshake::Failed;
+use handshake::{Done, Failed};
 use material::Material;
 use outcome::Outcome;
 use reload::Reload;
@@ -97,6 +98,26 @@ impl TlsLayers {
     }
 }
 
+/// When the handshake comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begins {
+    WithFirstByte,
+    /// The guest has asked for it.
+    Later,
+}
+
+impl Secure for Tls {
+    fn secure(self: Arc<Self>, stream: Stream, peer: Endpoint, service: Arc<Service>) -> Securing {
+        Box::pin(async move {
+            match self.shake(stream, peer, &service, Begins::Later).await {
+                Ok(done) => Ok((done.stream, done.facts)),
+                Err(Outcome::NotTls) => Err(NotSecured::PlainText),
+                Err(_) => Err(NotSecured::Handshake),
+            }
+        })
+    }
+}
+
 /// Whoever drops it early has timed out.
 struct Attempt<'a> {
     counters: &'a Counters,
@@ -136,29 +157,47 @@ impl Tls {
     /// # Errors
     /// When it fails, which has been logged, and the peer has been told.
     pub async fn accept(&self, connected: Connected, service: &Service) -> io::Result<Connected> {
+        let peer = connected.peer;
+        let shaken = self.shake(connected.stream, peer, service, Begins::WithFirstByte);
+        let done = shaken
+            .await
+            .map_err(|_logged| io::ErrorKind::ConnectionAborted)?;
+        let mut connected = Connected {
+            stream: done.stream,
+            ..connected
+        };
+        connected.facts_mut().tls = Some(done.facts);
+        Ok(connected)
+    }
+
+    /// The same for a connection that has begun with the first byte, or later. On failure
+    /// that has been counted and logged, and the peer has been told.
+    async fn shake(
+        &self,
+        stream: Stream,
+        peer: Endpoint,
+        service: &Service,
+        begins: Begins,
+    ) -> Result<Done, Outcome> {
         let mut attempt = Attempt {
             counters: &service.counters,
             outcome: Outcome::TimedOut,
         };
         let slot = self.slot(&service.limit_counters);
         let config = self.config.load_full();
-        let done = handshake::handshake(connected.stream, &config, slot, &self.turns).await;
+        let done = handshake::handshake(stream, &config, slot, &self.turns).await;
         drop(config);
         match done {
             Ok(done) => {
                 attempt.outcome = done.outcome;
-                let mut connected = Connected {
-                    stream: done.stream,
-                    ..connected
-                };
-                connected.facts_mut().tls = Some(done.facts);
-                Ok(connected)
+                Ok(done)
             }
             Err(failed) => {
-                attempt.outcome = self.log(&failed, connected.peer);
+                let outcome = self.log(&failed, peer, begins);
+                attempt.outcome = outcome;
                 drop(attempt);
                 let _ = timeout(LINGER, failed.finish()).await;
-                Err(io::ErrorKind::ConnectionAborted.into())
+                Err(outcome)
             }
         }
     }
@@ -183,8 +222,13 @@ impl Tls {
         self.slots.acquire().await.ok()
     }
 
-    fn log(&self, failed: &Failed, peer: Endpoint) -> Outcome {
-        let (outcome, what) = failed.failure.describe(&failed.first);
+    fn log(&self, failed: &Failed, peer: Endpoint, begins: Begins) -> Outcome {
+        let (outcome, mut what) = failed.failure.describe(&failed.first);
+        if (outcome, begins) == (Outcome::NotTls, Begins::Later) {
+            "goes on in plain text where TLS was to begin, as if somebody on the way put \
+             commands before it"
+                .clone_into(&mut what);
+        }
         if outcome == Outcome::Silent {
             tracing::debug!(kind = "tls", outcome = outcome.name(), %peer, "connection from {peer} closed: its peer {what}");
         } else if let Some(suppressed) = self.failures.due() {

@@ -44,6 +44,16 @@ pub enum ClientAuth {
     Require,
 }
 
+/// When TLS begins on the connections of a listener (the words are those of RFC 8314).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsMode {
+    /// With the first byte.
+    #[default]
+    Implicit,
+    /// When the guest says so (`hotsocket:tls`), and in plain text until then.
+    Starttls,
+}
+
 /// The oldest version of TLS that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum MinVersion {
