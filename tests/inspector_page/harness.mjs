@@ -139,7 +139,7 @@ export async function until(page, condition, argument) {
 export async function look(page, peerName) {
   await page.locator('#connections .body .row', { hasText: peerName }).click();
   await page.locator('connection-view h1', { hasText: peerName }).waitFor();
-  await until(page, () => document.querySelector('connection-view').tapState === 'running');
+  await until(page, () => document.querySelector('connection-view[data-tap=running]'));
 }
 
 /** Wait until the stream has so many rows of bytes in a direction, and give their hex. */

@@ -56,6 +56,7 @@ const FILES: &[File] = &[
     file!("head.js"),
     file!("help.js"),
     file!("limits.js"),
+    file!("listing.js"),
     file!("log.js"),
     file!("pcapng.js"),
     file!("pointer.js"),

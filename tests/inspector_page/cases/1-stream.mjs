@@ -112,7 +112,7 @@ export async function a_lease_that_is_not_renewed_ends_and_can_be_taken_again(in
   await page.unroute('**/api/tap/*');
   await peer.ask('unseen', 6);
   await page.getByRole('button', { name: 'Look again' }).click();
-  await until(page, () => document.querySelector('connection-view').tapState === 'running');
+  await until(page, () => document.querySelector('connection-view[data-tap=running]'));
   await peer.ask('after', 5);
   assert.deepEqual(await hexOf(page, 'in', 2), [hex('before'), hex('after')]);
   assert.match((await rowsOf(page, '.mark-line')).join(), /nothing was recorded/);

@@ -25,7 +25,7 @@ export async function everything_can_be_done_with_the_keyboard(inspector) {
   await until(page, () => document.querySelector('#connections').hasAttribute('aria-activedescendant'));
   await page.keyboard.press('Enter');
   await page.locator('connection-view h1', { hasText: peer.name }).waitFor();
-  await until(page, () => document.querySelector('connection-view').tapState === 'running');
+  await until(page, () => document.querySelector('connection-view[data-tap=running]'));
   await peer.ask('hello', 5);
   await hexOf(page, 'out', 1);
   await page.keyboard.press('f');

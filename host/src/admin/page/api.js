@@ -34,20 +34,22 @@ async function failure(response) {
   return new ApiError(response.status, message || `the server answered ${response.status}`, body);
 }
 
-/** The JSON of a path; `query` leaves out what is undefined. */
-export async function get(path, query = {}) {
+/** A path with its parameters, but those that say nothing. */
+function url(path, query) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
-  const parameters = new URLSearchParams(given).toString();
-  const response = await send(parameters ? `${path}?${parameters}` : path, { signal: AbortSignal.timeout(PATIENCE) });
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
+/** The JSON of a path. */
+export async function get(path, query = {}) {
+  const response = await send(url(path, query), { signal: AbortSignal.timeout(PATIENCE) });
   if (!response.ok) throw await failure(response);
   return response.json();
 }
 
 /** An action. Its answer has `ok` and `text`, also where the server refuses it. */
 export async function post(path, query = {}, body = undefined) {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
-  const parameters = new URLSearchParams(given).toString();
-  const response = await send(parameters ? `${path}?${parameters}` : path, { method: 'POST', body });
+  const response = await send(url(path, query), { method: 'POST', body });
   if (response.ok) return response.json().catch(() => ({ ok: true, text: '' }));
   const error = await failure(response);
   if (response.status === 409 && error.body && 'ok' in error.body) return error.body;

@@ -54,9 +54,9 @@ async function show() {
 
 function buildNav() {
   const link = (view) => h('a', { href: `#/${view.path}`, 'data-path': view.path, title: `${view.title} (${view.key})` },
-    icon(view.path), h('span', { class: 'name' }, view.title), h('span', { class: 'badge', 'data-badge': view.path }));
-  document.getElementById('nav').append(h('ul', {}, VIEWS.map((view) => h('li', {}, link(view)))),
-    h('div', { class: 'foot' },
+    icon(view.path), h('span.name', view.title), h('span.badge', { 'data-badge': view.path }));
+  document.getElementById('nav').append(h('ul', VIEWS.map((view) => h('li', link(view)))),
+    h('div.foot',
       button('Shortcuts', 'help', openHelp, { title: 'Shortcuts (?)' }), button('Theme', 'theme', turnTheme, { title: 'Light or dark (t)' })));
   store.addEventListener('change', () => {
     const service = store.service;

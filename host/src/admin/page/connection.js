@@ -23,26 +23,21 @@ class ConnectionView extends HTMLElement {
   #row = null;
   #waiting = 0;
   #stop = null;
-  #title = h('h1', {}, '…');
-  #facts = h('dl', { class: 'facts', tabindex: 0 });
-  #state = h('span', { class: 'pill' });
-  #banner = h('div', { class: 'banner', role: 'status', hidden: true });
-  #recorded = h('p', { class: 'recorded' });
-  #found = h('span', { class: 'found', role: 'status' });
+  #title = h('h1', '…');
+  #facts = h('dl.facts', { tabindex: 0 });
+  #state = h('span.pill');
+  #banner = h('div.banner', { role: 'status', hidden: true });
+  #recorded = h('p.recorded');
+  #found = h('span.found', { role: 'status' });
   #query = h('input', { type: 'search', id: 'search', placeholder: 'Search…', 'aria-label': 'Search in the bytes', autocomplete: 'off', spellcheck: 'false' });
   #kind = h('select', { 'aria-label': 'What is searched for' }, h('option', { value: 'text' }, 'text'), h('option', { value: 'hex' }, 'hex'));
   #follow = button('Pause', 'pause', () => this.#list.follow(!this.#list.following), { id: 'follow', title: 'Follow or pause (f)' });
   #more = h('button', { type: 'button', class: 'more', hidden: true, onclick: () => this.#list.follow(true) });
-  #mode = h('div', { class: 'segments', role: 'group', 'aria-label': 'Show as' });
+  #mode = h('div.segments', { role: 'group', 'aria-label': 'Show as' });
   #copy = [button('Copy text', 'copy', () => this.#copyAs('text'), { title: 'Copy the selection as text (c)' }), button('Copy hex', 'copy', () => this.#copyAs('hex'), { title: 'Copy the selection as hex (h)' })];
   #mayLook = () => {
     if (this.#tap.state === 'idle' && store.status) this.#begin();
   };
-
-  /** For tests: whether what happens now is recorded. */
-  get tapState() {
-    return this.#tap.state;
-  }
 
   get #id() {
     return this.getAttribute('connection');
@@ -81,15 +76,15 @@ class ConnectionView extends HTMLElement {
     this.#list.addEventListener('selected', () => this.#showSelection());
     this.#list.addEventListener('copy-wanted', () => this.#copyAs(this.#list.mode));
     this.append(
-      h('div', { class: 'bar' }, h('a', { class: 'back', href: '#/connections', 'aria-label': 'Back to the connections', title: 'Back (Esc)' }, icon('back')), this.#title, this.#state),
+      h('div.bar', h('a.back', { href: '#/connections', 'aria-label': 'Back to the connections', title: 'Back (Esc)' }, icon('back')), this.#title, this.#state),
       this.#facts,
-      h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Stream' }, h('div', { class: 'pair' }, this.#follow, this.#mode),
-        h('div', { class: 'search-group' }, h('label', { class: 'search' }, icon('search'), this.#query, h('kbd', { 'aria-hidden': 'true' }, '/')), this.#kind,
+      h('div.toolbar', { role: 'toolbar', 'aria-label': 'Stream' }, h('div.pair', this.#follow, this.#mode),
+        h('div.search-group', h('label.search', icon('search'), this.#query, h('kbd', { 'aria-hidden': 'true' }, '/')), this.#kind,
           button('Previous match', 'up', () => this.#step(-1), { quiet: true }), button('Next match', 'down', () => this.#step(1), { quiet: true }), this.#found),
-        h('div', { class: 'tools' }, ...this.#copy,
+        h('div.tools', ...this.#copy,
           button('pcapng', 'download', () => this.#savePcapng(), { id: 'save-pcapng', title: 'Download for Wireshark (p)' }),
           button('Conversation', 'download', () => this.#saveConversation(), { id: 'save-conversation', title: 'Download as a script of hotsocket test (s)' }))),
-      this.#banner, h('div', { class: 'stream-box' }, this.#list, this.#more), this.#recorded);
+      this.#banner, h('div.stream-box', this.#list, this.#more), this.#recorded);
     this.#showRecorded();
   }
 
@@ -119,12 +114,12 @@ class ConnectionView extends HTMLElement {
     this.#row = row;
     setText(this.#title, visible(row.peer));
     setText(this.#state, visible(row.state));
-    setClass(this.#state, 'pill state');
+    setClass(this.#state, 'pill');
     this.#state.dataset.state = row.state;
     const facts = [['Connection', `${row.id}`], ['Label', row.label ? visible(row.label) : ''], ['Listener', visible(row.listener)], ['Service', visible(row.service)], ['Generation', `${row.generation}`],
       ['In', `${format.size(row.received)} · ${format.rate(row.inRate ?? 0)}`], ['Out', `${format.size(row.sent)} · ${format.rate(row.outRate ?? 0)}`],
       ['Queue', row.queued ? format.size(row.queued) : '–'], ['CPU', row.cpu_us ? format.micros(row.cpu_us) : '–'], ['Age', format.age(row.age_ms)]].filter(([, value]) => value);
-    if (this.#facts.childElementCount !== facts.length) this.#facts.replaceChildren(...facts.map(() => h('div', {}, h('dt'), h('dd'))));
+    if (this.#facts.childElementCount !== facts.length) this.#facts.replaceChildren(...facts.map(() => h('div', h('dt'), h('dd'))));
     facts.forEach(([name, value], i) => {
       setText(this.#facts.children[i].firstChild, name);
       setText(this.#facts.children[i].lastChild, value);
@@ -141,6 +136,7 @@ class ConnectionView extends HTMLElement {
   }
 
   #tapIs({ state, text, status }) {
+    this.dataset.tap = state;
     const again = (name) => button(name, 'follow', () => {
       this.#gap();
       this.#tap.start(this.#id);
@@ -148,14 +144,14 @@ class ConnectionView extends HTMLElement {
     if (state === 'running') {
       if (this.#tap.connection) this.#describe({ inRate: 0, outRate: 0, ...this.#tap.connection });
       this.#say(null);
-    } else if (state === 'expired') this.#say('expired', h('span', {}, `Nobody renewed the lease of this tap: nothing is recorded since ${format.clock(Date.now())}.`), again('Look again'));
+    } else if (state === 'expired') this.#say('expired', h('span', `Nobody renewed the lease of this tap: nothing is recorded since ${format.clock(Date.now())}.`), again('Look again'));
     else if (state === 'closed') {
       this.#over();
-      this.#say('closed', h('span', {}, 'The connection is over. What was recorded stays here until you leave.'));
+      this.#say('closed', h('span', 'The connection is over. What was recorded stays here until you leave.'));
     } else if (state === 'failed' && status === 401) this.#say('token', needToken('The stream'));
     else if (state === 'failed') {
       if (status === 404) this.#over();
-      this.#say('failed', h('span', {}, visible(text)), again(status === 404 ? 'Try again' : 'Look again'));
+      this.#say('failed', h('span', visible(text)), again(status === 404 ? 'Try again' : 'Look again'));
     }
   }
 

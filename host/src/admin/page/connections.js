@@ -1,10 +1,10 @@
 // Owns: the view of all connections: its list, filter and rates.
 
 import { get } from './api.js';
-import { h, icon, setText } from './dom.js';
+import { h, icon } from './dom.js';
 import { visible } from './escape.js';
 import * as format from './format.js';
-import './grid.js';
+import { Listing } from './listing.js';
 import { poll, store } from './store.js';
 
 /** As many as the server gives at once. */
@@ -49,14 +49,20 @@ export class Rates {
   }
 }
 
-class ConnectionsView extends HTMLElement {
+const NO_MATCH = ['No connection matches', 'The filter looks at peer, listener, service, state, last event and label.'];
+
+/** That nobody is there, and how to be. */
+function nobody() {
+  const [, host, port] = (store.service?.listeners?.[0] ?? '').match(/^\[?(.*?)\]?:(\d+)$/) ?? [];
+  const reached = /^(0\.0\.0\.0|::)$/.test(host) ? '127.0.0.1' : host;
+  return ['Nobody is connected', 'A connection appears here as soon as it is accepted.', port ? visible(`nc ${reached} ${port}`) : ''];
+}
+
+class ConnectionsView extends Listing {
   #rows = [];
   #matching = 0;
   #open = 0;
   #rates = new Rates();
-  #grid = document.createElement('data-grid');
-  #count = h('p', { class: 'count' });
-  #empty = h('div', { class: 'empty', hidden: true });
   #filter = h('input', { type: 'search', id: 'filter', placeholder: 'Filter by peer, state, label…', 'aria-label': 'Filter connections', autocomplete: 'off', spellcheck: 'false' });
   #stop = null;
   #forget = null;
@@ -68,7 +74,7 @@ class ConnectionsView extends HTMLElement {
     const changed = () => {
       if (this.#service === store.service?.name) return;
       this.#service = store.service?.name;
-      this.#show();
+      this.#filtered();
     };
     store.addEventListener('change', changed);
     this.#forget = () => store.removeEventListener('change', changed);
@@ -80,23 +86,16 @@ class ConnectionsView extends HTMLElement {
   }
 
   #build() {
-    this.#grid.id = 'connections';
-    this.#grid.setUp({
+    this.build('Connections', h('label.search', icon('search'), this.#filter, h('kbd', { 'aria-hidden': 'true' }, '/')), {
       columns: COLUMNS,
-      sort: { column: 'id', descending: false },
-      label: 'Connections',
       open: (row) => { location.hash = `#/connection/${row.id}`; },
       decorate: (element, row) => { element.dataset.state = row.state; element.classList.toggle('moving', row.inRate + row.outRate > 0); },
     });
-    this.#filter.addEventListener('input', () => this.#show());
+    this.#filter.addEventListener('input', () => this.#filtered());
     this.#filter.addEventListener('keydown', (event) => {
-      if (event.key === 'ArrowDown' || event.key === 'Enter') this.#grid.focus();
+      if (event.key === 'ArrowDown' || event.key === 'Enter') this.grid.focus();
       if (event.key === 'Escape') this.#filter.blur();
     });
-    this.append(
-      h('div', { class: 'bar' }, h('h1', {}, 'Connections'), this.#count,
-        h('label', { class: 'search' }, icon('search'), this.#filter, h('kbd', { 'aria-hidden': 'true' }, '/'))),
-      this.#grid, this.#empty);
   }
 
   async #ask() {
@@ -109,34 +108,19 @@ class ConnectionsView extends HTMLElement {
       this.#open = answer.open;
       this.#matching = answer.matching;
       this.#rates.add(this.#rows);
-      this.#show();
+      this.#filtered();
     } catch { /* The head says that the server does not answer. */ }
   }
 
-  #show() {
+  #filtered() {
     // What a visitor waits for; tests and people read it as performance.getEntriesByName.
     if (this.#rows.length && !performance.getEntriesByName('first-row').length) requestAnimationFrame(() => performance.mark('first-row'));
     const words = this.#filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const service = store.services.length > 1 ? store.service?.name : null;
     const rows = this.#rows.filter((row) => (!service || row.service === service) && words.every((word) => contains(row, word)));
-    this.#grid.show(rows);
     const all = this.#matching > this.#rows.length ? ` of ${format.count(this.#matching)}, the first ones` : '';
     const shown = words.length ? `${format.count(rows.length)} of ${format.counted(this.#rows.length, 'connection')}` : format.count(rows.length);
-    setText(this.#count, `${shown}${all}`);
-    this.#empty.hidden = rows.length > 0;
-    if (!rows.length) this.#sayEmpty(words.length > 0);
-  }
-
-  #sayEmpty(filtered) {
-    const listener = store.service?.listeners?.[0] ?? '';
-    const port = listener.match(/^(.*):(\d+)$/);
-    const how = port ? `nc ${port[1].replace(/^\[|\]$/g, '').replace(/^(0\.0\.0\.0|::)$/, '127.0.0.1')} ${port[2]}` : '';
-    const title = filtered ? 'No connection matches' : 'Nobody is connected';
-    const hint = filtered ? 'The filter looks at peer, listener, service, state, last event and label.' : 'A connection appears here as soon as it is accepted.';
-    if (this.#empty.dataset.for === title + how) return;
-    this.#empty.dataset.for = title + how;
-    this.#empty.replaceChildren(h('p', { class: 'lead' }, title), h('p', {}, hint),
-      !filtered && how ? h('code', {}, visible(how)) : '');
+    this.show(rows, `${shown}${all}`, ...(words.length ? NO_MATCH : nobody()));
   }
 
   /** The keyboard's way in. */

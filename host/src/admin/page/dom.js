@@ -3,15 +3,21 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** An element with attributes, listeners (`onclick: f`) and children (nodes or text). */
-export function h(tag, attributes = {}, ...children) {
+/**
+ * `h('p.quiet', { id: 'x', onclick: f }, 'text', child)`: an element with classes, attributes and
+ * listeners, and its children. Attributes that are null or false are left out.
+ */
+export function h(name, ...rest) {
+  const [tag, ...classes] = name.split('.');
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
+  if (classes.length) element.className = classes.join(' ');
+  const attributes = rest[0]?.constructor === Object ? rest.shift() : {};
+  for (const [key, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true && !name.startsWith('aria-') ? '' : value);
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true && !key.startsWith('aria-') ? '' : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...rest.flat().filter((child) => child !== null && child !== undefined));
   return element;
 }
 
@@ -72,7 +78,7 @@ export function shape(tag, attributes) {
 export function button(name, iconName, onclick, { quiet = false, ...attributes } = {}) {
   const label = quiet ? { 'aria-label': name, title: name } : {};
   return h('button', { type: 'button', class: quiet ? 'quiet' : 'plain', onclick, ...label, ...attributes },
-    iconName ? icon(iconName) : null, quiet ? null : h('span', { class: 'label' }, name));
+    iconName ? icon(iconName) : null, quiet ? null : h('span.label', name));
 }
 
 /** Offer bytes or text as a file. */

@@ -13,8 +13,8 @@ class DataGrid extends HTMLElement {
   #sort = { column: null, descending: false };
   /** Key of the row that the arrow keys move. */
   #active = null;
-  #head = h('div', { class: 'row head', role: 'row', 'aria-rowindex': 1 });
-  #body = h('div', { class: 'body', role: 'rowgroup' });
+  #head = h('div.row.head', { role: 'row', 'aria-rowindex': 1 });
+  #body = h('div.body', { role: 'rowgroup' });
   #shown = new Map();
   #free = [];
   #scheduled = false;
@@ -52,7 +52,7 @@ class DataGrid extends HTMLElement {
 
   #headCell(column, i) {
     const sort = h('button', { type: 'button', tabindex: i === 0 ? 0 : -1, title: column.hint, onclick: () => this.#sortBy(column) },
-      h('span', {}, column.title), h('span', { class: 'mark', 'aria-hidden': 'true' }));
+      h('span', column.title), h('span.mark', { 'aria-hidden': 'true' }));
     return h('div', { role: 'columnheader', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key }, sort);
   }
 

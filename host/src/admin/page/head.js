@@ -1,7 +1,7 @@
 // Owns: `<page-head>`: which service, guest and generation, how many connections and bytes,
 // and whether the server is ready.
 
-import { h, setClass, setText, shape } from './dom.js';
+import { h, setClass, setText } from './dom.js';
 import { visible } from './escape.js';
 import * as format from './format.js';
 import { store } from './store.js';
@@ -14,31 +14,23 @@ const MEASURES = [
   { name: 'events', title: 'Events', text: format.perSecond },
 ];
 
-function logo() {
-  const svg = shape('svg', { viewBox: '0 0 32 32', class: 'logo', 'aria-hidden': 'true' });
-  svg.append(
-    shape('rect', { width: 32, height: 32, rx: 8 }),
-    shape('path', { d: 'M16.4 5.5c.7 4.3-5.9 6.7-5.9 12.6a6 6 0 0 0 12 0c0-2.6-1.3-4.3-2.5-5.7-.4 1.5-1 2.3-1.9 2.8.4-3.6-.1-7.3-1.7-9.7z' }));
-  return svg;
-}
-
 class PageHead extends HTMLElement {
   #service = h('select', { 'aria-label': 'Service', onchange: () => store.select(this.#service.value) });
-  #name = h('span', { class: 'service' });
-  #guest = h('span', { class: 'guest' });
-  #generation = h('a', { class: 'generation', href: '#/swaps' });
-  #ready = h('span', { class: 'pill', role: 'status' });
-  #values = MEASURES.map(() => h('span', { class: 'value' }));
+  #name = h('span.service');
+  #guest = h('span.guest');
+  #generation = h('a.generation', { href: '#/swaps' });
+  #ready = h('span.pill', { role: 'status' });
+  #values = MEASURES.map(() => h('span.value'));
   #lines = MEASURES.map(() => document.createElement('spark-line'));
   #names = '';
 
   connectedCallback() {
     if (this.firstChild) return;
     this.append(
-      h('a', { class: 'brand', href: '#/connections', 'aria-label': 'hotsocket: connections' }, logo(), h('span', { class: 'word' }, 'hotsocket')),
-      h('div', { class: 'who' }, h('div', { class: 'top' }, this.#name, this.#service, this.#generation), this.#guest),
-      h('dl', { class: 'measures' }, MEASURES.map((measure, i) => h('div', { class: 'measure', 'data-measure': measure.name },
-        h('dt', {}, measure.title), h('dd', {}, this.#values[i], this.#lines[i])))),
+      h('a.brand', { href: '#/connections', 'aria-label': 'hotsocket: connections' }, h('img', { src: '/page/icon.svg', alt: '', width: 26, height: 26 }), h('span.word', 'hotsocket')),
+      h('div.who', h('div.top', this.#name, this.#service, this.#generation), this.#guest),
+      h('dl.measures', MEASURES.map((measure, i) => h('div.measure', { 'data-measure': measure.name },
+        h('dt', measure.title), h('dd', this.#values[i], this.#lines[i])))),
       this.#ready);
     store.addEventListener('change', () => this.#show());
   }

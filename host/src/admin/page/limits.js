@@ -1,9 +1,8 @@
 // Owns: the view of limits: which were reached, how often, and when this page last saw it.
 
-import { h, setText } from './dom.js';
 import { visible } from './escape.js';
 import * as format from './format.js';
-import './grid.js';
+import { Listing } from './listing.js';
 import { store } from './store.js';
 
 const COLUMNS = [
@@ -34,31 +33,23 @@ store.addEventListener('change', () => {
   watching = true;
 });
 
-class LimitsView extends HTMLElement {
-  #grid = document.createElement('data-grid');
-  #count = h('p', { class: 'count' });
-  #empty = h('div', { class: 'empty', hidden: true }, h('p', { class: 'lead' }, 'No limit was reached'), h('p', {}, 'Each limit has a flag with a default; docs/limits.md lists them.'));
-  #show = () => {
+class LimitsView extends Listing {
+  #changed = () => {
     const service = store.service;
     if (!service) return;
     const reached = rows(service);
-    this.#grid.show(reached);
-    setText(this.#count, reached.length ? `${reached.length} reached since the start, ${format.age(store.status.uptime_s * 1000)} ago` : '');
-    this.#empty.hidden = reached.length > 0;
+    this.show(reached, reached.length ? `${reached.length} reached since the start, ${format.age(store.status.uptime_s * 1000)} ago` : '',
+      'No limit was reached', 'Each limit has a flag with a default; docs/limits.md lists them.');
   };
 
   connectedCallback() {
-    if (!this.firstChild) {
-      this.#grid.id = 'limits';
-      this.#grid.setUp({ columns: COLUMNS, key: (row) => row.name, sort: { column: 'times', descending: true }, label: 'Limits reached' });
-      this.append(h('div', { class: 'bar' }, h('h1', {}, 'Limits'), this.#count), this.#grid, this.#empty);
-    }
-    store.addEventListener('change', this.#show);
-    this.#show();
+    if (!this.firstChild) this.build('Limits', null, { columns: COLUMNS, key: (row) => row.name, sort: { column: 'times', descending: true } });
+    store.addEventListener('change', this.#changed);
+    this.#changed();
   }
 
   disconnectedCallback() {
-    store.removeEventListener('change', this.#show);
+    store.removeEventListener('change', this.#changed);
   }
 }
 

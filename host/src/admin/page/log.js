@@ -13,11 +13,11 @@ const MOST = 2000;
 const RETRY = 2000;
 
 class LogView extends HTMLElement {
-  #lines = h('div', { class: 'lines', tabindex: 0, role: 'log', 'aria-label': 'Log', 'aria-live': 'off' });
+  #lines = h('div.lines', { tabindex: 0, role: 'log', 'aria-label': 'Log', 'aria-live': 'off' });
   #level = h('select', { id: 'level', 'aria-label': 'Level' }, LEVELS.slice(0, 4).map((level) => h('option', { value: level }, level === 'error' ? 'errors' : `${level} and above`)));
-  #count = h('p', { class: 'count' });
+  #count = h('p.count');
   #token = h('div', { hidden: true });
-  #empty = h('div', { class: 'empty' }, h('p', { class: 'lead' }, 'Nothing was logged yet'), h('p', {}, 'The log is shown from now on, as the terminal shows it.'));
+  #empty = h('div.empty', h('p.lead', 'Nothing was logged yet'), h('p', 'The log is shown from now on, as the terminal shows it.'));
   #abort = null;
   #told = 0;
   #dropped = 0;
@@ -33,7 +33,7 @@ class LogView extends HTMLElement {
       this.#level.value = 'debug';
       this.#level.addEventListener('change', () => { this.#lines.dataset.level = this.#level.value; });
       this.#token.append(needToken('The log'));
-      this.append(h('div', { class: 'bar' }, h('h1', {}, 'Log'), this.#count, h('div', { class: 'tools' }, h('label', { class: 'pick' }, 'Show ', this.#level), button('Clear', 'close', () => this.#clear()))),
+      this.append(h('div.bar', h('h1', 'Log'), this.#count, h('div.tools', h('label.pick', 'Show ', this.#level), button('Clear', 'close', () => this.#clear()))),
         this.#token, this.#empty, this.#lines);
     }
     store.addEventListener('change', this.#changed);
@@ -81,13 +81,13 @@ class LogView extends HTMLElement {
   #line(record) {
     if (record.type === 'dropped') {
       this.#dropped += record.records;
-      return h('p', { class: 'warn', 'data-level': 'warn' }, `… ${format.counted(record.records, 'record')} dropped: they came faster than they were read`);
+      return h('p.warn', { 'data-level': 'warn' }, `… ${format.counted(record.records, 'record')} dropped: they came faster than they were read`);
     }
     const level = LEVELS.includes(record.level) ? record.level : 'info';
-    const text = pieces(String(record.text ?? '')).map((piece) => (piece.escape ? h('span', { class: 'esc' }, piece.text) : piece.text));
-    return h('p', { 'data-level': level, class: level }, h('time', {}, format.clock(record.time ?? Date.now(), true)),
-      h('span', { class: 'level' }, level), record.connection ? h('a', { href: `#/connection/${Number(record.connection)}` }, `#${Number(record.connection)}`) : null,
-      h('span', { class: 'text' }, text));
+    const text = pieces(String(record.text ?? '')).map((piece) => (piece.escape ? h('span.esc', piece.text) : piece.text));
+    return h('p', { 'data-level': level, class: level }, h('time', format.clock(record.time ?? Date.now(), true)),
+      h('span.level', level), record.connection ? h('a', { href: `#/connection/${Number(record.connection)}` }, `#${Number(record.connection)}`) : null,
+      h('span.text', text));
   }
 }
 

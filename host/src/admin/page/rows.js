@@ -57,32 +57,32 @@ function head({ record, parts }) {
   const name = direct ? 'direct' : record.event;
   const sizes = parts.map((part) => h('span', { class: `bytes-of ${part.direction}` }, `${ARROWS[part.direction]} ${format.size(part.bytes.length + part.missing)}`));
   const facts = [];
-  if (record.topic) facts.push(h('span', { class: 'topic' }, '# ', text(record.topic)));
-  if (record.origin && record.origin !== 'accepted') facts.push(h('span', {}, text(record.origin)));
-  if (record.timer !== undefined && record.timer !== null) facts.push(h('span', {}, `timer ${record.timer}`));
-  if (record.sender !== undefined) facts.push(h('span', {}, `from connection ${record.sender}`));
-  if (record.missed) facts.push(h('span', {}, `${format.counted(record.missed, 'message')} missed`));
-  if (record.reason) facts.push(h('span', {}, text(record.reason)));
+  if (record.topic) facts.push(h('span.topic', '# ', text(record.topic)));
+  if (record.origin && record.origin !== 'accepted') facts.push(h('span', text(record.origin)));
+  if (record.timer !== undefined && record.timer !== null) facts.push(h('span', `timer ${record.timer}`));
+  if (record.sender !== undefined) facts.push(h('span', `from connection ${record.sender}`));
+  if (record.missed) facts.push(h('span', `${format.counted(record.missed, 'message')} missed`));
+  if (record.reason) facts.push(h('span', text(record.reason)));
   const times = [];
   if (record.wall_us >= 0 && !direct) times.push(h('span', { title: 'wall-clock time of the event' }, format.micros(record.wall_us)));
   if (record.cpu_us >= 0 && !direct) times.push(h('span', { title: 'CPU time of the event' }, `${format.micros(record.cpu_us)} CPU`));
-  const effects = (record.effects ?? []).map((effect) => h('span', { class: 'effect' }, text(effect)));
+  const effects = (record.effects ?? []).map((effect) => h('span.effect', text(effect)));
   return h('div', { class: `line head-line ${record.fault ? 'faulty' : ''}` },
-    h('time', {}, format.clock(record.time, true)),
-    h('span', { class: 'event' }, text(name)), sizes, facts,
-    h('span', { class: 'effects' }, effects),
-    h('span', { class: 'costs' }, times, record.generation ? h('span', { title: 'generation' }, `gen ${record.generation}`) : null));
+    h('time', format.clock(record.time, true)),
+    h('span.event', text(name)), sizes, facts,
+    h('span.effects', effects),
+    h('span.costs', times, record.generation ? h('span', { title: 'generation' }, `gen ${record.generation}`) : null));
 }
 
 function mark({ record }) {
   if (record.type === 'dropped') {
-    return h('div', { class: 'line mark-line dropped' }, h('span', {}, `▲ ${format.counted(record.records, 'record')}${record.bytes ? ` with ${format.size(record.bytes)}` : ''} dropped: they came faster than the page took them`));
+    return h('div.line.mark-line.dropped', h('span', `▲ ${format.counted(record.records, 'record')}${record.bytes ? ` with ${format.size(record.bytes)}` : ''} dropped: they came faster than the page took them`));
   }
-  if (record.type !== 'mark') return h('div', { class: 'line mark-line' }, h('span', {}, text(record.text ?? record.type)));
+  if (record.type !== 'mark') return h('div.line.mark-line', h('span', text(record.text ?? record.type)));
   const moved = record.from && record.to ? `generation ${record.from} → ${record.to}` : '';
   return h('div', { class: `line mark-line ${visible(record.mark).replace(/[^a-z-]/g, '')}` },
-    h('span', {}, h('b', {}, `${MARKS[record.mark] ?? '◇'} `, text(record.mark)), ' ', [moved, record.cause, record.text].filter(Boolean).flatMap((what, i) => [i ? ' · ' : '', text(what)]),
-      h('time', {}, format.clock(record.time, true))));
+    h('span', h('b', `${MARKS[record.mark] ?? '◇'} `, text(record.mark)), ' ', [moved, record.cause, record.text].filter(Boolean).flatMap((what, i) => [i ? ' · ' : '', text(what)]),
+      h('time', format.clock(record.time, true))));
 }
 
 function bytes(block, section, n, layout, marked) {
@@ -92,16 +92,16 @@ function bytes(block, section, n, layout, marked) {
   const to = Math.min(starts ? starts[n + 1] ?? part.bytes.length : from + layout.perRow, part.bytes.length);
   const marks = marked(section.part, from, to);
   const element = h('div', { class: `line bytes ${part.direction} ${part.direction === 'line' ? visible(block.record.stream).replace(/[^a-z]/g, '') : ''}` });
-  const arrow = h('span', { class: 'arrow', title: SAYS[part.direction] }, ARROWS[part.direction]);
+  const arrow = h('span.arrow', { title: SAYS[part.direction] }, ARROWS[part.direction]);
   if (part.direction === 'line') {
     const stream = block.record.stream === 'log' ? block.record.level ?? 'log' : block.record.stream;
-    element.append(arrow, h('span', { class: 'offset' }, n === 0 ? text(stream) : ''), h('span', { class: 'text' }, textRow(part, from, to, marks)));
+    element.append(arrow, h('span.offset', n === 0 ? text(stream) : ''), h('span.text', textRow(part, from, to, marks)));
   } else if (starts) {
-    element.append(arrow, h('span', { class: 'text' }, textRow(part, from, to, marks)));
+    element.append(arrow, h('span.text', textRow(part, from, to, marks)));
   } else {
-    element.append(arrow, h('span', { class: 'offset' }, (part.stream + from).toString(16).padStart(layout.perRow === 8 ? 4 : 8, '0')),
-      h('span', { class: 'hex' }, runs(from, to, marks, (at) => hex2[part.bytes[at]] + gap(at - from, to - from, layout))),
-      h('span', { class: 'text ascii' }, runs(from, to, marks, (at) => printable(part.bytes[at]))));
+    element.append(arrow, h('span.offset', (part.stream + from).toString(16).padStart(layout.perRow === 8 ? 4 : 8, '0')),
+      h('span.hex', runs(from, to, marks, (at) => hex2[part.bytes[at]] + gap(at - from, to - from, layout))),
+      h('span.text.ascii', runs(from, to, marks, (at) => printable(part.bytes[at]))));
   }
   element.place = { block: block.id, part: section.part, from, to, columns: !starts };
   return element;

@@ -21,7 +21,7 @@ class StreamList extends HTMLElement {
   selection = new Selection();
   following = true;
   #layout = { mode: 'hex', perRow: 16, columns: 100 };
-  #canvas = h('div', { class: 'canvas' });
+  #canvas = h('div.canvas');
   #shown = new Map();
   #scheduled = false;
   #settled = 0;
@@ -59,7 +59,7 @@ class StreamList extends HTMLElement {
   }
 
   #resized() {
-    const probe = h('span', { class: 'probe' }, '0'.repeat(100));
+    const probe = h('span.probe', '0'.repeat(100));
     this.#canvas.append(probe);
     this.#charWidth = probe.getBoundingClientRect().width / 100 || 7.2;
     probe.remove();

@@ -13,10 +13,10 @@ import { act, actions, offer, showAnswer } from './upload.js';
 const LIVE = 250;
 
 class SwapsView extends HTMLElement {
-  #list = h('ol', { class: 'generations', 'aria-label': 'Generations, newest first' });
-  #answer = h('pre', { class: 'answer', role: 'status', hidden: true });
-  #confirm = h('div', { class: 'confirm', hidden: true });
-  #count = h('p', { class: 'count' });
+  #list = h('ol.generations', { 'aria-label': 'Generations, newest first' });
+  #answer = h('pre.answer', { role: 'status', hidden: true });
+  #confirm = h('div.confirm', { hidden: true });
+  #count = h('p.count');
   #file = h('input', { type: 'file', accept: '.wasm,application/wasm', id: 'file', hidden: true });
   #rollback = button('Roll back', 'rollback', () => this.#askRollback());
   #items = new Map();
@@ -44,11 +44,11 @@ class SwapsView extends HTMLElement {
     });
     actions.addEventListener('end', ({ detail }) => showAnswer(this.#answer, detail));
     this.append(
-      h('div', { class: 'bar' }, h('h1', {}, 'Swaps'), this.#count, h('div', { class: 'tools' },
+      h('div.bar', h('h1', 'Swaps'), this.#count, h('div.tools',
         button('Swap to a file…', 'upload', () => this.#choose(), { id: 'choose' }), this.#rollback)),
       this.#file, this.#confirm, this.#answer,
-      h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Generations' }, this.#list,
-        h('p', { class: 'hint' }, 'Drop a .wasm anywhere on this page to swap the guest under its open connections.')));
+      h('div.scroll', { tabindex: 0, role: 'region', 'aria-label': 'Generations' }, this.#list,
+        h('p.hint', 'Drop a .wasm anywhere on this page to swap the guest under its open connections.')));
   }
 
   #choose() {
@@ -76,7 +76,7 @@ class SwapsView extends HTMLElement {
       this.#rollback.focus();
     } }, 'Roll back');
     const to = earlier ? `Roll back from generation ${active} to ${earlier.number}, ${visible(format.baseName(earlier.guest))}?` : `Roll back from generation ${active}?`;
-    this.#confirm.replaceChildren(h('p', {}, to), h('div', { class: 'buttons' }, h('button', { type: 'button', onclick: close }, 'Cancel'), go));
+    this.#confirm.replaceChildren(h('p', to), h('div.buttons', h('button', { type: 'button', onclick: close }, 'Cancel'), go));
     this.#confirm.hidden = false;
     go.focus();
     return undefined;
@@ -118,9 +118,9 @@ class SwapsView extends HTMLElement {
   #newItem(number) {
     const part = (name) => h('span', { class: name });
     const item = { guest: part('guest'), hash: part('hash'), outcome: part('outcome'), when: part('when'), moved: part('moved'), bar: part('fill'), connections: part('connections') };
-    item.element = h('li', {}, h('span', { class: 'number', 'aria-label': `Generation ${number}` }, String(number)),
-      h('div', { class: 'what' }, h('div', {}, item.guest, item.hash), h('div', { class: 'fate' }, item.outcome, item.when, item.moved)),
-      h('div', { class: 'share' }, h('span', { class: 'track', 'aria-hidden': 'true' }, item.bar), item.connections));
+    item.element = h('li', h('span.number', { 'aria-label': `Generation ${number}` }, String(number)),
+      h('div.what', h('div', item.guest, item.hash), h('div.fate', item.outcome, item.when, item.moved)),
+      h('div.share', h('span.track', { 'aria-hidden': 'true' }, item.bar), item.connections));
     this.#items.set(number, item);
     return item;
   }

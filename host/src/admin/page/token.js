@@ -17,5 +17,3 @@ export function takeFromAddress() {
 }
 
 export const token = () => sessionStorage.getItem(KEY);
-
-export const forget = () => sessionStorage.removeItem(KEY);

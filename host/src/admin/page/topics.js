@@ -4,7 +4,7 @@ import { get } from './api.js';
 import { h, setText } from './dom.js';
 import { visible } from './escape.js';
 import * as format from './format.js';
-import './grid.js';
+import { Listing } from './listing.js';
 import { poll, store } from './store.js';
 
 const COLUMNS = [
@@ -14,20 +14,13 @@ const COLUMNS = [
   { key: 'rate', title: 'Messages/s', number: true, text: (row) => format.perSecond(row.rate), value: (row) => row.rate },
 ];
 
-class TopicsView extends HTMLElement {
-  #grid = document.createElement('data-grid');
-  #count = h('p', { class: 'count' });
-  #totals = h('p', { class: 'totals' });
-  #empty = h('div', { class: 'empty', hidden: true }, h('p', { class: 'lead' }, 'Nobody has subscribed to anything'), h('p', {}, 'Connections meet through topics: a guest subscribes, others publish. So does hotsocket publish TOPIC.'));
+class TopicsView extends Listing {
+  #totals = h('p.totals');
   #last = new Map();
   #stop;
 
   connectedCallback() {
-    if (!this.firstChild) {
-      this.#grid.id = 'topics';
-      this.#grid.setUp({ columns: COLUMNS, key: (row) => row.pattern, sort: { column: 'pattern', descending: false }, label: 'Topics' });
-      this.append(h('div', { class: 'bar' }, h('h1', {}, 'Topics'), this.#count, this.#totals), this.#grid, this.#empty);
-    }
+    if (!this.firstChild) this.build('Topics', this.#totals, { columns: COLUMNS, key: (row) => row.pattern });
     this.#stop = poll(() => this.#ask());
   }
 
@@ -38,11 +31,11 @@ class TopicsView extends HTMLElement {
   async #ask() {
     try {
       if (!store.service) await store.refresh();
-      this.#show(await get('/api/topics', { service: store.service?.name }));
+      this.#take(await get('/api/topics', { service: store.service?.name }));
     } catch { /* The head says that the server does not answer. */ }
   }
 
-  #show(answer) {
+  #take(answer) {
     const time = performance.now();
     const next = new Map();
     for (const row of answer.topics) {
@@ -51,12 +44,10 @@ class TopicsView extends HTMLElement {
       next.set(row.pattern, { messages: row.messages, time });
     }
     this.#last = next;
-    this.#grid.show(answer.topics);
     const first = answer.count > answer.topics.length ? `, the first ${format.count(answer.topics.length)}` : '';
-    setText(this.#count, `${format.count(answer.count)}${first}`);
-    const nats = answer.nats ? ` · NATS: ${answer.nats.state ?? answer.nats.status ?? 'yes'}` : '';
-    setText(this.#totals, `${format.count(answer.published)} published · ${format.count(answer.delivered)} delivered · ${format.count(answer.dropped)} dropped${visible(nats)}`);
-    this.#empty.hidden = answer.topics.length > 0;
+    this.show(answer.topics, `${format.count(answer.count)}${first}`, 'Nobody has subscribed to anything',
+      'Connections meet through topics: a guest subscribes, others publish. So does hotsocket publish TOPIC.');
+    setText(this.#totals, `${format.count(answer.published)} published · ${format.count(answer.delivered)} delivered · ${format.count(answer.dropped)} dropped`);
   }
 }
 

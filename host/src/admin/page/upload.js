@@ -8,7 +8,7 @@ import * as format from './format.js';
 import { hasToken, needToken, notice, show } from './help.js';
 import { store } from './store.js';
 
-export const POLICIES = [['', 'as the server does (--on-swap)'], ['migrate', 'migrate: they move to the new code'], ['drain', 'drain: they finish on the old code'], ['close', 'close: they are closed'], ['new-only', 'new-only: they stay on the old code']];
+const POLICIES = [['', 'as the server does (--on-swap)'], ['migrate', 'migrate to the new code'], ['drain', 'drain: finish on the old code'], ['close', 'close'], ['new-only', 'stay on the old code (new-only)']];
 
 /** Swaps and rollbacks that run or have ended, for the view of swaps. */
 export const actions = new EventTarget();
@@ -34,25 +34,25 @@ export async function act(what, ask) {
 /** Ask whether to swap to this file, then do it. */
 export function offer(file) {
   if (!hasToken()) {
-    const dialog = h('dialog', { 'aria-label': 'The token is missing' }, needToken('A swap'), h('div', { class: 'buttons' }, h('button', { type: 'button', onclick: () => dialog.close() }, 'Close')));
+    const dialog = h('dialog', { 'aria-label': 'The token is missing' }, needToken('A swap'), h('div.buttons', h('button', { type: 'button', onclick: () => dialog.close() }, 'Close')));
     show(dialog);
     return;
   }
   const service = store.service;
   const policy = h('select', { id: 'policy' }, POLICIES.map(([value, text]) => h('option', { value }, text)));
-  const answer = h('pre', { class: 'answer', role: 'status', hidden: true });
+  const answer = h('pre.answer', { role: 'status', hidden: true });
   const swap = h('button', { type: 'submit', class: 'main' }, 'Swap');
   const cancel = h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel');
   const title = h('h2', { id: 'offer-title' }, 'Swap the guest?');
   const form = h('form', { method: 'dialog' },
     title,
-    h('dl', { class: 'facts' },
-      h('div', {}, h('dt', {}, 'File'), h('dd', {}, visible(file.name))),
-      h('div', {}, h('dt', {}, 'Size'), h('dd', {}, format.size(file.size))),
-      h('div', {}, h('dt', {}, 'Service'), h('dd', {}, `${visible(service?.name)}, ${format.counted(service?.connections.open, 'open connection')}`)),
-      h('div', {}, h('dt', {}, h('label', { for: 'policy' }, 'They')), h('dd', {}, policy))),
-    answer, h('div', { class: 'buttons' }, cancel, swap));
-  const dialog = h('dialog', { class: 'offer', 'aria-labelledby': 'offer-title' }, form);
+    h('dl.facts',
+      h('div', h('dt', 'File'), h('dd', visible(file.name))),
+      h('div', h('dt', 'Size'), h('dd', format.size(file.size))),
+      h('div', h('dt', 'Service'), h('dd', `${visible(service?.name)}, ${format.counted(service?.connections.open, 'open connection')}`)),
+      h('div', h('dt', h('label', { for: 'policy' }, 'They')), h('dd', policy))),
+    answer, h('div.buttons', cancel, swap));
+  const dialog = h('dialog.offer', { 'aria-labelledby': 'offer-title' }, form);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (swap.dataset.done) return dialog.close();
@@ -85,7 +85,7 @@ export function showAnswer(element, { ok, text }) {
 
 /** Let files be dropped anywhere on the page. */
 export function acceptDrops() {
-  const veil = h('div', { class: 'veil', hidden: true }, h('p', {}, 'Drop a .wasm to swap the guest'));
+  const veil = h('div.veil', { hidden: true }, h('p', 'Drop a .wasm to swap the guest'));
   document.body.append(veil);
   const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
   let hide = 0;
