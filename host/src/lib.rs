@@ -13,6 +13,7 @@
 //! - [`channel`]: one byte stream of a session
 //! - [`registry`]: generations of the guest, and swaps
 //! - [`rollout`], [`roster`]: what sessions and swaps know of each other
+//! - [`tap`]: what people see of a connection while it is served
 //! - [`control`]: the socket that the other commands talk to
 //! - [`cli`]: the command line
 //! - [`build`]: guests from source
@@ -20,7 +21,7 @@
 //!   `dev` and `test`
 //! - [`admin`]: metrics, health and status over HTTP
 //! - [`drain`]: how a node takes leave of its connections
-//! - [`top`]: watches a running server
+//! - [`top`]: watches a running server; [`transcript`]: a connection on a terminal
 //! - [`limits`]: every limit with its default and its range
 //! - [`output`], [`log`]: what is printed
 //! - [`guest_file`]: reads the file of a guest, whatever stands in its place
@@ -64,8 +65,10 @@ pub mod session;
 mod size;
 mod socket_file;
 pub mod store;
+pub mod tap;
 pub mod top;
 pub mod topics;
+pub mod transcript;
 mod watch;
 
 /// The guests that the README shows are compiled with the tests.

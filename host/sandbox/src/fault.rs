@@ -45,6 +45,11 @@ impl Event {
         Event::Save,
     ];
 
+    /// The one that `event as u8` has come from.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// The function's name, for programs that read the log.
     pub fn name(self) -> &'static str {
         match self {

@@ -97,6 +97,13 @@ pub struct Instance {
     data: Option<TypedFunc<(&'static [u8],), ()>>,
     /// How long the last event took, by the clock; see [`Standing::Unproven`].
     last: Duration,
+    /// The next event is measured, for whoever looks at it.
+    is_measured: bool,
+    /// CPU time of the last event, if it is known.
+    last_cpu: Option<Duration>,
+    /// CPU time of all events since it was last taken: of those that are known, each
+    /// for as many as it stands for.
+    cpu: Duration,
     /// Dropped last: the place is free when the store is gone.
     place: Place,
 }
@@ -144,6 +151,9 @@ impl Instance {
                     guest,
                     data: None,
                     last: Duration::ZERO,
+                    is_measured: false,
+                    last_cpu: None,
+                    cpu: Duration::ZERO,
                     place,
                 });
             }
@@ -187,6 +197,24 @@ impl Instance {
         let proof = predecessor.store.data_mut().cpu_budget.proof();
         let proof = std::mem::take(proof);
         *self.store.data_mut().cpu_budget.proof() = proof;
+    }
+
+    /// Measure the CPU time of the next event, for [`Self::last_cpu`]. It costs two reads
+    /// of a clock.
+    pub fn measure_next(&mut self) {
+        self.is_measured = true;
+    }
+
+    /// CPU time of the last event; `None` if it is not known, as it was short and not to
+    /// be measured.
+    pub fn last_cpu(&self) -> Option<Duration> {
+        self.last_cpu
+    }
+
+    /// An estimate of the CPU time that events took since this was last called, from those
+    /// that the metrics measure as well (see [`crate::measures`]).
+    pub fn take_cpu(&mut self) -> Duration {
+        std::mem::take(&mut self.cpu)
     }
 
     /// What the last events asked for since it was last taken.
@@ -373,6 +401,7 @@ impl Instance {
         let Instance {
             store, guest, last, ..
         } = self;
+        let is_measured = std::mem::take(&mut self.is_measured);
         let shared = &guest.shared;
         let is_starting = matches!(event, Event::Listening | Event::Open);
         store.data_mut().begin_event(is_starting);
@@ -383,7 +412,7 @@ impl Instance {
             true => (shared.history.mode(), Standing::Proven),
             false => (CallMode::Fiber, Standing::Unproven(&mut *last)),
         };
-        let measured = (is_proven && is_sampled).then(thread_cpu_time);
+        let measured = (is_proven && (is_sampled || is_measured)).then(thread_cpu_time);
         let result = match (function, mode) {
             (Ok(function), CallMode::Direct) => {
                 store.data_mut().cpu_budget.run_directly();
@@ -405,8 +434,14 @@ impl Instance {
             true => data.cpu_budget.used(measured),
             false => Some((data.cpu_budget.spent().max(*last), 1)),
         };
-        if let Some((time, events)) = used {
+        self.last_cpu = used.map(|(time, _)| time);
+        if let Some((time, events)) = used
+            // One that was measured only for a viewer stands for no other.
+            && (events == 1 || is_sampled)
+        {
             shared.measures.note_cpu_time(time, events);
+            let events = u32::try_from(events).unwrap_or(u32::MAX);
+            self.cpu = self.cpu.saturating_add(time.saturating_mul(events));
         }
         data.cpu_budget.record(*last);
         match result {

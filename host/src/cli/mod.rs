@@ -13,6 +13,7 @@ mod history;
 mod inspect;
 mod list;
 mod new;
+mod open;
 mod parse;
 mod reload;
 mod serve;
@@ -24,6 +25,7 @@ mod swap;
 mod test;
 mod top;
 mod topics;
+mod watch;
 mod word;
 
 use std::fmt::Display;
@@ -78,6 +80,8 @@ enum Command {
     History(history::Args),
     Drain(drain::Args),
     Top(top::Args),
+    Open(open::Args),
+    Watch(watch::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
     Store(store::Args),
@@ -118,6 +122,8 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
         Some(Command::Drain(args)) => print_result_as(args.server.json, drain::run(&args)),
         Some(Command::Top(args)) => print_result_as(args.server.json, top::run(&args)),
+        Some(Command::Open(args)) => print_result_as(args.server.json, open::run(&args)),
+        Some(Command::Watch(args)) => print_result_as(args.server.json, watch::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::List(args)) => print_result_as(args.json, list::run(&args)),
         Some(Command::Publish(args)) => print_result_as(args.server.json, topics::publish(&args)),
@@ -188,7 +194,7 @@ fn wrong_usage(error: impl Display) -> ExitCode {
 /// Print why a command failed.
 fn failed(error: impl Display) -> ExitCode {
     use std::io::Write;
-    let error = error.to_string();
-    let _ = writeln!(std::io::stderr(), "error: {}", harmless(error.as_bytes()));
+    let line = escape::error_line(&error.to_string());
+    let _ = writeln!(std::io::stderr(), "{line}");
     ExitCode::FAILURE
 }

@@ -20,6 +20,9 @@ use crate::duration;
 use crate::output::escape;
 use crate::socket_file;
 
+/// The longest line of a stream: an event with both directions has a fifth of it.
+const MAX_LINE: usize = 1 << 20;
+
 /// Which server and service is meant, and how long it may be silent.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -115,41 +118,150 @@ pub fn send_to(
     request: &Request,
     body: &[u8],
 ) -> Result<Value, ClientError> {
-    let (timeout, asked) = (target.timeout, request);
-    let silent = |pid: Option<i32>, sent: bool| ClientError::Silent {
-        path: path.clone(),
-        pid,
-        timeout,
-        changes: sent && matches!(asked, Request::Swap { .. } | Request::Rollback { .. }),
-    };
-    let stream = match socket_file::connect(&path, timeout) {
-        Ok(stream) => stream,
-        Err(error) if is_timeout(&error) => return Err(silent(connection::pid_of(&path), false)),
-        Err(error) => return Err(ClientError::Connect { path, error }),
-    };
-    let exchange = |error| ClientError::Exchange {
-        path: path.clone(),
-        error,
-    };
-    let peer = Peer::of_blocking(&stream).map_err(exchange)?;
-    if !peer.is_trusted() {
-        return Err(ClientError::Untrusted {
-            path,
-            uid: peer.uid,
-        });
-    }
+    let server = Server::connect(path, target.timeout)?;
+    let changes = matches!(request, Request::Swap { .. } | Request::Rollback { .. });
     let request = RequestLine {
         service: target.service.map(str::to_owned),
         request: request.clone(),
     };
-    let answer = match self::exchange(stream, &request, body) {
-        Ok(answer) => answer,
-        Err(error) if is_timeout(&error) => return Err(silent(peer.pid, true)),
-        Err(error) => return Err(exchange(error)),
-    };
+    let answer = exchange(&server.stream, &request, body);
+    not_an_error(answer.map_err(|error| server.failed(error, changes))?)
+}
+
+/// A server that is connected, and that may be sent something.
+struct Server {
+    stream: UnixStream,
+    path: PathBuf,
+    peer: Peer,
+    timeout: Duration,
+}
+
+impl Server {
+    fn connect(path: PathBuf, timeout: Duration) -> Result<Self, ClientError> {
+        let stream = match socket_file::connect(&path, timeout) {
+            Ok(stream) => stream,
+            Err(error) if is_timeout(&error) => {
+                return Err(ClientError::Silent {
+                    pid: connection::pid_of(&path),
+                    path,
+                    timeout,
+                    changes: false,
+                });
+            }
+            Err(error) => return Err(ClientError::Connect { path, error }),
+        };
+        let peer = match Peer::of_blocking(&stream) {
+            Ok(peer) if peer.is_trusted() => peer,
+            Ok(Peer { uid, .. }) => return Err(ClientError::Untrusted { path, uid }),
+            Err(error) => return Err(ClientError::Exchange { path, error }),
+        };
+        Ok(Server {
+            stream,
+            path,
+            peer,
+            timeout,
+        })
+    }
+
+    /// Why there is no answer. `changes`: the request may have changed something.
+    fn failed(&self, error: io::Error, changes: bool) -> ClientError {
+        let path = self.path.clone();
+        match is_timeout(&error) {
+            true => ClientError::Silent {
+                path,
+                pid: self.peer.pid,
+                timeout: self.timeout,
+                changes,
+            },
+            false => ClientError::Exchange { path, error },
+        }
+    }
+}
+
+fn not_an_error(answer: Value) -> Result<Value, ClientError> {
     match answer.get("error").and_then(Value::as_str) {
         Some(error) => Err(ClientError::Server(escape::one_line(error).into_owned())),
         None => Ok(answer),
+    }
+}
+
+/// An answer of many lines: [`watch`], then [`Self::read`] until there are no more.
+pub struct Lines {
+    server: Server,
+    /// What has been read of the stream, and not been taken.
+    stream: BufReader<UnixStream>,
+}
+
+/// Have the server show a connection, or all of a service.
+///
+/// # Errors
+/// As [`send`].
+pub fn watch(target: Target<'_>, connection: Option<u64>) -> Result<Lines, ClientError> {
+    let path = find::server(target.server, target.timeout)?;
+    let server = Server::connect(path, target.timeout)?;
+    let request = RequestLine {
+        service: target.service.map(str::to_owned),
+        request: Request::Watch { connection },
+    };
+    let sent = send_line(&server.stream, &request);
+    let read = sent.and_then(|()| server.stream.try_clone());
+    let read = read.map_err(|error| server.failed(error, false))?;
+    Ok(Lines {
+        stream: BufReader::new(read),
+        server,
+    })
+}
+
+impl Lines {
+    /// The next line, and what it says. `None`: the server has closed the connection.
+    ///
+    /// # Errors
+    /// As [`send`].
+    pub fn read(&mut self) -> Result<Option<(String, Value)>, ClientError> {
+        let mut line = Vec::new();
+        let read = read_line(&mut self.stream, &mut line);
+        read.map_err(|error| self.server.failed(error, false))?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let value = serde_json::from_str(&line);
+        let value = value.map_err(|error| self.server.failed(error.into(), false))?;
+        let value = not_an_error(value)?;
+        Ok(Some((line, value)))
+    }
+}
+
+/// Read one line, without its newline and the signs of life before it. Empty at the end.
+fn read_line(read: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let found = match read.fill_buf() {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if found.is_empty() {
+            // One that is torn says nothing.
+            line.clear();
+            return Ok(());
+        }
+        let (part, used, is_whole) = match found.iter().position(|byte| *byte == b'\n') {
+            Some(end) => (found.get(..end), end + 1, true),
+            None => (Some(found), found.len(), false),
+        };
+        let part = part.unwrap_or_default();
+        let part = match line.is_empty() {
+            true => part.trim_ascii_start(),
+            false => part,
+        };
+        line.extend_from_slice(part);
+        read.consume(used);
+        if line.len() > MAX_LINE {
+            return Err(io::Error::other("a line of its answer is too long"));
+        }
+        if is_whole && !line.is_empty() {
+            return Ok(());
+        }
     }
 }
 
@@ -162,12 +274,14 @@ fn is_timeout(error: &io::Error) -> bool {
     )
 }
 
-fn exchange(mut stream: UnixStream, request: &RequestLine, body: &[u8]) -> io::Result<Value> {
+fn send_line(mut stream: &UnixStream, request: &RequestLine) -> io::Result<()> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    let sent = stream
-        .write_all(&line)
-        .and_then(|()| stream.write_all(body));
+    stream.write_all(&line)
+}
+
+fn exchange(mut stream: &UnixStream, request: &RequestLine, body: &[u8]) -> io::Result<Value> {
+    let sent = send_line(stream, request).and_then(|()| stream.write_all(body));
     if let Err(error) = &sent
         && is_timeout(error)
     {
@@ -175,7 +289,7 @@ fn exchange(mut stream: UnixStream, request: &RequestLine, body: &[u8]) -> io::R
     }
     // A server that rejects the request early closes its end; its answer says why.
     let mut answer = Vec::new();
-    let read = BufReader::new(&mut stream)
+    let read = BufReader::new(stream)
         .take(MAX_ANSWER)
         .read_until(b'\n', &mut answer);
     match (read, sent) {

@@ -50,6 +50,8 @@ impl Candidate<'_> {
             queued: self.progress.queued,
             age_ms: self.age_ms,
             idle_ms: self.idle_ms,
+            last_event: self.handle.last_event().map(str::to_owned),
+            cpu_us: u64::try_from(self.handle.cpu().as_micros()).unwrap_or(u64::MAX),
             label: self.handle.label().map(String::from),
         }
     }
@@ -61,6 +63,11 @@ impl Candidate<'_> {
         let fields = [&row.peer, &row.listener, &row.service, &row.state, label];
         fields.iter().any(|field| field.contains(text))
     }
+}
+
+/// What is known of one connection of a service.
+pub fn row(service: &NamedService, handle: Arc<SessionHandle>) -> ConnectionRow {
+    Candidate::new(service, handle).row()
 }
 
 /// Answer the question.

@@ -4,8 +4,12 @@
 //! `length` bytes if the request carries a component. The server answers with
 //! one line of JSON, an [`Answer`], and closes. While it works on a request it
 //! sends a space now and then, which JSON allows before a value.
+//!
+//! The answer to [`Request::Watch`] are lines of JSON until one of the ends has gone:
+//! those of [`crate::tap`], or an [`Answer::Error`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +30,7 @@ pub const MAX_ANSWER: u64 = 64 << 20;
 pub const MAX_TOPICS: usize = 10_000;
 
 /// The most connections in one answer.
-pub const MAX_ROWS: usize = 1000;
+pub const MAX_ROWS: usize = 10_000;
 
 /// Between two signs of life of a server that works on a request.
 pub const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
@@ -65,10 +69,16 @@ pub enum Request {
     Topics,
     /// Some of the open connections.
     Connections(ConnectionQuery),
+    /// Show a connection while it is served, or all of the service.
+    Watch {
+        connection: Option<u64>,
+    },
     /// Begin to drain if there is an order, and say how far it is.
     Drain {
         order: Option<DrainOrder>,
     },
+    /// Where the admin address is, and its token.
+    Admin,
     /// Something with the store.
     Store {
         bucket: String,
@@ -163,6 +173,7 @@ pub enum Answer {
         /// `None` if the server does not drain.
         drain: Option<DrainStatus>,
     },
+    Admin(AdminPlace),
     /// The value in Base16, as it may be any bytes.
     Value {
         value: Option<String>,
@@ -180,6 +191,27 @@ pub enum Answer {
     Error {
         error: String,
     },
+}
+
+/// Where the admin address is, and what opens it. Nothing but the control socket, which is
+/// for its owner only, says this.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct AdminPlace {
+    /// `127.0.0.1:9300`, or `unix:` and a path.
+    pub address: String,
+    pub token: String,
+    /// What a browser opens; none of a Unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// Debugging output ends in logs, where no token belongs.
+impl fmt::Debug for AdminPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminPlace")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Some of the open connections.
@@ -212,6 +244,12 @@ pub struct ConnectionRow {
     pub age_ms: u64,
     /// Since bytes last moved.
     pub idle_ms: u64,
+    /// The last function of the guest that was called for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_event: Option<String>,
+    /// CPU time of its events, estimated from those that are measured.
+    #[serde(default)]
+    pub cpu_us: u64,
     /// What the guest calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,

@@ -54,7 +54,7 @@ impl RequestBytes {
     }
 
     /// From now on components may be as large as this.
-    fn allow(&self, max_component: usize) {
+    pub fn allow(&self, max_component: usize) {
         let max = max_component.saturating_mul(COMPONENTS);
         self.max.store(max, Ordering::Relaxed);
     }
@@ -69,7 +69,8 @@ impl RequestBytes {
         self.held.load(Ordering::Relaxed)
     }
 
-    fn hold_none(self: &Arc<Self>) -> HeldBytes {
+    /// For a request whose body is still to come.
+    pub fn hold_none(self: &Arc<Self>) -> HeldBytes {
         HeldBytes {
             all: Arc::clone(self),
             bytes: 0,
@@ -91,6 +92,35 @@ impl HeldBytes {
         }
         grown.is_ok()
     }
+
+    /// Give the body of a request room for `wanted` bytes, if it has none. It will have
+    /// `whole` at most.
+    ///
+    /// # Errors
+    /// When requests hold too much already, as the answer to this one.
+    pub fn make_room(
+        &mut self,
+        body: &mut Vec<u8>,
+        wanted: usize,
+        whole: usize,
+        reached: &LimitCounters,
+    ) -> Result<(), String> {
+        if wanted <= body.capacity() {
+            return Ok(());
+        }
+        let capacity = body.capacity();
+        let double = capacity.max(FIRST_ALLOCATION).saturating_add(capacity);
+        let capacity = double.max(wanted).min(whole);
+        if !self.grow(capacity - body.capacity()) {
+            reached.count(Limit::RequestBytes);
+            return Err(format!(
+                "other requests hold almost {} bytes already, {COMPONENTS} times --max-component; try again later",
+                self.all.max()
+            ));
+        }
+        body.try_reserve_exact(capacity - body.len())
+            .map_err(|_| format!("the server has no memory for {capacity} bytes"))
+    }
 }
 
 impl Drop for HeldBytes {
@@ -103,11 +133,7 @@ impl Drop for HeldBytes {
 ///
 /// # Errors
 /// What the client did wrong, or which limit it has reached, as the answer to it.
-pub async fn receive(
-    stream: ReadHalf<'_>,
-    api: &impl AdminApi,
-    bytes: &Arc<RequestBytes>,
-) -> Result<Received, String> {
+pub async fn receive(stream: ReadHalf<'_>, api: &impl AdminApi) -> Result<Received, String> {
     // The file's mode keeps other users out already. This also holds where the
     // socket is in a directory of another user, who can replace it.
     if !Peer::of(stream.as_ref()).map_err(message)?.is_trusted() {
@@ -116,9 +142,8 @@ pub async fn receive(
         );
     }
     let reader = BufReader::new(stream);
-    let max_component = api.max_component();
-    bytes.allow(max_component);
-    read(reader, max_component, api.reached(), bytes).await
+    let bytes = api.request_bytes();
+    read(reader, api.max_component(), api.reached(), bytes).await
 }
 
 /// The same from any reader.
@@ -190,19 +215,8 @@ async fn body(
     let mut body = Vec::new();
     while body.len() < length {
         if body.len() == body.capacity() {
-            let more = body
-                .capacity()
-                .max(FIRST_ALLOCATION)
-                .min(length - body.len());
-            if !held.grow(more) {
-                reached.count(Limit::RequestBytes);
-                return Err(format!(
-                    "other requests hold almost {} bytes already, {COMPONENTS} times --max-component; try again later",
-                    held.all.max()
-                ));
-            }
-            body.try_reserve_exact(more)
-                .map_err(|_| format!("the server has no memory for {length} bytes"))?;
+            let wanted = body.len() + 1;
+            held.make_room(&mut body, wanted, length, reached)?;
         }
         if reader.read_buf(&mut body).await.map_err(message)? == 0 {
             return Err(format!("received only {} of {length} bytes", body.len()));

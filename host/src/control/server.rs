@@ -14,15 +14,17 @@ use tokio::time::{sleep, timeout};
 use super::admission::{Admission, Evicted, Permit};
 pub use super::listener::{ControlSocket, ControlSocketError};
 use super::protocol::{
-    self, Answer, ConnectionQuery, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus,
+    self, AdminPlace, Answer, ConnectionQuery, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE,
+    TopicStatus,
 };
 use super::receive::{Received, RequestBytes, receive};
-use super::{connections, store};
+use super::{connections, store, watch};
 use crate::drain::{Drain, Order};
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
 use crate::service::NamedService;
 use crate::store::Store;
+use crate::tap::{TapError, TapStream};
 use crate::topics::{TopicUse, Topics};
 
 /// Concurrent clients; one more evicts one that hangs.
@@ -53,8 +55,21 @@ pub trait AdminApi: Send + Sync + 'static {
     fn status(&self, service: Option<&str>) -> Result<super::protocol::Status, String>;
     /// Size of the largest component that may be sent, in bytes.
     fn max_component(&self) -> usize;
+    /// A tap on a connection, or on all connections of a service.
+    ///
+    /// # Errors
+    /// When there is no such connection or service, or there are too many taps.
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError>;
     /// Counts what is wrong with requests themselves.
     fn reached(&self) -> &LimitCounters;
+    /// What the bodies of requests hold, wherever they come from.
+    fn request_bytes(&self) -> &Arc<RequestBytes>;
+    /// The admin address, if there is one.
+    fn admin(&self) -> Option<AdminPlace>;
 }
 
 /// What requests need of one service.
@@ -67,15 +82,14 @@ pub trait ServiceApi: Send + Sync + 'static {
 /// Answer requests until dropped.
 pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
     let admission = Admission::new(MAX_CLIENTS);
-    let bytes = RequestBytes::new(api.max_component());
     loop {
         match socket.accept().await {
             Ok(stream) => {
                 let Some(permit) = admission.admit(false).await else {
                     return;
                 };
-                let (api, bytes) = (Arc::clone(&api), Arc::clone(&bytes));
-                tokio::spawn(async move { handle_client(stream, &*api, &permit, &bytes).await });
+                let api = Arc::clone(&api);
+                tokio::spawn(async move { handle_client(stream, &*api, &permit).await });
             }
             Err(error) => {
                 tracing::debug!("control socket: accept failed: {error}");
@@ -86,14 +100,9 @@ pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
 }
 
 /// Serve one request of one client.
-async fn handle_client(
-    mut stream: UnixStream,
-    api: &impl AdminApi,
-    permit: &Permit,
-    bytes: &Arc<RequestBytes>,
-) {
+async fn handle_client(mut stream: UnixStream, api: &impl AdminApi, permit: &Permit) {
     let (read, write) = stream.split();
-    let request = timeout(REQUEST_TIMEOUT, receive(read, api, bytes));
+    let request = timeout(REQUEST_TIMEOUT, receive(read, api));
     let request = permit.wait_for(request, || is_unread(write.as_ref())).await;
     let answer = match request {
         Ok(Ok(Ok(received))) => {
@@ -103,10 +112,20 @@ async fn handle_client(
                 body,
                 held,
             } = received;
-            let work = execute(service.as_deref(), request, body, api);
-            let answer = show_life(&stream, work).await;
-            drop(held);
-            answer
+            if let Request::Watch { connection } = request {
+                drop(held);
+                match api.open_tap(service.as_deref(), connection) {
+                    Ok(tap) => return drop(watch::send(&mut stream, tap).await),
+                    Err(error) => Answer::Error {
+                        error: error.to_string(),
+                    },
+                }
+            } else {
+                let work = execute(service.as_deref(), request, body, api);
+                let answer = show_life(&stream, work).await;
+                drop(held);
+                answer
+            }
         }
         Ok(Ok(Err(error))) => Answer::Error { error },
         Ok(Err(_)) => Answer::Error {
@@ -157,7 +176,9 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-async fn execute(
+/// Carry out a request, and answer it. Swaps and rollbacks take as long as they take; call
+/// it within the runtime that serves connections.
+pub async fn execute(
     service: Option<&str>,
     request: Request,
     body: Vec<u8>,
@@ -182,6 +203,11 @@ async fn execute(
             };
             list.map(Answer::Connections).map_err(no_thread)
         }
+        Request::Admin => api.admin().map(Answer::Admin).ok_or_else(|| {
+            "the server has no admin address; `--admin 127.0.0.1:9300` gives it one, and \
+             `hotsocket dev` has one"
+                .to_owned()
+        }),
         Request::Drain { order } => {
             if let Some(DrainOrder { max_ms, ends }) = order {
                 let max = Duration::from_millis(max_ms).min(crate::duration::MAX);
@@ -213,9 +239,11 @@ async fn of_service(
     let (registry, topics) = (service.registry(), service.topics());
     match request {
         // Answered by the node.
-        Request::Status | Request::Connections(_) | Request::Drain { .. } => {
-            Err("no request to a service".to_owned())
-        }
+        Request::Status
+        | Request::Connections(_)
+        | Request::Admin
+        | Request::Drain { .. }
+        | Request::Watch { .. } => Err("no request to a service".to_owned()),
         Request::History => Ok(Answer::History {
             generations: registry.history(),
         }),

@@ -12,8 +12,10 @@
 //!
 //! - [`text`]: lines for people
 //! - [`json`]: records for programs
+//! - [`tap`]: for somebody who looks now
 
 mod json;
+mod tap;
 mod text;
 
 use std::fmt::Display;
@@ -28,10 +30,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use json::Json;
+pub use tap::{LOG_BUFFER, LogStream, MAX_LOG_STREAMS};
 pub use text::{Clock, Text};
 
-use crate::output::escape::one_line;
-use crate::output::{Output, Record};
+use crate::output::{Output, Record, escape};
 
 /// The `kind` of the line that `--access-log` writes for each connection.
 pub const CLOSED: &str = "closed";
@@ -70,11 +72,11 @@ pub fn start(output: &Arc<Output>, format: Format, level: LevelFilter) {
     match format {
         Format::Text => {
             let lines = builder.event_format(text).fmt_fields(text);
-            lines.finish().with(targets).init();
+            lines.finish().with(targets).with(tap::Tap).init();
         }
         Format::Json => {
             let lines = builder.event_format(Json).fmt_fields(Json);
-            lines.finish().with(targets).init();
+            lines.finish().with(targets).with(tap::Tap).init();
         }
     }
 }
@@ -85,7 +87,7 @@ pub fn failed(output: &Output, format: Format, error: &impl Display) {
     let mut line = match format {
         Format::Text => {
             let error = error.to_string();
-            format!("error: {}", one_line(&error)).into_bytes()
+            format!("error: {}", escape::one_line(&error)).into_bytes()
         }
         Format::Json => {
             let mut record = Record::begin("error", None);

@@ -47,8 +47,7 @@ where
         if let Some(span) = context.lookup_current()
             && let Some(subject) = span.extensions().get::<FormattedFields<N>>()
         {
-            let colon = if sentence.goes_on { "" } else { ":" };
-            write!(line, "{subject}{colon} ")?;
+            write!(line, "{subject}{} ", sentence.colon())?;
         }
         let message = match sentence.has_lines {
             true => harmless(sentence.message.as_bytes()),
@@ -60,10 +59,7 @@ where
 
 impl<'a> FormatFields<'a> for Text {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'a>, fields: R) -> fmt::Result {
-        let mut subject = Subject {
-            writer,
-            result: Ok(()),
-        };
+        let mut subject = Subject::new(writer);
         fields.record(&mut subject);
         subject.result
     }
@@ -72,14 +68,21 @@ impl<'a> FormatFields<'a> for Text {
 /// What an event says. Its other fields are for programs: the message has in
 /// words whatever people need of them.
 #[derive(Default)]
-struct Sentence {
-    message: String,
+pub(super) struct Sentence {
+    pub(super) message: String,
     /// The message continues the sentence that the connection's name begins.
     goes_on: bool,
     /// It is a compiler's, which has several lines. In any other message a line break is
     /// from the name of a file, a guest, a peer or a certificate, and must not begin
     /// another line of the log.
     has_lines: bool,
+}
+
+impl Sentence {
+    /// What is between the connection's name and the message, but for the space.
+    pub(super) fn colon(&self) -> &'static str {
+        if self.goes_on { "" } else { ":" }
+    }
 }
 
 impl Visit for Sentence {
@@ -103,9 +106,18 @@ impl Visit for Sentence {
 }
 
 /// The fields of the span `connection`, as the beginning of a sentence.
-struct Subject<'a> {
+pub(super) struct Subject<'a> {
     writer: Writer<'a>,
     result: fmt::Result,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(writer: Writer<'a>) -> Self {
+        Subject {
+            writer,
+            result: Ok(()),
+        }
+    }
 }
 
 impl Visit for Subject<'_> {
@@ -125,6 +137,17 @@ impl Visit for Subject<'_> {
             let label = one_line(value);
             self.result = self.result.and(write!(self.writer, " ({label})"));
         }
+    }
+}
+
+/// A level as records have it.
+pub(super) fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
     }
 }
 

@@ -37,6 +37,7 @@ use crate::listener::{self, ListenAddress, Listener, Listening, SocketOptions, T
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::service::{ConnectionIds, CutOff};
+use crate::tap::Taps;
 use running::RunningService;
 use start::{BoundService, Shared};
 use status::{Directory, NodeStatus};
@@ -49,6 +50,9 @@ const BUILT_IN_NAME: &str = "hello";
 /// The port of a node and a guest that name none.
 pub const DEFAULT_PORT: u16 = 3000;
 
+/// For viewers of connections, to take the last of what there is to see.
+const LAST_LOOK: Duration = Duration::from_millis(250);
+
 /// A running node. [`Node::start`] it, and [`Node::shut_down`] in the end.
 pub struct Node {
     /// One at least, in the order of the options.
@@ -60,6 +64,8 @@ pub struct Node {
     /// The control socket and what carries out a drain; aborted when the node stops.
     tasks: Vec<JoinHandle<()>>,
     drain: Arc<Drain>,
+    /// What people look at connections with.
+    taps: Arc<Taps>,
     /// Ends last, so that whoever asks meanwhile learns that the node stops.
     admin: Option<Admin>,
     /// What services have in common, for those that a reload adds.
@@ -142,8 +148,15 @@ impl Node {
         let directory = Arc::new(Directory::default());
         directory.set(services.iter().map(RunningService::view).collect());
         let drain = Arc::<Drain>::default();
-        let status = NodeStatus::new(Arc::clone(&directory), Arc::clone(&drain), output);
+        let status = NodeStatus::new(
+            Arc::clone(&directory),
+            Arc::clone(&drain),
+            output,
+            admin.as_ref().map(Admin::access),
+            options.taps,
+        );
         let status = Arc::new(status);
+        let taps = Arc::clone(status.taps());
         let mut tasks = vec![tokio::spawn(carry_out(
             Arc::clone(&drain),
             Arc::clone(&directory),
@@ -168,6 +181,7 @@ impl Node {
             directory,
             tasks,
             drain,
+            taps,
             admin,
             shared,
             pool,
@@ -235,6 +249,7 @@ impl Node {
         while let Some(stopped) = stopping.join_next().await {
             cut_off += stopped.unwrap_or_default();
         }
+        self.taps.finish(LAST_LOOK).await;
         match cut_off.total() {
             0 => tracing::info!(kind = "stopped", cut_off = 0, "stopped"),
             total => tracing::warn!(

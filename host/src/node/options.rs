@@ -18,6 +18,7 @@ use crate::listener::{BindError, Inherited, ListenAddress, ListenerOptions, Sock
 use crate::nats::{NatsOptions, OptionsError};
 use crate::registry::{Rules, SwapError};
 use crate::store::{OpenError, StorePlace};
+use crate::tap::TapLimits;
 
 /// See the module's documentation. [`Default`] is one service with the built-in guest,
 /// as on the command line without flags, but for [`Self::compiler`].
@@ -28,6 +29,8 @@ pub struct Options {
     pub control: Control,
     /// Where metrics and health are shown; nowhere if `None`.
     pub admin: Option<AdminOptions>,
+    /// What bounds those who look at connections.
+    pub taps: TapLimits,
     /// Where compiled code is kept.
     pub code_cache: CodeCacheDir,
     /// Where components are compiled. The command line's is a process of its own;
@@ -48,6 +51,7 @@ impl From<ServiceOptions> for Options {
             services: vec![service],
             control: Control::default(),
             admin: None,
+            taps: TapLimits::default(),
             code_cache: CodeCacheDir::default(),
             compiler: Compiler::default(),
         }
@@ -160,6 +164,7 @@ impl Options {
         if let Some(admin) = &self.admin {
             admin.limits.validate()?;
         }
+        self.taps.validate()?;
         let mut names = BTreeSet::new();
         for service in &self.services {
             service.validate()?;

@@ -26,7 +26,7 @@ use crate::nats::NatsOptions;
 use crate::output::Output;
 use crate::registry;
 use crate::rollout::Source;
-use crate::service::{ConnectionIds, Service};
+use crate::service::{ConnectionIds, Service, ServiceLines};
 use crate::store::{Memory, NatsStore, Store, StorePlace};
 use crate::topics::nats::Link;
 
@@ -146,12 +146,13 @@ impl BoundService {
         let options = self.options;
         let guest = self.source.to_string();
         let limits = Arc::new(options.limits.clone());
+        let lines = ServiceLines::new(Arc::clone(&shared.output) as _);
         let sandbox = Arc::new(Sandbox::new(
             Arc::clone(&shared.engines),
             limits.sandbox(),
             options.grants.clone(),
             Environment::new(options.settings.clone()),
-            Arc::clone(&shared.output) as _,
+            Arc::clone(&lines) as _,
         ));
         let reached = Arc::clone(sandbox.limit_counters());
         let store = open_store(options.store.clone(), &limits, reached).await?;
@@ -183,6 +184,7 @@ impl BoundService {
             shared.ids.clone(),
             options.access_log,
         );
+        lines.set_roster(&service.roster);
         let link = match &self.topics {
             Some(options) => {
                 let link = Link::start(options, &service.topics).await;

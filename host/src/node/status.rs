@@ -1,6 +1,7 @@
 //! What the control socket and the admin address see of a node.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,11 +9,14 @@ use hotsocket_sandbox::limit_counters::LimitCounters;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::admin::AdminNode;
+use crate::admin::{AdminAccess, AdminNode};
+use crate::control::connections;
 use crate::control::protocol::{
-    Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus, Traffic,
+    AdminPlace, Answer, Connections, GenerationStatus, MemoryStatus, Request, ServiceStatus,
+    Status, StoreStatus, Traffic,
 };
-use crate::control::server::{AdminApi, ServiceApi};
+use crate::control::receive::RequestBytes;
+use crate::control::server::{self, AdminApi, ServiceApi};
 use crate::drain::Drain;
 use crate::listener::Layers;
 use crate::output::Output;
@@ -20,6 +24,7 @@ use crate::registry::Registry;
 use crate::rollout::Generation;
 use crate::service::{Counters, NamedService, Service};
 use crate::store::{self, Store};
+use crate::tap::{TapError, TapLimits, TapStream, Taps};
 use crate::topics::Topics;
 
 /// The services that there are now.
@@ -55,12 +60,7 @@ impl Directory {
     /// Each with its name.
     pub fn named(&self) -> Vec<NamedService> {
         let services = self.0.read();
-        let named = services.iter().map(|view| NamedService {
-            name: view.name.clone(),
-            service: Arc::clone(&view.service),
-            store: Arc::clone(&view.store),
-        });
-        named.collect()
+        services.iter().map(|view| view.named()).collect()
     }
 
     /// Close the listening sockets of all services.
@@ -100,23 +100,54 @@ pub struct NodeStatus {
     drain: Arc<Drain>,
     output: Arc<Output>,
     /// What is counted before it is known which service is meant.
-    reached: LimitCounters,
+    reached: Arc<LimitCounters>,
+    /// What requests hold, those of the control socket and of the admin address.
+    request_bytes: Arc<RequestBytes>,
+    admin: Option<AdminAccess>,
+    /// Of all services.
+    taps: Arc<Taps>,
     started: Instant,
 }
 
 impl NodeStatus {
-    pub fn new(directory: Arc<Directory>, drain: Arc<Drain>, output: Arc<Output>) -> Self {
+    pub fn new(
+        directory: Arc<Directory>,
+        drain: Arc<Drain>,
+        output: Arc<Output>,
+        admin: Option<AdminAccess>,
+        taps: TapLimits,
+    ) -> Self {
+        let reached = Arc::<LimitCounters>::default();
         NodeStatus {
+            taps: Taps::new(taps, Arc::clone(&reached)),
             directory,
             drain,
             output,
-            reached: LimitCounters::default(),
+            reached,
+            // Set when they are asked for.
+            request_bytes: RequestBytes::new(0),
+            admin,
             started: Instant::now(),
         }
     }
 }
 
+impl NodeStatus {
+    /// All that people look at connections with.
+    pub fn taps(&self) -> &Arc<Taps> {
+        &self.taps
+    }
+}
+
 impl ServiceView {
+    fn named(&self) -> NamedService {
+        NamedService {
+            name: self.name.clone(),
+            service: Arc::clone(&self.service),
+            store: Arc::clone(&self.store),
+        }
+    }
+
     fn status(&self) -> ServiceStatus {
         let service = &self.service;
         let active = service.registry.active();
@@ -227,8 +258,30 @@ impl AdminApi for NodeStatus {
         sizes.max().unwrap_or_default()
     }
 
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        self.open_tap(service, connection)
+    }
+
     fn reached(&self) -> &LimitCounters {
         &self.reached
+    }
+
+    fn request_bytes(&self) -> &Arc<RequestBytes> {
+        // A reload may have changed it.
+        self.request_bytes.allow(AdminApi::max_component(self));
+        &self.request_bytes
+    }
+
+    fn admin(&self) -> Option<AdminPlace> {
+        self.admin.as_ref().map(|access| AdminPlace {
+            address: access.address().to_string(),
+            token: access.token().reveal().to_owned(),
+            link: access.link(),
+        })
     }
 
     fn status(&self, service: Option<&str>) -> Result<Status, String> {
@@ -261,6 +314,38 @@ impl AdminApi for NodeStatus {
 }
 
 impl NodeStatus {
+    /// A tap on a connection, or on all of a service.
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        let named = match (service, connection) {
+            // An id says which service it is.
+            (None, Some(id)) => {
+                let services = self.directory.named();
+                let found = services
+                    .into_iter()
+                    .find(|named| named.service.roster.get(id).is_some());
+                found.ok_or(TapError::NoConnection(id))?
+            }
+            _ => self
+                .directory
+                .find(service)
+                .map_err(TapError::NoService)?
+                .named(),
+        };
+        let roster = &named.service.roster;
+        let lease = self.taps.lease(&named.name, connection)?;
+        let gone = TapError::NoConnection(connection.unwrap_or_default());
+        let Some(watched) = roster.watch(Arc::clone(lease.tap())) else {
+            return Err(gone);
+        };
+        let session = connection.and_then(|id| roster.get(id));
+        let row = session.map(|session| connections::row(&named, session));
+        Ok(TapStream::new(lease, watched, row))
+    }
+
     /// Connections that are open, of all services.
     fn left(&self) -> usize {
         let services = self.directory.all();
@@ -283,6 +368,35 @@ impl AdminNode for NodeStatus {
 
     fn status(&self) -> Result<Status, String> {
         AdminApi::status(self, None)
+    }
+
+    fn max_component(&self) -> usize {
+        AdminApi::max_component(self)
+    }
+
+    fn request_bytes(&self) -> &Arc<RequestBytes> {
+        AdminApi::request_bytes(self)
+    }
+
+    fn execute(
+        self: Arc<Self>,
+        service: Option<String>,
+        request: Request,
+        body: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        Box::pin(async move { server::execute(service.as_deref(), request, body, &*self).await })
+    }
+
+    fn open_tap(
+        &self,
+        service: Option<&str>,
+        connection: Option<u64>,
+    ) -> Result<TapStream, TapError> {
+        self.open_tap(service, connection)
+    }
+
+    fn renew_tap(&self, id: &str) -> bool {
+        self.taps.renew(id)
     }
 }
 

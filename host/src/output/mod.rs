@@ -200,7 +200,12 @@ fn guest_record(
 /// `WARN slow down peer=alice queued=17`.
 fn sentence(logged: &GuestRecord) -> String {
     let level = level(logged.level).to_uppercase();
-    let mut text = format!("{level} {}", escape::one_line(&logged.message));
+    format!("{level} {}", message(logged))
+}
+
+/// The same without its level.
+pub(crate) fn message(logged: &GuestRecord) -> String {
+    let mut text = escape::one_line(&logged.message).into_owned();
     for (name, value) in &logged.fields {
         // Writing to a string does not fail.
         let _ = write!(text, " {}=", escape::one_line(name));
@@ -233,7 +238,7 @@ fn fields(logged: &GuestRecord) -> Map<String, Value> {
 }
 
 /// A level as records have it.
-fn level(level: Level) -> &'static str {
+pub(crate) fn level(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
         Level::WARN => "warn",

@@ -1,15 +1,21 @@
 //! What others see of one session: who is connected, what the session has carried, what
 //! state it is in. The session reports; whoever asks reads, and neither waits for the
 //! other.
+//!
+//! Taps are here as well: a session that is not watched pays a load for that, of a line
+//! that it writes to anyway.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
 use atomic_waker::AtomicWaker;
-use hotsocket_sandbox::ConnectionInfo;
+use hotsocket_sandbox::{ConnectionInfo, Event};
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::tap::{Record, Tap, What};
 
 /// What a session waits for that is still open when the server has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +97,19 @@ pub struct SessionHandle {
     queued: AtomicU64,
     generation: AtomicU64,
     state: AtomicU8,
+    /// The last event: 0 before the first, else one more than its number.
+    last_event: AtomicU8,
+    /// Somebody looks at it. Set under the lock of `taps`.
+    is_tapped: AtomicBool,
+    /// CPU time of its events in nanoseconds, as far as it is known or estimated.
+    cpu: AtomicU64,
     /// When it began, and when bytes last moved, in milliseconds of [`now`].
     began: u64,
     moved: AtomicU64,
     /// What the guest calls the connection.
     label: Mutex<Option<Box<str>>>,
+    /// Who looks at it.
+    taps: Mutex<Vec<Arc<Tap>>>,
 }
 
 /// Milliseconds of a clock that stands still between two ticks of the kernel, which makes
@@ -124,9 +138,13 @@ impl SessionHandle {
             queued: AtomicU64::new(0),
             generation: AtomicU64::new(generation),
             state: AtomicU8::new(SessionState::Opening as u8),
+            last_event: AtomicU8::new(0),
+            is_tapped: AtomicBool::new(false),
+            cpu: AtomicU64::new(0),
             began,
             moved: AtomicU64::new(began),
             label: Mutex::default(),
+            taps: Mutex::default(),
         }
     }
 
@@ -213,5 +231,71 @@ impl SessionHandle {
 
     pub fn label(&self) -> Option<Box<str>> {
         self.label.lock().clone()
+    }
+
+    /// The session calls its guest. Whether somebody looks.
+    pub fn begin_event(&self, event: Event) -> bool {
+        self.last_event.store(event as u8 + 1, Ordering::Relaxed);
+        self.is_tapped()
+    }
+
+    /// The name of its last event, with the one in progress.
+    pub fn last_event(&self) -> Option<&'static str> {
+        let number = self.last_event.load(Ordering::Relaxed).checked_sub(1)?;
+        Event::from_number(number).map(Event::name)
+    }
+
+    /// Its events took so much more.
+    pub fn add_cpu(&self, time: Duration) {
+        let more = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let all = self.cpu.load(Ordering::Relaxed).saturating_add(more);
+        // The session alone writes.
+        self.cpu.store(all, Ordering::Relaxed);
+    }
+
+    /// CPU time of its events, estimated from those that are measured.
+    pub fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu.load(Ordering::Relaxed))
+    }
+
+    /// Whether somebody looks at the session.
+    pub fn is_tapped(&self) -> bool {
+        self.is_tapped.load(Ordering::Relaxed)
+    }
+
+    /// Show this to whoever looks.
+    #[cold]
+    pub fn record(&self, what: What) {
+        let record = Record::new(self.connection.id, what);
+        for tap in self.taps.lock().iter() {
+            tap.push(&record);
+        }
+    }
+
+    /// From now on this tap sees it.
+    pub fn attach(&self, tap: &Arc<Tap>) {
+        let mut taps = self.taps.lock();
+        if !taps.iter().any(|known| Arc::ptr_eq(known, tap)) {
+            taps.push(Arc::clone(tap));
+        }
+        self.is_tapped.store(true, Ordering::Relaxed);
+    }
+
+    pub fn detach(&self, tap: &Arc<Tap>) {
+        let mut taps = self.taps.lock();
+        taps.retain(|known| !Arc::ptr_eq(known, tap));
+        self.is_tapped.store(!taps.is_empty(), Ordering::Relaxed);
+    }
+
+    /// The session has left the roster: whoever looks at it alone has seen all.
+    pub fn end_taps(&self) {
+        if !self.is_tapped() {
+            return;
+        }
+        let taps = std::mem::take(&mut *self.taps.lock());
+        self.is_tapped.store(false, Ordering::Relaxed);
+        for tap in taps {
+            tap.end_with(self.connection.id);
+        }
     }
 }

@@ -2,8 +2,10 @@
 //! many there are, what they carry, and how to wake them.
 //!
 //! - [`handle`]: what is seen of one session
+//! - [`watched`]: taps on sessions
 
 mod handle;
+mod watched;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,6 +17,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub use handle::{Progress, SessionHandle, SessionState, WaitsFor};
+pub use watched::Watched;
+
+use crate::tap::Tap;
 
 /// Locks that the roster is spread over, so that thousands of accepts a second
 /// don't contend for one.
@@ -56,6 +61,10 @@ pub struct Roster {
     asleep: AtomicUsize,
     /// Connections of each peer address; kept only where they are limited.
     peers: Mutex<HashMap<IpAddr, usize>>,
+    /// How many taps there are, on one session or on all.
+    taps: AtomicUsize,
+    /// Those on all, for sessions that come.
+    of_all: Mutex<Vec<Arc<Tap>>>,
     /// Notified when a connection has gone.
     pub gone: Notify,
 }
@@ -76,6 +85,12 @@ impl Roster {
             .lock()
             .open
             .insert(handle.connection.id, Arc::clone(&handle));
+        if self.is_watched() {
+            // Under the lock, so that a tap that is just detached finds it.
+            for tap in self.of_all.lock().iter() {
+                handle.attach(tap);
+            }
+        }
         RosterEntry {
             roster: Arc::clone(self),
             handle,
@@ -94,6 +109,11 @@ impl Roster {
             roster: Arc::clone(self),
             peer,
         })
+    }
+
+    /// The session of a connection, if it is open.
+    pub fn get(&self, id: u64) -> Option<Arc<SessionHandle>> {
+        self.shard(id).lock().open.get(&id).cloned()
     }
 
     pub fn len(&self) -> usize {
@@ -175,6 +195,7 @@ impl Drop for RosterEntry {
         shard.open.remove(&id);
         shard.left.add(self.handle.progress());
         drop(shard);
+        self.handle.end_taps();
         self.roster.open.fetch_sub(1, Ordering::AcqRel);
         self.roster.gone.notify_waiters();
     }

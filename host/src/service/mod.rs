@@ -6,6 +6,7 @@
 //!
 //! - [`counters`]: totals since the start; [`awake`]: what keeps instances awake
 //! - [`admission`]: which connections are accepted; [`permits`]: how many
+//! - [`lines`]: what its guests print
 //!
 //! A service knows no socket. Sessions run in tasks of their own (see
 //! [`crate::session`]) and hold the service while they live.
@@ -13,6 +14,7 @@
 mod admission;
 mod awake;
 mod counters;
+mod lines;
 mod permits;
 
 use std::fmt;
@@ -29,6 +31,7 @@ use tokio::time::{Instant, timeout_at};
 pub use admission::{Refused, SessionPermit};
 pub use awake::{AwakeReasons, StaysAwake};
 pub use counters::{Counters, TLS_OUTCOMES};
+pub use lines::ServiceLines;
 
 use crate::limits::Limits;
 use crate::registry::{Registry, Rules};

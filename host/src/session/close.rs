@@ -6,15 +6,17 @@ use std::io;
 use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{self as sandbox, Cause, CloseReason, Fault};
+use hotsocket_sandbox::{self as sandbox, Cause, CloseReason, Effects, Fault};
 use tokio::time::Instant;
 
 use super::event::Event;
 use super::log::{FaultOutcome, log_access, logged};
+use super::record::{Recording, closed_mark};
 use super::start_tls::NotSecured;
 use super::state::{Body, Session};
 use crate::channel::Late;
 use crate::roster::{Progress, SessionState, WaitsFor};
+use crate::tap::What;
 
 /// While the server shuts down, a peer that is quiet this long after our FIN
 /// is not waited for any longer.
@@ -227,6 +229,10 @@ impl Session {
             generation,
             state: SessionState::Closing,
         });
+        let handle = self.entry.handle();
+        if handle.is_tapped() {
+            handle.record(What::Mark(closed_mark(cause.name(), closed.traffic)));
+        }
         let logged = logged(connection, generation, self.label.as_deref());
         let late = closed.late.map(|late| match late {
             Late::Flush if close_took_all => (
@@ -280,19 +286,36 @@ impl Session {
             return;
         };
         instance.set_window(window);
-        match instance.close(reason).await {
+        let generation = self.generation.generation().number;
+        let handle = self.entry.handle();
+        let mut recording = Recording::of_close(handle, generation, instance, reason.name());
+        let called = instance.close(reason).await;
+        if let Some(recording) = &mut recording {
+            recording.stop(instance);
+        }
+        let effects = instance.take_effects();
+        self.note_cpu();
+        match called {
             Ok(()) => {
-                let effects = instance.take_effects();
                 let probation = self.probation.take();
-                let held_back = probation.map(|probation| probation.held_back);
+                let mut held_back = probation.map(|probation| probation.held_back);
+                let mut effects = effects;
                 let mut awaits_tls = self.awaits_tls();
-                for effects in held_back.into_iter().chain([effects]) {
-                    let is_plain = !awaits_tls;
+                for effects in held_back.iter_mut().chain([&mut effects]) {
+                    if awaits_tls || !reason.allows_farewell() {
+                        effects.written.clear();
+                    }
                     awaits_tls |= effects.starts_tls();
+                }
+                if let Some(held_back) = &held_back {
+                    self.record_end_of_probation(&held_back.written);
+                }
+                if let Some(recording) = recording {
+                    recording.succeeded(self.entry.handle(), &effects, &effects.written);
+                }
+                for effects in held_back.into_iter().chain([effects]) {
                     let farewell = Some(effects.written).filter(|written| !written.is_empty());
                     if let Some(written) = farewell
-                        && reason.allows_farewell()
-                        && is_plain
                         && self.channel.write(written).is_err()
                     {
                         self.channel.clear_queue();
@@ -305,8 +328,9 @@ impl Session {
             Err(Fault {
                 event: sandbox::Event::Close,
                 cause: Cause::Exit(_),
-            }) => {}
+            }) => self.record_success(recording, &Effects::default()),
             Err(fault) => {
+                self.record_fault(recording, &fault);
                 self.service.counters.faults.count(fault.cause.name());
                 self.log_fault(&fault, FaultOutcome::Closed);
             }

@@ -12,6 +12,7 @@ use super::state::Session;
 use super::wait::Woken;
 use crate::channel::{FULL_READS, Ready};
 use crate::limits::READ_SIZE;
+use crate::tap::{Mark, MarkKind};
 
 impl Session {
     /// Everything up to the decision that the session is over.
@@ -120,7 +121,11 @@ impl Session {
 
     /// Send FIN when this side is done, and see whether both are.
     async fn end_if_done(&mut self) -> Result<(), CloseCause> {
+        let was_sent = self.channel.fin_sent();
         let ended = self.channel.end_if_done().await;
+        if !was_sent && self.channel.fin_sent() {
+            self.record_mark(|| Mark::new(MarkKind::FinSent, "this side has ended"));
+        }
         match ended.map_err(CloseCause::PeerGone)? {
             true => Err(CloseCause::Ended),
             false => Ok(()),

@@ -2,9 +2,10 @@
 //! trap.
 
 use hotsocket_sandbox::limit_counters::Limit;
-use hotsocket_sandbox::{self as sandbox, Cause, Effects, Fault, Origin, SessionRequests, recycle};
+use hotsocket_sandbox::{Cause, Effects, Fault, Origin, SessionRequests, recycle};
 
 use super::close::CloseCause;
+use super::record::Recording;
 use super::state::{Body, Session};
 use crate::topics::Message;
 
@@ -31,10 +32,24 @@ impl Session {
             return Ok(());
         };
         instance.set_window(window);
+        let generation = self.generation.generation().number;
+        let mut recording = Recording::of_open(self.entry.handle(), generation, instance, &origin);
         let opened = instance.open(origin).await;
-        opened.map_err(CloseCause::from_open)?;
+        if let Some(recording) = &mut recording {
+            recording.stop(instance);
+        }
         let effects = instance.take_effects();
-        self.apply(effects)
+        self.note_cpu();
+        match opened {
+            Ok(()) => {
+                self.record_success(recording, &effects);
+                self.apply(effects)
+            }
+            Err(fault) => {
+                self.record_fault(recording, &fault);
+                Err(CloseCause::from_open(fault))
+            }
+        }
     }
 
     /// Call the guest for an event and apply what it asked for. An event that
@@ -45,18 +60,23 @@ impl Session {
         if self.is_asleep() {
             Box::pin(self.wake(event)).await?;
         }
-        let called = self.call(event).await;
+        let mut recording = self.begin_event(event);
+        let called = self.call(event, &mut recording).await;
         match called.and_then(|effects| self.check_probation(event, effects)) {
             Ok(effects) => {
-                match self.probation.take() {
-                    None => self.apply(effects)?,
-                    Some(probation) => self.end_probation(*probation, effects)?,
+                if let Some(probation) = self.probation.take() {
+                    self.end_probation(*probation)?;
                 }
+                self.record_success(recording, &effects);
+                self.apply(effects)?;
                 if self.recovery.is_some() {
                     Box::pin(self.keep_snapshot()).await?;
                 }
             }
-            Err(fault) => Box::pin(self.handle_trap(fault, event)).await?,
+            Err(fault) => {
+                self.record_fault(recording, &fault);
+                Box::pin(self.handle_trap(fault, event)).await?;
+            }
         }
         self.note_activity();
         Ok(())
@@ -71,15 +91,7 @@ impl Session {
         }
         self.service.limit_counters.count(Limit::Timers);
         Err(Fault {
-            event: match event {
-                Event::Data(_) => sandbox::Event::Data,
-                Event::Drained => sandbox::Event::Drained,
-                Event::End => sandbox::Event::End,
-                Event::Timer(_) => sandbox::Event::Timer,
-                Event::Message(_) => sandbox::Event::Message,
-                Event::Lagged(_) => sandbox::Event::Lagged,
-                Event::Close => sandbox::Event::Close,
-            },
+            event: event.function(),
             cause: Cause::TooManyTimers,
         })
     }
@@ -97,24 +109,37 @@ impl Session {
         if !deliver_again {
             return Ok(());
         }
-        match self.call(event).await {
-            Err(fault) => self.restart(fault).await,
+        let mut recording = self.begin_event(event);
+        match self.call(event, &mut recording).await {
+            Err(fault) => {
+                self.record_fault(recording, &fault);
+                self.restart(fault).await
+            }
             Ok(effects) => {
+                self.record_success(recording, &effects);
                 self.apply(effects)?;
                 self.keep_snapshot().await
             }
         }
     }
 
-    async fn call(&mut self, event: Event<'_>) -> Result<Effects, Fault> {
+    async fn call(
+        &mut self,
+        event: Event<'_>,
+        recording: &mut Option<Box<Recording>>,
+    ) -> Result<Effects, Fault> {
         let window = self.window();
-        // What may have to be taken back is not sent before it is certain.
-        let is_certain = self.probation.is_none() && self.recovery.is_none() && !self.awaits_tls();
+        // What may have to be taken back is not sent before it is certain, and what
+        // somebody looks at is all in the effects.
+        let is_lent = self.probation.is_none()
+            && self.recovery.is_none()
+            && !self.awaits_tls()
+            && recording.is_none();
         let Body::Awake(instance) = &mut self.body else {
             return Err(Fault::no_instance());
         };
         instance.set_window(window);
-        if is_certain {
+        if is_lent {
             instance.lend(self.channel.lend());
         }
         let called = match event {
@@ -137,6 +162,10 @@ impl Session {
         };
         let effects = instance.take_effects();
         self.channel.take_back(instance.take_back(), effects.sent);
+        if let Some(recording) = recording {
+            recording.stop(instance);
+        }
+        self.note_cpu();
         called.map(|()| effects)
     }
 

@@ -20,9 +20,11 @@ use tokio::time::{Instant, sleep};
 use super::close::CloseCause;
 use super::event::Event;
 use super::migrate::Probation;
+use super::record::Entrance;
 use super::state::{Body, Session};
 use crate::rollout::{Generation, GenerationGuard, Rollout};
 use crate::service::{Counters, Service};
+use crate::tap::{Mark, MarkKind};
 
 /// Between two attempts to wake when there is no room for an instance.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -124,6 +126,10 @@ impl Session {
             instance.drop_in_background().await;
         }
         self.alarm = None;
+        self.record_mark(|| {
+            let text = format!("asleep: {all} bytes are kept of it");
+            Mark::new(MarkKind::Asleep, text)
+        });
         Ok(())
     }
 
@@ -167,6 +173,11 @@ impl Session {
                 held_back: Effects::default(),
             }));
         }
+        let (from, to) = (
+            self.generation.generation().number,
+            rollout.generation.number,
+        );
+        self.record_entrance(Entrance::of_migration(from, to), from, to);
         self.generation = GenerationGuard::new(Arc::clone(&rollout.generation));
         true
     }
@@ -222,7 +233,12 @@ impl Session {
         let mut instance = self.wait_for_room(&generation).await?;
         instance.give_kept(kept);
         let timers = self.timers.clone();
-        self.enter_with(instance, &generation, origin, timers).await
+        let entrance = Entrance {
+            kind: MarkKind::Woke,
+            is_held: self.probation.is_some(),
+        };
+        self.enter_with(instance, &generation, origin, timers, entrance)
+            .await
     }
 
     /// An instance of this generation. More sessions may sleep than there is room

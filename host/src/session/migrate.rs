@@ -10,15 +10,17 @@
 
 use std::sync::Arc;
 
-use hotsocket_sandbox::{Cause, CloseReason, Effects, Fault, Origin, Succession};
+use hotsocket_sandbox::{Cause, CloseReason, Effects, Fault, Origin, Succession, one_line};
 use tokio::time::Instant;
 
 use super::close::CloseCause;
 use super::event::Event;
 use super::log::MigrationOutcome;
+use super::record::Entrance;
 use super::state::Session;
 use super::timers::Timers;
 use crate::rollout::{Generation, Policy, Rollout, Rollouts};
+use crate::tap::{Mark, MarkKind};
 
 /// What it takes to undo a migration.
 pub(super) struct Probation {
@@ -159,7 +161,9 @@ impl Session {
         // The places of predecessors are free only a moment after they have gone.
         let entered = match self.wait_for_room(generation).await {
             Ok(instance) => {
-                self.enter_with(instance, generation, origin, timers.clone())
+                let from = self.generation.generation().number;
+                let entrance = Entrance::of_migration(from, generation.number);
+                self.enter_with(instance, generation, origin, timers.clone(), entrance)
                     .await
             }
             Err(fault) => Err(fault),
@@ -187,6 +191,14 @@ impl Session {
                 };
                 let must_undo = rollout.stats.failed(position);
                 let serving = self.generation.generation().number;
+                self.record_mark(|| {
+                    let text = format!("stays on generation {serving}: {fault}");
+                    Mark {
+                        from: Some(serving),
+                        to: Some(generation.number),
+                        ..Mark::new(MarkKind::Stayed, one_line(&text))
+                    }
+                });
                 self.report_failure(
                     rollout,
                     must_undo,
@@ -229,23 +241,21 @@ impl Session {
             && !self.channel.may_call()
             && let Some(probation) = self.probation.take()
         {
-            return self.end_probation(*probation, Effects::default());
+            return self.end_probation(*probation);
         }
         Ok(())
     }
 
     /// The successor's first event has succeeded: apply what it asked for in
-    /// `open`, then what the event asked for.
-    pub fn end_probation(
-        &mut self,
-        probation: Probation,
-        effects: Effects,
-    ) -> Result<(), CloseCause> {
+    /// `open`. What the event asked for comes after it.
+    pub fn end_probation(&mut self, probation: Probation) -> Result<(), CloseCause> {
         if let Some(recovery) = &mut self.recovery {
             recovery.renew(probation.snapshot);
         }
-        self.apply(probation.held_back)?;
-        self.apply(effects)
+        if self.entry.handle().is_tapped() {
+            self.record_end_of_probation(&self.goes_out(&probation.held_back));
+        }
+        self.apply(probation.held_back)
     }
 
     /// The successor died in its first event: return to the old generation with
@@ -283,7 +293,11 @@ impl Session {
             peer_ended: self.channel.peer_ended() && !matches!(event, Event::End),
         });
         self.rollout.drain = probation.drain;
-        let entered = self.enter(&probation.old, origin, timers).await;
+        let entrance = Entrance {
+            kind: MarkKind::Rollback,
+            is_held: false,
+        };
+        let entered = self.enter(&probation.old, origin, timers, entrance).await;
         let effects = entered.map_err(CloseCause::from_open)?;
         self.apply(effects)?;
         Ok(deliver_again)

@@ -28,7 +28,7 @@
 //! - [`restart`]: a session survives its instance
 //! - [`start_tls`]: TLS begins in the middle of a session
 //! - [`close`]: every way a session ends
-//! - [`log`]: what the log says of a session
+//! - [`log`]: what the log says of a session; [`record`]: what taps see of it
 //! - [`timers`]: what the guest has set; [`topics`]: what connections say to each other
 
 mod close;
@@ -38,6 +38,7 @@ mod hibernate;
 mod log;
 mod migrate;
 mod pace;
+mod record;
 mod restart;
 mod start_tls;
 mod state;

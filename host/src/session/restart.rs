@@ -15,8 +15,10 @@ use tokio::time::Instant;
 
 use super::close::CloseCause;
 use super::log::FaultOutcome;
+use super::record::Entrance;
 use super::state::Session;
 use crate::service::Counters;
+use crate::tap::MarkKind;
 
 /// Restarts are counted over this time to detect a crash loop.
 const LOOP_TIME: Duration = Duration::from_secs(10);
@@ -132,7 +134,11 @@ impl Session {
         self.log_fault(&fault, FaultOutcome::Restarted { lost_events });
         let generation = Arc::clone(self.generation.generation());
         let timers = self.timers.clone();
-        match self.enter(&generation, origin, timers).await {
+        let entrance = Entrance {
+            kind: MarkKind::Restart,
+            is_held: false,
+        };
+        match self.enter(&generation, origin, timers, entrance).await {
             Ok(effects) => self.apply(effects),
             Err(fault) if fault.event == Event::Open => Err(CloseCause::from_open(fault)),
             Err(fault) => Err(CloseCause::Fault(fault)),

@@ -102,6 +102,7 @@ impl Session {
         let secured = self.meanwhile(end, |_, cx| securing.as_mut().poll(cx));
         let (stream, facts) = secured.await?.map_err(CloseCause::NotSecured)?;
         self.channel.exchange(stream);
+        self.record_secured(&facts);
         self.learn(facts);
         let asked = self.start_tls.take().and_then(|tls| tls.asked);
         self.note_activity();

@@ -15,6 +15,7 @@ use super::hibernate::Asleep;
 use super::log::{log_access, log_refused, logged};
 use super::migrate::{Probation, RolloutCursor};
 use super::pace::Pace;
+use super::record::closed_mark;
 use super::restart::Recovery;
 use super::start_tls::{Secure, StartTls};
 use super::timers::Timers;
@@ -24,6 +25,7 @@ use crate::limits::{Limits, OnTrap};
 use crate::rollout::GenerationGuard;
 use crate::roster::{Progress, RosterEntry, SessionHandle, SessionState};
 use crate::service::{Service, SessionPermit, StaysAwake};
+use crate::tap::What;
 
 /// One connection and whatever serves it.
 ///
@@ -122,6 +124,10 @@ impl Session {
                 let logged = logged(info, number, None);
                 log_refused(&service.no_room, logged, &fault);
                 stream.reset();
+                let handle = entry.handle();
+                if handle.is_tapped() {
+                    handle.record(What::Mark(closed_mark(REFUSED, Traffic::default())));
+                }
                 if let Some(accepted) = accepted {
                     log_access(logged, REFUSED, Traffic::default(), accepted);
                 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use hotsocket_sandbox::limit_counters::Limit;
 use hotsocket_sandbox::{Cause, Effects, Event, Fault, Instance, Origin};
 
+use super::record::{Entrance, Recording};
 use super::state::{Body, Session};
 use super::timers::Timers;
 use crate::rollout::{Generation, GenerationGuard};
@@ -33,6 +34,7 @@ impl Session {
         generation: &Arc<Generation>,
         origin: Origin,
         timers: Timers,
+        entrance: Entrance,
     ) -> Result<Effects, Fault> {
         let service = Arc::clone(&self.service);
         let made =
@@ -40,7 +42,8 @@ impl Session {
                 .sandbox
                 .instantiate(&generation.guest, Some(self.served()), generation.number);
         let instance = made.await?;
-        self.enter_with(instance, generation, origin, timers).await
+        self.enter_with(instance, generation, origin, timers, entrance)
+            .await
     }
 
     /// The same with an instance that has been made already.
@@ -50,16 +53,28 @@ impl Session {
         generation: &Arc<Generation>,
         origin: Origin,
         mut timers: Timers,
+        entrance: Entrance,
     ) -> Result<Effects, Fault> {
         instance.set_window(self.window());
+        let number = generation.number;
+        let mut recording = Recording::of_open(self.entry.handle(), number, &mut instance, &origin);
         let opened = instance.open(origin).await;
+        if let Some(recording) = &mut recording {
+            recording.stop(&instance);
+        }
         let effects = match opened.and_then(|()| self.arm(instance.take_effects(), &mut timers)) {
             Ok(effects) => effects,
             Err(fault) => {
+                self.record_fault(recording, &fault);
                 instance.drop_in_background().await;
                 return Err(fault);
             }
         };
+        if let Some(recording) = recording {
+            let from = self.generation.generation().number;
+            self.record_entrance(entrance, from, number);
+            self.record_open(recording, &effects, entrance);
+        }
         self.timers = timers;
         self.install(instance).await;
         if self.generation.generation().number != generation.number {

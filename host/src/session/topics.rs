@@ -314,6 +314,7 @@ impl Session {
                     WhenFull::DropOldest => continue,
                 }
             }
+            self.record_direct(&message);
             let is_alone = gathered.is_empty() && messages.peek().is_none();
             if message.bytes.len() <= GATHERED && !is_alone {
                 gathered.extend_from_slice(&message.bytes);

@@ -63,6 +63,10 @@ const CONNECTIONS: &[(Column, Cell<ConnectionRow>)] = &[
     (number("QUEUE", 7), |row| bytes(row.queued as f64)),
     (number("AGE", 6), |row| age(row.age_ms)),
     (number("GEN", 4), |row| row.generation.to_string()),
+    (text("EVENT", 7), |row| {
+        row.last_event.clone().unwrap_or_default()
+    }),
+    (number("CPU", 6), |row| cpu(row.cpu_us)),
     (text("SERVICE", 12), |row| row.service.clone()),
     (text("LISTENER", 21), |row| row.listener.clone()),
     (text("LABEL", 20), |row| {
@@ -165,6 +169,14 @@ pub fn rate(times: f64) -> String {
         0.0..9_999.5 => format!("{times:.0}"),
         0.0..999_500.0 => format!("{:.0}k", times / 1e3),
         _ => format!("{:.1}M", times / 1e6),
+    }
+}
+
+/// `812us`, `12ms`, and from a second on like an [`age`].
+fn cpu(microseconds: u64) -> String {
+    match microseconds {
+        0..1000 => format!("{microseconds}us"),
+        _ => age(microseconds / 1000),
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) struct Key {
 const NO_KEYS: [&str; 3] = ["config", "second", "help"];
 
 /// Of a process, whatever it serves. Everything else belongs to a service or a listener.
-const OF_NODE: [&str; 10] = [
+const OF_NODE: [&str; 11] = [
     "control",
     "code-cache",
     "compile-inside",
@@ -75,6 +75,7 @@ const OF_NODE: [&str; 10] = [
     "quiet",
     "label",
     "admin",
+    "max-taps",
 ];
 
 /// What may differ from one listener of a service to the next.
@@ -88,7 +89,7 @@ const OF_LISTENER: [&str; 6] = [
 ];
 /// The same for all flags that begin so.
 const OF_LISTENER_PREFIXES: [&str; 2] = ["tls-", "proxy-"];
-const OF_NODE_PREFIXES: [&str; 1] = ["admin-"];
+const OF_NODE_PREFIXES: [&str; 2] = ["admin-", "tap-"];
 
 /// Of a service that stays, what only a restart changes: what was opened, connected or
 /// granted at the start.

@@ -15,6 +15,7 @@ mod listener;
 mod output;
 mod store;
 mod swapping;
+mod taps;
 mod tls;
 mod topics;
 
@@ -42,6 +43,7 @@ use listener::ListenerFlags;
 use output::OutputFlags;
 use store::StoreFlags;
 use swapping::SwappingFlags;
+use taps::TapFlags;
 use tls::TlsFlags;
 use topics::TopicsFlags;
 
@@ -70,6 +72,9 @@ pub(super) struct Flags {
 
     #[command(flatten)]
     admin: AdminFlags,
+
+    #[command(flatten)]
+    taps: TapFlags,
 
     #[command(flatten)]
     topics: TopicsFlags,
@@ -167,10 +172,13 @@ impl Flags {
             rules: self.swapping.rules(),
         };
         service.validate()?;
+        let taps = self.taps.limits();
+        taps.validate()?;
         let options = Options {
             services: vec![service],
             control: self.control.unwrap_or(Control::Default),
             admin: self.admin.options()?,
+            taps,
             code_cache: self.code_cache.unwrap_or_default(),
             compiler: self.compile.compiler(),
         };
