@@ -7,10 +7,10 @@
 //!   > 6 bytes so far\n
 //! ```
 //!
-//! All that peers and guests have sent is data: [`visible`] leaves nothing in it that a
+//! All that peers and guests have sent is data: [`mod@visible`] leaves nothing in it that a
 //! terminal obeys or that changes the order of what is shown.
 //!
-//! - [`visible`]: text and bytes with everything else escaped
+//! - [`mod@visible`]: text and bytes with everything else escaped
 //! - [`hex`]: bytes in hex and as text, side by side
 
 mod hex;
