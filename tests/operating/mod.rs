@@ -2,9 +2,11 @@
 //! `top` and `drain`.
 
 mod admin;
+mod admin_api;
 mod dashboard;
 mod drain;
 mod metrics;
+mod open;
 mod top;
 
 use std::io::{Read, Write};
@@ -38,7 +40,7 @@ impl Answer {
 }
 
 /// Where the admin address of a server is, as soon as the log says so.
-fn address(server: &Server) -> SocketAddr {
+pub(crate) fn address(server: &Server) -> SocketAddr {
     let line = server.stderr.wait("admin address 127.0.0.1:");
     let (_, address) = line.split_once("admin address ").expect("it");
     address.parse().expect("an address")

@@ -1,5 +1,6 @@
 //! What can be said to the admin address, and what bounds its clients.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::{LimitError, Setting};
@@ -11,6 +12,8 @@ pub struct AdminOptions {
     pub listen: ListenAddress,
     /// Names besides those of this machine under which clients reach it.
     pub hosts: Vec<String>,
+    /// The file with the token; a random one if there is none.
+    pub token_file: Option<PathBuf>,
     pub limits: AdminLimits,
 }
 
@@ -56,6 +59,16 @@ impl AdminLimits {
 }
 
 impl AdminOptions {
+    /// On this address, with the defaults of everything else.
+    pub fn at(listen: ListenAddress) -> Self {
+        AdminOptions {
+            listen,
+            hosts: Vec::new(),
+            token_file: None,
+            limits: AdminLimits::default(),
+        }
+    }
+
     /// Whether only processes of this machine can connect.
     pub fn is_local(&self) -> bool {
         match &self.listen {

@@ -2,49 +2,47 @@
 
 use std::time::Duration;
 
-use hotsocket_sandbox::Endpoint;
-use http_body_util::Full;
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
-};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ACCEPT, HeaderValue, VARY};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::time::timeout;
 
+use super::answer::{self, Answer, closing, text, with_type};
+use super::client::Client;
 use super::server::Shared;
-use super::{host, metrics};
+use super::{api, host, metrics, page};
 use crate::control::protocol;
-
-pub type Answer = Response<Full<Bytes>>;
 
 /// The threads that serve are alive if one of them runs a task so soon.
 pub const LIVE_WITHIN: Duration = Duration::from_secs(2);
 
-const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
-
 const INDEX: &str = "\
+/         the inspector, for browsers
 /metrics  metrics for Prometheus
 /live     whether the server runs
 /ready    whether it accepts connections
 /status   its state, as JSON
+/api/     what the inspector asks for: session, connections, history, topics;
+          with the token swap, rollback, tap, log
 ";
 
-/// Answer a request that has come to the address `local`.
-pub async fn route(request: Request<Incoming>, local: &Endpoint, shared: &Shared) -> Answer {
+/// Answer a request of a client.
+pub async fn route(request: Request<Incoming>, client: &Client, shared: &Shared) -> Answer {
     let (uri, headers) = (request.uri(), request.headers());
-    if !host::is_allowed(uri, headers, local, shared.hosts()) {
-        return text(
+    if !host::is_allowed(uri, headers, &client.local, shared.hosts()) {
+        // Its body is not read.
+        return closing(text(
             StatusCode::FORBIDDEN,
             "this Host is not served here; --admin-host NAME allows one\n",
-        );
+        ));
+    }
+    if let Some(path) = uri.path().strip_prefix("/api/") {
+        let path = path.to_owned();
+        return api::route(request, &path, client, shared).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        let allowed = HeaderValue::from_static("GET, HEAD");
-        answer.headers_mut().insert(ALLOW, allowed);
-        // Its body is not read.
-        return closing(answer);
+        let answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        return answer::not_allowed(answer, "GET, HEAD");
     }
     if !request.body().is_end_stream() {
         return closing(text(
@@ -53,13 +51,29 @@ pub async fn route(request: Request<Incoming>, local: &Endpoint, shared: &Shared
         ));
     }
     match uri.path() {
-        "/" => text(StatusCode::OK, INDEX),
+        "/" => index(headers),
         "/live" => live(shared).await,
         "/ready" => ready(shared),
         "/status" => status(shared),
         "/metrics" => show_metrics(headers, shared),
-        _ => text(StatusCode::NOT_FOUND, "nothing is here; / lists what is\n"),
+        path => {
+            let file = path.strip_prefix("/page/");
+            let file = file.and_then(|name| page::file(name, headers));
+            file.unwrap_or_else(|| {
+                text(StatusCode::NOT_FOUND, "nothing is here; / lists what is\n")
+            })
+        }
     }
+}
+
+fn index(headers: &HeaderMap) -> Answer {
+    let mut answer = match page::is_wanted(headers) {
+        true => page::html(headers),
+        false => text(StatusCode::OK, INDEX),
+    };
+    let headers = answer.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    answer
 }
 
 async fn live(shared: &Shared) -> Answer {
@@ -88,16 +102,9 @@ fn status(shared: &Shared) -> Answer {
         return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n");
     };
     // As the control socket answers, and with its field `answer`.
-    let Ok(status) = node.status() else {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
-    };
-    let answer = protocol::Answer::Status(Box::new(status));
-    match serde_json::to_string(&answer) {
-        Ok(mut json) => {
-            json.push('\n');
-            with_type(StatusCode::OK, JSON, json)
-        }
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "no JSON\n"),
+    match node.status() {
+        Ok(status) => answer::json(StatusCode::OK, &protocol::Answer::Status(Box::new(status))),
+        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
     }
 }
 
@@ -107,24 +114,4 @@ fn show_metrics(headers: &HeaderMap, shared: &Shared) -> Answer {
         Ok(text) => with_type(StatusCode::OK, format.content_type(), text),
         Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "no metrics\n"),
     }
-}
-
-fn text(status: StatusCode, text: &'static str) -> Answer {
-    with_type(status, TEXT, text.to_owned())
-}
-
-fn with_type(status: StatusCode, content_type: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    answer
-}
-
-fn closing(mut answer: Answer) -> Answer {
-    let close = HeaderValue::from_static("close");
-    answer.headers_mut().insert(CONNECTION, close);
-    answer
 }

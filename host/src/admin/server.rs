@@ -1,37 +1,35 @@
 //! The thread of the admin address: its accept loop, and what bounds its clients.
 //!
-//! Besides [`AdminLimits`], a request's head has [`MAX_HEADER`] bytes and [`MAX_FIELDS`]
-//! fields. How a client is evicted is up to [`crate::control::admission`].
+//! What bounds one client is up to [`client`], and how one is evicted up to
+//! [`crate::control::admission`].
 
 use std::convert::Infallible;
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IsTerminal as _};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hotsocket_sandbox::Stream;
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::sleep;
 
-use super::router;
+use super::api::MAX_ACTIONS;
+use super::client;
+use super::link;
+use super::token::{Token, TokenError};
 use super::{AdminLimits, AdminOptions};
-use crate::control::admission::{Admission, Permit};
-use crate::control::protocol::Status;
+use crate::control::admission::Admission;
+use crate::control::protocol::{Answer, Request, Status};
+use crate::control::receive::RequestBytes;
 use crate::drain::Drain;
-use crate::listener::{
-    BindError, Bound, Connected, Handshake, Incoming, ListenAddress, Listener, Listening,
-};
+use crate::listener::{BindError, Bound, Handshake, Incoming, ListenAddress, Listener, Listening};
 use crate::service::NamedService;
 use crate::tap::{TapError, TapStream};
 
-/// Bytes of a request's head, and its fields.
-pub const MAX_HEADER: usize = 16 << 10;
-pub const MAX_FIELDS: usize = 64;
 /// After `accept` has failed, as it may fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -44,6 +42,18 @@ pub trait AdminNode: Send + Sync + 'static {
     /// # Errors
     /// When the node stops.
     fn status(&self) -> Result<Status, String>;
+    /// Size of the largest component that may be sent, in bytes.
+    fn max_component(&self) -> usize;
+    /// What the bodies of requests hold, wherever they come from.
+    fn request_bytes(&self) -> &Arc<RequestBytes>;
+    /// Carry out a request as the control socket does. Swaps and rollbacks must be carried
+    /// out within the runtime that serves connections.
+    fn execute(
+        self: Arc<Self>,
+        service: Option<String>,
+        request: Request,
+        body: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
     /// A tap on a connection, or on all connections of a service.
     ///
     /// # Errors
@@ -66,6 +76,9 @@ pub struct Shared {
     /// Host names that are answered besides those of this machine.
     hosts: Vec<String>,
     limits: AdminLimits,
+    token: Token,
+    /// A permit for each swap or rollback that may be under way.
+    actions: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -81,8 +94,21 @@ impl Shared {
         &self.hosts
     }
 
+    pub fn limits(&self) -> &AdminLimits {
+        &self.limits
+    }
+
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// The right to a swap or rollback, unless too many are under way.
+    pub fn begin_action(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.actions).try_acquire_owned().ok()
+    }
+
     /// Nobody sees it before the node has started, when nothing else is counted either.
-    fn count(&self, limit: Limit) {
+    pub fn count(&self, limit: Limit) {
         if let Some(node) = self.node() {
             node.reached().count(limit);
         }
@@ -106,12 +132,17 @@ impl Admin {
     /// When it cannot listen, or there is no thread for it.
     pub fn start(bound: Bound, options: AdminOptions) -> Result<Self, AdminError> {
         let address = bound.address().clone();
+        let token = match &options.token_file {
+            Some(file) => Token::read(file)?,
+            None => Token::random()?,
+        };
         if !options.is_local() {
             tracing::warn!(
                 kind = "admin",
                 %address,
                 "the admin address {address} can be reached from other machines: whoever can \
-                 reads metrics and status"
+                 reads metrics and status, with the addresses of all peers, and the token of \
+                 whoever sends it"
             );
         }
         let shared = Arc::new(Shared {
@@ -119,6 +150,8 @@ impl Admin {
             serving: Handle::current(),
             hosts: options.hosts,
             limits: options.limits,
+            token,
+            actions: Arc::new(Semaphore::new(MAX_ACTIONS)),
         });
         let (stop, stopped) = oneshot::channel();
         let (listens, listening) = std::sync::mpsc::sync_channel(1);
@@ -162,12 +195,26 @@ impl Admin {
         listening.recv().map_err(panicked)??;
         let address = &admin.address;
         tracing::info!(kind = "admin", %address, "admin address {address}");
+        if options.token_file.is_none() && io::stderr().is_terminal() {
+            // Only on a terminal, which keeps no log.
+            if let Some(link) = admin.access().link() {
+                tracing::info!(kind = "admin", "the inspector, with its token: {link}");
+            }
+        }
         Ok(admin)
     }
 
     /// Where it listens, with its real port.
     pub fn address(&self) -> &ListenAddress {
         &self.address
+    }
+
+    /// Who may know of it asks where it is, and for its token.
+    pub fn access(&self) -> AdminAccess {
+        AdminAccess {
+            address: self.address.clone(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// The node has started.
@@ -186,6 +233,28 @@ impl Drop for Admin {
     }
 }
 
+/// Where an admin address is, and its token: for the owner of the process only.
+#[derive(Clone)]
+pub struct AdminAccess {
+    address: ListenAddress,
+    shared: Arc<Shared>,
+}
+
+impl AdminAccess {
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    pub fn token(&self) -> Token {
+        self.shared.token().clone()
+    }
+
+    /// What a browser opens; none where it can't reach the address.
+    pub fn link(&self) -> Option<String> {
+        Some(link::link(link::reachable(&self.address)?, &self.token()))
+    }
+}
+
 /// Why there is no admin address.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -193,18 +262,33 @@ pub enum AdminError {
     Bind(#[from] BindError),
     #[error("--admin: no thread for it: {0}")]
     Thread(io::Error),
+    #[error(transparent)]
+    Token(#[from] TokenError),
 }
 
 async fn serve(mut listener: impl Listener, shared: Arc<Shared>) {
     let admission = Admission::new(shared.limits.clients);
+    // Accepted already, to see whether there is another one.
+    let mut next = None;
     loop {
-        match listener.accept().await {
+        let accepted = match next.take() {
+            Some(accepted) => accepted,
+            None => listener.accept().await,
+        };
+        match accepted {
             Ok(incoming) => {
-                let Some(permit) = admission.admit().await else {
+                let permit = match admission.try_admit() {
+                    Some(permit) => Some(permit),
+                    None => {
+                        next = if_ready(listener.accept()).await;
+                        admission.admit(next.is_some()).await
+                    }
+                };
+                let Some(permit) = permit else {
                     return;
                 };
                 if let Handshake::Done(Ok(connected)) = incoming.handshake() {
-                    tokio::spawn(serve_client(connected, permit, Arc::clone(&shared)));
+                    tokio::spawn(client::serve(connected, permit, Arc::clone(&shared)));
                 }
             }
             Err(error) => {
@@ -215,26 +299,12 @@ async fn serve(mut listener: impl Listener, shared: Arc<Shared>) {
     }
 }
 
-/// Serve one client until it or the server ends.
-async fn serve_client(connected: Connected, permit: Permit, shared: Arc<Shared>) {
-    let Connected { stream, local, .. } = connected;
-    let answer = service_fn(async |request| {
-        Ok::<_, Infallible>(router::route(request, &local, &shared).await)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(shared.limits.timeout)
-        .max_header_size(MAX_HEADER)
-        .max_headers(MAX_FIELDS)
-        .serve_connection(TokioIo::new(stream as Stream), answer);
-    let served = permit
-        .wait_for(timeout(shared.limits.lifetime, connection), || false)
-        .await;
-    match served {
-        Err(_evicted) => shared.count(Limit::AdminClients),
-        Ok(Err(_over)) => shared.count(Limit::AdminLifetime),
-        Ok(Ok(Err(error))) if error.is_timeout() => shared.count(Limit::AdminTimeout),
-        Ok(Ok(Err(error))) if error.is_parse_too_large() => shared.count(Limit::AdminHeader),
-        Ok(Ok(_)) => {}
-    }
+/// What the future gives without waiting for anything. It is safe to cancel.
+async fn if_ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(ready) => Poll::Ready(Some(ready)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }

@@ -3,7 +3,6 @@
 //! are those of a server, and [`parse`] reads their values.
 
 mod build;
-mod compile;
 mod component;
 mod config;
 mod configuration;
@@ -13,8 +12,8 @@ mod flags;
 mod history;
 mod inspect;
 mod list;
-mod listener_flags;
 mod new;
+mod open;
 mod parse;
 mod reload;
 mod serve;
@@ -23,9 +22,7 @@ mod status;
 mod store;
 mod supervisor;
 mod swap;
-mod tap_flags;
 mod test;
-mod tls_flags;
 mod top;
 mod topics;
 mod watch;
@@ -83,6 +80,7 @@ enum Command {
     History(history::Args),
     Drain(drain::Args),
     Top(top::Args),
+    Open(open::Args),
     Watch(watch::Args),
     Publish(topics::PublishArgs),
     Topics(topics::Args),
@@ -124,6 +122,7 @@ pub fn main(began: Instant) -> ExitCode {
         Some(Command::History(args)) => print_result_as(args.server.json, history::run(&args)),
         Some(Command::Drain(args)) => print_result_as(args.server.json, drain::run(&args)),
         Some(Command::Top(args)) => print_result_as(args.server.json, top::run(&args)),
+        Some(Command::Open(args)) => print_result_as(args.server.json, open::run(&args)),
         Some(Command::Watch(args)) => print_result_as(args.server.json, watch::run(&args)),
         Some(Command::Status(args)) => print_result_as(args.server.json, status::run(&args)),
         Some(Command::List(args)) => print_result_as(args.json, list::run(&args)),
@@ -195,7 +194,7 @@ fn wrong_usage(error: impl Display) -> ExitCode {
 /// Print why a command failed.
 fn failed(error: impl Display) -> ExitCode {
     use std::io::Write;
-    let error = error.to_string();
-    let _ = writeln!(std::io::stderr(), "error: {}", harmless(error.as_bytes()));
+    let line = escape::error_line(&error.to_string());
+    let _ = writeln!(std::io::stderr(), "{line}");
     ExitCode::FAILURE
 }

@@ -95,10 +95,10 @@ fn send(
 ) -> Result<Reply, Error> {
     let answer = client::send(server.target(), request, bytes)?;
     let json = escape::json(&answer);
-    let report: Report = serde_json::from_value(escape::one_line_each(answer))?;
+    let report: Report = serde_json::from_value(answer)?;
     let text = match server.json {
         true => json,
-        false => report.describe(),
+        false => report.line(),
     };
     Ok(Reply {
         text: format!("{text}\n"),

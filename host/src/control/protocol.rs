@@ -9,11 +9,13 @@
 //! those of [`crate::tap`], or an [`Answer::Error`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::drain::DrainStatus;
+pub use crate::listener::tls::CertificateStatus;
 pub use crate::nats::NatsStatus;
 use crate::registry::{Record, Report};
 
@@ -75,6 +77,8 @@ pub enum Request {
     Drain {
         order: Option<DrainOrder>,
     },
+    /// Where the admin address is, and its token.
+    Admin,
     /// Something with the store.
     Store {
         bucket: String,
@@ -169,6 +173,7 @@ pub enum Answer {
         /// `None` if the server does not drain.
         drain: Option<DrainStatus>,
     },
+    Admin(AdminPlace),
     /// The value in Base16, as it may be any bytes.
     Value {
         value: Option<String>,
@@ -186,6 +191,27 @@ pub enum Answer {
     Error {
         error: String,
     },
+}
+
+/// Where the admin address is, and what opens it. Nothing but the control socket, which is
+/// for its owner only, says this.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct AdminPlace {
+    /// `127.0.0.1:9300`, or `unix:` and a path.
+    pub address: String,
+    pub token: String,
+    /// What a browser opens; none of a Unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// Debugging output ends in logs, where no token belongs.
+impl fmt::Debug for AdminPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminPlace")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Some of the open connections.
@@ -261,6 +287,9 @@ pub struct ServiceStatus {
     /// The addresses of listeners that have a name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub named_listeners: BTreeMap<String, String>,
+    /// The certificates of listeners that speak TLS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateStatus>,
     pub guest: String,
     pub generation: u64,
     pub sha256: String,

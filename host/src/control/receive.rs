@@ -24,7 +24,8 @@ const COMPONENTS: usize = 2;
 /// How many bytes requests hold, from their arrival to their answer.
 pub struct RequestBytes {
     held: AtomicUsize,
-    max: usize,
+    /// It follows `--max-component`, which a reload may change.
+    max: AtomicUsize,
 }
 
 /// The bytes of one request; dropping it gives them back.
@@ -48,8 +49,18 @@ impl RequestBytes {
     pub fn new(max_component: usize) -> Arc<Self> {
         Arc::new(RequestBytes {
             held: AtomicUsize::new(0),
-            max: max_component.saturating_mul(COMPONENTS),
+            max: AtomicUsize::new(max_component.saturating_mul(COMPONENTS)),
         })
+    }
+
+    /// From now on components may be as large as this.
+    pub fn allow(&self, max_component: usize) {
+        let max = max_component.saturating_mul(COMPONENTS);
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
     }
 
     /// How many are held now.
@@ -58,7 +69,8 @@ impl RequestBytes {
         self.held.load(Ordering::Relaxed)
     }
 
-    fn hold_none(self: &Arc<Self>) -> HeldBytes {
+    /// For a request whose body is still to come.
+    pub fn hold_none(self: &Arc<Self>) -> HeldBytes {
         HeldBytes {
             all: Arc::clone(self),
             bytes: 0,
@@ -69,7 +81,8 @@ impl RequestBytes {
 impl HeldBytes {
     /// Whether so many more may be held.
     fn grow(&mut self, more: usize) -> bool {
-        let next = |held: usize| held.checked_add(more).filter(|held| *held <= self.all.max);
+        let max = self.all.max();
+        let next = |held: usize| held.checked_add(more).filter(|held| *held <= max);
         let grown = self
             .all
             .held
@@ -78,6 +91,35 @@ impl HeldBytes {
             self.bytes += more;
         }
         grown.is_ok()
+    }
+
+    /// Give the body of a request room for `wanted` bytes, if it has none. It will have
+    /// `whole` at most.
+    ///
+    /// # Errors
+    /// When requests hold too much already, as the answer to this one.
+    pub fn make_room(
+        &mut self,
+        body: &mut Vec<u8>,
+        wanted: usize,
+        whole: usize,
+        reached: &LimitCounters,
+    ) -> Result<(), String> {
+        if wanted <= body.capacity() {
+            return Ok(());
+        }
+        let capacity = body.capacity();
+        let double = capacity.max(FIRST_ALLOCATION).saturating_add(capacity);
+        let capacity = double.max(wanted).min(whole);
+        if !self.grow(capacity - body.capacity()) {
+            reached.count(Limit::RequestBytes);
+            return Err(format!(
+                "other requests hold almost {} bytes already, {COMPONENTS} times --max-component; try again later",
+                self.all.max()
+            ));
+        }
+        body.try_reserve_exact(capacity - body.len())
+            .map_err(|_| format!("the server has no memory for {capacity} bytes"))
     }
 }
 
@@ -91,11 +133,7 @@ impl Drop for HeldBytes {
 ///
 /// # Errors
 /// What the client did wrong, or which limit it has reached, as the answer to it.
-pub async fn receive(
-    stream: ReadHalf<'_>,
-    api: &impl AdminApi,
-    bytes: &Arc<RequestBytes>,
-) -> Result<Received, String> {
+pub async fn receive(stream: ReadHalf<'_>, api: &impl AdminApi) -> Result<Received, String> {
     // The file's mode keeps other users out already. This also holds where the
     // socket is in a directory of another user, who can replace it.
     if !Peer::of(stream.as_ref()).map_err(message)?.is_trusted() {
@@ -104,6 +142,7 @@ pub async fn receive(
         );
     }
     let reader = BufReader::new(stream);
+    let bytes = api.request_bytes();
     read(reader, api.max_component(), api.reached(), bytes).await
 }
 
@@ -176,19 +215,8 @@ async fn body(
     let mut body = Vec::new();
     while body.len() < length {
         if body.len() == body.capacity() {
-            let more = body
-                .capacity()
-                .max(FIRST_ALLOCATION)
-                .min(length - body.len());
-            if !held.grow(more) {
-                reached.count(Limit::RequestBytes);
-                return Err(format!(
-                    "other requests hold almost {} bytes already, {COMPONENTS} times --max-component; try again later",
-                    held.all.max
-                ));
-            }
-            body.try_reserve_exact(more)
-                .map_err(|_| format!("the server has no memory for {length} bytes"))?;
+            let wanted = body.len() + 1;
+            held.make_room(&mut body, wanted, length, reached)?;
         }
         if reader.read_buf(&mut body).await.map_err(message)? == 0 {
             return Err(format!("received only {} of {length} bytes", body.len()));

@@ -14,11 +14,12 @@ use tokio::time::{sleep, timeout};
 use super::admission::{Admission, Evicted, Permit};
 pub use super::listener::{ControlSocket, ControlSocketError};
 use super::protocol::{
-    self, Answer, ConnectionQuery, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE, TopicStatus,
+    self, AdminPlace, Answer, ConnectionQuery, DrainOrder, MAX_TOPICS, Request, SIGN_OF_LIFE,
+    TopicStatus,
 };
 use super::receive::{Received, RequestBytes, receive};
 use super::{connections, store, watch};
-use crate::drain::Drain;
+use crate::drain::{Drain, Order};
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
 use crate::service::NamedService;
@@ -65,6 +66,10 @@ pub trait AdminApi: Send + Sync + 'static {
     ) -> Result<TapStream, TapError>;
     /// Counts what is wrong with requests themselves.
     fn reached(&self) -> &LimitCounters;
+    /// What the bodies of requests hold, wherever they come from.
+    fn request_bytes(&self) -> &Arc<RequestBytes>;
+    /// The admin address, if there is one.
+    fn admin(&self) -> Option<AdminPlace>;
 }
 
 /// What requests need of one service.
@@ -77,15 +82,14 @@ pub trait ServiceApi: Send + Sync + 'static {
 /// Answer requests until dropped.
 pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
     let admission = Admission::new(MAX_CLIENTS);
-    let bytes = RequestBytes::new(api.max_component());
     loop {
         match socket.accept().await {
             Ok(stream) => {
-                let Some(permit) = admission.admit().await else {
+                let Some(permit) = admission.admit(false).await else {
                     return;
                 };
-                let (api, bytes) = (Arc::clone(&api), Arc::clone(&bytes));
-                tokio::spawn(async move { handle_client(stream, &*api, &permit, &bytes).await });
+                let api = Arc::clone(&api);
+                tokio::spawn(async move { handle_client(stream, &*api, &permit).await });
             }
             Err(error) => {
                 tracing::debug!("control socket: accept failed: {error}");
@@ -96,14 +100,9 @@ pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
 }
 
 /// Serve one request of one client.
-async fn handle_client(
-    mut stream: UnixStream,
-    api: &impl AdminApi,
-    permit: &Permit,
-    bytes: &Arc<RequestBytes>,
-) {
+async fn handle_client(mut stream: UnixStream, api: &impl AdminApi, permit: &Permit) {
     let (read, write) = stream.split();
-    let request = timeout(REQUEST_TIMEOUT, receive(read, api, bytes));
+    let request = timeout(REQUEST_TIMEOUT, receive(read, api));
     let request = permit.wait_for(request, || is_unread(write.as_ref())).await;
     let answer = match request {
         Ok(Ok(Ok(received))) => {
@@ -177,7 +176,9 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-async fn execute(
+/// Carry out a request, and answer it. Swaps and rollbacks take as long as they take; call
+/// it within the runtime that serves connections.
+pub async fn execute(
     service: Option<&str>,
     request: Request,
     body: Vec<u8>,
@@ -202,10 +203,15 @@ async fn execute(
             };
             list.map(Answer::Connections).map_err(no_thread)
         }
+        Request::Admin => api.admin().map(Answer::Admin).ok_or_else(|| {
+            "the server has no admin address; `--admin 127.0.0.1:9300` gives it one, and \
+             `hotsocket dev` has one"
+                .to_owned()
+        }),
         Request::Drain { order } => {
             if let Some(DrainOrder { max_ms, ends }) = order {
                 let max = Duration::from_millis(max_ms).min(crate::duration::MAX);
-                api.drain().begin(max, ends);
+                api.drain().begin(Order::new(max, ends));
             }
             let left = api
                 .services()
@@ -235,6 +241,7 @@ async fn of_service(
         // Answered by the node.
         Request::Status
         | Request::Connections(_)
+        | Request::Admin
         | Request::Drain { .. }
         | Request::Watch { .. } => Err("no request to a service".to_owned()),
         Request::History => Ok(Answer::History {

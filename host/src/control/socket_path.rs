@@ -54,8 +54,16 @@ fn default_directory() -> PathBuf {
 /// The default path for this process' socket. Creates the directory.
 ///
 /// # Errors
-/// When the directory can't be created, or others can enter it.
+/// As [`private_directory`].
 pub fn for_this_process() -> Result<PathBuf, SocketPathError> {
+    Ok(private_directory()?.join(format!("{}.sock", std::process::id())))
+}
+
+/// The directory of this user's sockets, which is created if it is not there.
+///
+/// # Errors
+/// When it can't be created, or others can enter it.
+pub fn private_directory() -> Result<PathBuf, SocketPathError> {
     let path = default_directory();
     DirBuilder::new()
         .mode(0o700)
@@ -71,7 +79,7 @@ pub fn for_this_process() -> Result<PathBuf, SocketPathError> {
             reason,
             is_unwritable,
         })?;
-    Ok(path.join(format!("{}.sock", std::process::id())))
+    Ok(path)
 }
 
 /// The sockets of all servers that are running. One that doesn't take a connection in

@@ -4,12 +4,13 @@
 use std::fmt;
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::text::level_name;
 use crate::output::Record;
 use crate::output::escape::json_text;
 
@@ -29,13 +30,7 @@ where
         mut line: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let level = match *event.metadata().level() {
-            Level::ERROR => "error",
-            Level::WARN => "warn",
-            Level::INFO => "info",
-            Level::DEBUG => "debug",
-            Level::TRACE => "trace",
-        };
+        let level = level_name(*event.metadata().level());
         let span = context.lookup_current();
         let extensions = span.as_ref().map(|span| span.extensions());
         let connection = extensions

@@ -12,8 +12,10 @@
 //!
 //! - [`text`]: lines for people
 //! - [`json`]: records for programs
+//! - [`tap`]: for somebody who looks now
 
 mod json;
+mod tap;
 mod text;
 
 use std::fmt::Display;
@@ -28,12 +30,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use json::Json;
+pub use tap::{LOG_BUFFER, LogStream, MAX_LOG_STREAMS};
 pub use text::{Clock, Text};
 
-use crate::output::{Output, Record, harmless};
+use crate::output::{Output, Record, escape};
 
 /// The `kind` of the line that `--access-log` writes for each connection.
 pub const CLOSED: &str = "closed";
+
+/// The `kind` of what compilers say, the only messages of several lines.
+pub const BUILD: &str = "build";
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -66,11 +72,11 @@ pub fn start(output: &Arc<Output>, format: Format, level: LevelFilter) {
     match format {
         Format::Text => {
             let lines = builder.event_format(text).fmt_fields(text);
-            lines.finish().with(targets).init();
+            lines.finish().with(targets).with(tap::Tap).init();
         }
         Format::Json => {
             let lines = builder.event_format(Json).fmt_fields(Json);
-            lines.finish().with(targets).init();
+            lines.finish().with(targets).with(tap::Tap).init();
         }
     }
 }
@@ -81,7 +87,7 @@ pub fn failed(output: &Output, format: Format, error: &impl Display) {
     let mut line = match format {
         Format::Text => {
             let error = error.to_string();
-            format!("error: {}", harmless(error.as_bytes())).into_bytes()
+            format!("error: {}", escape::one_line(&error)).into_bytes()
         }
         Format::Json => {
             let mut record = Record::begin("error", None);

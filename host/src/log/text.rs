@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::output::escape::one_line;
 use crate::output::harmless;
 
 /// Writes lines for people. It is both the format of events and the one of a
@@ -46,19 +47,19 @@ where
         if let Some(span) = context.lookup_current()
             && let Some(subject) = span.extensions().get::<FormattedFields<N>>()
         {
-            let colon = if sentence.goes_on { "" } else { ":" };
-            write!(line, "{subject}{colon} ")?;
+            write!(line, "{subject}{} ", sentence.colon())?;
         }
-        writeln!(line, "{}", harmless(sentence.message.as_bytes()))
+        let message = match sentence.has_lines {
+            true => harmless(sentence.message.as_bytes()),
+            false => one_line(&sentence.message),
+        };
+        writeln!(line, "{message}")
     }
 }
 
 impl<'a> FormatFields<'a> for Text {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'a>, fields: R) -> fmt::Result {
-        let mut subject = Subject {
-            writer,
-            result: Ok(()),
-        };
+        let mut subject = Subject::new(writer);
         fields.record(&mut subject);
         subject.result
     }
@@ -67,10 +68,21 @@ impl<'a> FormatFields<'a> for Text {
 /// What an event says. Its other fields are for programs: the message has in
 /// words whatever people need of them.
 #[derive(Default)]
-struct Sentence {
-    message: String,
+pub(super) struct Sentence {
+    pub(super) message: String,
     /// The message continues the sentence that the connection's name begins.
     goes_on: bool,
+    /// It is a compiler's, which has several lines. In any other message a line break is
+    /// from the name of a file, a guest, a peer or a certificate, and must not begin
+    /// another line of the log.
+    has_lines: bool,
+}
+
+impl Sentence {
+    /// What is between the connection's name and the message, but for the space.
+    pub(super) fn colon(&self) -> &'static str {
+        if self.goes_on { "" } else { ":" }
+    }
 }
 
 impl Visit for Sentence {
@@ -84,32 +96,58 @@ impl Visit for Sentence {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => self.message.push_str(value),
-            "kind" => self.goes_on = value == super::CLOSED,
+            "kind" => {
+                self.goes_on = value == super::CLOSED;
+                self.has_lines = value == super::BUILD;
+            }
             _ => {}
         }
     }
 }
 
 /// The fields of the span `connection`, as the beginning of a sentence.
-struct Subject<'a> {
+pub(super) struct Subject<'a> {
     writer: Writer<'a>,
     result: fmt::Result,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(writer: Writer<'a>) -> Self {
+        Subject {
+            writer,
+            result: Ok(()),
+        }
+    }
 }
 
 impl Visit for Subject<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.result = self.result.and(match field.name() {
             "id" => write!(self.writer, "connection {value:?}"),
-            "peer" => write!(self.writer, " from {value:?}"),
+            "peer" => {
+                let peer = format!("{value:?}");
+                write!(self.writer, " from {}", one_line(&peer))
+            }
             _ => Ok(()),
         });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "label" {
-            let label = harmless(value.as_bytes());
+            let label = one_line(value);
             self.result = self.result.and(write!(self.writer, " ({label})"));
         }
+    }
+}
+
+/// A level as records have it.
+pub(super) fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
     }
 }
 

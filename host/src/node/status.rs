@@ -1,6 +1,7 @@
 //! What the control socket and the admin address see of a node.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,13 +9,16 @@ use hotsocket_sandbox::limit_counters::LimitCounters;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::admin::AdminNode;
+use crate::admin::{AdminAccess, AdminNode};
 use crate::control::connections;
 use crate::control::protocol::{
-    Connections, GenerationStatus, MemoryStatus, ServiceStatus, Status, StoreStatus, Traffic,
+    AdminPlace, Answer, Connections, GenerationStatus, MemoryStatus, Request, ServiceStatus,
+    Status, StoreStatus, Traffic,
 };
-use crate::control::server::{AdminApi, ServiceApi};
+use crate::control::receive::RequestBytes;
+use crate::control::server::{self, AdminApi, ServiceApi};
 use crate::drain::Drain;
+use crate::listener::Layers;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
@@ -36,6 +40,8 @@ pub struct ServiceView {
     pub listeners: Vec<String>,
     /// The addresses of those that have a name.
     pub named_listeners: BTreeMap<String, String>,
+    /// What connections of each address go through.
+    pub layers: Vec<(String, Arc<Layers>)>,
     /// What stops the accept loops.
     pub stops: Vec<watch::Sender<bool>>,
     /// The file that is watched, if one is.
@@ -93,9 +99,11 @@ pub struct NodeStatus {
     directory: Arc<Directory>,
     drain: Arc<Drain>,
     output: Arc<Output>,
-    max_component: usize,
     /// What is counted before it is known which service is meant.
     reached: Arc<LimitCounters>,
+    /// What requests hold, those of the control socket and of the admin address.
+    request_bytes: Arc<RequestBytes>,
+    admin: Option<AdminAccess>,
     /// Of all services.
     taps: Arc<Taps>,
     started: Instant,
@@ -106,7 +114,7 @@ impl NodeStatus {
         directory: Arc<Directory>,
         drain: Arc<Drain>,
         output: Arc<Output>,
-        max_component: usize,
+        admin: Option<AdminAccess>,
         taps: TapLimits,
     ) -> Self {
         let reached = Arc::<LimitCounters>::default();
@@ -115,8 +123,10 @@ impl NodeStatus {
             directory,
             drain,
             output,
-            max_component,
             reached,
+            // Set when they are asked for.
+            request_bytes: RequestBytes::new(0),
+            admin,
             started: Instant::now(),
         }
     }
@@ -150,6 +160,11 @@ impl ServiceView {
             name: self.name.clone(),
             listeners: self.listeners.clone(),
             named_listeners: self.named_listeners.clone(),
+            certificates: self
+                .layers
+                .iter()
+                .flat_map(|(address, layers)| layers.certificates(address))
+                .collect(),
             guest: active.source.to_string(),
             generation: active.number,
             sha256: active.guest.hash.to_string(),
@@ -237,7 +252,10 @@ impl AdminApi for NodeStatus {
     }
 
     fn max_component(&self) -> usize {
-        self.max_component
+        let services = self.directory.all();
+        let services = services.iter();
+        let sizes = services.map(|view| view.service.limits.load().max_component);
+        sizes.max().unwrap_or_default()
     }
 
     fn open_tap(
@@ -250,6 +268,20 @@ impl AdminApi for NodeStatus {
 
     fn reached(&self) -> &LimitCounters {
         &self.reached
+    }
+
+    fn request_bytes(&self) -> &Arc<RequestBytes> {
+        // A reload may have changed it.
+        self.request_bytes.allow(AdminApi::max_component(self));
+        &self.request_bytes
+    }
+
+    fn admin(&self) -> Option<AdminPlace> {
+        self.admin.as_ref().map(|access| AdminPlace {
+            address: access.address().to_string(),
+            token: access.token().reveal().to_owned(),
+            link: access.link(),
+        })
     }
 
     fn status(&self, service: Option<&str>) -> Result<Status, String> {
@@ -336,6 +368,23 @@ impl AdminNode for NodeStatus {
 
     fn status(&self) -> Result<Status, String> {
         AdminApi::status(self, None)
+    }
+
+    fn max_component(&self) -> usize {
+        AdminApi::max_component(self)
+    }
+
+    fn request_bytes(&self) -> &Arc<RequestBytes> {
+        AdminApi::request_bytes(self)
+    }
+
+    fn execute(
+        self: Arc<Self>,
+        service: Option<String>,
+        request: Request,
+        body: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+        Box::pin(async move { server::execute(service.as_deref(), request, body, &*self).await })
     }
 
     fn open_tap(

@@ -23,6 +23,11 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     escape(Cow::Borrowed(text), |_| false, false)
 }
 
+/// Why something failed, as commands print it.
+pub fn error_line(error: &str) -> String {
+    format!("error: {}", harmless(error.as_bytes()))
+}
+
 fn escape(text: Cow<'_, str>, stays: impl Fn(char) -> bool, drop_returns: bool) -> Cow<'_, str> {
     let wild = |c: char| c.is_control() && !stays(c);
     if !text.contains(wild) {

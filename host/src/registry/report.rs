@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::output::escape;
 use crate::rollout::Count;
 
 /// What a swap came to.
@@ -87,6 +88,12 @@ impl Report {
             Outcome::Undone => log!(warn),
             _ => log!(info),
         }
+    }
+
+    /// What happened, as commands and the admin address show it: [`Self::describe`], on one
+    /// line whatever the guest is called.
+    pub fn line(&self) -> String {
+        escape::one_line(&self.describe()).into_owned()
     }
 
     /// What happened, in a sentence.

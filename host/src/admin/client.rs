@@ -1,0 +1,168 @@
+//! One client of the admin address, from its connection to its end.
+//!
+//! A client that the server waits for has a permit, which a newcomer may take, and
+//! `--admin-lifetime`. One that waits for the server (an action, or a stream of what happens)
+//! has neither: it is [busy](Client::begin), which is bounded by whoever makes it so, and
+//! its connection ends with that.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use hotsocket_sandbox::limit_counters::Limit;
+use hotsocket_sandbox::{Endpoint, Stream};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::router;
+use super::server::Shared;
+use crate::control::admission::Permit;
+use crate::listener::Connected;
+
+/// Bytes of a request's head, and its fields.
+pub const MAX_HEADER: usize = 16 << 10;
+pub const MAX_FIELDS: usize = 64;
+
+/// What a request knows of its client.
+pub struct Client {
+    /// The address that it has connected to.
+    pub local: Endpoint,
+    /// Since it began, until its connection has seen that.
+    begun: Mutex<Option<Begun>>,
+}
+
+/// The client is busy until this is dropped.
+pub struct Busy {
+    unread: Arc<Unread>,
+    _over: oneshot::Sender<Infallible>,
+}
+
+/// The connection's end of it.
+struct Begun {
+    unread: Arc<Unread>,
+    /// Resolves when the client is busy no more.
+    over: oneshot::Receiver<Infallible>,
+}
+
+/// Since when the client has not read what was sent.
+#[derive(Default)]
+struct Unread(Mutex<Option<Instant>>);
+
+impl Busy {
+    /// Whether the client has still to read something.
+    pub fn set_unread(&self, is_unread: bool) {
+        let mut since = self.unread.0.lock();
+        match is_unread {
+            true => *since = since.or_else(|| Some(Instant::now())),
+            false => *since = None,
+        }
+    }
+}
+
+impl Client {
+    /// The client waits for the server from now on. The answer must be the last one of its
+    /// connection.
+    pub fn begin(&self) -> Busy {
+        let unread = Arc::<Unread>::default();
+        let (_over, over) = oneshot::channel();
+        *self.begun.lock() = Some(Begun {
+            unread: Arc::clone(&unread),
+            over,
+        });
+        Busy { unread, _over }
+    }
+}
+
+/// What has become of a connection.
+enum Step {
+    Over(hyper::Result<()>),
+    Busy(Begun),
+}
+
+/// Serve one client until it or the server ends.
+pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shared>) {
+    let Connected { stream, local, .. } = connected;
+    let client = Client {
+        local,
+        begun: Mutex::default(),
+    };
+    let limits = shared.limits();
+    // Whoever waits for an answer has done its part.
+    let is_working = AtomicBool::new(false);
+    let answer = service_fn(async |request| {
+        is_working.store(true, Ordering::Relaxed);
+        let answer = router::route(request, &client, &shared).await;
+        is_working.store(false, Ordering::Relaxed);
+        Ok::<_, Infallible>(answer)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.timeout)
+        .max_header_size(MAX_HEADER)
+        .max_headers(MAX_FIELDS)
+        .serve_connection(TokioIo::new(stream as Stream), answer);
+    let mut connection = pin!(connection);
+    let waiting = poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Ready(over) => Poll::Ready(Step::Over(over)),
+        Poll::Pending => match client.begun.lock().take() {
+            Some(begun) => Poll::Ready(Step::Busy(begun)),
+            None => Poll::Pending,
+        },
+    });
+    let waited = permit
+        .wait_for(timeout(limits.lifetime, waiting), || {
+            is_working.load(Ordering::Relaxed)
+        })
+        .await;
+    drop(permit);
+    let served = match waited {
+        Err(_evicted) => return shared.count(Limit::AdminClients),
+        Ok(Err(_)) => Err(TooLong),
+        Ok(Ok(Step::Over(over))) => Ok(over),
+        Ok(Ok(Step::Busy(begun))) => begun.wait_for(connection, limits.lifetime).await,
+    };
+    match served {
+        Err(TooLong) => shared.count(Limit::AdminLifetime),
+        Ok(Err(error)) if error.is_timeout() => shared.count(Limit::AdminTimeout),
+        Ok(Err(error)) if error.is_parse_too_large() => shared.count(Limit::AdminHeader),
+        Ok(_) => {}
+    }
+}
+
+/// The client has kept the server waiting for too long.
+struct TooLong;
+
+impl Begun {
+    /// Wait for the end of the connection of a client that is busy.
+    async fn wait_for(
+        mut self,
+        mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+        lifetime: Duration,
+    ) -> Result<hyper::Result<()>, TooLong> {
+        loop {
+            tokio::select! {
+                biased;
+                over = &mut connection => return Ok(over),
+                _ = &mut self.over => {
+                    // What is left of the answer may take as long as any.
+                    let over = timeout(lifetime, connection).await;
+                    return over.map_err(|_| TooLong);
+                }
+                () = sleep(lifetime) => {
+                    let since = *self.unread.0.lock();
+                    if since.is_some_and(|since| since.elapsed() >= lifetime) {
+                        return Err(TooLong);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,538 @@
+//! The inspector's API: who may ask for what, what actions answer, and what clients with
+//! and without the token may not do.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+
+use super::{Answer, address, connect, get, get_with, request};
+use crate::guests::guest;
+use crate::harness::{Serve, Server, prebuilt, serve, wait_for};
+
+const TOKEN: &str = "0123456789abcdef";
+
+/// A server, its admin address, and what a page of it sends.
+struct Api {
+    server: Server,
+    admin: SocketAddr,
+}
+
+impl Api {
+    fn start(args: &[&str]) -> Self {
+        Self::of(serve(prebuilt("echo")), args)
+    }
+
+    fn of(serve: Serve, args: &[&str]) -> Self {
+        let file = token_file(&serve, TOKEN, 0o600);
+        let server = serve
+            .args(&["--admin", "127.0.0.1:0", "--admin-token-file", &file])
+            .args(args)
+            .start();
+        let admin = address(&server);
+        Api { server, admin }
+    }
+
+    /// A request as the page sends it, with these headers as well.
+    fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+        let mut stream = connect(self.admin);
+        let host = self.admin;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).expect("it is taken");
+        // One that is refused is not read.
+        let _ = stream.write_all(body);
+        Answer::read(stream)
+    }
+
+    fn post(&self, path: &str, body: &[u8]) -> (u16, Value) {
+        let answer = self.send("POST", path, &bearer(TOKEN), body);
+        (answer.status, json(&answer))
+    }
+
+    /// A stream of records.
+    fn stream(&self, path: &str) -> Stream {
+        let mut stream = connect(self.admin);
+        let ask = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+            bearer(TOKEN)
+        );
+        stream.write_all(ask.as_bytes()).expect("it is taken");
+        let mut stream = Stream(BufReader::new(stream));
+        assert!(stream.line().starts_with("HTTP/1.1 200 "));
+        stream
+    }
+}
+
+/// An answer that goes on.
+struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a line");
+        line
+    }
+
+    /// The next record; `None` at the end.
+    fn next(&mut self) -> Option<Value> {
+        loop {
+            let line = self.line();
+            match line.as_bytes().first() {
+                None => return None,
+                Some(b'{') => return Some(serde_json::from_str(&line).expect("JSON")),
+                // Headers, and the sizes of chunks.
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn token_file(serve: &Serve, text: &str, mode: u32) -> String {
+    let path = serve.path("token");
+    fs::write(&path, text).expect("writable");
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+    path.display().to_string()
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+fn json(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("no JSON: {answer:?}"))
+}
+
+/// Every path, with its method, and whether it needs the token.
+const PATHS: [(&str, &str, bool); 10] = [
+    ("GET", "/api/session", false),
+    ("HEAD", "/api/session", false),
+    ("GET", "/api/connections", false),
+    ("GET", "/api/history", false),
+    ("GET", "/api/topics", false),
+    ("POST", "/api/swap", true),
+    ("POST", "/api/rollback", true),
+    ("GET", "/api/tap?connection=1", true),
+    ("POST", "/api/tap/0123", true),
+    ("GET", "/api/log", true),
+];
+
+#[test]
+fn every_path_asks_for_the_token_that_needs_it() {
+    let api = Api::start(&[]);
+    let longer = format!("{TOKEN}0");
+    let basic = "Authorization: Basic MDEyMzQ1Njc4OWFiY2RlZg==\r\n".to_owned();
+    let twice = bearer(TOKEN).repeat(2);
+    let wrong = [String::new(), bearer(""), bearer(&longer), basic, twice];
+    for (method, path, needs_token) in PATHS {
+        for headers in &wrong {
+            let answer = api.send(method, path, headers, b"");
+            let expected = if needs_token { 401 } else { 200 };
+            assert_eq!(answer.status, expected, "{method} {path} with {headers:?}");
+            if needs_token {
+                assert!(answer.headers.contains("www-authenticate: bearer"));
+                let error = json(&answer)["error"].to_string();
+                assert!(error.contains("hotsocket open"), "{error}");
+            }
+        }
+        if path != "/api/log" {
+            let answer = api.send(method, path, &bearer(TOKEN), b"");
+            assert_ne!(answer.status, 401, "{method} {path}");
+        }
+    }
+    let session = |headers: &str| json(&api.send("GET", "/api/session", headers, b""));
+    assert_eq!(session("")["token"], false);
+    assert_eq!(session(&bearer(TOKEN))["token"], true);
+    assert_eq!(session("")["server"], "guest");
+    assert_eq!(api.server.history().len(), 1, "nothing was done");
+}
+
+#[test]
+fn pages_of_other_sites_are_refused_even_with_the_token() {
+    let api = Api::start(&[]);
+    let own = format!("Origin: http://{}\r\n", api.admin);
+    let foreign = [
+        "Origin: http://example.com\r\n".to_owned(),
+        "Origin: null\r\n".to_owned(),
+        format!("Origin: https://{}\r\n", api.admin),
+        format!("Origin: http://localhost:{}\r\n", api.admin.port()),
+        own.repeat(2),
+        "Sec-Fetch-Site: cross-site\r\n".to_owned(),
+        "Sec-Fetch-Site: same-site\r\n".to_owned(),
+        format!("{own}Sec-Fetch-Site: cross-site\r\n"),
+    ];
+    for (method, path, _) in PATHS {
+        for headers in &foreign {
+            let headers = format!("{headers}{}", bearer(TOKEN));
+            let answer = api.send(method, path, &headers, b"");
+            assert_eq!(answer.status, 403, "{method} {path} with {headers:?}");
+        }
+        let other = format!("{method} {path} HTTP/1.1\r\nHost: example.com\r\n");
+        let other = format!(
+            "{other}Content-Length: 0\r\nConnection: close\r\n{}",
+            bearer(TOKEN)
+        );
+        assert_eq!(request(api.admin, &format!("{other}\r\n")).status, 403);
+    }
+    let headers = format!("{own}Sec-Fetch-Site: same-origin\r\n{}", bearer(TOKEN));
+    let answer = api.send("POST", "/api/rollback", &headers, b"");
+    assert_eq!(answer.status, 409, "{answer:?}");
+}
+
+#[test]
+fn other_methods_are_refused_and_nothing_is_shared_with_other_sites() {
+    let api = Api::start(&[]);
+    for (right, path, _) in PATHS {
+        for method in ["OPTIONS", "PUT", "DELETE", "PATCH", "POST", "GET"] {
+            let path = path.split('?').next().expect("a path");
+            if method == right || right == "HEAD" {
+                continue;
+            }
+            let answer = api.send(method, path, &bearer(TOKEN), b"");
+            assert_eq!(answer.status, 405, "{method} {path}");
+            assert!(answer.headers.contains("allow: "), "{method} {path}");
+            assert!(!answer.headers.contains("access-control"), "{answer:?}");
+        }
+    }
+    for path in ["/api/", "/api/nothing", "/api/swap/x", "/api"] {
+        assert_eq!(get(api.admin, path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn every_answer_has_the_headers_that_keep_a_page_safe() {
+    let api = Api::start(&[]);
+    let html = "Host: localhost\r\nAccept: text/html,*/*;q=0.8\r\n";
+    for path in ["/", "/page/app.js", "/api/session", "/status", "/nothing"] {
+        let answer = get_with(api.admin, path, html);
+        for header in [
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self';",
+            "frame-ancestors 'none'",
+            "referrer-policy: no-referrer",
+            "x-content-type-options: nosniff",
+            "cross-origin-opener-policy: same-origin",
+            "cross-origin-resource-policy: same-origin",
+        ] {
+            assert!(answer.headers.contains(header), "{path}: {answer:?}");
+        }
+        assert!(!answer.headers.contains("unsafe"), "{answer:?}");
+        assert!(!answer.headers.contains("set-cookie"), "{answer:?}");
+    }
+    let page = get_with(api.admin, "/", html);
+    assert!(page.headers.contains("content-type: text/html"));
+    assert!(get(api.admin, "/").headers.contains("text/plain"));
+    let tag = page
+        .headers
+        .lines()
+        .find_map(|it| it.strip_prefix("etag: "));
+    let known = format!("{html}If-None-Match: {}\r\n", tag.expect("a tag"));
+    assert_eq!(get_with(api.admin, "/", &known).status, 304);
+    assert_eq!(get(api.admin, "/page/../secret").status, 404);
+}
+
+#[test]
+fn a_swap_and_a_rollback_answer_as_the_commands_do() {
+    let api = Api::start(&[]);
+    let mut client = api.server.connect();
+    client.ask("one", "one");
+    let (status, answer) = api.post("/api/swap?name=%3Ccounter%3E.wasm", &prebuilt("counter"));
+    assert_eq!(
+        (status, &answer["ok"]),
+        (200, &Value::Bool(true)),
+        "{answer}"
+    );
+    assert_eq!(answer["report"]["migrated"], 1);
+    let text = answer["text"].as_str().expect("a text");
+    let is = "swapped: generation 2 is <counter>.wasm (";
+    assert!(text.starts_with(is), "{text}");
+    assert!(api.server.stderr.wait(is).ends_with(text), "as in the log");
+    client.ask("two", "3 bytes so far\n");
+
+    let junk = b"this is no component";
+    let (status, answer) = api.post("/api/swap?name=next.wasm", junk);
+    let command = api.server.try_swap(junk, &[]);
+    assert_eq!((status, command.code), (409, 1));
+    assert_eq!(answer["ok"], false);
+    assert_eq!(answer["text"].as_str(), Some(command.stderr.trim_end()));
+    assert_eq!(answer["report"], Value::Null);
+
+    let (status, answer) = api.post("/api/rollback?policy=never", b"");
+    let command = api.server.ask(&["rollback", "--policy", "never"]);
+    assert_eq!(
+        (status, &answer["ok"]),
+        (409, &Value::Bool(false)),
+        "{answer}"
+    );
+    assert!(command.code > 0);
+    let (status, answer) = api.post("/api/rollback?policy=migrate", b"");
+    assert_eq!(status, 200, "{answer}");
+    let text = answer["text"].as_str().expect("a text");
+    let is = "rolled back: generation 1 is ";
+    assert!(text.starts_with(is), "{text}");
+    assert!(api.server.stderr.wait(is).ends_with(text), "as in the log");
+    client.ask("three", "three");
+    let (status, answer) = api.post("/api/rollback", b"");
+    let command = api.server.ask(&["rollback"]);
+    assert_eq!((status, command.code), (409, 1));
+    assert_eq!(answer["text"].as_str(), Some(command.stderr.trim_end()));
+    for wrong in ["?service=none", "?policy=x"] {
+        assert_eq!(api.post(&format!("/api/rollback{wrong}"), b"").0, 409);
+    }
+    assert_eq!(api.post("/api/rollback?token=x", b"").0, 400);
+    assert_eq!(api.post("/api/rollback", b"a body").0, 400);
+}
+
+#[test]
+fn a_swap_that_connections_undo_is_a_failure_with_a_report() {
+    let api = Api::start(&["--rollback-after", "1/1"]);
+    let mut client = api.server.connect();
+    client.ask("one", "one");
+    let bad = guest().body("open", "unreachable");
+    let (status, answer) = api.post("/api/swap?name=bad.wasm", &bad.build());
+    assert_eq!(
+        (status, &answer["ok"]),
+        (409, &Value::Bool(false)),
+        "{answer}"
+    );
+    assert_eq!(answer["report"]["outcome"], "undone");
+    client.ask("two", "two");
+}
+
+#[test]
+fn a_component_that_is_too_large_is_refused_before_it_arrives() {
+    let api = Api::start(&["--max-component", "64K"]);
+    let head = |length: &str| {
+        let host = "Host: localhost\r\n";
+        format!(
+            "POST /api/swap HTTP/1.1\r\n{host}{}{length}\r\n",
+            bearer(TOKEN)
+        )
+    };
+    // Nothing of it is sent.
+    let announced = request(api.admin, &head("Content-Length: 65537\r\n"));
+    assert_eq!(announced.status, 413);
+    let error = json(&announced)["error"].to_string();
+    assert!(error.contains("--max-component"), "{error}");
+    let chunks = format!("1000\r\n{}\r\n", "x".repeat(0x1000)).repeat(17);
+    let endless = head("Transfer-Encoding: chunked\r\n") + &chunks;
+    assert_eq!(request(api.admin, &endless).status, 413);
+    wait_for("both to be counted", || {
+        api.server.limit_reached("max-component") == 2
+    });
+    // Without the token not even its length matters.
+    let without = "POST /api/swap HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537\r\n\r\n";
+    assert_eq!(request(api.admin, without).status, 401);
+}
+
+#[test]
+fn a_component_that_does_not_arrive_is_given_up() {
+    let api = Api::start(&["--admin-lifetime", "100ms"]);
+    let head = format!(
+        "POST /api/swap HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: 100\r\n\r\nhalf",
+        bearer(TOKEN)
+    );
+    let answer = request(api.admin, &head);
+    assert_eq!(answer.status, 408);
+    assert!(answer.body.contains("--admin-lifetime"), "{answer:?}");
+    assert_eq!(api.server.limit_reached("admin-lifetime"), 1);
+    // One that breaks off swaps nothing either.
+    let mut stream = connect(api.admin);
+    stream.write_all(head.as_bytes()).expect("it is taken");
+    drop(stream);
+    assert_eq!(api.post("/api/rollback", b"").0, 409);
+    assert_eq!(api.server.history().len(), 1);
+}
+
+#[test]
+fn a_few_swaps_at_once_leave_room_for_all_else() {
+    let api = Api::start(&["--admin-clients", "1"]);
+    let head = format!(
+        "POST /api/swap HTTP/1.1\r\nHost: localhost\r\n{}Expect: 100-continue\r\n\
+         Content-Length: 100\r\n\r\n",
+        bearer(TOKEN)
+    );
+    let arriving: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = connect(api.admin);
+            stream.write_all(head.as_bytes()).expect("it is taken");
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            stream.read_line(&mut line).expect("a line");
+            assert!(line.starts_with("HTTP/1.1 100"), "{line}");
+            stream
+        })
+        .collect();
+    let (status, answer) = api.post("/api/rollback", b"");
+    assert_eq!(status, 429, "{answer}");
+    assert_eq!(get(api.admin, "/ready").status, 200);
+    drop(arriving);
+    wait_for("one to be given up", || {
+        api.post("/api/rollback", b"").0 == 409
+    });
+}
+
+#[test]
+fn requests_in_one_another_are_not_taken_for_others() {
+    let api = Api::start(&[]);
+    let inner = format!(
+        "POST /api/rollback HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+        bearer(TOKEN)
+    );
+    for outer in [
+        // Refused before its body, which would be a request.
+        format!("Content-Length: {}\r\n", inner.len()),
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n".to_owned(),
+        "Content-Length: 5\r\nContent-Length: 6\r\n".to_owned(),
+        "Transfer-Encoding: identity, chunked, x\r\n".to_owned(),
+    ] {
+        let head = format!("POST /api/swap HTTP/1.1\r\nHost: localhost\r\n{outer}\r\n");
+        let answer = request(api.admin, &(head + &inner));
+        assert!(matches!(answer.status, 400 | 401), "{answer:?}");
+        assert_eq!(answer.body.matches("HTTP/1.1").count(), 0, "{answer:?}");
+    }
+    // Two that may be sent at once: an action is the last of its connection.
+    let answer = request(api.admin, &inner.repeat(3));
+    assert_eq!(answer.status, 409);
+    assert_eq!(answer.body.matches("HTTP/1.1").count(), 0, "{answer:?}");
+}
+
+#[test]
+fn the_log_goes_on_while_somebody_reads_it() {
+    let api = Api::start(&[
+        "--access-log",
+        "--admin-lifetime",
+        "100ms",
+        "--admin-clients",
+        "2",
+    ]);
+    let mut log = api.stream("/api/log");
+    let others: Vec<_> = (0..7).map(|_| api.stream("/api/log")).collect();
+    assert_eq!(
+        api.send("GET", "/api/log", &bearer(TOKEN), b"").status,
+        429,
+        "eight at once"
+    );
+    // Others come and go, and one lasts too long.
+    assert_eq!(get(api.admin, "/ready").status, 200);
+    let idle = connect(api.admin);
+    wait_for("an idle client to be closed", || {
+        api.server.limit_reached("admin-lifetime") == 1
+    });
+    drop((idle, others));
+    let mut client = api.server.connect();
+    client.ask("four", "four");
+    drop(client);
+    let record = log.next().expect("a record");
+    assert_eq!(record["type"], "log");
+    assert_eq!(
+        (&record["level"], &record["kind"]),
+        (&"info".into(), &"closed".into())
+    );
+    let text = record["text"].as_str().expect("a text");
+    assert!(text.starts_with("connection 1 from 127.0.0.1:"), "{text}");
+    assert!(api.server.stderr.wait("closed: ").ends_with(text));
+    drop(log);
+    wait_for("the others to have gone", || {
+        api.stream("/api/log");
+        true
+    });
+}
+
+#[test]
+fn a_tap_shows_a_connection_until_it_ends() {
+    let api = Api::start(&[]);
+    let mut client = api.server.connect();
+    client.ask("one", "one");
+    let mut tap = api.stream("/api/tap?connection=1");
+    let lease = tap.next().expect("a lease");
+    assert_eq!(lease["type"], "lease");
+    assert_eq!(lease["connection"]["last_event"], "data");
+    let path = format!("/api/tap/{}", lease["tap"].as_str().expect("an id"));
+    assert_eq!(api.post(&path, b"").0, 200);
+    client.ask("two", "two");
+    let event = tap.next().expect("an event");
+    assert_eq!(
+        (&event["event"], &event["in_bytes"]),
+        (&"data".into(), &3.into())
+    );
+    drop(client);
+    let last = std::iter::from_fn(|| tap.next()).last().expect("a record");
+    assert_eq!(last["type"], "end");
+    wait_for("the tap to be gone", || api.post(&path, b"").0 == 404);
+    for (query, status) in [("", 400), ("?connection=x", 400), ("?connection=99", 404)] {
+        let path = format!("/api/tap{query}");
+        let answer = api.send("GET", &path, &bearer(TOKEN), b"");
+        assert_eq!(answer.status, status, "{query}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_read_is_closed() {
+    let api = Api::start(&["--admin-lifetime", "100ms"]);
+    let mut client = api.server.connect();
+    client.ask("one", "one");
+    let tap = api.stream("/api/tap?connection=1");
+    let piece = "x".repeat(64 << 10);
+    wait_for("it to be closed", || {
+        client.ask(&piece, &piece);
+        api.server.limit_reached("admin-lifetime") == 1
+    });
+    drop(tap);
+}
+
+#[test]
+fn lists_are_those_of_the_commands() {
+    let api = Api::start(&[]);
+    let mut clients = [api.server.connect(), api.server.connect()];
+    clients[0].ask("x", "x");
+    clients[1].ask("12345", "12345");
+    let list = |path: &str| json(&get(api.admin, path));
+    let rows = list("/api/connections?sort=received&rows=1");
+    assert_eq!((&rows["open"], &rows["matching"]), (&2.into(), &2.into()));
+    assert_eq!(rows["connections"].as_array().map(Vec::len), Some(1));
+    assert_eq!(rows["connections"][0]["received"], 5);
+    let none = list("/api/connections?filter=nothing%20has%20this&service=guest");
+    assert_eq!((&none["open"], &none["matching"]), (&2.into(), &0.into()));
+    assert_eq!(list("/api/history"), api.server.ask_json(&["history"]));
+    assert_eq!(list("/api/topics"), api.server.ask_json(&["topics"]));
+    for wrong in [
+        "connections?sort=x",
+        "connections?rows=x",
+        "history?service=x",
+    ] {
+        let answer = get(api.admin, &format!("/api/{wrong}"));
+        assert_eq!(answer.status, 400, "{wrong}");
+        assert!(json(&answer)["error"].is_string());
+    }
+}
+
+#[test]
+fn a_token_file_is_checked_at_the_start() {
+    let fails = |text: &str| {
+        let serve = serve(prebuilt("echo"));
+        let file = token_file(&serve, text, 0o600);
+        let args = ["--admin", "127.0.0.1:0", "--admin-token-file", &file];
+        serve.args(&args).fail().failure(1)
+    };
+    for wrong in ["", "\n", "short\n", "0123456789abcdef\nsecond line\n"] {
+        let error = fails(wrong);
+        assert!(error.contains("--admin-token-file"), "{error}");
+        assert!(!error.contains("0123456789abcdef"), "{error}");
+    }
+    let args = ["--admin", "127.0.0.1:0", "--admin-token-file", "none"];
+    let error = serve(prebuilt("echo")).args(&args).fail().failure(1);
+    assert!(error.contains("none: "), "{error}");
+
+    let serve = serve(prebuilt("echo"));
+    let file = token_file(&serve, TOKEN, 0o644);
+    let args = ["--admin", "127.0.0.1:0", "--admin-token-file", &file];
+    let server = serve.args(&args).start();
+    server.stderr.wait("others can read");
+    let log = server.stop().stderr;
+    assert!(!log.contains(TOKEN), "{log}");
+}
