@@ -41,13 +41,14 @@ export async function downloads_are_read_by_tshark_and_by_hotsocket_test(inspect
     await page.locator('.mark-line.closed').waitFor();
     const pcapng = await save(page, inspector, '#save-pcapng');
     if (inspector.tshark) {
-      const followed = execFileSync(inspector.tshark, ['-r', pcapng, '-q', '-z', 'follow,tcp,raw,0'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-      const lines = followed.split('\n').filter((line) => /^\t?[0-9a-f]+$/.test(line));
+      // What is wrong with checksums and sequence numbers is printed before the stream.
+      const args = ['-r', pcapng, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE', '-Y', 'tcp.checksum.status==0 || ip.checksum.status==0 || tcp.analysis.flags', '-z', 'follow,tcp,raw,0'];
+      const printed = execFileSync(inspector.tshark, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      assert.ok(printed.trim().startsWith('===='), printed.slice(0, 1000));
+      const lines = printed.split('\n').filter((line) => /^\t?[0-9a-f]+$/.test(line));
       const of = (out) => lines.filter((line) => line.startsWith('\t') === out).map((line) => line.trim()).join('');
       assert.equal(of(false), Buffer.concat(sent).toString('hex'));
       assert.equal(of(true), peer.received.toString('hex'));
-      const wrong = execFileSync(inspector.tshark, ['-r', pcapng, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE', '-Y', 'tcp.checksum.status==0 || ip.checksum.status==0 || tcp.analysis.flags'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-      assert.equal(wrong, '', 'checksums and sequence numbers are right');
     }
     const script = await save(page, inspector, '#save-conversation');
     const passed = execFileSync(inspector.hotsocket, ['test', server.guest, script], { encoding: 'utf8' });
