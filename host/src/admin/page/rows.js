@@ -31,7 +31,7 @@ export function sections(block, layout) {
 
 const hex2 = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** Ends of lines are in all text; they are shown, but are nothing to look at. */
+/** Shown, but nothing to look at. */
 const USUAL = new Set(['\\n', '\\r', '\\t']);
 
 /** Text in spans for what is escaped. */
