@@ -45,6 +45,7 @@ fn tests_that_the_documents_name_exist() {
         ("docs/store.md", 10),
         ("docs/tls.md", 10),
         ("docs/listeners.md", 10),
+        ("docs/inspector.md", 7),
     ] {
         let text = fs::read_to_string(repo(document)).expect("a document");
         let mut named = 0;

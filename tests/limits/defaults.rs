@@ -10,6 +10,7 @@ use hotsocket::listener::{ListenerOptions, SocketOptions};
 use hotsocket::node::{Control, Node, Options, ServiceOptions, StartError};
 use hotsocket::output::{GuestLines, Output};
 use hotsocket::registry::Rules;
+use hotsocket::tap::TapLimits;
 use hotsocket_sandbox::CodeCacheDir;
 
 use crate::harness::{hotsocket, repo, run};
@@ -21,6 +22,7 @@ fn settings() -> Vec<Setting> {
     settings.push(keepalive);
     settings.extend(ListenerOptions::default().settings());
     settings.extend(AdminLimits::default().settings());
+    settings.extend(TapLimits::default().settings());
     settings
 }
 
@@ -125,6 +127,7 @@ fn a_value_out_of_range_is_wrong_usage() {
         ("--max-accept-rate", "0"),
         ("--proxy-timeout", "0"),
         ("--keep", "0"),
+        ("--tap-lease", "1ms"),
     ] {
         for command in ["serve", "dev"] {
             let ran = run(hotsocket()

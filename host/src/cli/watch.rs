@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<Reply, Error> {
     });
     let gone = || Error::Message("the server has gone".to_owned());
     loop {
-        let (line, record) = lines.next()?.ok_or_else(gone)?;
+        let (line, record) = lines.read()?.ok_or_else(gone)?;
         let text = match args.server.json {
             true => format!("{}\n", escape::json_text(&line)),
             false => transcript.show(&record),

@@ -185,11 +185,11 @@ fn not_an_error(answer: Value) -> Result<Value, ClientError> {
     }
 }
 
-/// An answer of many lines: [`watch`], then [`Self::next`] until there are no more.
+/// An answer of many lines: [`watch`], then [`Self::read`] until there are no more.
 pub struct Lines {
     server: Server,
     /// What has been read of the stream, and not been taken.
-    read: BufReader<UnixStream>,
+    stream: BufReader<UnixStream>,
 }
 
 /// Have the server show a connection, or all of a service.
@@ -207,7 +207,7 @@ pub fn watch(target: Target<'_>, connection: Option<u64>) -> Result<Lines, Clien
     let read = sent.and_then(|()| server.stream.try_clone());
     let read = read.map_err(|error| server.failed(error, false))?;
     Ok(Lines {
-        read: BufReader::new(read),
+        stream: BufReader::new(read),
         server,
     })
 }
@@ -217,9 +217,9 @@ impl Lines {
     ///
     /// # Errors
     /// As [`send`].
-    pub fn next(&mut self) -> Result<Option<(String, Value)>, ClientError> {
+    pub fn read(&mut self) -> Result<Option<(String, Value)>, ClientError> {
         let mut line = Vec::new();
-        let read = read_line(&mut self.read, &mut line);
+        let read = read_line(&mut self.stream, &mut line);
         read.map_err(|error| self.server.failed(error, false))?;
         if line.is_empty() {
             return Ok(None);

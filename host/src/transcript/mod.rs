@@ -258,7 +258,7 @@ mod tests {
     fn hex_and_text_are_side_by_side() {
         let shown = show(true, event());
         let first = shown.lines().nth(1).expect("bytes");
-        let hex = "68 65 6c 6c 6f 0a 1b 5b  32 4a ff                |hello..[2J.|";
+        let hex = "68 65 6c 6c 6f 0a 1b 5b  32 4a ff                 |hello..[2J.|";
         assert_eq!(first, format!("  < 00000000  {hex}"));
     }
 
