@@ -20,6 +20,7 @@
 //! | `topics` | what connections say to each other |
 //! | `store` | what outlives connections |
 //! | `inspector` | what people see of connections: taps, `watch` |
+//! | `inspector_page` | the inspector's page in a real browser |
 //! | `operating` | the admin address, metrics, `top` and `drain` |
 //! | `logs` | the log's two formats, and the access log |
 //! | `hostile` | guests, clients and bytes that mean harm, and what they cost others |
@@ -51,6 +52,7 @@ mod documents;
 mod example_guests;
 mod hostile;
 mod inspector;
+mod inspector_page;
 mod languages;
 mod limits;
 mod listeners;

@@ -2,8 +2,8 @@
 //! are open to end by themselves.
 //!
 //! Whoever wants it calls [`Drain::begin`]; [`Drain::run`] carries it out. At the end of
-//! the time that it may take, the connections that are left are closed as at a shutdown.
-//! Whether the process ends then is up to whoever waits for [`Drain::has_ended`].
+//! the time that it may take, the connections that are left are closed: here, or where the
+//! process is to end, by whoever waits for [`Drain::has_ended`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,10 +48,32 @@ pub struct DrainStatus {
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
-struct Order {
+pub struct Order {
+    /// When those that are left are closed.
     until: Instant,
     /// The server ends when it is over.
     ends: bool,
+    /// A second one closes those that are left at once.
+    by_signal: bool,
+}
+
+impl Order {
+    /// Drain at most for this time, and end the server then if `ends`.
+    pub fn new(max: Duration, ends: bool) -> Self {
+        Order {
+            until: Instant::now() + max,
+            ends,
+            by_signal: false,
+        }
+    }
+
+    /// The same as a signal says it.
+    pub fn by_signal(max: Duration) -> Self {
+        Order {
+            by_signal: true,
+            ..Order::new(max, true)
+        }
+    }
 }
 
 impl Default for Drain {
@@ -61,14 +83,14 @@ impl Default for Drain {
 }
 
 impl Drain {
-    /// Drain from now on, at most for this time, and end the server then if `ends`. Of
-    /// several orders the shortest time counts, and one that ends the server is enough.
-    pub fn begin(&self, max: Duration, ends: bool) {
-        let until = Instant::now() + max;
+    /// Drain from now on. Of several orders the shortest time counts, and one that ends
+    /// the server is enough.
+    pub fn begin(&self, order: Order) {
         self.0.send_modify(|state| {
-            let order = state.order.get_or_insert(Order { until, ends });
-            order.until = order.until.min(until);
-            order.ends |= ends;
+            let all = state.order.get_or_insert(order);
+            all.until = all.until.min(order.until);
+            all.ends |= order.ends;
+            all.by_signal |= order.by_signal;
         });
     }
 
@@ -123,45 +145,65 @@ impl Drain {
         self.begun().await;
         stop_accepting();
         let mut state = self.0.subscribe();
-        tracing::info!(
-            kind = "draining",
-            connections = left(),
-            "draining: no more connections are accepted; open connections: {}",
-            left()
-        );
-        let mut closed = 0;
-        while left() > 0 {
-            let order = state.borrow_and_update().order;
-            let until = order.map_or_else(Instant::now, |order| order.until);
-            if until <= Instant::now() {
-                closed = left();
-                break;
+        let mut announced = None;
+        let (closed, ends) = loop {
+            let order = *state.borrow_and_update();
+            let Some(order) = order.order else { return };
+            let open = left();
+            if open == 0 && order.by_signal && announced.is_none() {
+                // Nothing to wait for: the server just stops.
+                self.0.send_modify(|state| state.is_over = true);
+                return;
             }
-            let next = until.min(Instant::now() + LOOK);
+            if announced.replace(order.until) != Some(order.until) {
+                order.announce(open);
+            }
+            if open == 0 || order.until <= Instant::now() {
+                break (open, order.ends);
+            }
+            let next = order.until.min(Instant::now() + LOOK);
             // Another order may be shorter.
             let _ = timeout_at(next, state.changed()).await;
-        }
-        if closed > 0 {
-            self.0.send_modify(|state| state.closed = closed);
-            let services = services();
-            for service in &services {
-                service.rollouts.stop();
-                service.roster.wake_all();
-            }
-            for service in &services {
-                service.shut_down().await;
-            }
-        }
+        };
         tracing::info!(
             kind = "drained",
             closed,
             "drained{}",
             match closed {
                 0 => String::new(),
-                _ => format!(": the time was over for {closed} connections, which were closed"),
+                _ => format!(": the time is over for {closed} connections, which are closed"),
             }
         );
+        self.0.send_modify(|state| state.closed = closed);
+        // A server that ends closes them as it does so.
+        if closed > 0 && !ends {
+            let services = services();
+            for service in &services {
+                service.rollouts.stop();
+                service.roster.wake_all();
+            }
+            for service in &services {
+                service.shut_down(Duration::MAX).await;
+            }
+        }
         self.0.send_modify(|state| state.is_over = true);
+    }
+}
+
+impl Order {
+    /// Log that it is carried out, with so many connections open.
+    fn announce(&self, open: usize) {
+        let mut text = "draining: no more connections are accepted".to_owned();
+        if open > 0 {
+            let time = Duration::from_millis(remaining(self.until));
+            let tenths = (time.as_secs_f64() * 10.0).round();
+            let time = duration::show(Duration::from_secs_f64(tenths / 10.0));
+            text.push_str(&format!("; open connections: {open}, for {time} at most"));
+            if self.by_signal {
+                text.push_str("; Ctrl-C again closes them now");
+            }
+        }
+        tracing::info!(kind = "draining", connections = open, "{text}");
     }
 }
 
@@ -178,12 +220,12 @@ mod tests {
     async fn of_several_orders_the_shortest_counts_and_one_that_ends_is_enough() {
         let drain = Drain::default();
         assert!(!drain.has_begun() && drain.status(1).is_none());
-        drain.begin(Duration::from_secs(60), true);
-        drain.begin(Duration::from_secs(600), false);
+        drain.begin(Order::by_signal(Duration::from_secs(60)));
+        drain.begin(Order::new(Duration::from_secs(600), false));
         let status = drain.status(3).expect("it has begun");
         assert!(status.ends && !status.over);
         assert_eq!((status.left, status.remaining_ms), (3, 60_000));
-        drain.begin(Duration::from_secs(1), false);
+        drain.begin(Order::new(Duration::from_secs(1), false));
         assert_eq!(
             drain.status(0).map(|status| status.remaining_ms),
             Some(1000)

@@ -109,10 +109,54 @@ fn a_signal_that_comes_twice_at_once_is_one() {
     let mut server = serve(wayward()).start();
     let mut client = server.connect();
     client.ask("x", "x");
-    client.send("sleep 400");
-    server.wait_open(1);
     server.signal(Signal::TERM);
     server.signal(Signal::TERM);
-    client.expect_rest("slept");
-    assert_eq!(server.end().code, 0);
+    server.stderr.wait("draining");
+    // A second one would close it.
+    client.ask("x", "x");
+    client.end();
+    client.expect_rest("");
+    let ran = server.end();
+    assert_eq!(ran.code, 0);
+    assert!(!ran.stderr.contains("stopping"), "{}", ran.stderr);
+}
+
+/// By the names of services, as `FileDescriptorName=` has them.
+#[test]
+fn sockets_of_systemd_go_to_the_services_that_they_name() {
+    if lacks_program("systemd-socket-activate") {
+        return;
+    }
+    let dir = temp_dir();
+    let addresses: [SocketAddr; 2] = std::array::from_fn(|_| {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("an address")
+    });
+    let file = "[node]\ncontrol = \"none\"\n\
+                [[service]]\nname = \"count\"\nguest = \"counter.wasm\"\n\
+                [[service]]\nname = \"echo\"\nguest = \"echo.wasm\"\n";
+    std::fs::write(dir.path().join("hotsocket.toml"), file).expect("written");
+    for guest in ["counter", "echo"] {
+        let path = dir.path().join(format!("{guest}.wasm"));
+        std::fs::write(path, prebuilt(guest)).expect("written");
+    }
+    let mut command = Command::new("systemd-socket-activate");
+    command
+        .current_dir(dir.path())
+        .args(["-l", &addresses[0].to_string()])
+        .args(["-l", &addresses[1].to_string()])
+        .arg("--fdname=echo:count")
+        .arg(hotsocket().get_program())
+        .args(["serve", "--config", "hotsocket.toml"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let server = Process::spawn("systemd", &mut command, Reader::Test, PATIENCE);
+    wait_for("systemd to listen", || {
+        TcpStream::connect(addresses[0]).is_ok()
+    });
+    Client::connect(addresses[0]).ask("abc", "abc");
+    Client::connect(addresses[1]).ask("abc", "3 bytes so far\n");
+    server.signal(Signal::TERM);
+    server.stderr.wait(" stopped");
 }

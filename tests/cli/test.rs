@@ -116,6 +116,11 @@ fn a_step_that_is_not_met_fails_at_its_line() {
     );
     fails("expect end", 1, &["timed out after 5s: expected an end"]);
     fails(
+        "peer start-tls\nopen\nstart-tls",
+        3,
+        &["the guest has not asked for TLS"],
+    );
+    fails(
         "end\nexpect reset",
         2,
         &["expected a reset, received an end"],

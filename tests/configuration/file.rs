@@ -159,6 +159,10 @@ fn what_is_wrong_is_said_with_its_place_and_a_hint() {
             "127.0.0.1:3000 is listened on twice: by service a and by b",
         ),
         (
+            "[[service]]\nname = \"a\"\nport = 3000\n[[service]]\nname = \"b\"\nlisten = \"*:3000\"\n",
+            "127.0.0.1:3000 (service a) and *:3000 (service b) cannot both be listened on",
+        ),
+        (
             "[node]\nlog-level = \"debug\"\nquiet = true\n",
             "cannot be combined with",
         ),

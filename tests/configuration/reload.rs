@@ -8,7 +8,9 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use rustix::process::Signal;
 
 use super::{replace, with_file};
-use crate::harness::{Client, PATIENCE, Server, wait_for};
+use crate::guests::differing;
+use crate::harness::files::rename_over;
+use crate::harness::{Client, PATIENCE, Server, prebuilt, wait_for};
 
 const FIRST: &str = r#"
 [[service]]
@@ -149,7 +151,7 @@ fn a_bad_file_changes_nothing_and_says_why_in_one_line() {
         let line = log.lines().rfind(|line| line.contains("not reloaded: "));
         let line = line.expect("a line");
         assert!(
-            line.contains(why) && line.ends_with("stays as it is"),
+            line.contains(why) && line.contains("; the configuration stays as it is until "),
             "{line}"
         );
         assert_eq!(server.status()["connections"]["limit"], 10);
@@ -228,4 +230,48 @@ fn a_symlink_on_the_way_to_it_is_turned() {
     fs::rename(server.path("etc/..new"), server.path("etc/..data")).expect("writable");
     let line = server.stderr.wait("reloaded ");
     assert!(line.ends_with("service count: keep"), "{line}");
+}
+
+#[test]
+fn a_refused_file_is_read_again_when_a_file_that_it_names_appears() {
+    let server = with_file(FIRST, &["counter"]).start();
+    let late = "[[service]]\nguest = \"late.wasm\"\nlisten = \"127.0.0.1:0\"\n";
+    replace(&server, &format!("{FIRST}{late}"));
+    server.stderr.wait("late.wasm: No such file");
+    fs::write(server.path("late.wasm"), "no component").expect("writable");
+    server.stderr.wait("late.wasm is text");
+    rename_over(&server.path("late.wasm"), &prebuilt("echo"));
+    server.stderr.wait("service late added");
+    Client::connect(address(&server, "late")).ask("x", "x");
+}
+
+#[test]
+fn a_service_with_a_store_is_not_renamed_without_a_restart() {
+    let first = format!("{FIRST}store = \"it.store\"\n");
+    let server = with_file(&first, &["counter"]).start();
+    let mut client = server.connect();
+    client.ask("ab", "2 bytes so far\n");
+    replace(
+        &server,
+        &first.replace("name = \"count\"", "name = \"other\""),
+    );
+    let line = server
+        .stderr
+        .wait("not reloaded: service count has the store ");
+    assert!(line.contains("so service other cannot have it"), "{line}");
+    assert!(line.contains("restart the server"), "{line}");
+    client.ask("c", "3 bytes so far\n");
+}
+
+#[test]
+fn the_size_of_components_that_are_sent_follows() {
+    let counter = prebuilt("counter");
+    let first = format!("{FIRST}max-component = {}\n", counter.len());
+    let server = with_file(&first, &["counter"]).start();
+    let larger = differing(counter);
+    let error = server.try_swap(larger.clone(), &[]).failure(1);
+    assert!(error.contains("too large"), "{error}");
+    replace(&server, FIRST);
+    server.stderr.wait("service count: max-component");
+    assert_eq!(server.swap(larger, &[])["generation"], 2);
 }

@@ -234,7 +234,7 @@ fn a_hibernated_connection_says_farewell_when_the_server_stops() {
     let mut client = server.connect();
     client.ask("x", "A1");
     asleep(&server, 1);
-    server.signal(rustix::process::Signal::TERM);
+    server.close_all();
     client.expect_rest("bye1");
     assert_eq!(server.end().code, 0);
 }

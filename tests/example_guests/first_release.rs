@@ -6,7 +6,7 @@ use std::fs;
 use crate::guests::differing;
 use crate::harness::{repo, serve};
 
-/// `hello` of the first release. Never build it anew.
+/// `hello` of the first release. Never build it again.
 fn first() -> Vec<u8> {
     fs::read(repo("tests/guests/hello-0.1.0.wasm")).expect("it is there")
 }

@@ -1,4 +1,4 @@
-//! A program that runs beside a test: its output is collected while it runs, and
+//! A program that a test starts: its output is collected while it runs, and
 //! printed when the test fails; it is killed when it goes out of scope.
 
 use std::process::{Child, Command, Stdio};

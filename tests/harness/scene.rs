@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use rustix::process::Signal;
-
 use super::{Client, Ran, Server, assert_logged_once, serve, wait_for};
 
 /// A server whose limits are reached, and a neighbour: a connection that goes on
@@ -117,7 +115,7 @@ impl Scene {
         for (kind, total) in &self.totals {
             assert_eq!(self.server.connections(kind), *total, "{kind}");
         }
-        self.server.signal(Signal::TERM);
+        self.server.close_all();
         let ran = self.server.end();
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         for line in &self.once {

@@ -4,8 +4,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,7 +16,15 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{Client, Lines, PATIENCE, Process, Ran, Reader, hotsocket, prebuilt, temp_dir};
+use super::{
+    Client, Lines, PATIENCE, Process, Ran, Reader, hotsocket, prebuilt, temp_dir, wait_within,
+};
+
+/// What `hotsocket drain --until-empty --max 0s` asks of it.
+const CLOSE_ALL: &[u8] = b"{\"request\":\"drain\",\"order\":{\"max_ms\":0,\"ends\":true}}\n";
+
+/// Two signals with less between them are one, in 100 ms.
+const APART: Duration = Duration::from_millis(150);
 
 /// A server to be started.
 pub struct Serve {
@@ -249,10 +259,32 @@ impl Server {
         self.process.end()
     }
 
+    /// Let it close its connections and end, which [`Self::end`] waits for: without a
+    /// drain, for which clients would have to go. It needs a control socket.
+    pub fn close_all(&self) {
+        let control = UnixStream::connect(self.control_socket());
+        let mut control = control.expect("a control socket");
+        control.write_all(CLOSE_ALL).expect("it is taken");
+        // The answer, or the end of a server that is faster.
+        let _ = control.read(&mut [0]);
+    }
+
+    /// The same by two signals; after the second, closing takes a second at most.
+    pub fn close_after_signals(&mut self) {
+        self.signal(Signal::TERM);
+        // If somebody is connected, once more, so much later that it is not the same signal.
+        if !wait_within(APART, || !self.process.is_running()) {
+            self.signal(Signal::TERM);
+        }
+    }
+
     /// Stop it politely. Gives all that it has printed, to which nothing can be
     /// added any more.
     pub fn stop(mut self) -> Ran {
-        self.signal(Signal::TERM);
+        match self.control_socket().exists() {
+            true => self.close_all(),
+            false => self.close_after_signals(),
+        }
         let ran = self.end();
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         ran

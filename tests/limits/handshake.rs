@@ -102,5 +102,5 @@ fn one_that_never_ends_is_closed_and_delays_nobody() {
     served.ask("y", "y");
     drop(served);
     wait_for("the end of the session", || node.connections() == 0);
-    runtime.block_on(node.shut_down());
+    runtime.block_on(node.shut_down(Duration::MAX));
 }

@@ -131,3 +131,20 @@ fn a_server_that_waits_for_the_rate_stops_at_once() {
     server.stderr.wait("(--max-accept-rate)");
     server.stop();
 }
+
+/// A peer that connects again and again, and is refused, takes no turn of others.
+#[test]
+fn who_is_refused_uses_up_no_rate() {
+    let args = ["--max-accept-rate", "10", "--max-per-peer", "1"];
+    let server = Serve::prebuilt("echo").args(&args).start();
+    let mut greedy = from(&server, 2);
+    greedy.ask("x", "x");
+    for _ in 0..30 {
+        from(&server, 2).expect_reset();
+    }
+    from(&server, 3).ask("x", "x");
+    assert_eq!(server.limit_reached("max-per-peer"), 30);
+    // Only the second that was let in may have waited for its turn.
+    let waited = server.limit_reached("max-accept-rate");
+    assert!(waited <= 1, "{waited}");
+}

@@ -3,7 +3,6 @@
 
 use std::fs;
 
-use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{start, wait_record};
@@ -85,7 +84,7 @@ fn the_access_log_has_every_cause() {
         client.send("x");
         wait_record(&server.stderr, "closed");
     };
-    let stop = send_then(|server| server.signal(Signal::TERM));
+    let stop = send_then(Server::close_all);
     let swap = send_then(|server| {
         fs::write(server.path("guest.wasm"), guest().build()).expect("writable");
     });

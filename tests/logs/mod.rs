@@ -166,6 +166,8 @@ fn start_and_stop_are_records() {
     let _open = server.connect();
     server.wait_open(1);
     server.signal(Signal::TERM);
+    assert_eq!(wait_record(&server.stderr, "draining")["connections"], 1);
+    server.close_all();
     server.end();
     assert_eq!(wait_record(&server.stderr, "stopping")["connections"], 1);
     assert_eq!(wait_record(&server.stderr, "stopped")["cut_off"], 0);
@@ -325,4 +327,30 @@ fn text_is_a_sentence_after_time_level_and_connection() {
     let start = format!(" INFO connection 1 from {peer} closed: fault; 5 bytes in, 0 bytes out, ");
     assert!(closed.starts_with(&start), "{closed}");
     assert!(closed.ends_with("s, generation 1"), "{closed}");
+}
+
+/// Whatever is named so: a file, a guest's reason.
+#[test]
+fn a_line_break_in_a_name_begins_no_line() {
+    let refuses = guest().body("open", r#"(call $refuse "full\nINFO forged")"#);
+    let serve = Serve::nothing();
+    let path = serve.path("x\nINFO forged.wasm");
+    fs::write(&path, refuses.build()).expect("writable");
+    let server = serve.arg(&path).start();
+    server.connect().expect_over();
+    server.stderr.wait("refused the connection: full");
+    fs::write(&path, "no component").expect("writable");
+    server.stderr.wait("not swapped");
+    let log = server.stop().stderr;
+    assert!(
+        log.contains("x\\x0aINFO forged.wasm, generation 1"),
+        "{log}"
+    );
+    let begins = |line: &str| line.starts_with("20");
+    assert!(log.lines().all(begins), "{log}");
+
+    let serve = Serve::nothing();
+    let path = serve.path("none\nINFO forged.wasm");
+    let ran = serve.arg(path).fail();
+    assert_eq!(ran.failure(1).lines().count(), 1);
 }

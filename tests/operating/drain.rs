@@ -1,5 +1,5 @@
 //! `hotsocket drain`: no more connections, those that are open end by themselves or when
-//! the time is over, and systemd is told.
+//! the time is over, and systemd hears how many are left.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
@@ -90,7 +90,7 @@ fn what_is_left_when_the_time_is_over_may_say_farewell() {
     let ran = server.end();
     assert_eq!(ran.code, 0);
     assert!(
-        ran.stderr.contains("the time was over for 1 connection"),
+        ran.stderr.contains("the time is over for 1 connection"),
         "{}",
         ran.stderr
     );
@@ -136,11 +136,12 @@ fn a_second_order_shortens_the_time_and_a_signal_ends_it() {
     assert_eq!(long.end().code, 0);
     assert_eq!(server.end().code, 0);
 
-    let mut server = serve(polite()).start();
+    let mut server = serve(polite()).args(&["--grace", "300ms"]).start();
     let mut client = client_of(&server);
     let mut draining = drain(server.dir(), &["--until-empty", "--max", "1h"]);
     draining.stderr.wait("1 connection left");
     server.signal(Signal::TERM);
+    server.stderr.wait("at most; Ctrl-C again closes them now");
     client.expect_rest("bye 5");
     assert_eq!(server.end().code, 0);
     assert_eq!(draining.end().code, 0);

@@ -40,7 +40,7 @@ impl Answer {
 }
 
 /// Where the admin address of a server is, as soon as the log says so.
-fn address(server: &Server) -> SocketAddr {
+pub(crate) fn address(server: &Server) -> SocketAddr {
     let line = server.stderr.wait("admin address 127.0.0.1:");
     let (_, address) = line.split_once("admin address ").expect("it");
     address.parse().expect("an address")

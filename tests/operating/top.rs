@@ -6,7 +6,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::guests::guest;
-use crate::harness::{Server, lacks_program, prebuilt, repo, run, serve, skip, wait_for};
+use crate::harness::{
+    Client, Serve, Server, lacks_program, prebuilt, repo, run, serve, skip, wait_for,
+};
 
 /// The rows of the table of connections: the cells of the named column.
 fn column<'t>(text: &'t str, title: &str) -> Vec<&'t str> {
@@ -131,4 +133,35 @@ fn on_a_terminal_it_survives_sizes_and_a_server_that_goes() {
         .arg(crate::harness::hotsocket().get_program())
         .arg(repo("guest/prebuilt/echo.wasm"));
     run(&mut script).success();
+}
+
+#[test]
+fn the_head_is_about_all_services() {
+    let serve = Serve::nothing().listen(&[]);
+    let file = "[[service]]\nname = \"one\"\nguest = \"echo.wasm\"\nlisten = \"127.0.0.1:0\"\n\
+                max-connections = 5\n\
+                [[service]]\nname = \"two\"\nguest = \"echo.wasm\"\nlisten = \"127.0.0.1:0\"\n\
+                max-connections = 7\n";
+    std::fs::write(serve.path("echo.wasm"), prebuilt("echo")).expect("written");
+    std::fs::write(serve.path("hotsocket.toml"), file).expect("written");
+    let server = serve.args(&["--config", "hotsocket.toml"]).start();
+    let mut clients = [0, 1, 1].map(|at| Client::connect(server.addresses[at]));
+    clients.iter_mut().for_each(|client| client.ask("x", "x"));
+    let text = server.ask(&["top", "--interval", "100ms"]).success();
+    let [one, two] = &server.addresses[..] else {
+        panic!("two addresses")
+    };
+    assert!(text.contains(&format!("{one}, {two}\n")), "{text}");
+    assert!(
+        text.contains("connections 3 open of 12, 0 asleep, 3 accepted"),
+        "{text}"
+    );
+    assert!(text.contains("one: generation 1 "), "{text}");
+    assert!(text.contains("two: generation 1 "), "{text}");
+    let generations = text.lines().filter(|line| line.contains(" active "));
+    assert_eq!(generations.count(), 2, "{text}");
+    let text = server
+        .ask(&["top", "--interval", "100ms", "--service", "two"])
+        .success();
+    assert!(text.contains("connections 2 open of 7"), "{text}");
 }

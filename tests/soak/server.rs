@@ -198,7 +198,7 @@ impl TestServer {
         match &mut self.host {
             Host::Here(server) => {
                 if let Some((runtime, server)) = server.take().map(|it| *it) {
-                    runtime.block_on(server.shut_down());
+                    runtime.block_on(server.shut_down(Duration::MAX));
                     runtime.shutdown_background();
                 }
             }

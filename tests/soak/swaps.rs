@@ -340,7 +340,7 @@ impl<'a> Swapper<'a> {
     }
 
     /// Take down what became of each generation, before it is forgotten, or
-    /// counted anew because it is active again.
+    /// counted again because it is active again.
     pub fn look_back(&mut self) {
         for record in self.server.history() {
             let failed = self.counts.failed.entry(record.generation).or_default();

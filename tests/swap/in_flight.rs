@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
-use rustix::process::Signal;
-
 use crate::guests::{COUNT, RESTORE, counting, differing};
 use crate::harness::{Client, Serve, ask, prebuilt, serve, wait_for};
 
@@ -217,7 +215,7 @@ fn a_swap_during_shutdown_does_not_hold_it_up() {
     });
     // Now connections move, or all of them have moved.
     wait_for("the swap to begin", || server.status()["generation"] == 2);
-    server.signal(Signal::TERM);
+    server.close_all();
     for client in &mut clients {
         client.expect_rest("bye 5");
     }

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hotsocket::limits::{Limits, OnTrap};
 use hotsocket::node::{Control, Node, Options, ServiceOptions};
@@ -321,7 +321,9 @@ fn play(script: &[Do], dir: &Path) {
     wait_for("the end of all connections", || {
         stage.server.connections() == 0
     });
-    stage.runtime.block_on(stage.server.shut_down());
+    stage
+        .runtime
+        .block_on(stage.server.shut_down(Duration::MAX));
     stage.runtime.shutdown_background();
 }
 

@@ -100,3 +100,34 @@ fn one_that_is_revoked_later_is_refused_although_it_has_a_session() {
     clients.server.stderr.wait("is revoked (--tls-client-crl)");
     others.connect(&clients.server).ask("x", "x");
 }
+
+#[test]
+fn a_damaged_list_keeps_no_new_certificate_out() {
+    let flags = ["--tls-client-crl", "clients.crl"];
+    let clients = start("require", &flags, |own| Some(own.revoke(&[])));
+    let own = clients.own.issue(&["client"]);
+    let damaged = "-----BEGIN X509 CRL-----\nMAMCAQE=\n-----END X509 CRL-----\n";
+    let replace = |file: &str, content: &str| {
+        crate::harness::files::rename_over(&clients.server.path(file), content.as_bytes());
+    };
+    replace("clients.crl", damaged);
+    clients
+        .server
+        .stderr
+        .wait("clients.crl: one of its lists of revoked certificates cannot be read (");
+    let new = clients.servers.issue(&["a.test"]);
+    replace("a.pem", &new.certificate);
+    replace("a.key", &new.key);
+    clients.server.stderr.wait("a.pem was reloaded");
+    clients
+        .with(Some(&own))
+        .connect(&clients.server)
+        .ask("x", "x");
+    // What was read before still holds, until the file is mended.
+    let log = clients.server.stderr.text();
+    assert!(log.contains("still use what was read before"), "{log}");
+    replace("clients.crl", &clients.own.revoke(&[&own]));
+    clients.server.stderr.wait("clients.pem was reloaded");
+    let error = clients.refused(&clients.with(Some(&own)));
+    assert!(error.contains("CertificateRevoked"), "{error}");
+}

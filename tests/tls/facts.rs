@@ -1,4 +1,4 @@
-//! What a guest is told of the peer, by `hotsocket:peer`, and the operator by the metrics.
+//! What a guest learns of its peer (`hotsocket:peer`), and an operator from the metrics.
 
 use std::io::{Read, Write};
 
@@ -48,6 +48,17 @@ fn a_proxy_header_comes_before_the_handshake() {
     tcp.stream.write_all(header).expect("taken");
     let mut client = authority.client().handshake(tcp).expect("a handshake");
     client.expect("you are 192.0.2.7:4711\n");
+
+    // A second one is neither a header nor TLS.
+    let mut twice = Client::connect(server.addresses[0]);
+    twice
+        .stream
+        .write_all(&[&header[..], header].concat())
+        .expect("taken");
+    let _ = twice.rest();
+    server
+        .stderr
+        .wait("it may send none (--proxy-protocol), or it sends a second one");
 }
 
 #[test]

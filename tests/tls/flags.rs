@@ -8,7 +8,7 @@ use crate::harness::Serve;
 #[test]
 fn files_that_do_not_fit_are_named() {
     let authority = Authority::new("an authority");
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (
             &["--tls-cert", "a.pem", "--tls-key", "b.key"],
             "the key in b.key is not that of the certificate in a.pem",
@@ -27,7 +27,7 @@ fn files_that_do_not_fit_are_named() {
         ),
         (
             &["--tls-cert", "cut.pem", "--tls-key", "a.key"],
-            "cut.pem: ",
+            "cut.pem: it is cut off: the end of a section",
         ),
         (
             &[
@@ -75,9 +75,26 @@ fn files_that_do_not_fit_are_named() {
             ],
             "text has no certificate in PEM",
         ),
+        (
+            &[
+                "--tls-cert",
+                "a.pem",
+                "--tls-key",
+                "a.key",
+                "--tls-client-auth",
+                "require",
+                "--tls-client-ca",
+                "a.pem",
+                "--tls-client-crl",
+                "bad.crl",
+            ],
+            "bad.crl: one of its lists of revoked certificates cannot be read",
+        ),
     ];
+    let crl = "-----BEGIN X509 CRL-----\nMAMCAQE=\n-----END X509 CRL-----\n";
     for (flags, message) in cases {
         let serve = Serve::prebuilt("echo");
+        fs::write(serve.path("bad.crl"), crl).expect("written");
         authority.issue(&["a.test"]).write(&serve, "a");
         authority.issue(&["b.test"]).write(&serve, "b");
         fs::write(serve.path("text"), "no PEM").expect("written");
@@ -113,4 +130,33 @@ fn a_certificate_that_expires_is_named() {
     server
         .stderr
         .wait("the certificate a.pem has expired: it was valid until 2021-01-01");
+}
+
+#[test]
+fn status_names_each_certificate_and_when_it_expires() {
+    let authority = Authority::new("an authority");
+    let serve = secured(Serve::prebuilt("echo"), &authority);
+    let old = authority.issue_until(&["*.b.test"], 2021);
+    old.write(&serve, "b");
+    let server = serve
+        .args(&["--tls-cert", "b.pem", "--tls-key", "b.key"])
+        .start();
+    let address = server.addresses[0].to_string();
+    let status = server.status();
+    let all = status["certificates"].as_array().expect("a list");
+    let [a, b] = &all[..] else {
+        panic!("two: {status}")
+    };
+    assert_eq!(a["listener"], address);
+    assert_eq!((&a["file"], &b["file"]), (&"a.pem".into(), &"b.pem".into()));
+    assert_eq!(a["names"], serde_json::json!(["a.test", "localhost"]));
+    assert_eq!(a["expires"], "2090-01-01");
+    assert_eq!(a["expires_s"], 3_786_912_000_u64);
+    assert!(a["days_left"].as_i64() > Some(20_000), "{a}");
+    assert!(b["days_left"].as_i64() < Some(0), "{b}");
+    let text = server.ask(&["status"]).success();
+    let line = format!("certificate  a.pem on {address}: a.test, localhost; expires on 2090-01-01");
+    assert!(text.contains(&line), "{text}");
+    let line = format!("certificate  b.pem on {address}: *.b.test; EXPIRED on 2021-01-01");
+    assert!(text.contains(&line), "{text}");
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 
 use super::{Authority, Secure, TlsClient, secured, start};
 use crate::harness::files::{rename_over, turn_link};
-use crate::harness::{Serve, wait_for};
+use crate::harness::{Serve, prebuilt, wait_for};
 
 /// Wait until a new handshake gets a certificate of that authority.
 fn wait_served(secure: &Secure, authority: &Authority) -> TlsClient {
@@ -129,4 +129,48 @@ fn a_hundred_reloads_under_many_connections_lose_none() {
     for client in &mut clients {
         client.ask("still", "still");
     }
+}
+
+/// In a configuration file, not in the files that it names: another listener takes the
+/// socket over.
+#[test]
+fn other_options_are_for_new_handshakes() {
+    let authority = Authority::new("an authority");
+    let serve = Serve::nothing().listen(&[]);
+    authority.issue(&["a.test"]).write(&serve, "a");
+    authority.issue(&["a.test"]).write(&serve, "b");
+    let file = |name: &str, more: &str| {
+        format!(
+            "[[service]]\nguest = \"echo.wasm\"\nlisten = \"127.0.0.1:0\"\n\
+             tls-cert = \"{name}.pem\"\ntls-key = \"{name}.key\"\n{more}"
+        )
+    };
+    fs::write(serve.path("echo.wasm"), prebuilt("echo")).expect("written");
+    fs::write(serve.path("hotsocket.toml"), file("a", "")).expect("written");
+    let server = serve.args(&["--config", "hotsocket.toml"]).start();
+    let config = || authority.client();
+    let mut open = config().connect(&server);
+    open.ask("before", "before");
+    let config_file = server.path("hotsocket.toml");
+    rename_over(&config_file, file("b", "tls-alpn = [\"x\"]\n").as_bytes());
+    server.stderr.wait("tls-cert, tls-key, tls-alpn");
+    let mut client = None;
+    wait_for("the new options", || {
+        let connected = config().alpn(&["x"]).connect(&server);
+        let has = connected.tls.alpn_protocol() == Some(b"x");
+        client = has.then_some(connected);
+        has
+    });
+    client.expect("a client").ask("x", "x");
+    assert_eq!(
+        server.status()["certificates"][0]["file"]
+            .as_str()
+            .map(|file| file.ends_with("b.pem")),
+        Some(true)
+    );
+    // Such a file changes nothing.
+    rename_over(&config_file, file("none", "").as_bytes());
+    server.stderr.wait("none.pem: No such file");
+    config().connect(&server).ask("y", "y");
+    open.ask("after", "after");
 }

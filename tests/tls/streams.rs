@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::thread;
 
 use super::{Authority, lines, secured, start};
-use crate::guests::{FLOOD, counting, differing, guest, obeying};
+use crate::guests::{FLOOD, counting, differing, guest, messenger, obeying};
 use crate::harness::{Serve, prebuilt, serve, wait_for};
 
 fn pattern(count: usize) -> Vec<u8> {
@@ -203,4 +203,56 @@ fn pieces_of_every_size_arrive_as_they_were_sent() {
     }
     client.send("");
     client.expect(pattern(2_000));
+}
+
+/// Give an order to `messenger.rs`, and wait until it is carried out.
+fn order(client: &mut super::TlsClient, order: &str) {
+    client.ask(format!("{order}\n"), "ok\n");
+    client.ask("?\n", "what?\n");
+}
+
+#[test]
+fn direct_messages_are_encrypted_for_each_and_wake_nobody() {
+    let secure = start(serve(messenger()).args(&["--hibernate-after", "50ms"]));
+    let config = secure.authority.client();
+    let mut subscribers: Vec<_> = (0..3).map(|_| config.connect(&secure.server)).collect();
+    let mut sender = config.connect(&secure.server);
+    for subscriber in &mut subscribers {
+        order(subscriber, "direct t");
+    }
+    let asleep = |count| {
+        wait_for("all asleep", || {
+            secure.server.connections("asleep") == count
+        });
+    };
+    asleep(4);
+    let woken = secure.server.connections("woken");
+    for text in ["one", "two"] {
+        order(&mut sender, &format!("publish t {text}"));
+        for subscriber in &mut subscribers {
+            subscriber.expect(text);
+        }
+    }
+    asleep(4);
+    // The sender alone, once or twice.
+    assert!(secure.server.connections("woken") <= woken + 4);
+    for subscriber in &mut subscribers {
+        subscriber.ask("?\n", "what?\n");
+    }
+}
+
+/// It has the last reply and close_notify, goes on sending, and never ends its side.
+#[test]
+fn a_peer_that_does_not_end_its_side_is_lingered_for_only_so_long() {
+    let polite = guest().data(r#"(call $say "x")"#).says_bye();
+    let args = ["--linger", "200ms", "--idle-timeout", "200ms"];
+    let secure = start(serve(polite.build()).args(&args));
+    let mut client = secure.client();
+    client.ask("x", "x");
+    let rest = client.rest().expect("close_notify");
+    assert!(rest.starts_with(b"bye "), "{rest:?}");
+    client.send(vec![b'x'; 10_000]);
+    secure.server.stderr.wait("(--linger)");
+    assert_eq!(secure.server.limit_reached("linger"), 1);
+    secure.server.settle();
 }

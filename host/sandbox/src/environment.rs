@@ -32,7 +32,7 @@ const MAX_FIELDS: usize = 32;
 /// The longest name of a field that is kept, in bytes.
 const MAX_FIELD_NAME: usize = 64;
 
-/// What guests are told by `setting`: names and values, each within its limit.
+/// What guests get from `setting`: names and values, each within its limit.
 #[derive(Clone, Debug, Default)]
 pub struct Settings(BTreeMap<String, String>);
 

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -94,8 +95,13 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
         begun: Mutex::default(),
     };
     let limits = shared.limits();
+    // Whoever waits for an answer has done its part.
+    let is_working = AtomicBool::new(false);
     let answer = service_fn(async |request| {
-        Ok::<_, Infallible>(router::route(request, &client, &shared).await)
+        is_working.store(true, Ordering::Relaxed);
+        let answer = router::route(request, &client, &shared).await;
+        is_working.store(false, Ordering::Relaxed);
+        Ok::<_, Infallible>(answer)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -112,7 +118,9 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
         },
     });
     let waited = permit
-        .wait_for(timeout(limits.lifetime, waiting), || false)
+        .wait_for(timeout(limits.lifetime, waiting), || {
+            is_working.load(Ordering::Relaxed)
+        })
         .await;
     drop(permit);
     let served = match waited {

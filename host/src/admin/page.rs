@@ -11,27 +11,67 @@ use super::answer::{self, Answer};
 struct File {
     /// In the path after `/page/`.
     name: &'static str,
-    content_type: &'static str,
     content: &'static [u8],
 }
 
-const HTML: File = File {
-    name: "index.html",
-    content_type: "text/html; charset=utf-8",
-    content: include_bytes!("page/index.html"),
-};
+impl File {
+    fn content_type(&self) -> &'static str {
+        match self.name.rsplit_once('.') {
+            Some((_, "html")) => "text/html; charset=utf-8",
+            Some((_, "css")) => "text/css; charset=utf-8",
+            Some((_, "svg")) => "image/svg+xml",
+            _ => "text/javascript; charset=utf-8",
+        }
+    }
+}
 
-const FILES: [File; 2] = [
-    File {
-        name: "app.js",
-        content_type: "text/javascript; charset=utf-8",
-        content: include_bytes!("page/app.js"),
-    },
-    File {
-        name: "style.css",
-        content_type: "text/css; charset=utf-8",
-        content: include_bytes!("page/style.css"),
-    },
+macro_rules! file {
+    ($name:literal) => {
+        File {
+            name: $name,
+            content: include_bytes!(concat!("page/", $name)),
+        }
+    };
+}
+
+const HTML: File = file!("index.html");
+
+/// What the page loads. A test compares it with the directory.
+const FILES: &[File] = &[
+    file!("icon.svg"),
+    file!("base.css"),
+    file!("layout.css"),
+    file!("stream.css"),
+    file!("table.css"),
+    file!("views.css"),
+    file!("api.js"),
+    file!("app.js"),
+    file!("connection.js"),
+    file!("connections.js"),
+    file!("conversation.js"),
+    file!("dom.js"),
+    file!("escape.js"),
+    file!("format.js"),
+    file!("grid.js"),
+    file!("head.js"),
+    file!("help.js"),
+    file!("limits.js"),
+    file!("listing.js"),
+    file!("log.js"),
+    file!("pcapng.js"),
+    file!("pointer.js"),
+    file!("recording.js"),
+    file!("rows.js"),
+    file!("search.js"),
+    file!("selection.js"),
+    file!("sparkline.js"),
+    file!("store.js"),
+    file!("stream.js"),
+    file!("swaps.js"),
+    file!("tap.js"),
+    file!("token.js"),
+    file!("topics.js"),
+    file!("upload.js"),
 ];
 
 /// Whether a client wants the page rather than a text.
@@ -59,8 +99,8 @@ fn serve(file: &File, headers: &HeaderMap) -> Answer {
     tag.push('"');
     let mut known = headers.get_all(IF_NONE_MATCH).iter();
     let mut answer = match known.any(|value| value.as_bytes() == tag.as_bytes()) {
-        true => answer::with_type(StatusCode::NOT_MODIFIED, file.content_type, ""),
-        false => answer::with_type(StatusCode::OK, file.content_type, file.content),
+        true => answer::with_type(StatusCode::NOT_MODIFIED, file.content_type(), ""),
+        false => answer::with_type(StatusCode::OK, file.content_type(), file.content),
     };
     let headers = answer.headers_mut();
     // A browser asks whether it has changed: another version of the server may be there.
@@ -69,4 +109,26 @@ fn serve(file: &File, headers: &HeaderMap) -> Answer {
         headers.insert(ETAG, tag);
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a browser loads at most, all views together.
+    const MOST: u64 = 150_000;
+
+    #[test]
+    fn all_files_of_the_page_are_served_and_small() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/admin/page");
+        let mut size = 0;
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let entry = entry.expect("a file");
+            size += entry.metadata().expect("a size").len();
+            let name = entry.file_name().into_string().expect("a name");
+            let known = |file: &File| file.name == name;
+            assert!(known(&HTML) || FILES.iter().any(known), "{name}");
+        }
+        assert!(size <= MOST, "the page has {size} bytes");
+    }
 }

@@ -4,10 +4,11 @@
 //! [`crate::control::admission`].
 
 use std::convert::Infallible;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io::{self, IsTerminal as _};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -286,10 +287,23 @@ pub enum AdminError {
 
 async fn serve(mut listener: impl Listener, shared: Arc<Shared>) {
     let admission = Admission::new(shared.limits.clients);
+    // Accepted already, to see whether there is another one.
+    let mut next = None;
     loop {
-        match listener.accept().await {
+        let accepted = match next.take() {
+            Some(accepted) => accepted,
+            None => listener.accept().await,
+        };
+        match accepted {
             Ok(incoming) => {
-                let Some(permit) = admission.admit().await else {
+                let permit = match admission.try_admit() {
+                    Some(permit) => Some(permit),
+                    None => {
+                        next = if_ready(listener.accept()).await;
+                        admission.admit(next.is_some()).await
+                    }
+                };
+                let Some(permit) = permit else {
                     return;
                 };
                 if let Handshake::Done(Ok(connected)) = incoming.handshake() {
@@ -302,4 +316,14 @@ async fn serve(mut listener: impl Listener, shared: Arc<Shared>) {
             }
         }
     }
+}
+
+/// What the future gives without waiting for anything. It is safe to cancel.
+async fn if_ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(ready) => Poll::Ready(Some(ready)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }

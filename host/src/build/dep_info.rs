@@ -1,7 +1,7 @@
 //! Reads the list of files that a compiler has read, in the syntax of make:
 //! `target: file file \`.
 //!
-//! Cargo writes one beside each artifact
+//! Cargo writes one next to each artifact
 //! (<https://doc.rust-lang.org/cargo/reference/build-cache.html#dep-info-files>), and
 //! clang with `-MMD`
 //! (<https://clang.llvm.org/docs/ClangCommandLineReference.html#dependency-file-generation>).

@@ -12,11 +12,13 @@
 //!
 //! - [`write_queue`]: bytes that wait for the peer
 //! - [`read_buffer`]: buffers for reading, shared by the channels of a thread
+//! - [`lend`]: the transport in other hands
 //! - [`deadline`]: when a channel on which nothing moves is over
 //! - [`closing`]: flush, FIN, and reading on until the peer is done
 
 mod closing;
 mod deadline;
+mod lend;
 mod read_buffer;
 mod write_queue;
 
@@ -32,6 +34,7 @@ use tokio::time::Instant;
 
 pub use closing::{Closed, Closing, Late};
 pub use deadline::{ChannelTimeout, Directions};
+use lend::lent;
 pub use read_buffer::ReadBuffer;
 use write_queue::WriteQueue;
 
@@ -224,46 +227,12 @@ impl Channel {
         drained
     }
 
-    /// The transport, for the time of one event. `None` unless the event may
-    /// write to it at once: nothing may be queued before.
-    pub fn lend(&mut self) -> Option<Stream> {
-        match self.queue.is_empty() && self.write == WriteSide::Open {
-            true => self.stream.take(),
-            false => None,
-        }
-    }
-
     /// Write all that is queued.
     pub fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.queue.is_empty() {
             ready!(self.poll_flush(cx))?;
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// The transport, for whoever makes another one of it; [`Self::exchange`] it then. Until
-    /// then nothing can be read or written.
-    ///
-    /// # Errors
-    /// When something is queued for it.
-    pub fn take_transport(&mut self) -> io::Result<Stream> {
-        match self.queue.is_empty() {
-            true => self.stream.take().ok_or_else(lent),
-            false => Err(io::Error::other("bytes are queued for the transport")),
-        }
-    }
-
-    /// Go on with another transport.
-    pub fn exchange(&mut self, stream: Stream) {
-        self.stream = Some(stream);
-    }
-
-    /// The event is over, and has itself sent so many bytes.
-    pub fn take_back(&mut self, stream: Option<Stream>, sent: usize) {
-        self.traffic.bytes_out += sent as u64;
-        if stream.is_some() {
-            self.stream = stream;
-        }
     }
 
     /// Send at once what fits, and queue the rest.
@@ -431,10 +400,4 @@ impl Channel {
     fn stream_mut(&mut self) -> io::Result<&mut Stream> {
         self.stream.as_mut().ok_or_else(lent)
     }
-}
-
-/// Reached only by a mistake of this program, an event that has not given the
-/// transport back; and by a farewell while TLS begins, which is not sent.
-fn lent() -> io::Error {
-    io::Error::other("the transport is in use")
 }

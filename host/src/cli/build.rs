@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(value_name = "DIR|FILE", default_value = ".")]
     source: PathBuf,
 
-    /// Write the component to this file [default: beside the source, named after the guest]
+    /// Write the component to this file [default: next to the source, named after the guest]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::flags::Flags;
 use super::{failed, serve, wrong_usage};
@@ -45,12 +45,13 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
     };
     serve::run_in_runtime(config, async |options, output, mut signals| {
         let mut server = None;
+        // Without a drain: the connections are the author's own.
         let ended = tokio::select! {
-            code = signals.any() => Ok(code),
+            code = signals.stop() => Ok(code),
             error = dev::serve_source(project, options, output, began, &mut server) => error.map(|never| match never {}),
         };
         match (ended?, server) {
-            (_, Some(server)) => Ok(serve::stop(server, &mut signals, None).await),
+            (_, Some(server)) => Ok(serve::stop(server, &mut signals, None, Duration::MAX).await),
             // No build has succeeded yet.
             (code, None) => Ok(code),
         }

@@ -3,7 +3,6 @@
 //! are those of a server, and [`parse`] reads their values.
 
 mod build;
-mod compile;
 mod component;
 mod config;
 mod configuration;
@@ -13,7 +12,6 @@ mod flags;
 mod history;
 mod inspect;
 mod list;
-mod listener_flags;
 mod new;
 mod open;
 mod parse;
@@ -24,9 +22,7 @@ mod status;
 mod store;
 mod supervisor;
 mod swap;
-mod tap_flags;
 mod test;
-mod tls_flags;
 mod top;
 mod topics;
 mod watch;

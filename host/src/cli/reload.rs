@@ -1,16 +1,18 @@
 //! Reads the configuration file again, on SIGHUP and when the file changes, and lets the
-//! node go by it. A file that is wrong, or asks for what can't be had, changes nothing and
-//! is logged in one line.
+//! node go by it; after it was refused, also when a file changes that it names. A file that
+//! is wrong, or asks for what can't be had, changes nothing and is logged in one line.
 
 use std::path::PathBuf;
 
 use hotsocket_sandbox::run_on_thread;
 
-use super::configuration::{Changes, FileWatch, Given, InForce, Loaded, load};
+use super::configuration::{Changes, FileWatch, Given, InForce, Loaded, Stamps, load};
 use super::serve;
 use crate::descriptors;
 use crate::listener::Inherited;
-use crate::node::{Node, Options};
+use crate::log::BUILD;
+use crate::node::{Node, Options, ServiceOptions};
+use crate::watch::Stamp;
 
 /// What it takes to read the configuration again. [`Self::changed`] or a signal says when
 /// to [`Self::reload`].
@@ -39,7 +41,8 @@ impl Reloader {
         }
     }
 
-    /// Wait until the file has other content. Safe to cancel.
+    /// Wait until the file has other content, or, after it was refused, until a file that it
+    /// names has changed: a guest, a certificate. Safe to cancel.
     pub(super) async fn changed(&mut self) {
         self.watch.changed().await;
     }
@@ -61,7 +64,8 @@ impl Reloader {
             }
             Err(error) => tracing::warn!(
                 kind = "reload",
-                "not reloaded: {error}; the configuration stays as it is"
+                "not reloaded: {error}; the configuration stays as it is until {file} or a file \
+                 that it names changes"
             ),
         }
     }
@@ -71,15 +75,31 @@ impl Reloader {
         let inherited = self.inherited.clone();
         // Files may be slow, and building a guest takes seconds.
         let read = run_on_thread("configuration", None, move || {
-            let mut loaded = load(Some(&file), &given).map_err(|error| error.to_string())?;
-            let options = options(&mut loaded, &inherited)?;
-            Ok::<_, String>((loaded, options))
+            let mut named = Stamps::new();
+            let mut read = || {
+                let mut loaded = load(Some(&file), &given).map_err(|error| error.to_string())?;
+                let files = loaded.config.options.services.iter();
+                let files = files.flat_map(ServiceOptions::files);
+                // Before any of them is read.
+                named = files
+                    .map(|file| {
+                        let stamp = Stamp::of(&file);
+                        (file, stamp)
+                    })
+                    .collect();
+                let options = options(&mut loaded, &inherited)?;
+                Ok::<_, String>((loaded, options))
+            };
+            let read = read();
+            (read, named)
         });
-        let read = read.await.map_err(|error| format!("no thread: {error}"))?;
+        let (read, named) = read.await.map_err(|error| format!("no thread: {error}"))?;
+        self.watch.also(named);
         let (loaded, options) = read?;
         node.reload(options)
             .await
             .map_err(|error| error.to_string())?;
+        self.watch.also(Stamps::new());
         Ok(self.in_force.change_to(&loaded))
     }
 }
@@ -88,7 +108,13 @@ impl Reloader {
 fn options(loaded: &mut Loaded, inherited: &[Inherited]) -> Result<Options, String> {
     let mut options = loaded.config.options.clone();
     for service in &mut options.services {
-        serve::build_source(service).map_err(|error| error.to_string())?;
+        if let Err(error) = serve::build_source(service) {
+            tracing::error!(kind = BUILD, "{error}");
+            return Err(format!(
+                "the guest of service {} cannot be built",
+                service.name()
+            ));
+        }
         descriptors::raise_limit(&mut service.limits.max_connections);
     }
     serve::adopt(&mut options.services, inherited)?;

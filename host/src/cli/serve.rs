@@ -17,6 +17,7 @@ use super::reload::Reloader;
 use super::signals::{Asked, Signals};
 use super::supervisor::Supervisor;
 use super::{failed, wrong_usage};
+use crate::drain::Order;
 use crate::listener::Inherited;
 use crate::node::{Guest, Node, Options, Place, ServiceListener, ServiceOptions, StartError};
 use crate::output::Output;
@@ -24,6 +25,10 @@ use crate::{build, descriptors, listener, log};
 
 /// How long writing the last lines may take when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long closing the connections may take after a second signal: enough for a farewell
+/// to a peer that reads.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Stack that a worker thread needs besides that of the guests it calls, in
 /// bytes.
@@ -59,18 +64,20 @@ pub struct Args {
     no_watch: bool,
 }
 
-/// Serve until a signal says to stop, or the server has drained and is to end. Read the
-/// configuration again when it changes, or a signal asks for that.
+/// Serve until the server has drained and is to end, or a second signal says to stop now;
+/// the first lets it drain. Read the configuration again when it changes, or a signal asks
+/// for that. Returns how long closing what is left may take.
 async fn serve_until_end(
     server: &mut Node,
     signals: &mut Signals,
     supervisor: &Supervisor,
     mut reloader: Option<&mut Reloader>,
-) {
+) -> Duration {
+    let mut is_stopping = false;
     let (drain, left) = (Arc::clone(server.drain()), server.left());
     let show = async {
         drain.begun().await;
-        supervisor.show_left("draining", left).await;
+        supervisor.show_left("draining", left).await
     };
     let mut show = std::pin::pin!(show);
     loop {
@@ -80,24 +87,37 @@ async fn serve_until_end(
                 None => pending().await,
             }
         };
-        tokio::select! {
-            () = changed => {}
-            asked = signals.next() => match asked {
-                Asked::Stop => return,
-                Asked::Reload => {}
-            },
-            () = drain.has_ended() => return,
-            () = &mut show => return,
+        let asked = tokio::select! {
+            () = changed => Asked::Reload,
+            asked = signals.next() => asked,
+            () = drain.has_ended() => return Duration::MAX,
+            never = &mut show => match never {},
+        };
+        match asked {
+            Asked::Stop if is_stopping => return AT_ONCE,
+            Asked::Stop => {
+                is_stopping = true;
+                drain.begin(Order::by_signal(server.grace()));
+                continue;
+            }
+            Asked::Reload => {}
         }
         let Some(reloader) = &mut reloader else {
             continue;
         };
         supervisor.reloading();
-        tokio::select! {
-            () = reloader.reload(server) => {}
-            _ = signals.any() => return,
+        let stop = tokio::select! {
+            () = reloader.reload(server) => None,
+            code = signals.stop() => Some(code),
+        };
+        match stop {
+            None => supervisor.reloaded(),
+            Some(_) if is_stopping => return AT_ONCE,
+            Some(_) => {
+                is_stopping = true;
+                drain.begin(Order::by_signal(server.grace()));
+            }
         }
-        supervisor.reloaded();
     }
 }
 
@@ -170,7 +190,7 @@ pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
         };
         let mut server = tokio::select! {
             started = starting => started?,
-            _ = signals.any() => {
+            _ = signals.stop() => {
                 tracing::info!(kind = "stopped", cut_off = 0, "stopped before it was ready");
                 return Ok(ExitCode::SUCCESS);
             }
@@ -178,8 +198,9 @@ pub fn run(args: &Args, given: &Given, began: Instant) -> ExitCode {
         let supervisor = Supervisor::ready();
         let file = file.map(Path::to_owned);
         let mut reloader = file.map(|file| Reloader::new(file, given.clone(), inherited, in_force));
-        serve_until_end(&mut server, &mut signals, &supervisor, reloader.as_mut()).await;
-        Ok(stop(server, &mut signals, Some(&supervisor)).await)
+        let within =
+            serve_until_end(&mut server, &mut signals, &supervisor, reloader.as_mut()).await;
+        Ok(stop(server, &mut signals, Some(&supervisor), within).await)
     })
 }
 
@@ -323,20 +344,22 @@ fn check_threads(count: usize, stack: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Shut the server down; one more signal stops it at once.
+/// Close every connection and end the server. Closing takes at most the grace and linger
+/// times, and at most `within`; one more signal after the first ends the server at once.
 pub(super) async fn stop(
     server: Node,
     signals: &mut Signals,
     supervisor: Option<&Supervisor>,
+    within: Duration,
 ) -> ExitCode {
     let left = server.left();
+    if let Some(supervisor) = supervisor {
+        supervisor.stopping();
+    }
     let show = async {
         match supervisor {
-            Some(supervisor) => {
-                supervisor.stopping();
-                supervisor.show_left("stopping", left).await;
-            }
-            None => std::future::pending().await,
+            Some(supervisor) => supervisor.show_left("stopping", left).await,
+            None => pending().await,
         }
     };
     let open = server.connections();
@@ -347,10 +370,17 @@ pub(super) async fn stop(
             "stopping: open connections: {open}; Ctrl-C again stops at once"
         );
     }
+    let at_once = async {
+        if !signals.has_stop_come() {
+            // The end of a drain by a command. What the first signal asks for happens already.
+            signals.stop().await;
+        }
+        signals.stop().await
+    };
     tokio::select! {
-        () = server.shut_down() => ExitCode::SUCCESS,
-        () = show => ExitCode::SUCCESS,
-        code = signals.again() => {
+        () = server.shut_down(within) => ExitCode::SUCCESS,
+        never = show => match never {},
+        code = at_once => {
             tracing::warn!("stopped at once");
             code
         }

@@ -1,4 +1,7 @@
 //! The signals that end a server, and those that must not.
+//!
+//! Listen, then wait for [`Signals::next`], or for [`Signals::stop`] where nothing but the
+//! end is of interest. What a signal leads to is up to whoever waits.
 
 use std::future::pending;
 use std::process::ExitCode;
@@ -11,8 +14,7 @@ const FILE_SIZE: i32 = rustix::process::Signal::XFSZ.as_raw();
 
 /// See the module's documentation.
 pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    stops: Stops,
     /// Sent when a file would grow beyond `ulimit -f`, which ends a process that
     /// has no handler; with one, the write fails with EFBIG (setrlimit(2)). It may
     /// be the file that the log goes to, or one that a guest writes.
@@ -23,9 +25,17 @@ pub(super) struct Signals {
     ignored: Vec<Signal>,
 }
 
+/// Those that end a server.
+struct Stops {
+    interrupt: Signal,
+    terminate: Signal,
+    /// When the last one came that [`Self::next`] has returned.
+    last: Option<Instant>,
+}
+
 /// What a server is asked for by a signal.
 pub(super) enum Asked {
-    /// To stop.
+    /// To stop, or to stop sooner.
     Stop,
     /// To read its configuration again.
     Reload,
@@ -38,8 +48,11 @@ const SAME: Duration = Duration::from_millis(100);
 impl Signals {
     pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
+            stops: Stops {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+                last: None,
+            },
             _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
             hangup: None,
             ignored: Vec::new(),
@@ -57,18 +70,7 @@ impl Signals {
         }
     }
 
-    /// Wait for one more, after one that came just now.
-    pub(super) async fn again(&mut self) -> ExitCode {
-        let first = Instant::now();
-        loop {
-            let code = self.any().await;
-            if first.elapsed() >= SAME {
-                return code;
-            }
-        }
-    }
-
-    /// Wait for a signal that asks for something.
+    /// Wait for a signal that asks for something. Safe to cancel.
     pub(super) async fn next(&mut self) -> Asked {
         let hangup = async {
             match &mut self.hangup {
@@ -77,17 +79,36 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.stops.next() => Asked::Stop,
             () = hangup => Asked::Reload,
         }
     }
 
-    /// Wait for one that ends the server, and return the exit code that shells expect after it.
-    pub(super) async fn any(&mut self) -> ExitCode {
-        tokio::select! {
-            _ = self.interrupt.recv() => ExitCode::from(130),
-            _ = self.terminate.recv() => ExitCode::from(143),
+    /// Whether one has come that ends the server.
+    pub(super) fn has_stop_come(&self) -> bool {
+        self.stops.last.is_some()
+    }
+
+    /// Wait for one that ends the server, and return the exit code that shells expect after
+    /// it. Safe to cancel.
+    pub(super) async fn stop(&mut self) -> ExitCode {
+        self.stops.next().await
+    }
+}
+
+impl Stops {
+    async fn next(&mut self) -> ExitCode {
+        loop {
+            let code = tokio::select! {
+                _ = self.interrupt.recv() => 130,
+                _ = self.terminate.recv() => 143,
+            };
+            let now = Instant::now();
+            let is_same = |last| now.saturating_duration_since(last) < SAME;
+            if !self.last.is_some_and(is_same) {
+                self.last = Some(now);
+                return ExitCode::from(code);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Reply;
 use super::swap::Error;
 use crate::control::client::{self, Target};
-use crate::control::protocol::{NatsStatus, Request, ServiceStatus, Status};
+use crate::control::protocol::{CertificateStatus, NatsStatus, Request, ServiceStatus, Status};
 use crate::nats::State;
 use crate::output::escape;
 
@@ -181,7 +181,24 @@ fn of_service(status: &ServiceStatus) -> Vec<(&'static str, String)> {
     if let Some(status) = &status.nats {
         rows.push(("topics", nats(status)));
     }
+    rows.extend(status.certificates.iter().map(certificate));
     rows
+}
+
+fn certificate(status: &CertificateStatus) -> (&'static str, String) {
+    let names = match status.names.is_empty() {
+        true => "no name".to_owned(),
+        false => status.names.join(", "),
+    };
+    let expires = &status.expires;
+    let left = match status.days_left {
+        ..0 => format!("EXPIRED on {expires}"),
+        0 => format!("expires on {expires}, within a day"),
+        1 => format!("expires on {expires}, in a day"),
+        days => format!("expires on {expires}, in {days} days"),
+    };
+    let text = format!("{} on {}: {names}; {left}", status.file, status.listener);
+    ("certificate", text)
 }
 
 /// The generations, where there are several.

@@ -2,6 +2,7 @@
 //! that it stops, and that it still runs (sd_notify(3)); to nobody without
 //! `NOTIFY_SOCKET`.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -53,8 +54,8 @@ impl Supervisor {
         notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
     }
 
-    /// Say again and again how many connections are left. Never ends.
-    pub(super) async fn show_left(&self, what: &str, left: impl Fn() -> usize) {
+    /// Say again and again how many connections are left.
+    pub(super) async fn show_left(&self, what: &str, left: impl Fn() -> usize) -> Infallible {
         let mut said = None;
         let mut second = interval(Duration::from_secs(1));
         loop {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hotsocket_sandbox::{CodeCacheDir, Settings as GuestSettings};
 
-use super::compile::CompileFlags;
+use super::flags::CompileFlags;
 use super::{Reply, print_result, wrong_usage};
 use crate::conversation::{
     self, Environment, EnvironmentError, Failure, Script, Settings, Success,

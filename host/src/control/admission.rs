@@ -1,23 +1,28 @@
-//! Which clients of the control socket are served, and which one is evicted for
+//! Which clients of the control socket or of the admin address are served, and which one is evicted for
 //! a newcomer: the client that has kept the server waiting longest.
 //!
 //! A client is evicted only while the server waits for it. One whose request is
 //! being executed keeps its permit, and so does one whose request has arrived
 //! but has not been read yet. What the answers say is up to
-//! [`super::server`].
+//! [`super::server`] and [`crate::admin`].
 
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A client that has kept the server waiting this long may be evicted, and a
 /// newcomer that finds no free permit waits this long before it evicts one.
 const EVICT_AFTER: Duration = Duration::from_millis(50);
+
+/// The same while more newcomers wait already. All clients together are replaced once in
+/// this time at most, so it also is what each of them has at least; a request comes with
+/// the connection, or it comes late.
+const EVICT_FROM_CROWD_AFTER: Duration = Duration::from_millis(2);
 
 /// A limit on concurrent clients.
 pub struct Admission {
@@ -58,21 +63,32 @@ impl Admission {
     }
 
     /// Admit a newcomer: with a free permit, or with that of the client that
-    /// has been waited for longest. Waits only while every client's request is
-    /// being executed. `None`: the semaphore is closed.
-    pub async fn admit(self: &Arc<Self>) -> Option<Permit> {
-        if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            return Some(self.permit(permit));
+    /// has been waited for longest, sooner if `is_crowded`: others wait after this one.
+    /// Waits only while every client's request is being executed. `None`: the semaphore is
+    /// closed.
+    pub async fn admit(self: &Arc<Self>, is_crowded: bool) -> Option<Permit> {
+        if let Some(permit) = self.try_admit() {
+            return Some(permit);
         }
+        let after = match is_crowded {
+            true => EVICT_FROM_CROWD_AFTER,
+            false => EVICT_AFTER,
+        };
         loop {
             // Dropped outside the lock, which the evicted client may want at once.
-            let evicted = self.pending.lock().take_longest();
+            let evicted = self.pending.lock().take_longest(after);
             drop(evicted);
             let free = Arc::clone(&self.free).acquire_owned();
-            if let Ok(permit) = timeout(EVICT_AFTER, free).await {
+            if let Ok(permit) = timeout(after, free).await {
                 return permit.ok().map(|permit| self.permit(permit));
             }
         }
+    }
+
+    /// Admit a newcomer if there is a free permit.
+    pub fn try_admit(self: &Arc<Self>) -> Option<Permit> {
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        Some(self.permit(permit))
     }
 
     fn permit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit {
@@ -84,11 +100,10 @@ impl Admission {
 }
 
 impl Pending {
-    /// Remove the client that has been waited for longest, if that is
-    /// [`EVICT_AFTER`] at least.
-    fn take_longest(&mut self) -> Option<Waiting> {
+    /// Remove the client that has been waited for longest, if that is so long at least.
+    fn take_longest(&mut self, at_least: Duration) -> Option<Waiting> {
         let longest = self.clients.first_entry()?;
-        (longest.get().since.elapsed() >= EVICT_AFTER).then(|| longest.remove())
+        (longest.get().since.elapsed() >= at_least).then(|| longest.remove())
     }
 }
 
@@ -134,5 +149,45 @@ impl Permit {
         };
         pending.clients.insert(key, waiting);
         (key, evicted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    /// Admit clients that never do anything. Returns how long it took, and what became of
+    /// the first.
+    async fn admit_idle(clients: usize, is_crowded: bool) -> (Duration, Duration) {
+        let admission = Admission::new(32);
+        let began = Instant::now();
+        let (first, evicted) = oneshot::channel();
+        let mut first = Some(first);
+        for _ in 0..clients {
+            let permit = admission.admit(is_crowded).await.expect("a permit");
+            let first = first.take();
+            tokio::spawn(async move {
+                let _ = permit.wait_for(pending::<()>(), || false).await;
+                drop(permit);
+                first.map(|first| first.send(began.elapsed()))
+            });
+        }
+        let stayed = evicted.await.expect("it was evicted");
+        (began.elapsed(), stayed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_of_idle_clients_delays_others_little() {
+        let (took, stayed) = admit_idle(1500, true).await;
+        assert!(took < Duration::from_millis(250), "{took:?}");
+        assert!(stayed >= EVICT_FROM_CROWD_AFTER, "{stayed:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_crowd_each_has_its_time() {
+        let (_, stayed) = admit_idle(40, false).await;
+        assert!(stayed >= EVICT_AFTER, "{stayed:?}");
     }
 }

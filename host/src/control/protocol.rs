@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::drain::DrainStatus;
+pub use crate::listener::tls::CertificateStatus;
 pub use crate::nats::NatsStatus;
 use crate::registry::{Record, Report};
 
@@ -286,6 +287,9 @@ pub struct ServiceStatus {
     /// The addresses of listeners that have a name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub named_listeners: BTreeMap<String, String>,
+    /// The certificates of listeners that speak TLS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateStatus>,
     pub guest: String,
     pub generation: u64,
     pub sha256: String,

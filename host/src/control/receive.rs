@@ -24,7 +24,8 @@ const COMPONENTS: usize = 2;
 /// How many bytes requests hold, from their arrival to their answer.
 pub struct RequestBytes {
     held: AtomicUsize,
-    max: usize,
+    /// It follows `--max-component`, which a reload may change.
+    max: AtomicUsize,
 }
 
 /// The bytes of one request; dropping it gives them back.
@@ -48,8 +49,18 @@ impl RequestBytes {
     pub fn new(max_component: usize) -> Arc<Self> {
         Arc::new(RequestBytes {
             held: AtomicUsize::new(0),
-            max: max_component.saturating_mul(COMPONENTS),
+            max: AtomicUsize::new(max_component.saturating_mul(COMPONENTS)),
         })
+    }
+
+    /// From now on components may be as large as this.
+    pub fn allow(&self, max_component: usize) {
+        let max = max_component.saturating_mul(COMPONENTS);
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
     }
 
     /// How many are held now.
@@ -70,7 +81,8 @@ impl RequestBytes {
 impl HeldBytes {
     /// Whether so many more may be held.
     fn grow(&mut self, more: usize) -> bool {
-        let next = |held: usize| held.checked_add(more).filter(|held| *held <= self.all.max);
+        let max = self.all.max();
+        let next = |held: usize| held.checked_add(more).filter(|held| *held <= max);
         let grown = self
             .all
             .held
@@ -103,7 +115,7 @@ impl HeldBytes {
             reached.count(Limit::RequestBytes);
             return Err(format!(
                 "other requests hold almost {} bytes already, {COMPONENTS} times --max-component; try again later",
-                self.all.max
+                self.all.max()
             ));
         }
         body.try_reserve_exact(capacity - body.len())

@@ -19,7 +19,7 @@ use super::protocol::{
 };
 use super::receive::{Received, RequestBytes, receive};
 use super::{connections, store, watch};
-use crate::drain::Drain;
+use crate::drain::{Drain, Order};
 use crate::registry::{Registry, SwapError};
 use crate::rollout::{Policy, Source};
 use crate::service::NamedService;
@@ -85,7 +85,7 @@ pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
     loop {
         match socket.accept().await {
             Ok(stream) => {
-                let Some(permit) = admission.admit().await else {
+                let Some(permit) = admission.admit(false).await else {
                     return;
                 };
                 let api = Arc::clone(&api);
@@ -211,7 +211,7 @@ pub async fn execute(
         Request::Drain { order } => {
             if let Some(DrainOrder { max_ms, ends }) = order {
                 let max = Duration::from_millis(max_ms).min(crate::duration::MAX);
-                api.drain().begin(max, ends);
+                api.drain().begin(Order::new(max, ends));
             }
             let left = api
                 .services()

@@ -38,7 +38,7 @@ pub struct Settings {
     /// The number of connections is not taken from them.
     pub limits: Limits,
     pub compiler: Compiler,
-    /// What guests are told by `hotsocket:environment` at the beginning of a script.
+    /// What guests get from `hotsocket:environment` at the beginning of a script.
     pub guest_settings: sandbox::Settings,
     pub code_cache: CodeCacheDir,
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub use project::Project;
 
 use crate::build::{self, Section};
+use crate::log::BUILD;
 use crate::node::{Guest, Node, Options, Place, StartError};
 use crate::output::Output;
 use crate::registry::Outcome;
@@ -74,9 +75,11 @@ pub async fn serve_source(
             }
         };
         match (built, &*server) {
-            (Err(error), None) => tracing::error!("{error}; waiting for the next save"),
+            (Err(error), None) => {
+                tracing::error!(kind = BUILD, "{error}; waiting for the next save");
+            }
             (Err(error), Some(server)) => {
-                tracing::error!("{error}; {}", still_serving(server));
+                tracing::error!(kind = BUILD, "{error}; {}", still_serving(server));
             }
             (Ok((component, section)), None) => {
                 let hash = component.hash();

@@ -95,8 +95,8 @@ pub struct Limits {
     /// How long a connection is idle before it hibernates; `None`: it never
     /// does.
     pub hibernate_after: Option<Duration>,
-    /// How long a shutdown, or the close of a connection, waits until what is
-    /// queued has been sent.
+    /// How long connections may go on after a signal to stop; and how long closing one
+    /// waits until what is queued has been sent.
     pub grace: Duration,
     /// How long to read and discard after our FIN. Closing a socket with unread
     /// bytes resets the connection, and a reply on its way is lost

@@ -89,12 +89,18 @@ async fn admit(
     service: &Service,
 ) -> Result<SessionPermit, Refused> {
     let is_proxy = layers.may_be_proxy(&peer);
+    if let Some(limits) = &layers.limits {
+        limits.check_address(peer, is_proxy, service)?;
+    }
+    let of_peer = match peer.ip().filter(|_| !is_proxy) {
+        Some(ip) => service.peer_permit(ip)?,
+        None => None,
+    };
     let of_listener = match &layers.limits {
         None => None,
-        Some(limits) => limits.admit(peer, is_proxy, bucket, service).await?,
+        Some(limits) => limits.admit(bucket, service).await?,
     };
-    let ip = peer.ip().filter(|_| !is_proxy);
-    service.admit(ip, of_listener).await
+    service.admit(of_peer, of_listener).await
 }
 
 /// A connection's task: the handshake, then the session.

@@ -35,6 +35,32 @@ impl ListenAddress {
         }
     }
 
+    /// Whether no two sockets can listen at both. Port 0 is no port yet.
+    pub fn conflicts_with(&self, other: &Self) -> bool {
+        let covers = |all: &Self, one: &SocketAddr| match all {
+            ListenAddress::Any(port) => *port == one.port(),
+            // One for IPv6 alone takes no connections of IPv4.
+            ListenAddress::Ip(all) => {
+                all.port() == one.port()
+                    && (all.ip() == one.ip()
+                        || all.ip().is_unspecified() && all.is_ipv4() == one.is_ipv4())
+            }
+            ListenAddress::Unix { .. } | ListenAddress::Abstract(_) => false,
+        };
+        match (self.socket_addr(), other.socket_addr()) {
+            (Some(own), Some(others)) => {
+                own.port() != 0 && (covers(self, &others) || covers(other, &own))
+            }
+            (None, None) => match (self, other) {
+                (ListenAddress::Unix { path, .. }, ListenAddress::Unix { path: other, .. }) => {
+                    path == other
+                }
+                _ => self == other,
+            },
+            _ => false,
+        }
+    }
+
     /// As guests see it.
     pub fn endpoint(&self) -> Endpoint {
         self.socket_addr()
@@ -157,6 +183,31 @@ mod tests {
             ("unix:@name", "unix:@name"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_may_include_another() {
+        for (one, other, expected) in [
+            ("127.0.0.1:3000", "127.0.0.1:3000", true),
+            ("127.0.0.1:3000", "127.0.0.2:3000", false),
+            ("127.0.0.1:3000", "127.0.0.1:3001", false),
+            ("*:3000", "127.0.0.1:3000", true),
+            ("*:3000", "[::1]:3000", true),
+            ("0.0.0.0:3000", "10.0.0.1:3000", true),
+            ("0.0.0.0:3000", "[::1]:3000", false),
+            ("[::]:3000", "127.0.0.1:3000", false),
+            ("[::]:3000", "[::1]:3000", true),
+            ("*:0", "127.0.0.1:0", false),
+            ("unix:a,mode=600", "unix:a", true),
+            ("unix:@a", "unix:a", false),
+            ("unix:@a", "unix:@a", true),
+            ("unix:a", "*:3000", false),
+        ] {
+            let [one, other] = [one, other].map(|text| text.parse::<ListenAddress>());
+            let (one, other) = (one.expect("one"), other.expect("one"));
+            assert_eq!(one.conflicts_with(&other), expected, "{one} {other}");
+            assert_eq!(other.conflicts_with(&one), expected, "{other} {one}");
         }
     }
 

@@ -12,7 +12,7 @@ use super::Connected;
 use super::limits::{Access, ListenerLimits};
 use super::proxy::{HeaderPolicy, Peer, ProxyProtocol};
 use super::ranges::{MAX_RANGES, Ranges};
-use super::tls::{Tls, TlsMode, TlsOptions};
+use super::tls::{CertificateStatus, Tls, TlsMode, TlsOptions};
 use crate::limits::{LimitError, Setting};
 use crate::service::{Refused, Service, SessionPermit};
 use crate::session::Secure;
@@ -130,6 +130,12 @@ impl Layers {
         if let Some(tls) = self.tls.as_ref().or(self.start_tls.as_ref()) {
             tls.show_expiry(service, listener);
         }
+    }
+
+    /// The certificates of the listener, which has this address.
+    pub fn certificates(&self, listener: &str) -> Vec<CertificateStatus> {
+        let tls = self.tls.as_ref().or(self.start_tls.as_ref());
+        tls.map_or_else(Vec::new, |tls| tls.certificates(listener))
     }
 
     /// Whether connections are ready as they are: then no future is made for them.

@@ -22,9 +22,10 @@ pub enum Access {
     Deny,
 }
 
-/// See the module's documentation. The accept loop asks [`Self::admit`] before a
-/// connection has a task, and [`Self::check`] again once its PROXY header has named the
-/// peer.
+/// See the module's documentation. Before a connection has a task, the accept loop asks
+/// [`Self::check_address`], and then, if nothing else speaks against its peer,
+/// [`Self::admit`]: who is refused takes no turn from others. Once a PROXY header has
+/// named the peer, [`Self::check`] follows.
 #[derive(Debug)]
 pub struct ListenerLimits {
     access: Ranges<Access>,
@@ -72,23 +73,32 @@ impl ListenerLimits {
         self.rate.map(Bucket::new)
     }
 
-    /// Let the connection in: at once, or when it is its turn. With `is_proxy` it is a
-    /// proxy's, and its peer is not known yet: only what is denied is refused here.
+    /// What [`Self::check`] can say before the peer is known: with `is_proxy` the
+    /// connection is a proxy's, and only what is denied is refused.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_address(
+        &self,
+        peer: Endpoint,
+        is_proxy: bool,
+        service: &Service,
+    ) -> Result<(), Refused> {
+        match self.verdict(&peer) {
+            Verdict::NotAllowed if is_proxy => Ok(()),
+            _ => self.check(peer, service),
+        }
+    }
+
+    /// Let a connection in that may connect: at once, or when it is its turn.
     ///
     /// # Errors
     /// When it is to be reset; that has been counted and logged.
     pub async fn admit(
         &self,
-        peer: Endpoint,
-        is_proxy: bool,
         bucket: &mut Option<Bucket>,
         service: &Service,
     ) -> Result<Option<OwnedSemaphorePermit>, Refused> {
-        match self.verdict(&peer) {
-            Verdict::Allowed => {}
-            Verdict::NotAllowed if is_proxy => {}
-            Verdict::NotAllowed | Verdict::Denied => return Err(self.refuse(peer, service)),
-        }
         if let Some(bucket) = bucket
             && let Some(ready) = bucket.take()
         {

@@ -38,6 +38,9 @@ use crate::output::{Output, Record, escape};
 /// The `kind` of the line that `--access-log` writes for each connection.
 pub const CLOSED: &str = "closed";
 
+/// The `kind` of what compilers say, the only messages of several lines.
+pub const BUILD: &str = "build";
+
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -82,7 +85,10 @@ pub fn start(output: &Arc<Output>, format: Format, level: LevelFilter) {
 /// the log is.
 pub fn failed(output: &Output, format: Format, error: &impl Display) {
     let mut line = match format {
-        Format::Text => escape::error_line(&error.to_string()).into_bytes(),
+        Format::Text => {
+            let error = error.to_string();
+            format!("error: {}", escape::one_line(&error)).into_bytes()
+        }
         Format::Json => {
             let mut record = Record::begin("error", None);
             record.field("message", error.to_string());

@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::output::escape::one_line;
 use crate::output::harmless;
 
 /// Writes lines for people. It is both the format of events and the one of a
@@ -48,7 +49,11 @@ where
         {
             write!(line, "{subject}{} ", sentence.colon())?;
         }
-        writeln!(line, "{}", harmless(sentence.message.as_bytes()))
+        let message = match sentence.has_lines {
+            true => harmless(sentence.message.as_bytes()),
+            false => one_line(&sentence.message),
+        };
+        writeln!(line, "{message}")
     }
 }
 
@@ -67,6 +72,10 @@ pub(super) struct Sentence {
     pub(super) message: String,
     /// The message continues the sentence that the connection's name begins.
     goes_on: bool,
+    /// It is a compiler's, which has several lines. In any other message a line break is
+    /// from the name of a file, a guest, a peer or a certificate, and must not begin
+    /// another line of the log.
+    has_lines: bool,
 }
 
 impl Sentence {
@@ -87,7 +96,10 @@ impl Visit for Sentence {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => self.message.push_str(value),
-            "kind" => self.goes_on = value == super::CLOSED,
+            "kind" => {
+                self.goes_on = value == super::CLOSED;
+                self.has_lines = value == super::BUILD;
+            }
             _ => {}
         }
     }
@@ -112,14 +124,17 @@ impl Visit for Subject<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.result = self.result.and(match field.name() {
             "id" => write!(self.writer, "connection {value:?}"),
-            "peer" => write!(self.writer, " from {value:?}"),
+            "peer" => {
+                let peer = format!("{value:?}");
+                write!(self.writer, " from {}", one_line(&peer))
+            }
             _ => Ok(()),
         });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "label" {
-            let label = harmless(value.as_bytes());
+            let label = one_line(value);
             self.result = self.result.and(write!(self.writer, " ({label})"));
         }
     }

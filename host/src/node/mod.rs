@@ -32,7 +32,7 @@ pub use options::{Control, Guest, Options, Place, ServiceListener, ServiceOption
 use crate::admin::{Admin, AdminError};
 use crate::control::server::{self, ControlSocket};
 use crate::control::socket_path::{self, SocketPathError};
-use crate::drain::Drain;
+use crate::drain::{Drain, Order};
 use crate::listener::{self, ListenAddress, Listener, Listening, SocketOptions, Tcp};
 use crate::output::Output;
 use crate::registry::Registry;
@@ -107,7 +107,6 @@ impl Node {
     ) -> Result<Self, StartError> {
         options.validate()?;
         let pool = options.pool();
-        let max_component = options.max_component();
         let mut bound = Vec::new();
         for service in options.services {
             bound.push(BoundService::bind(service, &mut Vec::new()).await?);
@@ -153,7 +152,6 @@ impl Node {
             Arc::clone(&directory),
             Arc::clone(&drain),
             output,
-            max_component,
             admin.as_ref().map(Admin::access),
             options.taps,
         );
@@ -224,21 +222,28 @@ impl Node {
         move || services.iter().map(|service| service.taken()).sum()
     }
 
+    /// The longest grace time of the services.
+    pub fn grace(&self) -> Duration {
+        let services = self.services.iter();
+        let times = services.map(|running| running.service.limits.load().grace);
+        times.max().unwrap_or_default()
+    }
+
     /// Stop accepting, close every connection, and wait for that at most the
-    /// grace and linger times.
-    pub async fn shut_down(mut self) {
+    /// grace and linger times, and at most `within`.
+    pub async fn shut_down(mut self, within: Duration) {
         for task in &self.tasks {
             task.abort();
         }
         // So that whoever looks sees that no more connections are accepted.
-        self.drain.begin(Duration::ZERO, true);
+        self.drain.begin(Order::new(Duration::ZERO, true));
         for service in &mut self.services {
             service.stop_accepting().await;
         }
         self.directory.set(Vec::new());
         let mut stopping = self.removed;
         for service in self.services {
-            stopping.spawn(service.shut_down());
+            stopping.spawn(service.shut_down(within));
         }
         let mut cut_off = CutOff::default();
         while let Some(stopped) = stopping.join_next().await {

@@ -13,7 +13,7 @@ use crate::admin::{AdminError, AdminOptions};
 use crate::control::server::ControlSocketError;
 use crate::control::socket_path::SocketPathError;
 use crate::limits::{LimitError, Limits};
-use crate::listener::tls::TlsError;
+use crate::listener::tls::{TlsError, TlsOptions};
 use crate::listener::{BindError, Inherited, ListenAddress, ListenerOptions, SocketOptions};
 use crate::nats::{NatsOptions, OptionsError};
 use crate::registry::{Rules, SwapError};
@@ -68,7 +68,7 @@ pub struct ServiceOptions {
     pub listeners: Vec<ServiceListener>,
     pub limits: Limits,
     pub grants: Grants,
-    /// What guests are told by `hotsocket:environment`.
+    /// What guests get from `hotsocket:environment`.
     pub settings: Settings,
     /// Where the store is kept; in memory only if nowhere.
     pub store: Option<StorePlace>,
@@ -189,13 +189,6 @@ impl Options {
         });
         shared.unwrap_or_else(|| Limits::default().pool())
     }
-
-    /// The largest component that any service takes, in bytes.
-    pub fn max_component(&self) -> usize {
-        let services = self.services.iter();
-        let sizes = services.map(|service| service.limits.max_component);
-        sizes.max().unwrap_or_default()
-    }
 }
 
 impl ServiceOptions {
@@ -209,6 +202,37 @@ impl ServiceOptions {
             ("", Guest::BuiltIn) => BUILT_IN_NAME.to_owned(),
             ("", Guest::File(path) | Guest::Built { name: path, .. }) => of_file(path),
             (name, _) => name.to_owned(),
+        }
+    }
+
+    /// The files that it takes to serve it: the guest's, certificates, logins.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        if let Guest::File(path) = &self.guest {
+            files.push(path.clone());
+        }
+        let tls = self
+            .listeners
+            .iter()
+            .filter_map(|it| it.layers.tls.as_ref());
+        files.extend(tls.flat_map(TlsOptions::files).map(Path::to_owned));
+        let store = match &self.store {
+            Some(StorePlace::Nats(place)) => Some(&place.server),
+            Some(StorePlace::File(_)) | None => None,
+        };
+        for nats in self.topics.iter().chain(store) {
+            files.extend(nats.credentials.iter().chain(&nats.ca).cloned());
+        }
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    /// The file of its store, if it has one.
+    pub(super) fn store_file(&self) -> Option<&Path> {
+        match &self.store {
+            Some(StorePlace::File(file)) => Some(&file.path),
+            Some(StorePlace::Nats(_)) | None => None,
         }
     }
 
@@ -270,6 +294,16 @@ pub enum StartError {
     StoreNats(OptionsError),
     #[error(transparent)]
     Store(#[from] OpenError),
+    #[error(
+        "service {by} has the store {} as long as it runs, so service {service} cannot have it: \
+         to rename a service with a store, or to give its store to another one, restart the server",
+        path.display()
+    )]
+    StoreInUse {
+        path: PathBuf,
+        by: String,
+        service: String,
+    },
     #[error(transparent)]
     Control(#[from] ControlSocketError),
     #[error(transparent)]

@@ -1,8 +1,8 @@
 //! From the options that a node has to others, while connections are open.
 //!
 //! All or nothing: everything that can fail (guests are read and compiled, addresses taken,
-//! stores opened) happens first, beside what serves. Then everything changes without a
-//! step that waits or fails. A listening socket goes from the listener that had it to the
+//! stores opened) happens first, while everything serves as before. Then everything changes
+//! without a step that waits or fails. A listening socket goes from the listener that had it to the
 //! one that wants it, also of another service, so no client is refused meanwhile.
 //!
 //! What does not change without a restart is up to the caller to say: the control socket,
@@ -10,6 +10,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hotsocket_sandbox::{ComponentBytes, Environment, Sandbox};
 
@@ -70,6 +71,7 @@ impl Node {
                     Change::Update(Box::new(self.update(running, options, &mut handles).await?))
                 }
                 None => {
+                    self.check_store(&options)?;
                     let bound = BoundService::bind(options, &mut handles).await?;
                     Change::Add(Box::new(bound.prepare(&self.shared).await?))
                 }
@@ -94,6 +96,23 @@ impl Node {
             );
         }
         Ok(())
+    }
+
+    /// A service that is added cannot have the store of one that runs, also if that is
+    /// to be removed: it has it until its connections are closed.
+    fn check_store(&self, options: &ServiceOptions) -> Result<(), StartError> {
+        let Some(path) = options.store_file() else {
+            return Ok(());
+        };
+        let mut services = self.services.iter();
+        match services.find(|running| running.options.store_file() == Some(path)) {
+            None => Ok(()),
+            Some(running) => Err(StartError::StoreInUse {
+                path: path.to_owned(),
+                by: running.name.clone(),
+                service: options.name(),
+            }),
+        }
     }
 
     /// The sockets of listeners that will be gone.
@@ -227,7 +246,7 @@ impl Node {
             );
             self.removed.spawn(async move {
                 service.stop_accepting().await;
-                service.shut_down().await
+                service.shut_down(Duration::MAX).await
             });
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::status::ServiceView;
 use super::{Guest, ServiceListener, ServiceOptions};
-use crate::listener::{Handle, ListenAddress};
+use crate::listener::{Handle, Layers, ListenAddress};
 use crate::registry;
 use crate::service::{CutOff, Service};
 use crate::store::Store;
@@ -42,6 +42,8 @@ pub(super) struct RunningListener {
     pub(super) options: ServiceListener,
     /// With its real port.
     pub(super) address: ListenAddress,
+    /// What its connections go through.
+    pub(super) layers: Arc<Layers>,
     /// For whoever listens there next, in a reload.
     pub(super) handle: Handle,
     /// True once no more connections shall be accepted.
@@ -84,6 +86,11 @@ impl RunningService {
             store: Arc::clone(&self.store),
             listeners: listeners
                 .map(|listener| listener.address.to_string())
+                .collect(),
+            layers: self
+                .listeners
+                .iter()
+                .map(|it| (it.address.to_string(), Arc::clone(&it.layers)))
                 .collect(),
             stops: self.listeners.iter().map(|it| it.stop.clone()).collect(),
             named_listeners: named
@@ -160,10 +167,10 @@ impl RunningService {
         }
     }
 
-    /// Close every connection, and wait for that at most the grace and linger times;
-    /// then close the store.
-    pub(super) async fn shut_down(self) -> CutOff {
-        let cut_off = self.service.shut_down().await;
+    /// Close every connection, and wait for that at most the grace and linger times, and
+    /// at most `within`; then close the store.
+    pub(super) async fn shut_down(self, within: Duration) -> CutOff {
+        let cut_off = self.service.shut_down(within).await;
         // Wills are the last that is published.
         if let Some(link) = self.link {
             link.stop().await;

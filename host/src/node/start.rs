@@ -235,8 +235,10 @@ impl PreparedListener {
         };
         self.layers.begin(service, name);
         let service = Arc::clone(service);
+        let layers = Arc::clone(&self.layers);
         let accepting = (shared.accept)(self.socket, self.layers, service, stopped);
         RunningListener {
+            layers,
             options: self.options,
             address: self.address,
             handle: self.handle.clone(),

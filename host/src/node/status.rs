@@ -18,6 +18,7 @@ use crate::control::protocol::{
 use crate::control::receive::RequestBytes;
 use crate::control::server::{self, AdminApi, ServiceApi};
 use crate::drain::Drain;
+use crate::listener::Layers;
 use crate::output::Output;
 use crate::registry::Registry;
 use crate::rollout::Generation;
@@ -39,6 +40,8 @@ pub struct ServiceView {
     pub listeners: Vec<String>,
     /// The addresses of those that have a name.
     pub named_listeners: BTreeMap<String, String>,
+    /// What connections of each address go through.
+    pub layers: Vec<(String, Arc<Layers>)>,
     /// What stops the accept loops.
     pub stops: Vec<watch::Sender<bool>>,
     /// The file that is watched, if one is.
@@ -96,7 +99,6 @@ pub struct NodeStatus {
     directory: Arc<Directory>,
     drain: Arc<Drain>,
     output: Arc<Output>,
-    max_component: usize,
     /// What is counted before it is known which service is meant.
     reached: Arc<LimitCounters>,
     /// What requests hold, those of the control socket and of the admin address.
@@ -112,7 +114,6 @@ impl NodeStatus {
         directory: Arc<Directory>,
         drain: Arc<Drain>,
         output: Arc<Output>,
-        max_component: usize,
         admin: Option<AdminAccess>,
         taps: TapLimits,
     ) -> Self {
@@ -122,9 +123,9 @@ impl NodeStatus {
             directory,
             drain,
             output,
-            max_component,
             reached,
-            request_bytes: RequestBytes::new(max_component),
+            // Set when they are asked for.
+            request_bytes: RequestBytes::new(0),
             admin,
             started: Instant::now(),
         }
@@ -159,6 +160,11 @@ impl ServiceView {
             name: self.name.clone(),
             listeners: self.listeners.clone(),
             named_listeners: self.named_listeners.clone(),
+            certificates: self
+                .layers
+                .iter()
+                .flat_map(|(address, layers)| layers.certificates(address))
+                .collect(),
             guest: active.source.to_string(),
             generation: active.number,
             sha256: active.guest.hash.to_string(),
@@ -246,7 +252,10 @@ impl AdminApi for NodeStatus {
     }
 
     fn max_component(&self) -> usize {
-        self.max_component
+        let services = self.directory.all();
+        let services = services.iter();
+        let sizes = services.map(|view| view.service.limits.load().max_component);
+        sizes.max().unwrap_or_default()
     }
 
     fn open_tap(
@@ -262,6 +271,8 @@ impl AdminApi for NodeStatus {
     }
 
     fn request_bytes(&self) -> &Arc<RequestBytes> {
+        // A reload may have changed it.
+        self.request_bytes.allow(AdminApi::max_component(self));
         &self.request_bytes
     }
 
@@ -360,11 +371,11 @@ impl AdminNode for NodeStatus {
     }
 
     fn max_component(&self) -> usize {
-        self.max_component
+        AdminApi::max_component(self)
     }
 
     fn request_bytes(&self) -> &Arc<RequestBytes> {
-        &self.request_bytes
+        AdminApi::request_bytes(self)
     }
 
     fn execute(

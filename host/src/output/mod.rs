@@ -220,7 +220,7 @@ pub(crate) fn message(logged: &GuestRecord) -> String {
     text
 }
 
-/// Whether a text needs no quotes to be told from what follows.
+/// Whether a text needs no quotes to be distinct from what follows.
 fn is_bare(text: &str) -> bool {
     let needs = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=');
     !text.is_empty() && !text.contains(needs)
@@ -279,7 +279,7 @@ mod tests {
     use parking_lot::Mutex;
     use std::sync::mpsc;
 
-    /// A reader that lets nothing through until it is told to.
+    /// A reader that lets nothing through until the test lets it.
     struct Stuck(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
 
     impl Write for Stuck {

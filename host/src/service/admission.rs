@@ -23,20 +23,16 @@ pub struct SessionPermit {
 pub struct Refused;
 
 impl Service {
-    /// Take a permit for a connection from this address, and wait for one if
-    /// `--when-full` says so. Its listener may have given it one, too.
+    /// Take a permit for a connection, and wait for one if `--when-full` says so. It may
+    /// have one of its peer ([`Self::peer_permit`]) and one of its listener already.
     ///
     /// # Errors
     /// When the connection is to be refused.
     pub async fn admit(
         &self,
-        peer: Option<IpAddr>,
+        of_peer: Option<PeerPermit>,
         of_listener: Option<OwnedSemaphorePermit>,
     ) -> Result<SessionPermit, Refused> {
-        let of_peer = match peer {
-            Some(peer) => self.peer_permit(peer)?,
-            None => None,
-        };
         let among_all = match self.permits.try_take() {
             Some(permit) => permit,
             None => self.wait_for_permit().await?,
@@ -57,7 +53,11 @@ impl Service {
         Ok(())
     }
 
-    fn peer_permit(&self, peer: IpAddr) -> Result<Option<PeerPermit>, Refused> {
+    /// Take one of the permits of this address. `None` where they are not limited.
+    ///
+    /// # Errors
+    /// When it has them all; that has been counted and logged.
+    pub fn peer_permit(&self, peer: IpAddr) -> Result<Option<PeerPermit>, Refused> {
         let Some(max) = self.limits.load().max_per_peer else {
             return Ok(None);
         };

@@ -218,13 +218,13 @@ impl Service {
         self.permits.taken().max(self.roster.len())
     }
 
-    /// Close every connection, and wait for that at most the grace and linger
-    /// times. Returns what those that are still open then wait for. Listeners are
-    /// to be stopped before.
-    pub async fn shut_down(&self) -> CutOff {
+    /// Close every connection, and wait for that at most the grace and linger times,
+    /// and at most `within`. Returns what those that are still open then wait for.
+    /// Listeners are to be stopped before.
+    pub async fn shut_down(&self, within: Duration) -> CutOff {
         let limits = self.limits.load_full();
         let wait = limits.grace + limits.linger + SHUTDOWN_MARGIN;
-        let deadline = Instant::now() + wait;
+        let deadline = Instant::now() + wait.min(within);
         self.rollouts.stop();
         self.roster.wake_all();
         loop {

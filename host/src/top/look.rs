@@ -3,13 +3,16 @@
 //! Names, labels and addresses come from guests and peers: control characters are escaped
 //! here, before anything is made of them.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::control::client::{self, ClientError, Target};
-use crate::control::protocol::{ConnectionList, ConnectionQuery, Request, Status, Topics};
+use crate::control::protocol::{
+    ConnectionList, ConnectionQuery, Request, ServiceStatus, Status, Topics,
+};
 use crate::output::escape;
 
 /// Which server.
@@ -33,6 +36,68 @@ pub struct Look {
     pub topics: Option<Topics>,
     pub list: ConnectionList,
     pub at: Instant,
+}
+
+/// Of all services that are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub listeners: Vec<String>,
+    pub open: usize,
+    /// What `--max-connections` of all of them comes to.
+    pub limit: usize,
+    pub asleep: u64,
+    pub accepted: u64,
+    pub refused: u64,
+    pub faults: u64,
+    pub received: u64,
+    pub sent: u64,
+    pub queued: u64,
+    pub events: u64,
+    /// Bytes of all instances.
+    pub memory: usize,
+    pub reached: BTreeMap<String, u64>,
+}
+
+impl Totals {
+    fn add(&mut self, service: &ServiceStatus) {
+        let (connections, traffic) = (&service.connections, &service.traffic);
+        self.listeners.extend(service.listeners.iter().cloned());
+        self.open += connections.open;
+        self.limit += connections.limit;
+        self.asleep += connections.asleep;
+        self.accepted += connections.accepted;
+        self.refused += connections.refused;
+        self.faults += connections.faults;
+        self.received += traffic.received;
+        self.sent += traffic.sent;
+        self.queued += traffic.queued;
+        self.events += traffic.events;
+        self.memory += service.memory.instances;
+        for (limit, times) in &service.limits_reached {
+            *self.reached.entry(limit.clone()).or_default() += times;
+        }
+    }
+}
+
+impl Look {
+    /// The services that are shown.
+    pub fn services(&self) -> &[ServiceStatus] {
+        match self.status.services.is_empty() {
+            // A server that knows of one only.
+            true => std::slice::from_ref(&self.status.service),
+            false => &self.status.services,
+        }
+    }
+
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        // The first one as it is outside of the list: with the limits of the node.
+        let others = self.services().iter().skip(1);
+        for service in std::iter::once(&self.status.service).chain(others) {
+            totals.add(service);
+        }
+        totals
+    }
 }
 
 /// Why there is nothing to see.
@@ -105,17 +170,17 @@ impl Rates {
             return Rates::default();
         }
         let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
-        let (old, new) = (&before.status.service, &now.status.service);
+        let (old, new) = (before.totals(), now.totals());
         let messages = |look: &Look| {
             let topics = look.topics.as_ref();
             topics.map_or((0, 0), |topics| (topics.published, topics.delivered))
         };
         let (old_messages, new_messages) = (messages(before), messages(now));
         Rates {
-            accepted: rate(old.connections.accepted, new.connections.accepted),
-            events: rate(old.traffic.events, new.traffic.events),
-            received: rate(old.traffic.received, new.traffic.received),
-            sent: rate(old.traffic.sent, new.traffic.sent),
+            accepted: rate(old.accepted, new.accepted),
+            events: rate(old.events, new.events),
+            received: rate(old.received, new.received),
+            sent: rate(old.sent, new.sent),
             published: rate(old_messages.0, new_messages.0),
             delivered: rate(old_messages.1, new_messages.1),
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Look;
-use crate::control::protocol::{ConnectionRow, GenerationStatus, TopicStatus};
+use crate::control::protocol::{ConnectionRow, GenerationStatus, ServiceStatus, TopicStatus};
 
 /// What a table shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,19 +80,25 @@ const TOPICS: &[(Column, Cell<TopicStatus>)] = &[
     (number("MESSAGES", 10), |row| row.messages.to_string()),
 ];
 
-const GENERATIONS: &[(Column, Cell<GenerationStatus>)] = &[
-    (number("GEN", 4), |row| row.number.to_string()),
-    (text("STATE", 7), |row| {
+/// A generation of the service of that name.
+type OfService = (String, GenerationStatus);
+
+const GENERATIONS: &[(Column, Cell<OfService>)] = &[
+    (number("GEN", 4), |(_, row)| row.number.to_string()),
+    (text("STATE", 7), |(_, row)| {
         if row.active { "active" } else { "kept" }.to_owned()
     }),
-    (number("OPEN", 6), |row| row.connections.to_string()),
-    (number("MOVED", 6), |row| row.migrated.to_string()),
-    (number("FAILED", 6), |row| row.failed.to_string()),
-    (number("AGE", 6), |row| age(row.age_s.saturating_mul(1000))),
-    (text("SHA256", 12), |row| {
+    (number("OPEN", 6), |(_, row)| row.connections.to_string()),
+    (number("MOVED", 6), |(_, row)| row.migrated.to_string()),
+    (number("FAILED", 6), |(_, row)| row.failed.to_string()),
+    (number("AGE", 6), |(_, row)| {
+        age(row.age_s.saturating_mul(1000))
+    }),
+    (text("SERVICE", 12), |(service, _)| service.clone()),
+    (text("SHA256", 12), |(_, row)| {
         row.sha256.chars().take(12).collect()
     }),
-    (text("GUEST", 30), |row| row.guest.clone()),
+    (text("GUEST", 30), |(_, row)| row.guest.clone()),
 ];
 
 impl Table {
@@ -104,7 +110,14 @@ impl Table {
                 let topics = look.topics.as_ref();
                 Self::of(TOPICS, topics.map_or(&[], |topics| &topics.topics), width)
             }
-            View::Generations => Self::of(GENERATIONS, &look.status.service.generations, width),
+            View::Generations => {
+                let of_service = |service: &ServiceStatus| {
+                    let named = |row: &GenerationStatus| (service.name.clone(), row.clone());
+                    service.generations.iter().map(named).collect::<Vec<_>>()
+                };
+                let rows = look.services().iter().flat_map(of_service);
+                Self::of(GENERATIONS, &rows.collect::<Vec<_>>(), width)
+            }
         }
     }
 

@@ -5,42 +5,43 @@ use std::fmt::Write as _;
 use super::look::{Look, Rates};
 use super::table::{GAP, Table, View, age, bytes, rate};
 
-/// Lines about the server as a whole; the first one is its name.
+/// Lines about all services together; the first one is the server's name.
 pub fn summary(look: &Look, rates: &Rates) -> Vec<String> {
-    let status = &look.status;
-    let connections = &status.service.connections;
+    let (status, totals) = (&look.status, look.totals());
     let mut lines = vec![
         format!(
             "hotsocket {}, process {}, up {}, {}",
             status.version,
             status.pid,
             age(status.uptime_s.saturating_mul(1000)),
-            status.service.listeners.join(", ")
+            totals.listeners.join(", ")
         ),
         format!(
             "connections {} open of {}, {} asleep, {} accepted ({}/s), {} refused, {} faults",
-            connections.open,
-            connections.limit,
-            connections.asleep,
-            connections.accepted,
+            totals.open,
+            totals.limit,
+            totals.asleep,
+            totals.accepted,
             rate(rates.accepted),
-            connections.refused,
-            connections.faults
+            totals.refused,
+            totals.faults
         ),
         format!(
             "traffic {}/s in, {}/s out, {} queued, {} events/s",
             bytes(rates.received),
             bytes(rates.sent),
-            bytes(status.service.traffic.queued as f64),
+            bytes(totals.queued as f64),
             rate(rates.events)
         ),
     ];
-    let mut memory = format!(
-        "memory {} of instances, generation {} {}",
-        bytes(status.service.memory.instances as f64),
-        status.service.generation,
-        status.service.guest
-    );
+    let mut memory = format!("memory {} of instances", bytes(totals.memory as f64));
+    for service in look.services() {
+        let _ = match look.services() {
+            [_] => write!(memory, ", generation"),
+            _ => write!(memory, ", {}: generation", service.name),
+        };
+        let _ = write!(memory, " {} {}", service.generation, service.guest);
+    }
     if let Some(topics) = look.topics.as_ref().filter(|topics| topics.count > 0) {
         let _ = write!(
             memory,
@@ -58,8 +59,8 @@ pub fn summary(look: &Look, rates: &Rates) -> Vec<String> {
             draining.left
         ));
     }
-    if !status.service.limits_reached.is_empty() {
-        let reached = status.service.limits_reached.iter();
+    if !totals.reached.is_empty() {
+        let reached = totals.reached.iter();
         let reached: Vec<_> = reached
             .map(|(name, count)| format!("{name} {count}"))
             .collect();

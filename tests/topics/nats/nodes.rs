@@ -1,7 +1,5 @@
 //! Who gets a message on which node.
 
-use rustix::process::Signal;
-
 use super::{Orders, connect, nodes};
 use crate::harness::{Client, NatsServer};
 
@@ -120,7 +118,7 @@ fn wills_and_what_is_published_by_command_reach_other_nodes() {
     );
     a.expect("breaking");
     // The last that a node does is to publish wills.
-    one.signal(Signal::TERM);
+    one.close_all();
     a.expect_line("2 gone 0 shutdown");
     let log = one.end().stderr;
     assert!(!log.contains("did not reach NATS"), "{log}");

@@ -29,8 +29,6 @@ struct Sample<'a> {
 struct ShownGeneration {
     generation: Arc<Generation>,
     number: String,
-    /// The beginning of its hash, as the log has it.
-    sha256: String,
     is_active: bool,
 }
 
@@ -41,7 +39,6 @@ impl<'a> Sample<'a> {
         let generations = service.registry.generations().into_iter();
         let generations = generations.map(|generation| ShownGeneration {
             number: generation.number.to_string(),
-            sha256: format!("{:.12}", generation.guest.hash),
             is_active: generation.number == active,
             generation,
         });
@@ -201,7 +198,6 @@ impl Writer<'_, '_, '_> {
             let shown = s.generations.iter();
             shown.map(|shown| {
                 let mut labels = s.with("generation", &shown.number);
-                labels.push(("sha256", &shown.sha256));
                 let state = if shown.is_active { "active" } else { "kept" };
                 labels.push(("state", state));
                 labels

@@ -40,7 +40,7 @@ impl Packages {
         packages
     }
 
-    /// The world of the component, as the text of a file beside `world.wit`.
+    /// The world of the component, as the text of a file next to `world.wit`.
     pub(super) fn world(self) -> String {
         let includes: String = self
             .included()

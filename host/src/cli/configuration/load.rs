@@ -229,8 +229,8 @@ fn listeners(
 /// Names and addresses that two have, where each needs its own.
 fn same(services: &[LoadedService], configs: &[Config]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let (mut names, mut addresses, mut stores) =
-        (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut names, mut stores) = (BTreeMap::new(), BTreeMap::new());
+    let mut addresses: Vec<(ListenAddress, &String)> = Vec::new();
     let options = configs.iter().flat_map(|config| &config.options.services);
     for (service, options) in services.iter().zip(options) {
         let mut wrong = |message: String| {
@@ -254,19 +254,24 @@ fn same(services: &[LoadedService], configs: &[Config]) -> Vec<Problem> {
                 }
                 _ => None,
             };
-            let address = address.filter(|address: &ListenAddress| {
-                address
-                    .socket_addr()
-                    .is_none_or(|address| address.port() != 0)
-            });
-            if let Some(address) = address
-                && let Some(other) = addresses.insert(address.to_string(), &service.name)
-            {
-                wrong(format!(
+            let Some(address) = address else {
+                continue;
+            };
+            let taken = addresses.iter();
+            let mut taken = taken.filter(|(taken, _)| taken.conflicts_with(&address));
+            match taken.next() {
+                Some((taken, other)) if *taken == address => wrong(format!(
                     "{address} is listened on twice: by service {other} and by {}",
                     service.name
-                ));
+                )),
+                Some((taken, other)) => wrong(format!(
+                    "{taken} (service {other}) and {address} (service {}) cannot both be \
+                     listened on: one includes the other",
+                    service.name
+                )),
+                None => {}
             }
+            addresses.push((address, &service.name));
         }
         if let Some(store) = service
             .values

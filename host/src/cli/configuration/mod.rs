@@ -28,7 +28,7 @@ pub(in crate::cli) use changes::{Changes, InForce};
 pub(in crate::cli) use load::{Given, Loaded, load};
 pub(in crate::cli) use problem::{Problem, Problems};
 pub(in crate::cli) use show::{reference, show};
-pub(in crate::cli) use watch::FileWatch;
+pub(in crate::cli) use watch::{FileWatch, Stamps};
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use load::parse;

@@ -3,11 +3,18 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::guest_file;
 use crate::watch::{ChangeSignal, FileThread, Stamp, directories_of, settle};
 
 use super::load::MAX_FILE;
+
+/// Files, and the state of each.
+pub(in crate::cli) type Stamps = Vec<(PathBuf, Option<Stamp>)>;
+
+/// A file that never stops changing is looked at after this time.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
 
 /// Watches one file. [`Self::changed`] again and again.
 pub(in crate::cli) struct FileWatch {
@@ -20,6 +27,8 @@ pub(in crate::cli) struct FileWatch {
     content: Option<Vec<u8>>,
     /// Why it could not be read, so that it is not repeated.
     failure: Option<String>,
+    /// Files that the configuration waits for, as they were when it was refused.
+    awaited: Stamps,
 }
 
 impl FileWatch {
@@ -32,13 +41,33 @@ impl FileWatch {
             files: FileThread::default(),
             read: None,
             failure: None,
+            awaited: Vec::new(),
         }
     }
 
-    /// Wait until the file has other content, which has settled. Safe to cancel.
+    /// The content was refused, perhaps because of one of these files, which are given as
+    /// they were then: from now on a change of one of them is a change, too.
+    pub(in crate::cli) fn also(&mut self, awaited: Stamps) {
+        self.awaited = awaited;
+    }
+
+    /// Wait until the file has other content, which has settled, or one of those that it
+    /// waits for has changed. Safe to cancel.
     pub(in crate::cli) async fn changed(&mut self) {
         loop {
-            match self.look(true).await {
+            let looked = self.look(true).await;
+            if let Ok((_, awaited)) = &looked
+                && *awaited != self.awaited
+            {
+                settle(
+                    || async { self.look(false).await.ok() },
+                    Some(SETTLED_AFTER),
+                )
+                .await;
+                self.awaited.clear();
+                return;
+            }
+            match looked.map(|(stamp, _)| stamp) {
                 Ok(Some(stamp)) if Some(stamp) == self.read => {
                     self.signal.wait().await;
                     continue;
@@ -80,13 +109,20 @@ impl FileWatch {
         }
     }
 
-    async fn look(&self, watching: bool) -> io::Result<Option<Stamp>> {
+    /// The state of the file, and of those that it waits for.
+    async fn look(&self, watching: bool) -> io::Result<(Option<Stamp>, Stamps)> {
         let (path, signal) = (self.path.clone(), self.signal.clone());
+        let mut awaited = self.awaited.clone();
         let look = move || {
             if watching {
-                signal.watch_directories(directories_of(&path));
+                let files = awaited.iter().map(|(file, _)| file).chain([&path]);
+                let directories = files.flat_map(|file| directories_of(file));
+                signal.watch_directories(directories.collect());
             }
-            Stamp::of(&path)
+            for (file, stamp) in &mut awaited {
+                *stamp = Stamp::of(file);
+            }
+            (Stamp::of(&path), awaited)
         };
         self.files.run(look).await
     }

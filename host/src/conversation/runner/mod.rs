@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use hotsocket_sandbox::{ConnectionInfo, Fault, Publication, ServedConnection};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -249,7 +250,7 @@ impl<'a> Runner<'a> {
             };
             let facts = peer.facts.map(Arc::new);
             let connection = ServedConnection { info, facts };
-            let permit = self.service.admit(Some(self.local.ip()), None).await;
+            let permit = self.service.admit(None, None).await;
             let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
@@ -332,7 +333,7 @@ impl<'a> Runner<'a> {
     /// Shut the service down; twice does no harm.
     async fn stop(&mut self) {
         let service = Arc::clone(&self.service);
-        let mut shutting_down = pin!(service.shut_down());
+        let mut shutting_down = pin!(service.shut_down(Duration::MAX));
         loop {
             let gone = service.roster.gone.notified();
             for peer in self.peers.values_mut() {

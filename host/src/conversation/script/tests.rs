@@ -48,7 +48,7 @@ fn what_is_known_of_a_peer_is_said_before_it_connects() {
     let text = "peer address 192.0.2.1:7\npeer unix 1 2 3\npeer unix 1 2\npeer listener \"in\"\n\
                 peer tls\npeer tls TLSv1.2\npeer server-name \"a\"\npeer protocol \"h2\"\n\
                 peer certificate \"x\" * 3\npeer proxy [::1]:9\npeer extension 0xe0 hex 00\n\
-                peer extension 5 \"id\"\nopen";
+                peer extension 5 \"id\"\npeer start-tls\nopen\nstart-tls";
     let address = |text: &str| text.parse().expect("an address");
     let unix = |pid| UnixPeer {
         uid: 1,
@@ -68,10 +68,11 @@ fn what_is_known_of_a_peer_is_said_before_it_connects() {
         Fact::Proxy(address("[::1]:9")),
         Fact::Extension(0xe0, vec![0]),
         Fact::Extension(5, b"id".to_vec()),
+        Fact::MayStartTls,
     ]
     .map(Action::Peer)
     .into();
-    expected.push(Action::Open);
+    expected.extend([Action::Open, Action::StartTls]);
     assert_eq!(actions(text), expected);
     for (text, part) in [
         ("peer", "`peer` takes address IP:PORT"),
@@ -80,6 +81,7 @@ fn what_is_known_of_a_peer_is_said_before_it_connects() {
         ("peer tls SSLv3", "neither TLSv1.3 nor TLSv1.2"),
         ("peer extension 256 \"x\"", "0 to 255"),
         ("open\npeer tls", "after the connection was opened"),
+        ("end\nstart-tls", "the peer has closed its side"),
     ] {
         let error = parse(text).expect_err(text);
         assert!(error.message.contains(part), "{text}: {error:?}");

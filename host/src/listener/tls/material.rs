@@ -131,27 +131,29 @@ impl<T> Source<T> {
 impl Clients {
     fn parse(options: &TlsOptions, read: &ClientFiles) -> Result<Self, TlsError> {
         let path = options.client_ca.as_deref().unwrap_or(Path::new(""));
-        let found = certificates(&read.roots).map_err(|error| TlsError::invalid(path, error))?;
+        let found = certificates(&read.roots).map_err(|error| TlsError::pem(path, &error))?;
         if found.is_empty() {
             return Err(TlsError::lacks(path, "certificate"));
         }
         let mut store = RootCertStore::empty();
         for certificate in found {
             let added = store.add(certificate);
-            added.map_err(|error| TlsError::invalid(path, error))?;
+            added.map_err(|error| {
+                let what = format!("one of its certificates cannot be read ({error})");
+                TlsError::invalid(path, what)
+            })?;
         }
         let path = options.client_crl.as_deref().unwrap_or(Path::new(""));
         let lists = read.revoked.as_deref().map(|pem| {
             let lists = CertificateRevocationListDer::pem_slice_iter(pem);
             let lists: Vec<_> = lists
                 .collect::<Result<_, _>>()
-                .map_err(|error| TlsError::invalid(path, error))?;
+                .map_err(|error| TlsError::pem(path, &error))?;
             // Else what is wrong in one would be found when all of the material is put
             // together, and keep new certificates out.
             for list in &lists {
-                webpki::BorrowedCertRevocationList::from_der(list).map_err(|error| {
-                    TlsError::invalid(path, format!("no list of revoked certificates: {error:?}"))
-                })?;
+                webpki::BorrowedCertRevocationList::from_der(list)
+                    .map_err(|error| TlsError::invalid(path, of_list(&error)))?;
             }
             match lists.is_empty() {
                 true => Err(TlsError::lacks(path, "list of revoked certificates")),
@@ -162,6 +164,25 @@ impl Clients {
             roots: Arc::new(store),
             revoked: lists.transpose()?.unwrap_or_default(),
         })
+    }
+}
+
+/// What is wrong with a list of revoked certificates, and what helps.
+fn of_list(error: &webpki::Error) -> String {
+    match error {
+        webpki::Error::UnsupportedDeltaCrl => {
+            "a delta list says only what has changed: name the complete list of that CA".to_owned()
+        }
+        webpki::Error::UnsupportedIndirectCrl
+        | webpki::Error::UnsupportedCrlIssuingDistributionPoint => {
+            "one of its lists is not about all certificates of the CA that has signed it: name a \
+             list that is"
+                .to_owned()
+        }
+        error => format!(
+            "one of its lists of revoked certificates cannot be read ({error:?}): fetch it again; \
+             `openssl crl -noout -text -in FILE` shows what is in one"
+        ),
     }
 }
 

@@ -40,6 +40,7 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+pub use certificate::CertificateStatus;
 pub use options::{CertificateFiles, ClientAuth, MinVersion, TlsError, TlsMode, TlsOptions};
 
 use super::Connected;
@@ -272,6 +273,14 @@ impl Tls {
             shown.insert(listener.clone(), first);
             true
         });
+    }
+
+    /// The certificates that new handshakes on the listener with this address may use.
+    pub fn certificates(&self, listener: &str) -> Vec<CertificateStatus> {
+        let now = certificate::now();
+        let config = self.config.load();
+        let pairs = config.material.pairs.iter();
+        pairs.map(|pair| pair.value.status(listener, now)).collect()
     }
 
     fn warn_of_expiry(&self) {

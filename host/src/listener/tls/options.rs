@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::pem;
+
 use super::material::Material;
 
 /// See the module's documentation. Files are read by [`Self::check`] and when the
@@ -105,6 +107,24 @@ impl TlsError {
         }
     }
 
+    /// What is wrong with a file that is to be PEM.
+    pub(super) fn pem(path: &Path, error: &pem::Error) -> Self {
+        let what = match error {
+            pem::Error::MissingSectionEnd { .. } => {
+                "it is cut off: the end of a section (`-----END …`) is missing".to_owned()
+            }
+            pem::Error::IllegalSectionStart { line } => format!(
+                "the line {:?} begins nothing in PEM",
+                String::from_utf8_lossy(line)
+            ),
+            pem::Error::Base64Decode(_) => {
+                "what is between two of its `-----` lines is not in Base64".to_owned()
+            }
+            error => error.to_string(),
+        };
+        TlsError::invalid(path, what)
+    }
+
     pub(super) fn invalid(path: &Path, error: impl ToString) -> Self {
         TlsError::Invalid {
             path: path.to_owned(),
@@ -170,7 +190,7 @@ impl TlsOptions {
     }
 
     /// The files that are watched.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
         let pairs = self.certificates.iter();
         pairs
             .flat_map(|files| [&files.chain, &files.key])

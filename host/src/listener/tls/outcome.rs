@@ -94,7 +94,11 @@ fn not_tls(first: &[u8]) -> Option<&'static str> {
             Some("speaks HTTP without TLS: the address begins with https://")
         }
         _ if first.starts_with(b"PROXY") || first.starts_with(b"\r\n\r\n\0") => {
-            Some("sends a PROXY header, which is not expected here")
+            // The first one, if there was to be one, has been read by the layer before.
+            Some(
+                "sends a PROXY header where TLS is to begin: it may send none (--proxy-protocol), \
+                 or it sends a second one",
+            )
         }
         _ if first.starts_with(b"SSH-") => Some("speaks SSH, not TLS"),
         // The hello of SSLv2 (RFC 6101, appendix E), which old clients send.

@@ -15,6 +15,26 @@ use crate::watch::{ChangeSignal, FileThread, Stamp, directories_of, settle};
 /// Between two warnings that a certificate expires.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// Whether a day has passed since something was logged.
+#[derive(Debug)]
+struct Daily(Instant);
+
+impl Daily {
+    /// It is logged now.
+    fn now() -> Self {
+        Daily(Instant::now())
+    }
+
+    /// If so, it is logged now.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.0.elapsed() >= DAY;
+        if is_due {
+            *self = Daily::now();
+        }
+        is_due
+    }
+}
+
 /// A file that never stops changing is looked at after this time.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
 
@@ -31,7 +51,8 @@ pub struct Reload {
     read: Option<Stamps>,
     /// What was wrong then, so that it is not repeated.
     failures: Vec<String>,
-    warned: Instant,
+    /// The warnings that certificates expire.
+    warned: Daily,
 }
 
 impl Reload {
@@ -44,7 +65,7 @@ impl Reload {
             thread: FileThread::default(),
             read: None,
             failures: Vec::new(),
-            warned: Instant::now(),
+            warned: Daily::now(),
         }
     }
 
@@ -62,10 +83,9 @@ impl Reload {
                     self.signal.wait().await;
                 }
             }
-            if self.warned.elapsed() >= DAY
-                && let Some(tls) = self.tls.upgrade()
+            if let Some(tls) = self.tls.upgrade()
+                && self.warned.is_due()
             {
-                self.warned = Instant::now();
                 tls.warn_of_expiry();
             }
         }
@@ -123,7 +143,7 @@ impl Reload {
                         tracing::info!(kind = "tls", "{what}");
                     }
                     tls.warn_of_expiry();
-                    self.warned = Instant::now();
+                    self.warned = Daily::now();
                 }
                 Err(error) => failures.push(error.to_string()),
             }
@@ -142,5 +162,22 @@ impl Reload {
             }
         }
         self.failures = failures;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_expires_is_logged_once_a_day() {
+        let mut warned = Daily::now();
+        let mut times = 0;
+        // As often as files are looked at where the system reports no changes.
+        for _ in 0..3 * 24 * 3600 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            times += u32::from(warned.is_due());
+        }
+        assert_eq!(times, 3);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::duration;
 use crate::listener::{Access, HeaderPolicy, ListenerOptions, Range, Ranges};
 
-use super::flags::LIMITS;
+use super::limits::LIMITS;
 
 const LISTENERS: &str = "Listeners";
 

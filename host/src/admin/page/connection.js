@@ -1,0 +1,263 @@
+// Owns: the view of one connection: what is known of it, the tap, and what can be done with
+// what was recorded. The rows are stream.js'.
+
+import { get } from './api.js';
+import { Rates } from './connections.js';
+import { conversation } from './conversation.js';
+import { button, download, h, icon, setClass, setText } from './dom.js';
+import { bytesAsHex, bytesAsText, visible } from './escape.js';
+import * as format from './format.js';
+import { hasToken, needToken, notice } from './help.js';
+import { pcapng } from './pcapng.js';
+import { MOST_BYTES, Recording } from './recording.js';
+import { needle } from './search.js';
+import { poll, store } from './store.js';
+import './stream.js';
+import { Tap } from './tap.js';
+
+class ConnectionView extends HTMLElement {
+  #tap = new Tap();
+  #recording = new Recording();
+  #rates = new Rates();
+  #list = document.createElement('stream-list');
+  #row = null;
+  #waiting = 0;
+  #stop = null;
+  #title = h('h1', '…');
+  #facts = h('dl.facts', { tabindex: 0 });
+  #state = h('span.pill');
+  #banner = h('div.banner', { role: 'status', hidden: true });
+  #recorded = h('p.recorded');
+  #found = h('span.found', { role: 'status' });
+  #query = h('input', { type: 'search', id: 'search', placeholder: 'Search…', 'aria-label': 'Search in the bytes', autocomplete: 'off', spellcheck: 'false' });
+  #kind = h('select', { 'aria-label': 'What is searched for' }, h('option', { value: 'text' }, 'text'), h('option', { value: 'hex' }, 'hex'));
+  #follow = button('Pause', 'pause', () => this.#list.follow(!this.#list.following), { id: 'follow', title: 'Follow or pause (f)' });
+  #more = h('button', { type: 'button', class: 'more', hidden: true, onclick: () => this.#list.follow(true) });
+  #mode = h('div.segments', { role: 'group', 'aria-label': 'Show as' });
+  #copy = [button('Copy text', 'copy', () => this.#copyAs('text'), { title: 'Copy the selection as text (c)' }), button('Copy hex', 'copy', () => this.#copyAs('hex'), { title: 'Copy the selection as hex (h)' })];
+  #mayLook = () => {
+    if (this.#tap.state === 'idle' && store.status) this.#begin();
+  };
+
+  get #id() {
+    return this.getAttribute('connection');
+  }
+
+  connectedCallback() {
+    this.#list.recording = this.#recording;
+    this.#build();
+    this.#tap.addEventListener('records', ({ detail }) => this.#take(detail));
+    this.#tap.addEventListener('state', ({ detail }) => this.#tapIs(detail));
+    this.#stop = poll(() => this.#ask());
+    store.addEventListener('change', this.#mayLook);
+    this.#mayLook();
+  }
+
+  disconnectedCallback() {
+    this.#stop();
+    this.#tap.stop();
+    store.removeEventListener('change', this.#mayLook);
+  }
+
+  #build() {
+    const modes = [['hex', 'Hex + text'], ['text', 'Text']].map(([mode, name]) => h('button', { type: 'button', 'aria-pressed': mode === 'hex', 'data-mode': mode, onclick: () => this.#show(mode) }, name));
+    this.#mode.append(...modes);
+    for (const one of this.#copy) one.disabled = true;
+    this.#query.addEventListener('input', () => this.#search());
+    this.#kind.addEventListener('change', () => this.#search());
+    this.#query.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter') this.#step(event.shiftKey ? -1 : 1);
+      else if (event.key === 'Escape') this.#list.focus();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    this.#list.addEventListener('follow', () => this.#showFollow());
+    this.#list.addEventListener('selected', () => this.#showSelection());
+    this.#list.addEventListener('copy-wanted', () => this.#copyAs(this.#list.mode));
+    this.append(
+      h('div.bar', h('a.back', { href: '#/connections', 'aria-label': 'Back to the connections', title: 'Back (Esc)' }, icon('back')), this.#title, this.#state),
+      this.#facts,
+      h('div.toolbar', { role: 'toolbar', 'aria-label': 'Stream' }, h('div.pair', this.#follow, this.#mode),
+        h('div.search-group', h('label.search', icon('search'), this.#query, h('kbd', { 'aria-hidden': 'true' }, '/')), this.#kind,
+          button('Previous match', 'up', () => this.#step(-1), { quiet: true }), button('Next match', 'down', () => this.#step(1), { quiet: true }), this.#found),
+        h('div.tools', ...this.#copy,
+          button('pcapng', 'download', () => this.#savePcapng(), { id: 'save-pcapng', title: 'Download for Wireshark (p)' }),
+          button('Conversation', 'download', () => this.#saveConversation(), { id: 'save-conversation', title: 'Download as a script of hotsocket test (s)' }))),
+      this.#banner, h('div.stream-box', this.#list, this.#more), this.#recorded);
+    this.#showRecorded();
+  }
+
+  #begin() {
+    if (hasToken()) this.#tap.start(this.#id);
+    else this.#say('token', needToken('The stream'));
+  }
+
+  async #ask() {
+    try {
+      const answer = await get('/api/connections', { rows: 10_000, filter: this.#row?.peer });
+      const row = answer.connections.find((one) => String(one.id) === this.#id);
+      if (row) {
+        this.#rates.add([row]);
+        this.#describe(row);
+      } else if (this.#row || !hasToken()) this.#over();
+    } catch { /* The head says that the server does not answer. */ }
+  }
+
+  #over() {
+    setText(this.#state, '■ over');
+    setClass(this.#state, 'pill over');
+    if (!this.#row) setText(this.#title, `Connection ${this.#id}`);
+  }
+
+  #describe(row) {
+    this.#row = row;
+    setText(this.#title, visible(row.peer));
+    setText(this.#state, visible(row.state));
+    setClass(this.#state, 'pill');
+    this.#state.dataset.state = row.state;
+    const facts = [['Connection', `${row.id}`], ['Label', row.label ? visible(row.label) : ''], ['Listener', visible(row.listener)], ['Service', visible(row.service)], ['Generation', `${row.generation}`],
+      ['In', `${format.size(row.received)} · ${format.rate(row.inRate ?? 0)}`], ['Out', `${format.size(row.sent)} · ${format.rate(row.outRate ?? 0)}`],
+      ['Queue', row.queued ? format.size(row.queued) : '–'], ['CPU', row.cpu_us ? format.micros(row.cpu_us) : '–'], ['Age', format.age(row.age_ms)]].filter(([, value]) => value);
+    if (this.#facts.childElementCount !== facts.length) this.#facts.replaceChildren(...facts.map(() => h('div', h('dt'), h('dd'))));
+    facts.forEach(([name, value], i) => {
+      setText(this.#facts.children[i].firstChild, name);
+      setText(this.#facts.children[i].lastChild, value);
+    });
+  }
+
+  #take(records) {
+    const blocks = this.#recording.add(records);
+    this.#list.added(blocks);
+    if (!this.#list.following) this.#waiting += blocks.length;
+    this.#showFollow();
+    this.#showRecorded();
+    if (this.#list.search.active) this.#showFound();
+  }
+
+  #tapIs({ state, text, status }) {
+    this.dataset.tap = state;
+    const again = (name) => button(name, 'follow', () => {
+      this.#gap();
+      this.#tap.start(this.#id);
+    }, { class: 'plain main' });
+    if (state === 'running') {
+      if (this.#tap.connection) this.#describe({ inRate: 0, outRate: 0, ...this.#tap.connection });
+      this.#say(null);
+    } else if (state === 'expired') this.#say('expired', h('span', `Nobody renewed the lease of this tap: nothing is recorded since ${format.clock(Date.now())}.`), again('Look again'));
+    else if (state === 'closed') {
+      this.#over();
+      this.#say('closed', h('span', 'The connection is over. What was recorded stays here until you leave.'));
+    } else if (state === 'failed' && status === 401) this.#say('token', needToken('The stream'));
+    else if (state === 'failed') {
+      if (status === 404) this.#over();
+      this.#say('failed', h('span', visible(text)), again(status === 404 ? 'Try again' : 'Look again'));
+    }
+  }
+
+  /** Between two taps of the connection nothing was recorded. */
+  #gap() {
+    if (this.#recording.blocks.length) this.#take([{ type: 'gap', text: 'nothing was recorded here: nobody looked', time: Date.now() }]);
+  }
+
+  #say(kind, ...children) {
+    this.#banner.hidden = kind === null;
+    setClass(this.#banner, `banner ${kind ?? ''}`);
+    this.#banner.replaceChildren(...children);
+    this.classList.toggle('without-token', kind === 'token');
+  }
+
+  #showRecorded() {
+    const { blocks, bytes, forgotten, lost } = this.#recording;
+    const parts = [`${format.counted(blocks.length, 'record')}, ${format.size(bytes)} of ${format.size(MOST_BYTES)}`];
+    if (forgotten) parts.push(`the oldest ${format.count(forgotten)} were dropped here to stay below that`);
+    if (lost.records) parts.push(`${format.counted(lost.records, 'record')} dropped by the server, as they came too fast`);
+    setText(this.#recorded, parts.join(' · '));
+  }
+
+  #showFollow() {
+    const { following } = this.#list;
+    if (following) this.#waiting = 0;
+    setText(this.#follow.querySelector('.label'), following ? 'Pause' : 'Follow');
+    this.#follow.querySelector('.icon').replaceWith(icon(following ? 'pause' : 'follow'));
+    this.#more.hidden = following || this.#waiting === 0;
+    setText(this.#more, `↓ ${format.counted(this.#waiting, 'new record')}`);
+  }
+
+  #showSelection() {
+    for (const one of this.#copy) one.disabled = this.#list.selection.empty;
+  }
+
+  #show(mode) {
+    this.#list.mode = mode;
+    for (const one of this.#mode.children) one.setAttribute('aria-pressed', one.dataset.mode === mode);
+  }
+
+  #search() {
+    const isHex = this.#kind.value === 'hex';
+    const bytes = needle(this.#query.value, isHex);
+    this.#query.setAttribute('aria-invalid', bytes === null);
+    this.#list.search.begin(bytes, isHex, this.#recording.blocks);
+    if (this.#list.search.active) this.#list.step(1);
+    this.#list.redraw();
+    this.#showFound();
+  }
+
+  #step(way) {
+    this.#list.step(way);
+    this.#showFound();
+  }
+
+  #showFound() {
+    const { search } = this.#list;
+    const invalid = this.#query.getAttribute('aria-invalid') === 'true';
+    const of = `${format.count(search.matches.length)}${search.full ? '+' : ''}`;
+    setText(this.#found, invalid ? 'not hex' : !search.active ? '' : `${search.current + 1} of ${of}`);
+  }
+
+  async #copyAs(kind) {
+    const { selection } = this.#list;
+    if (selection.empty) return;
+    const { bytes, complete } = selection.bytes(this.#recording.blocks);
+    const text = kind === 'hex' ? bytesAsHex(bytes) : bytesAsText(bytes);
+    try {
+      await navigator.clipboard.writeText(text);
+      notice(`${format.size(bytes.length)} copied as ${kind === 'hex' ? 'hex' : 'text'}${complete ? '' : ', the first part of the selection'}`);
+    } catch {
+      notice('the browser did not allow to copy', 'bad');
+    }
+  }
+
+  #about() {
+    return `Connection ${this.#id} of ${this.#row?.peer ?? 'a peer'} with ${store.service?.guest ?? 'a guest'}, recorded by hotsocket’s inspector`;
+  }
+
+  #savePcapng() {
+    const chunks = pcapng(this.#recording, this.#row?.peer, this.#row?.listener, `${this.#about()}. Bytes and times are real; IP and TCP headers are made up.`);
+    download(`connection-${this.#id}.pcapng`, 'application/octet-stream', ...chunks);
+  }
+
+  #saveConversation() {
+    download(`connection-${this.#id}.test`, 'text/plain', conversation(this.#recording, this.#about()));
+  }
+
+  focusSearch() {
+    this.#query.focus();
+    this.#query.select();
+  }
+
+  /** Whether it was a shortcut of this view. */
+  shortcut(event) {
+    const actions = {
+      f: () => this.#list.follow(!this.#list.following), x: () => this.#show(this.#list.mode === 'hex' ? 'text' : 'hex'),
+      n: () => this.#step(1), N: () => this.#step(-1), j: () => this.#list.stepBlock(1, false), k: () => this.#list.stepBlock(-1, false),
+      J: () => this.#list.stepBlock(1, true), K: () => this.#list.stepBlock(-1, true), c: () => this.#copyAs('text'), h: () => this.#copyAs('hex'),
+      p: () => this.#savePcapng(), s: () => this.#saveConversation(),
+    };
+    const action = actions[event.key];
+    action?.();
+    return Boolean(action);
+  }
+}
+
+customElements.define('connection-view', ConnectionView);

@@ -1,0 +1,128 @@
+// Owns: how bytes and foreign text are shown. Whatever could move, hide or reorder what is
+// on the page (control characters, ANSI escapes, bidi controls, zero width, invalid UTF-8)
+// becomes a visible escape sequence.
+
+// Cc: controls, Cf: format characters (bidi, zero width, tags), Cs: lone surrogates,
+// Co: private use, Zl and Zp: line and paragraph separators; U+3164 and the like look like
+// nothing at all.
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]/u;
+const NAMES = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 13: '\\r', 0: '\\0' };
+
+const hex2 = (byte) => byte.toString(16).padStart(2, '0');
+
+/** One character as an escape sequence. */
+function escaped(code) {
+  return NAMES[code] ?? (code < 0x80 ? `\\x${hex2(code)}` : `\\u{${code.toString(16)}}`);
+}
+
+/** Text in pieces `{text, escape}`, those that are escape sequences marked. */
+export function pieces(text) {
+  const found = [];
+  let plain = '';
+  const flush = () => {
+    if (plain) found.push({ text: plain, escape: false });
+    plain = '';
+  };
+  for (const char of text) {
+    if (!HIDDEN.test(char)) {
+      plain += char;
+      continue;
+    }
+    flush();
+    found.push({ text: escaped(char.codePointAt(0)), escape: true });
+  }
+  flush();
+  return found;
+}
+
+/** Text of one line with escapes instead of whatever can't be seen. */
+export function visible(text) {
+  const string = String(text ?? '');
+  return HIDDEN.test(string) ? pieces(string).map((piece) => piece.text).join('') : string;
+}
+
+/** The code point that begins at `at`, and its length; -1 if it is not UTF-8 (RFC 3629). */
+function decode(bytes, at, end) {
+  const first = bytes[at];
+  if (first < 0x80) return [first, 1];
+  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || at + length > end) return [-1, 1];
+  let code = first & (0x7f >> length);
+  for (let i = 1; i < length; i += 1) {
+    const next = bytes[at + i];
+    if ((next & 0xc0) !== 0x80) return [-1, 1];
+    code = (code << 6) | (next & 0x3f);
+  }
+  const smallest = [0, 0, 0x80, 0x800, 0x10000][length];
+  const surrogate = code >= 0xd800 && code <= 0xdfff;
+  return code < smallest || code > 0x10ffff || surrogate ? [-1, 1] : [code, length];
+}
+
+/** Bytes as pieces of text; `keep` says which code points are not escaped. */
+export function bytePieces(bytes, start = 0, end = bytes.length, keep = () => false) {
+  const found = [];
+  let plain = '';
+  const add = (text) => {
+    if (plain) found.push({ text: plain, escape: false });
+    plain = '';
+    found.push({ text, escape: true });
+  };
+  for (let at = start; at < end;) {
+    const [code, length] = decode(bytes, at, end);
+    if (code < 0) add(`\\x${hex2(bytes[at])}`);
+    else {
+      const char = String.fromCodePoint(code);
+      if (HIDDEN.test(char) && !keep(code)) add(escaped(code));
+      else plain += char;
+    }
+    at += length;
+  }
+  if (plain) found.push({ text: plain, escape: false });
+  return found;
+}
+
+/** Bytes as text to paste elsewhere: lines and tabs as they are, all else escaped. */
+export function bytesAsText(bytes) {
+  const pieces = bytePieces(bytes, 0, bytes.length, (code) => code === 9 || code === 10);
+  return pieces.map((piece) => piece.text).join('').replaceAll('\\r\n', '\n');
+}
+
+export function bytesAsHex(bytes) {
+  return Array.from(bytes, hex2).join(' ');
+}
+
+/** Where lines of text begin: after each LF, and where a line is `columns` wide. */
+export function lineStarts(bytes, columns) {
+  const starts = [];
+  let width = 0;
+  let begin = true;
+  for (let at = 0; at < bytes.length;) {
+    const byte = bytes[at];
+    const [code, length] = byte < 0x80 ? [byte, 1] : decode(bytes, at, bytes.length);
+    const wide = columnsOf(code);
+    if (begin || width + wide > columns) {
+      starts.push(at);
+      width = 0;
+    }
+    width += wide;
+    begin = code === 10;
+    at += length;
+  }
+  return starts;
+}
+
+/** How wide a code point is shown. */
+function columnsOf(code) {
+  if (code >= 0x20 && code < 0x7f) return 1;
+  if (code < 0) return 4;
+  const char = String.fromCodePoint(code);
+  if (HIDDEN.test(char)) return escaped(code).length;
+  return code < 0x1100 ? 1 : 2;
+}
+
+/** The bytes of Base64, as the records of a tap have them. */
+export function fromBase64(text) {
+  if (!text) return new Uint8Array();
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}

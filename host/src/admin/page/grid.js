@@ -1,0 +1,209 @@
+// Owns: `<data-grid>`, a table of any length of which only the rows in sight are elements.
+// It sorts; which rows there are is up to others. One tab stop for the rows, one for the heads.
+
+import { h, setClass, setText } from './dom.js';
+
+const SPARE = 6;
+
+class DataGrid extends HTMLElement {
+  #columns = [];
+  #rows = [];
+  #sorted = [];
+  #key = (row) => row.id;
+  #sort = { column: null, descending: false };
+  /** Key of the row that the arrow keys move. */
+  #active = null;
+  #head = h('div.row.head', { role: 'row', 'aria-rowindex': 1 });
+  #body = h('div.body', { role: 'rowgroup' });
+  #shown = new Map();
+  #free = [];
+  #scheduled = false;
+  #rowHeight = 0;
+  #label = '';
+
+  /**
+   * `columns`: `{key, title, text(row), value(row), number, grow, title}`; `text` is what is
+   * shown, `value` what is sorted by. `open(row)` is called for a row that is chosen.
+   */
+  setUp({ columns, key, sort, open, label, decorate }) {
+    this.#columns = columns;
+    this.#key = key ?? this.#key;
+    this.#sort = sort ?? { column: columns[0].key, descending: false };
+    this.open = open;
+    this.decorate = decorate;
+    this.#label = label;
+  }
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    this.setAttribute('role', 'grid');
+    this.setAttribute('aria-label', this.#label);
+    this.tabIndex = 0;
+    this.#head.append(...this.#columns.map((column, i) => this.#headCell(column, i)));
+    this.append(h('div', { role: 'rowgroup', class: 'heads' }, this.#head), this.#body);
+    this.addEventListener('scroll', () => this.#schedule(), { passive: true });
+    this.addEventListener('keydown', (event) => this.#keydown(event));
+    this.#body.addEventListener('click', (event) => this.#click(event));
+    new ResizeObserver(() => {
+      this.#rowHeight = 0;
+      this.#schedule();
+    }).observe(this);
+  }
+
+  #headCell(column, i) {
+    const sort = h('button', { type: 'button', tabindex: i === 0 ? 0 : -1, title: column.hint, onclick: () => this.#sortBy(column) },
+      h('span', column.title), h('span.mark', { 'aria-hidden': 'true' }));
+    return h('div', { role: 'columnheader', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key }, sort);
+  }
+
+  #sortBy(column) {
+    const same = this.#sort.column === column.key;
+    this.#sort = { column: column.key, descending: same ? !this.#sort.descending : Boolean(column.number) };
+    this.#arrange();
+    this.dispatchEvent(new CustomEvent('sorted', { detail: this.#sort }));
+  }
+
+  /** Show these rows instead of those before; scrolling and the active row stay. */
+  show(rows) {
+    this.#rows = rows;
+    this.#arrange();
+  }
+
+  get active() {
+    return this.#sorted.find((row) => this.#key(row) === this.#active) ?? null;
+  }
+
+  #arrange() {
+    const column = this.#columns.find((one) => one.key === this.#sort.column) ?? this.#columns[0];
+    const value = column.value ?? column.text;
+    const way = this.#sort.descending ? -1 : 1;
+    const keyed = this.#rows.map((row) => [value(row), row]);
+    keyed.sort(([a, x], [b, y]) => (a < b ? -way : a > b ? way : this.#key(x) < this.#key(y) ? -1 : 1));
+    this.#sorted = keyed.map(([, row]) => row);
+    for (const cell of this.#head.children) {
+      const sorted = cell.dataset.column === column.key;
+      const order = this.#sort.descending ? 'descending' : 'ascending';
+      cell.setAttribute('aria-sort', sorted ? order : 'none');
+      setText(cell.querySelector('.mark'), sorted ? (this.#sort.descending ? '↓' : '↑') : '');
+    }
+    this.setAttribute('aria-rowcount', this.#sorted.length + 1);
+    this.#schedule();
+  }
+
+  #schedule() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => {
+      this.#scheduled = false;
+      this.#render();
+    });
+  }
+
+  #render() {
+    if (!this.isConnected) return;
+    this.#rowHeight ||= parseFloat(getComputedStyle(this).getPropertyValue('--row')) || 32;
+    const height = this.#rowHeight;
+    const total = `${this.#sorted.length * height}px`;
+    if (this.#body.style.height !== total) this.#body.style.height = total;
+    const first = Math.max(0, Math.floor(this.scrollTop / height) - SPARE);
+    const last = Math.min(this.#sorted.length, Math.ceil((this.scrollTop + this.clientHeight) / height) + SPARE);
+    const wanted = new Map();
+    for (let i = first; i < last; i += 1) wanted.set(this.#key(this.#sorted[i]), i);
+    for (const [key, element] of this.#shown) {
+      if (wanted.has(key)) continue;
+      this.#shown.delete(key);
+      this.#free.push(element);
+    }
+    for (const [key, i] of wanted) this.#place(key, i, height);
+    for (const element of this.#free) element.hidden = true;
+    const active = this.#shown.get(this.#active);
+    if (active) this.setAttribute('aria-activedescendant', active.id);
+    else this.removeAttribute('aria-activedescendant');
+  }
+
+  #place(key, i, height) {
+    let element = this.#shown.get(key);
+    if (!element) {
+      element = this.#free.pop() ?? this.#newRow();
+      element.hidden = false;
+      this.#shown.set(key, element);
+    }
+    const row = this.#sorted[i];
+    const transform = `translateY(${i * height}px)`;
+    if (element.style.transform !== transform) element.style.transform = transform;
+    if (element.at !== i) element.setAttribute('aria-rowindex', i + 2);
+    element.at = i;
+    const selected = String(key === this.#active);
+    if (element.ariaSelected !== selected) element.ariaSelected = selected;
+    setClass(element, `row ${i % 2 ? 'odd' : ''}`);
+    element.row = row;
+    // What a cell shows is kept, as the document is slow to ask.
+    this.#columns.forEach((column, n) => {
+      const text = column.text(row);
+      if (element.texts[n] === text) return;
+      element.texts[n] = text;
+      element.children[n].textContent = text;
+    });
+    this.decorate?.(element, row);
+  }
+
+  #newRow() {
+    const cells = this.#columns.map((column) => h('div', {
+      role: 'gridcell', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key, 'data-title': column.title,
+    }));
+    const element = h('div', { role: 'row', id: `${this.id || 'grid'}-row-${this.#body.children.length}` }, cells);
+    element.texts = [];
+    this.#body.append(element);
+    return element;
+  }
+
+  #click(event) {
+    const element = event.target.closest('.row');
+    // Somebody who marks text to copy it does not want to go elsewhere.
+    if (!element?.row || !getSelection().isCollapsed) return;
+    this.#active = this.#key(element.row);
+    this.#schedule();
+    this.open?.(element.row);
+  }
+
+  #keydown(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest('.head')) return this.#headKey(event);
+    const page = Math.max(1, Math.floor(this.clientHeight / this.#rowHeight) - 2);
+    const at = this.#sorted.findIndex((row) => this.#key(row) === this.#active);
+    const last = this.#sorted.length - 1;
+    const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? 0 : at - 1, Home: 0, End: last, PageDown: at + page, PageUp: at - page, j: at + 1, k: at - 1 }[event.key];
+    if (to !== undefined && last >= 0) {
+      event.preventDefault();
+      const row = Math.min(Math.max(to, 0), last);
+      this.#active = this.#key(this.#sorted[row]);
+      this.#reveal(row);
+      this.#render();
+    } else if (event.key === 'Enter' && at >= 0) {
+      event.preventDefault();
+      this.open?.(this.#sorted[at]);
+    }
+    return undefined;
+  }
+
+  /** Left and right move between heads, Enter sorts. */
+  #headKey(event) {
+    const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const buttons = [...this.#head.querySelectorAll('button')].filter((one) => one.offsetParent);
+    const next = buttons[buttons.indexOf(event.target.closest('button')) + way];
+    if (!next) return;
+    for (const one of buttons) one.tabIndex = one === next ? 0 : -1;
+    next.focus();
+  }
+
+  #reveal(i) {
+    const top = i * this.#rowHeight;
+    const room = this.clientHeight - this.#head.offsetHeight - this.#rowHeight;
+    if (top < this.scrollTop) this.scrollTop = top;
+    else if (top > this.scrollTop + room) this.scrollTop = top - room;
+  }
+}
+
+customElements.define('data-grid', DataGrid);

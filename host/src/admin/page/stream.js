@@ -1,0 +1,279 @@
+// Owns: `<stream-list>`: a recording as rows of which only those in sight are elements; what
+// is followed, selected and found in it.
+
+import { h } from './dom.js';
+import { selectWithPointer } from './pointer.js';
+import { ROW, row, sections } from './rows.js';
+import { Search } from './search.js';
+import { Selection } from './selection.js';
+
+const SPARE = 10;
+/** Browsers place nothing reliably beyond some 30 million pixels. */
+const MOST_HEIGHT = 24e6;
+/** Below it a row has 8 bytes. */
+const NARROW = 640;
+/** From here on the directions have a half each, as stream.css has it. */
+const WIDE = 1200;
+
+class StreamList extends HTMLElement {
+  recording = null;
+  search = new Search();
+  selection = new Selection();
+  following = true;
+  #layout = { mode: 'hex', perRow: 16, columns: 100 };
+  #canvas = h('div.canvas');
+  #shown = new Map();
+  #scheduled = false;
+  #settled = 0;
+  #charWidth = 7.2;
+  /** Changed with whatever changes how rows look. */
+  #version = 0;
+  #drawnVersion = 0;
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    this.classList.add('stream');
+    this.tabIndex = 0;
+    this.setAttribute('role', 'region');
+    this.setAttribute('aria-label', 'What the connection carries');
+    this.append(this.#canvas);
+    this.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    selectWithPointer(this, () => this.#layout.perRow, () => this.#charWidth);
+    this.addEventListener('keydown', (event) => {
+      if (!(event.ctrlKey || event.metaKey)) return;
+      if (event.key === 'a') this.selectAll();
+      else if (event.key === 'c' && !this.selection.empty) this.dispatchEvent(new Event('copy-wanted'));
+      else return;
+      event.preventDefault();
+    });
+    new ResizeObserver(() => this.#resized()).observe(this);
+  }
+
+  get mode() {
+    return this.#layout.mode;
+  }
+
+  set mode(mode) {
+    this.#layout.mode = mode;
+    this.relayout();
+  }
+
+  #resized() {
+    const probe = h('span.probe', '0'.repeat(100));
+    this.#canvas.append(probe);
+    this.#charWidth = probe.getBoundingClientRect().width / 100 || 7.2;
+    probe.remove();
+    const perRow = this.clientWidth < NARROW ? 8 : 16;
+    const width = this.clientWidth >= WIDE ? this.clientWidth / 2 - 60 : this.clientWidth - 130;
+    const columns = Math.max(24, Math.min(160, Math.floor(width / this.#charWidth)));
+    const same = perRow === this.#layout.perRow && columns === this.#layout.columns;
+    Object.assign(this.#layout, { perRow, columns });
+    if (same) this.#schedule();
+    else this.relayout();
+  }
+
+  /** Lay all blocks out again; the one at the top stays there. */
+  relayout() {
+    const { blocks } = this.recording;
+    const top = blocks[this.#indexAt(this.scrollTop)];
+    let at = 0;
+    for (const block of blocks) at = this.#place(block, at);
+    this.#version += 1;
+    this.#resize();
+    if (!this.following && top) this.scrollTop = top.top;
+    this.#settle();
+  }
+
+  #place(block, top) {
+    block.sections = sections(block, this.#layout);
+    block.top = top;
+    block.height = block.sections.reduce((sum, section) => sum + section.height, 0);
+    return top + block.height;
+  }
+
+  get #base() {
+    return this.recording.blocks[0]?.top ?? 0;
+  }
+
+  get #height() {
+    const last = this.recording.blocks.at(-1);
+    return last ? last.top + last.height - this.#base : 0;
+  }
+
+  /** Blocks have come to the recording. */
+  added(blocks) {
+    const before = this.recording.blocks[this.recording.blocks.length - blocks.length - 1];
+    let at = before ? before.top + before.height : 0;
+    for (const block of blocks) at = this.#place(block, at);
+    this.search.add(blocks);
+    const dropped = this.recording.trim();
+    while (this.#height > MOST_HEIGHT && this.recording.blocks.length > 1) {
+      const [block] = this.recording.blocks.splice(0, 1);
+      this.recording.bytes -= block.cost;
+      this.recording.forgotten += 1;
+      dropped.push(block);
+    }
+    this.#resize();
+    if (dropped.length && !this.following) this.scrollTop -= dropped.reduce((sum, block) => sum + block.height, 0);
+    this.#settle();
+  }
+
+  #resize() {
+    this.#canvas.style.height = `${this.#height + 16}px`;
+  }
+
+  #settle() {
+    if (this.following) {
+      this.scrollTop = this.scrollHeight;
+      this.#settled = this.scrollTop;
+    }
+    this.#schedule();
+  }
+
+  follow(following) {
+    this.following = following;
+    this.#settle();
+    this.dispatchEvent(new Event('follow'));
+  }
+
+  #scrolled() {
+    const atEnd = this.scrollTop + this.clientHeight >= this.scrollHeight - 4;
+    const wasFollowing = this.following;
+    if (this.scrollTop < this.#settled - 2 && !atEnd) this.following = false;
+    else if (atEnd) this.following = true;
+    this.#settled = this.scrollTop;
+    if (wasFollowing !== this.following) this.dispatchEvent(new Event('follow'));
+    this.#schedule();
+  }
+
+  /** The index of the block at so many pixels from the top. */
+  #indexAt(y) {
+    const { blocks } = this.recording;
+    let [low, high] = [0, Math.max(0, blocks.length - 1)];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (blocks[middle].top - this.#base <= y) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  #schedule() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => {
+      this.#scheduled = false;
+      this.#render();
+    });
+  }
+
+  redraw() {
+    this.#version += 1;
+    this.#schedule();
+  }
+
+  #render() {
+    if (this.#drawnVersion !== this.#version) {
+      this.#drawnVersion = this.#version;
+      this.#shown.clear();
+      this.#canvas.replaceChildren();
+    }
+    const { blocks } = this.recording;
+    const base = this.#base;
+    const top = this.scrollTop - SPARE * ROW;
+    const bottom = this.scrollTop + this.clientHeight + SPARE * ROW;
+    const wanted = new Set();
+    for (let i = this.#indexAt(top); i < blocks.length && blocks[i].top - base < bottom; i += 1) this.#renderBlock(blocks[i], base, top, bottom, wanted);
+    for (const [key, element] of this.#shown) {
+      if (wanted.has(key)) continue;
+      element.remove();
+      this.#shown.delete(key);
+    }
+  }
+
+  #renderBlock(block, base, top, bottom, wanted) {
+    let y = block.top - base;
+    block.sections.forEach((section, s) => {
+      const each = section.height / section.rows;
+      const from = Math.max(0, Math.floor((top - y) / each));
+      const to = Math.min(section.rows, Math.ceil((bottom - y) / each));
+      for (let n = from; n < to; n += 1) {
+        const key = `${block.id}.${s}.${n}`;
+        wanted.add(key);
+        let element = this.#shown.get(key);
+        if (!element) {
+          element = row(block, section, n, this.#layout, (part, begin, end) => this.#marks(block, part, begin, end));
+          if (this.selection.holds(block.id) && section.kind === 'head') element.classList.add('chosen');
+          this.#shown.set(key, element);
+          this.#canvas.append(element);
+        }
+        const transform = `translateY(${y + n * each}px)`;
+        if (element.style.transform !== transform) element.style.transform = transform;
+      }
+      y += section.height;
+    });
+  }
+
+  /** By byte, the class of what is selected or found; null where nothing is. */
+  #marks(block, part, from, to) {
+    const found = this.search.spans(block.id, part).filter((span) => span.from < to && span.to > from);
+    const range = this.selection.range(block.id, part, block.parts[part].bytes.length);
+    if (!found.length && !(range && range[0] < to && range[1] > from)) return null;
+    const marks = new Array(to - from).fill('');
+    const mark = (begin, end, kind) => {
+      for (let at = Math.max(begin, from); at < Math.min(end, to); at += 1) marks[at - from] = kind;
+    };
+    if (range) mark(range[0], range[1], 'selected');
+    for (const span of found) mark(span.from, span.to, span.index === this.search.current ? 'found current' : 'found');
+    return marks;
+  }
+
+  /** Go to the next match, or to the one before. */
+  step(way) {
+    const span = this.search.step(way, this.recording.blocks[0]?.id ?? 0);
+    if (span) this.#reveal(span.block, span.part, span.from);
+    this.redraw();
+    return span !== null;
+  }
+
+  #reveal(id, part, at) {
+    const block = this.recording.blocks.find((one) => one.id === id);
+    if (!block) return;
+    let y = block.top - this.#base;
+    for (const section of block.sections) {
+      if (section.part === part && section.kind === 'bytes') {
+        y += (section.starts ? Math.max(0, section.starts.findLastIndex((start) => start <= at)) : Math.floor(at / this.#layout.perRow)) * ROW;
+        break;
+      }
+      y += section.height;
+    }
+    this.following = false;
+    this.scrollTop = Math.max(0, y - this.clientHeight / 3);
+    this.#settled = this.scrollTop;
+    this.dispatchEvent(new Event('follow'));
+  }
+
+  /** Select the next block with bytes, or the one before; with `more` in addition. */
+  stepBlock(way, more) {
+    const { blocks } = this.recording;
+    const last = this.selection.focus ? blocks.findIndex((block) => block.id === this.selection.focus.block) : way > 0 ? -1 : blocks.length;
+    let i = last + way;
+    while (blocks[i] && blocks[i].record.type === 'mark') i += way;
+    if (!blocks[i]) return;
+    if (more && !this.selection.empty) this.selection.extend({ block: blocks[i].id, part: way > 0 ? Infinity : -1, at: way > 0 ? Infinity : 0 });
+    else this.selection.blocks(blocks[i], blocks[i]);
+    this.#reveal(blocks[i].id, -1, 0);
+    this.redraw();
+    this.dispatchEvent(new Event('selected'));
+  }
+
+  selectAll() {
+    const { blocks } = this.recording;
+    if (!blocks.length) return;
+    this.selection.blocks(blocks[0], blocks.at(-1));
+    this.redraw();
+    this.dispatchEvent(new Event('selected'));
+  }
+}
+
+customElements.define('stream-list', StreamList);

@@ -1,0 +1,147 @@
+// Owns: the view of generations: what became of each, its connections as they move, and
+// the buttons that swap and roll back.
+
+import { get, post } from './api.js';
+import { button, h, setText } from './dom.js';
+import { visible } from './escape.js';
+import * as format from './format.js';
+import { hasToken, needToken } from './help.js';
+import { poll, store } from './store.js';
+import { act, actions, offer, showAnswer } from './upload.js';
+
+/** While connections move. */
+const LIVE = 250;
+
+class SwapsView extends HTMLElement {
+  #list = h('ol.generations', { 'aria-label': 'Generations, newest first' });
+  #answer = h('pre.answer', { role: 'status', hidden: true });
+  #confirm = h('div.confirm', { hidden: true });
+  #count = h('p.count');
+  #file = h('input', { type: 'file', accept: '.wasm,application/wasm', id: 'file', hidden: true });
+  #rollback = button('Roll back', 'rollback', () => this.#askRollback());
+  #items = new Map();
+  #stop;
+  #generations = [];
+
+  connectedCallback() {
+    if (!this.firstChild) this.#build();
+    this.#stop = poll(() => this.#ask(), () => (actions.running || this.#moving() ? LIVE : 1000));
+  }
+
+  disconnectedCallback() {
+    this.#stop();
+  }
+
+  #build() {
+    this.#file.addEventListener('change', () => {
+      const [file] = this.#file.files;
+      this.#file.value = '';
+      if (file) offer(file);
+    });
+    actions.addEventListener('begin', () => {
+      this.#stop?.();
+      if (this.isConnected) this.#stop = poll(() => this.#ask(), () => (actions.running || this.#moving() ? LIVE : 1000));
+    });
+    actions.addEventListener('end', ({ detail }) => showAnswer(this.#answer, detail));
+    this.append(
+      h('div.bar', h('h1', 'Swaps'), this.#count, h('div.tools',
+        button('Swap to a file…', 'upload', () => this.#choose(), { id: 'choose' }), this.#rollback)),
+      this.#file, this.#confirm, this.#answer,
+      h('div.scroll', { tabindex: 0, role: 'region', 'aria-label': 'Generations' }, this.#list,
+        h('p.hint', 'Drop a .wasm anywhere on this page to swap the guest under its open connections.')));
+  }
+
+  #choose() {
+    if (hasToken()) this.#file.click();
+    else this.#needToken();
+  }
+
+  #needToken() {
+    this.#confirm.hidden = false;
+    this.#confirm.replaceChildren(needToken('An action'));
+  }
+
+  #askRollback() {
+    if (!hasToken()) return this.#needToken();
+    const service = store.service;
+    const active = service.generation;
+    const earlier = service.generations.filter((one) => one.number < active).at(-1);
+    const close = () => {
+      this.#confirm.hidden = true;
+      this.#rollback.focus();
+    };
+    const go = h('button', { type: 'button', class: 'main', onclick: async () => {
+      this.#confirm.hidden = true;
+      await act('rollback', () => post('/api/rollback', { service: service.name }));
+      this.#rollback.focus();
+    } }, 'Roll back');
+    const to = earlier ? `Roll back from generation ${active} to ${earlier.number}, ${visible(format.baseName(earlier.guest))}?` : `Roll back from generation ${active}?`;
+    this.#confirm.replaceChildren(h('p', to), h('div.buttons', h('button', { type: 'button', onclick: close }, 'Cancel'), go));
+    this.#confirm.hidden = false;
+    go.focus();
+    return undefined;
+  }
+
+  #moving() {
+    return this.#generations.some((one) => !one.active && one.connections > 0);
+  }
+
+  async #ask() {
+    try {
+      await store.refresh();
+      const answer = await get('/api/history', { service: store.service?.name });
+      this.#generations = store.service?.generations ?? [];
+      this.#show(answer.generations);
+    } catch { /* The head says that the server does not answer. */ }
+  }
+
+  #show(records) {
+    const live = new Map(this.#generations.map((one) => [one.number, one]));
+    const most = Math.max(1, store.service?.connections.open ?? 0);
+    setText(this.#count, format.counted(records.length, 'generation'));
+    const newest = [...records].reverse();
+    const keep = new Set();
+    for (const record of newest) {
+      keep.add(record.generation);
+      const item = this.#items.get(record.generation) ?? this.#newItem(record.generation);
+      this.#fill(item, record, live.get(record.generation), most);
+    }
+    for (const [number, item] of this.#items) {
+      if (keep.has(number)) continue;
+      item.element.remove();
+      this.#items.delete(number);
+    }
+    const wanted = newest.map((record) => this.#items.get(record.generation).element);
+    if (wanted.some((element, i) => this.#list.children[i] !== element)) this.#list.replaceChildren(...wanted);
+  }
+
+  #newItem(number) {
+    const part = (name) => h('span', { class: name });
+    const item = { guest: part('guest'), hash: part('hash'), outcome: part('outcome'), when: part('when'), moved: part('moved'), bar: part('fill'), connections: part('connections') };
+    item.element = h('li', h('span.number', { 'aria-label': `Generation ${number}` }, String(number)),
+      h('div.what', h('div', item.guest, item.hash), h('div.fate', item.outcome, item.when, item.moved)),
+      h('div.share', h('span.track', { 'aria-hidden': 'true' }, item.bar), item.connections));
+    this.#items.set(number, item);
+    return item;
+  }
+
+  #fill(item, record, live, most) {
+    const connections = live?.connections ?? 0;
+    setText(item.guest, visible(format.baseName(record.guest)));
+    item.guest.title = visible(record.guest);
+    setText(item.hash, format.hash(record.sha256));
+    item.hash.title = `SHA-256 ${record.sha256}`;
+    const active = record.outcome === 'active';
+    setText(item.outcome, active ? '● active' : visible(record.outcome));
+    setText(item.when, format.when(record.accepted * 1000));
+    const moved = [record.migrated ? `${format.count(record.migrated)} migrated` : '', record.failed ? `${format.count(record.failed)} failed` : ''];
+    setText(item.moved, moved.filter(Boolean).join(', '));
+    item.moved.classList.toggle('bad', record.failed > 0);
+    setText(item.connections, live ? format.counted(connections, 'connection') : '');
+    item.bar.style.transform = `scaleX(${Math.min(1, connections / most)})`;
+    item.element.classList.toggle('active', active);
+    item.element.classList.toggle('gone', !live);
+  }
+}
+
+customElements.define('swaps-view', SwapsView);

@@ -1,0 +1,19 @@
+// Owns: the token. It comes in the address' fragment, which no server is sent, leaves the
+// address bar at once, and is kept for this tab only. Only api.js sends it, as a header.
+
+const KEY = 'hotsocket-token';
+
+/** Take a token out of the address; `#/…` is a view and no token. */
+export function takeFromAddress() {
+  const fragment = location.hash.slice(1);
+  if (!fragment || fragment.startsWith('/')) return false;
+  const parameters = new URLSearchParams(fragment);
+  const token = parameters.get('token') ?? fragment;
+  history.replaceState(null, '', `${location.pathname}${location.search}`);
+  // What cannot be a header's value is no token.
+  if (!/^[\x21-\x7e]{1,512}$/.test(token)) return false;
+  sessionStorage.setItem(KEY, token);
+  return true;
+}
+
+export const token = () => sessionStorage.getItem(KEY);

@@ -1,0 +1,108 @@
+// Owns: a component that is dropped on the page, or chosen with the button: confirm, swap,
+// and show the answer in the words of the command line.
+
+import { ApiError, post } from './api.js';
+import { h } from './dom.js';
+import { visible } from './escape.js';
+import * as format from './format.js';
+import { hasToken, needToken, notice, show } from './help.js';
+import { store } from './store.js';
+
+const POLICIES = [['', 'as the server does (--on-swap)'], ['migrate', 'migrate to the new code'], ['drain', 'drain: finish on the old code'], ['close', 'close'], ['new-only', 'stay on the old code (new-only)']];
+
+/** Swaps and rollbacks that run or have ended, for the view of swaps. */
+export const actions = new EventTarget();
+actions.running = false;
+
+/** The answer of an action in one place, whoever began it. */
+export async function act(what, ask) {
+  actions.running = true;
+  actions.dispatchEvent(new Event('begin'));
+  let result;
+  try {
+    result = await ask();
+  } catch (error) {
+    const text = error instanceof ApiError ? error.message : `the server does not answer (${error.message})`;
+    result = { ok: false, text };
+  }
+  actions.running = false;
+  actions.dispatchEvent(new CustomEvent('end', { detail: { what, ...result, time: Date.now() } }));
+  store.refresh();
+  return result;
+}
+
+/** Ask whether to swap to this file, then do it. */
+export function offer(file) {
+  if (!hasToken()) {
+    const dialog = h('dialog', { 'aria-label': 'The token is missing' }, needToken('A swap'), h('div.buttons', h('button', { type: 'button', onclick: () => dialog.close() }, 'Close')));
+    show(dialog);
+    return;
+  }
+  const service = store.service;
+  const policy = h('select', { id: 'policy' }, POLICIES.map(([value, text]) => h('option', { value }, text)));
+  const answer = h('pre.answer', { role: 'status', hidden: true });
+  const swap = h('button', { type: 'submit', class: 'main' }, 'Swap');
+  const cancel = h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel');
+  const title = h('h2', { id: 'offer-title' }, 'Swap the guest?');
+  const form = h('form', { method: 'dialog' },
+    title,
+    h('dl.facts',
+      h('div', h('dt', 'File'), h('dd', visible(file.name))),
+      h('div', h('dt', 'Size'), h('dd', format.size(file.size))),
+      h('div', h('dt', 'Service'), h('dd', `${visible(service?.name)}, ${format.counted(service?.connections.open, 'open connection')}`)),
+      h('div', h('dt', h('label', { for: 'policy' }, 'They')), h('dd', policy))),
+    answer, h('div.buttons', cancel, swap));
+  const dialog = h('dialog.offer', { 'aria-labelledby': 'offer-title' }, form);
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (swap.dataset.done) return dialog.close();
+    swap.disabled = true;
+    policy.disabled = true;
+    answer.hidden = false;
+    answer.className = 'answer waiting';
+    answer.textContent = 'compiling and swapping…';
+    const query = { service: service?.name, name: file.name, policy: policy.value };
+    const result = await act('swap', () => post('/api/swap', query, file));
+    showAnswer(answer, result);
+    title.textContent = result.ok ? 'Swapped' : 'Not swapped';
+    swap.disabled = false;
+    swap.textContent = 'Done';
+    swap.dataset.done = 'yes';
+    cancel.hidden = true;
+    swap.focus();
+    return undefined;
+  });
+  show(dialog);
+  swap.focus();
+}
+
+/** The server's words; whether it did it is said by a sign as well. */
+export function showAnswer(element, { ok, text }) {
+  element.hidden = false;
+  element.className = `answer ${ok ? 'good' : 'bad'}`;
+  element.textContent = `${ok ? '✓' : '×'} ${text.trimEnd().split('\n').map(visible).join('\n')}`;
+}
+
+/** Let files be dropped anywhere on the page. */
+export function acceptDrops() {
+  const veil = h('div.veil', { hidden: true }, h('p', 'Drop a .wasm to swap the guest'));
+  document.body.append(veil);
+  const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
+  let hide = 0;
+  addEventListener('dragover', (event) => {
+    if (!isFile(event)) return;
+    event.preventDefault();
+    veil.hidden = false;
+    clearTimeout(hide);
+    // `dragleave` comes for each element; `dragover` comes as long as it is over the page.
+    hide = setTimeout(() => { veil.hidden = true; }, 300);
+  });
+  addEventListener('drop', (event) => {
+    if (!isFile(event)) return;
+    event.preventDefault();
+    veil.hidden = true;
+    const [file, ...others] = event.dataTransfer.files;
+    if (others.length) notice('one file at a time', 'bad');
+    else if (file && !document.querySelector('dialog[open]')) offer(file);
+  });
+}

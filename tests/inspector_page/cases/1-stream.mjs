@@ -1,0 +1,142 @@
+// One connection: its bytes in both directions, and what can be done with them.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { go, hex, hexOf, look, rowsOf, until } from '../harness.mjs';
+
+export async function a_conversation_by_nc_appears_as_its_bytes(inspector) {
+  const page = await inspector.open(inspector.counter);
+  const nc = inspector.nc(inspector.counter);
+  await page.locator('#connections .body .row').first().waitFor();
+  const peer = (await page.locator('#connections .body .row [data-column=peer]').first().textContent()).trim();
+  await look(page, peer);
+  nc.write('hello\n');
+  assert.deepEqual(await hexOf(page, 'in', 1), [hex('hello\n')]);
+  assert.deepEqual((await hexOf(page, 'out', 1)).map((row) => row.replace(/ +/g, ' ')), [hex('6 bytes so far\n')]);
+  nc.write('are you still there?\n');
+  await hexOf(page, 'out', 2);
+  const rows = (await rowsOf(page, '.line.bytes')).map((row) => row[0]);
+  assert.deepEqual(rows, ['→', '←', '→', '→', '←'], 'each in its order, and its direction in a sign');
+  assert.deepEqual(await rowsOf(page, '.head-line .event'), ['data', 'data']);
+  await until(page, () => /CPU.*gen 1/.test(document.querySelector('.head-line').textContent));
+  await page.keyboard.press('x');
+  await until(page, () => [...document.querySelectorAll('.line.bytes.in .text')].some((row) => row.textContent === 'are you still there?\\n'));
+}
+
+export async function downloads_are_read_by_tshark_and_by_hotsocket_test(inspector) {
+  for (const server of [inspector.counter, inspector.echo]) {
+    const page = await inspector.open(server);
+    const peer = await inspector.peer(server);
+    await look(page, peer.name);
+    const counts = server === inspector.counter;
+    const binary = Buffer.from(Array.from({ length: 3000 }, (_, i) => (i * 7) & 255));
+    const sent = [Buffer.from('hello "world"\r\n\\'), binary, Buffer.from('ä\0end')];
+    let total = 0;
+    for (const bytes of sent) {
+      total += bytes.length;
+      await peer.ask(bytes, counts ? `${total} bytes so far\n`.length : bytes.length);
+    }
+    peer.socket.end();
+    await page.locator('.mark-line.closed').waitFor();
+    const pcapng = await save(page, inspector, '#save-pcapng');
+    if (inspector.tshark) {
+      const followed = execFileSync(inspector.tshark, ['-r', pcapng, '-q', '-z', 'follow,tcp,raw,0'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      const lines = followed.split('\n').filter((line) => /^\t?[0-9a-f]+$/.test(line));
+      const of = (out) => lines.filter((line) => line.startsWith('\t') === out).map((line) => line.trim()).join('');
+      assert.equal(of(false), Buffer.concat(sent).toString('hex'));
+      assert.equal(of(true), peer.received.toString('hex'));
+      const wrong = execFileSync(inspector.tshark, ['-r', pcapng, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE', '-Y', 'tcp.checksum.status==0 || ip.checksum.status==0 || tcp.analysis.flags'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      assert.equal(wrong, '', 'checksums and sequence numbers are right');
+    }
+    const script = await save(page, inspector, '#save-conversation');
+    const passed = execFileSync(inspector.hotsocket, ['test', server.guest, script], { encoding: 'utf8' });
+    assert.match(passed, /^ok /);
+  }
+}
+
+async function save(page, inspector, control) {
+  const [file] = await Promise.all([page.waitForEvent('download'), page.click(control)]);
+  const path = join(inspector.dir, file.suggestedFilename());
+  await file.saveAs(path);
+  return path;
+}
+
+export async function bytes_are_found_selected_and_copied(inspector) {
+  const page = await inspector.open(inspector.echo);
+  const peer = await inspector.peer(inspector.echo);
+  await look(page, peer.name);
+  // The second is found across the border of two events.
+  await peer.ask('one two thr', 11);
+  await peer.ask('ee four\xff', 9);
+  await hexOf(page, 'out', 2);
+  await page.keyboard.press('/');
+  await page.keyboard.type('three');
+  await until(page, () => document.querySelector('.found[role]').textContent === '1 of 2');
+  await until(page, () => [...document.querySelectorAll('.line.bytes .ascii .found')].map((found) => found.textContent).join(' ') === 'thr thr ee ee');
+  await page.keyboard.press('Enter');
+  await until(page, () => document.querySelector('.found[role]').textContent === '2 of 2');
+  await page.keyboard.press('Shift+Enter');
+  await until(page, () => document.querySelector('.found[role]').textContent === '1 of 2');
+  await page.fill('#search', 'c3 BF');
+  await page.selectOption('[aria-label="What is searched for"]', 'hex');
+  await until(page, () => document.querySelector('.found[role]').textContent === '1 of 2');
+  await page.keyboard.press('Escape');
+  await page.locator('stream-list').focus();
+  await page.keyboard.press('j');
+  await page.keyboard.press('h');
+  await page.locator('.notice').waitFor();
+  const both = 'one two throne two thr';
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), hex(both));
+  await page.keyboard.press('c');
+  await until(page, () => document.querySelectorAll('.notice').length === 2);
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), both);
+  // With the pointer: from the second to the fourth byte in hex.
+  const box = await page.locator('.line.bytes.in .hex').first().boundingBox();
+  const each = box.width / 48;
+  await page.mouse.move(box.x + each * 3.5, box.y + 8);
+  await page.mouse.down();
+  await page.mouse.move(box.x + each * 10, box.y + 8);
+  await page.mouse.up();
+  assert.deepEqual(await page.locator('.line.bytes .selected').allTextContents(), ['6e 65 20 ', 'ne ']);
+}
+
+export async function a_lease_that_is_not_renewed_ends_and_can_be_taken_again(inspector) {
+  const page = await inspector.open(inspector.echo);
+  const peer = await inspector.peer(inspector.echo);
+  await page.route('**/api/tap/*', (route) => route.abort());
+  await look(page, peer.name);
+  await peer.ask('before', 6);
+  await hexOf(page, 'out', 1);
+  await page.locator('.banner.expired').waitFor();
+  await page.unroute('**/api/tap/*');
+  await peer.ask('unseen', 6);
+  await page.getByRole('button', { name: 'Look again' }).click();
+  await until(page, () => document.querySelector('connection-view[data-tap=running]'));
+  await peer.ask('after', 5);
+  assert.deepEqual(await hexOf(page, 'in', 2), [hex('before'), hex('after')]);
+  assert.match((await rowsOf(page, '.mark-line')).join(), /nothing was recorded/);
+}
+
+export async function without_a_token_lists_are_shown_and_bytes_are_not(inspector) {
+  const page = await inspector.open(inspector.echo, { token: false });
+  const peer = await inspector.peer(inspector.echo);
+  await page.locator('#connections .body .row', { hasText: peer.name }).click();
+  await page.locator('.banner.token code', { hasText: 'hotsocket open' }).waitFor();
+  await go(page, 'log');
+  await page.locator('log-view .token code').waitFor();
+}
+
+export async function a_token_leaves_the_address_and_is_sent_only_as_a_header(inspector) {
+  const page = await inspector.open(inspector.echo);
+  assert.ok(!page.url().includes(inspector.echo.token));
+  const sent = [];
+  page.on('request', (request) => sent.push(`${request.url()} ${request.postData() ?? ''} ${request.headers().referer ?? ''} ${request.headers().cookie ?? ''}`));
+  await page.waitForResponse('**/api/session');
+  assert.ok(sent.length > 0 && !sent.some((request) => request.includes(inspector.echo.token)));
+  assert.deepEqual(await page.context().cookies(), []);
+  await page.reload();
+  await until(page, () => document.querySelector('page-head .pill.ready'));
+  const session = await page.waitForResponse('**/api/session');
+  assert.equal((await session.json()).token, true, 'it is kept for the tab');
+}

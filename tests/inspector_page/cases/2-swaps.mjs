@@ -1,0 +1,49 @@
+// New code from the page, under an open connection.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { drop, go, hexOf, look, rowsOf, until } from '../harness.mjs';
+
+export async function a_dropped_guest_is_swapped_to_under_a_connection_and_rolled_back(inspector) {
+  const page = await inspector.open(inspector.counter);
+  const peer = await inspector.peer(inspector.counter);
+  await look(page, peer.name);
+  await peer.ask('12345', 'n bytes so far\n'.length);
+  await hexOf(page, 'out', 1);
+  // The same guest, but with another text of the same length.
+  const guest = readFileSync(inspector.counter.guest);
+  guest.write('in all', guest.indexOf('so far'));
+  await drop(page, 'counter <b>2.wasm', guest);
+  const dialog = page.locator('dialog[open]');
+  assert.match(await dialog.textContent(), /counter <b>2\.wasm/);
+  await dialog.getByRole('button', { name: 'Swap' }).click();
+  await dialog.locator('.answer.good').waitFor();
+  assert.match(await dialog.locator('.answer').textContent(), /generation 2 is counter <b>2\.wasm/);
+  await dialog.getByRole('button', { name: 'Done' }).click();
+  await peer.ask('678', 'n bytes in all\n'.length);
+  await page.locator('.mark-line.swap').waitFor();
+  assert.equal(peer.received.toString(), '5 bytes so far\n8 bytes in all\n');
+  await until(page, () => [...document.querySelectorAll('.line.bytes.out .ascii')].some((row) => row.textContent.startsWith('8 bytes in all')));
+
+  await go(page, 'swaps');
+  await page.locator('.generations li.active', { hasText: 'counter <b>2.wasm' }).waitFor();
+  await page.getByRole('button', { name: 'Roll back' }).click();
+  await page.locator('.confirm', { hasText: 'from generation 2 to 1' }).waitFor();
+  await page.locator('.confirm').getByRole('button', { name: 'Roll back' }).click();
+  await page.locator('swaps-view > .answer.good', { hasText: 'rolled back' }).waitFor();
+  await page.locator('.generations li.active .number', { hasText: '1' }).waitFor();
+  assert.deepEqual(await rowsOf(page, '.generations .number'), ['2', '1']);
+  await peer.ask('9', 'n bytes so far\n'.length);
+  assert.match(peer.received.toString(), /9 bytes so far\n$/);
+}
+
+export async function what_is_no_guest_is_refused_in_the_words_of_the_command_line(inspector) {
+  const page = await inspector.open(inspector.counter, { view: 'swaps' });
+  await page.setInputFiles('#file', { name: 'notes.wasm', mimeType: 'application/wasm', buffer: Buffer.from('no component') });
+  await page.locator('dialog[open]').getByRole('button', { name: 'Swap' }).click();
+  await page.locator('dialog[open] .answer.bad').waitFor();
+  const answer = await page.locator('dialog[open] .answer').textContent();
+  assert.ok(answer.length > 20, answer);
+  await page.keyboard.press('Escape');
+  await page.locator('swaps-view > .answer.bad').waitFor();
+}
