@@ -68,6 +68,7 @@ fn dev_swaps_what_is_saved_under_an_open_connection() {
     assert!(server.stderr.has("`date` is not a member of trait"));
     fs::write(&source, saying("one")).expect("writable");
     server.wait_ready();
+    server.stderr.wait("admin address 127.0.0.1:");
     let mut client = server.connect();
     client.ask("x", "1 one");
 

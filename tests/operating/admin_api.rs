@@ -254,7 +254,8 @@ fn a_swap_and_a_rollback_answer_as_the_commands_do() {
     client.ask("two", "3 bytes so far\n");
 
     let junk = b"this is no component";
-    let (status, answer) = api.post("/api/swap?name=next.wasm", junk);
+    let name = api.server.path("next.wasm").display().to_string();
+    let (status, answer) = api.post(&format!("/api/swap?name={name}"), junk);
     let command = api.server.try_swap(junk, &[]);
     assert_eq!((status, command.code), (409, 1));
     assert_eq!(answer["ok"], false);
@@ -528,11 +529,26 @@ fn a_token_file_is_checked_at_the_start() {
     let error = serve(prebuilt("echo")).args(&args).fail().failure(1);
     assert!(error.contains("none: "), "{error}");
 
-    let serve = serve(prebuilt("echo"));
-    let file = token_file(&serve, TOKEN, 0o644);
+    let readable = serve(prebuilt("echo"));
+    let file = token_file(&readable, TOKEN, 0o644);
     let args = ["--admin", "127.0.0.1:0", "--admin-token-file", &file];
-    let server = serve.args(&args).start();
+    let server = readable.args(&args).start();
     server.stderr.wait("others can read");
+
+    // It can be changed, and what is no token changes nothing.
+    let admin = address(&server);
+    let is_right = |token: &str| {
+        let headers = format!("Host: localhost\r\n{}", bearer(token));
+        json(&get_with(admin, "/api/session", &headers))["token"] == true
+    };
+    assert!(is_right(TOKEN));
+    fs::write(&file, "short").expect("writable");
+    server.stderr.wait("the token before stays");
+    assert!(is_right(TOKEN));
+    let other = "fedcba9876543210";
+    fs::write(&file, other).expect("writable");
+    server.stderr.wait("the admin address has another token");
+    assert!(is_right(other) && !is_right(TOKEN));
     let log = server.stop().stderr;
-    assert!(!log.contains(TOKEN), "{log}");
+    assert!(!log.contains(TOKEN) && !log.contains(other), "{log}");
 }

@@ -16,7 +16,7 @@
 //! - [`options`]: where it listens, and for which names
 //! - [`server`]: its thread and the accept loop; [`client`]: what bounds one client
 //! - [`host`]: which Host headers are answered, against DNS rebinding; [`origin`]: whose
-//!   pages may use the API; [`token`]: who may do things
+//!   pages may use the API; [`token`], [`token_file`]: who may do things
 //! - [`router`]: from a request to an answer; [`answer`]: the headers that all have
 //! - [`page`]: the files of the page; [`api`]: what it asks for
 //! - [`metrics`]: the metrics
@@ -33,6 +33,7 @@ mod page;
 mod router;
 mod server;
 mod token;
+mod token_file;
 
 pub use options::{AdminLimits, AdminOptions};
 pub use server::{Admin, AdminAccess, AdminError, AdminNode};

@@ -4,7 +4,7 @@
 //! [`crate::control::admission`].
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io::{self, IsTerminal as _};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -21,6 +22,7 @@ use super::api::MAX_ACTIONS;
 use super::client;
 use super::link;
 use super::token::{Token, TokenError};
+use super::token_file;
 use super::{AdminLimits, AdminOptions};
 use crate::control::admission::Admission;
 use crate::control::protocol::{Answer, Request, Status};
@@ -76,7 +78,7 @@ pub struct Shared {
     /// Host names that are answered besides those of this machine.
     hosts: Vec<String>,
     limits: AdminLimits,
-    token: Token,
+    token: ArcSwap<Token>,
     /// A permit for each swap or rollback that may be under way.
     actions: Arc<Semaphore>,
 }
@@ -98,8 +100,14 @@ impl Shared {
         &self.limits
     }
 
-    pub fn token(&self) -> &Token {
-        &self.token
+    pub fn token(&self) -> Arc<Token> {
+        self.token.load_full()
+    }
+
+    /// Whether it is another one than before.
+    pub fn set_token(&self, token: Token) -> bool {
+        let before = self.token.swap(Arc::new(token));
+        before.reveal() != self.token.load().reveal()
     }
 
     /// The right to a swap or rollback, unless too many are under way.
@@ -133,7 +141,10 @@ impl Admin {
     pub fn start(bound: Bound, options: AdminOptions) -> Result<Self, AdminError> {
         let address = bound.address().clone();
         let token = match &options.token_file {
-            Some(file) => Token::read(file)?,
+            Some(file) => {
+                token_file::warn_if_readable(file);
+                Token::read(file)?
+            }
             None => Token::random()?,
         };
         if !options.is_local() {
@@ -150,12 +161,13 @@ impl Admin {
             serving: Handle::current(),
             hosts: options.hosts,
             limits: options.limits,
-            token,
+            token: ArcSwap::from_pointee(token),
             actions: Arc::new(Semaphore::new(MAX_ACTIONS)),
         });
         let (stop, stopped) = oneshot::channel();
         let (listens, listening) = std::sync::mpsc::sync_channel(1);
         let of_thread = Arc::clone(&shared);
+        let token_file = options.token_file.clone();
         let work = move || {
             let started = Builder::new_current_thread().enable_all().build();
             let runtime = match started {
@@ -169,14 +181,21 @@ impl Admin {
                     Err(error) => return drop(listens.send(Err(error.into()))),
                 };
                 drop(listens.send(Ok(())));
+                let following = async {
+                    match token_file {
+                        Some(file) => token_file::follow(file, &of_thread).await,
+                        None => pending().await,
+                    }
+                };
                 let serving = async {
                     match socket {
-                        Listening::Tcp(tcp) => serve(tcp, of_thread).await,
-                        Listening::Unix(unix) => serve(unix, of_thread).await,
+                        Listening::Tcp(tcp) => serve(tcp, Arc::clone(&of_thread)).await,
+                        Listening::Unix(unix) => serve(unix, Arc::clone(&of_thread)).await,
                     }
                 };
                 tokio::select! {
                     () = serving => {}
+                    never = following => match never {},
                     _ = stopped => {}
                 }
             });
@@ -245,8 +264,8 @@ impl AdminAccess {
         &self.address
     }
 
-    pub fn token(&self) -> Token {
-        self.shared.token().clone()
+    pub fn token(&self) -> Arc<Token> {
+        self.shared.token()
     }
 
     /// What a browser opens; none where it can't reach the address.

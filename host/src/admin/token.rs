@@ -2,9 +2,7 @@
 //! connections. It is never logged, but on a terminal as part of the link.
 
 use std::fmt;
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hyper::HeaderMap;
@@ -48,16 +46,7 @@ impl Token {
         // With its line break.
         let text = guest_file::read(path, MAX_LENGTH + 2)
             .map_err(|error: io::Error| failed(crate::os_error::message(&error)))?;
-        let token = Self::parse(&text).map_err(|reason| failed(reason.to_owned()))?;
-        let others = fs::metadata(path).is_ok_and(|found| found.mode() & 0o077 != 0);
-        if others {
-            tracing::warn!(
-                kind = "admin",
-                "others can read the token in {0}; `chmod 600 {0}` keeps it secret",
-                path.display()
-            );
-        }
-        Ok(token)
+        Self::parse(&text).map_err(|reason| failed(reason.to_owned()))
     }
 
     fn parse(text: &[u8]) -> Result<Self, &'static str> {
