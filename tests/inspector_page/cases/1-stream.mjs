@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { go, hex, hexOf, look, rowsOf, until } from '../harness.mjs';
+import { drop, go, hex, hexOf, look, rowsOf, until } from '../harness.mjs';
 
 export async function a_conversation_by_nc_appears_as_its_bytes(inspector) {
   const page = await inspector.open(inspector.counter);
@@ -34,6 +35,8 @@ export async function downloads_are_read_by_tshark_and_by_hotsocket_test(inspect
     const sent = [Buffer.from('hello "world"\r\n\\'), binary, Buffer.from('ä\0end')];
     let total = 0;
     for (const bytes of sent) {
+      // The same code in another component takes over in between.
+      if (counts && total) await swap(page, server, total);
       total += bytes.length;
       await peer.ask(bytes, counts ? `${total} bytes so far\n`.length : bytes.length);
     }
@@ -41,18 +44,26 @@ export async function downloads_are_read_by_tshark_and_by_hotsocket_test(inspect
     await page.locator('.mark-line.closed').waitFor();
     const pcapng = await save(page, inspector, '#save-pcapng');
     if (inspector.tshark) {
-      const followed = execFileSync(inspector.tshark, ['-r', pcapng, '-q', '-z', 'follow,tcp,raw,0'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-      const lines = followed.split('\n').filter((line) => /^\t?[0-9a-f]+$/.test(line));
+      // What is wrong with checksums and sequence numbers is printed before the stream.
+      const args = ['-r', pcapng, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE', '-Y', 'tcp.checksum.status==0 || ip.checksum.status==0 || tcp.analysis.flags', '-z', 'follow,tcp,raw,0'];
+      const printed = execFileSync(inspector.tshark, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      assert.ok(printed.trim().startsWith('===='), printed.slice(0, 1000));
+      const lines = printed.split('\n').filter((line) => /^\t?[0-9a-f]+$/.test(line));
       const of = (out) => lines.filter((line) => line.startsWith('\t') === out).map((line) => line.trim()).join('');
       assert.equal(of(false), Buffer.concat(sent).toString('hex'));
       assert.equal(of(true), peer.received.toString('hex'));
-      const wrong = execFileSync(inspector.tshark, ['-r', pcapng, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE', '-Y', 'tcp.checksum.status==0 || ip.checksum.status==0 || tcp.analysis.flags'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-      assert.equal(wrong, '', 'checksums and sequence numbers are right');
     }
     const script = await save(page, inspector, '#save-conversation');
     const passed = execFileSync(inspector.hotsocket, ['test', server.guest, script], { encoding: 'utf8' });
-    assert.match(passed, /^ok /);
+    assert.match(passed, counts ? /^ok .* 2 swaps/ : /^ok /);
   }
+}
+
+/** Swap to the guest with one more custom section, and wait until the connection has moved. */
+async function swap(page, server, note) {
+  await drop(page, 'same.wasm', Buffer.concat([readFileSync(server.guest), Buffer.from([0, 3, 2, 110, note & 127])]));
+  await page.locator('dialog[open]').getByRole('button', { name: 'Swap' }).click();
+  await page.locator('dialog[open]').getByRole('button', { name: 'Done' }).click();
 }
 
 async function save(page, inspector, control) {

@@ -16,7 +16,7 @@ export async function pictures(inspector) {
       if (i % 3 === 0 || Math.random() < 0.1) other.socket.write('x'.repeat(1 + Math.floor(Math.random() * 3000)));
     }
   }, 40);
-  const page = await inspector.open(server, { width: 1180, height: 700, deviceScaleFactor: 2, colorScheme: 'light' });
+  const page = await inspector.open(server, { width: 1180, height: 740, deviceScaleFactor: 2, colorScheme: 'light' });
   const dark = await inspector.open(server, { width: 1440, height: 640, deviceScaleFactor: 1.5, colorScheme: 'dark' });
   const phone = await inspector.open(server, { width: 390, height: 760, deviceScaleFactor: 2, colorScheme: 'dark', isMobile: true });
   const peer = await inspector.peer(server);

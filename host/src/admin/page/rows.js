@@ -31,7 +31,7 @@ export function sections(block, layout) {
 
 const hex2 = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
-/** Ends of lines are in all text; they are shown, but are nothing to look at. */
+/** Shown, but nothing to look at. */
 const USUAL = new Set(['\\n', '\\r', '\\t']);
 
 /** Text in spans for what is escaped. */
@@ -81,7 +81,7 @@ function mark({ record }) {
   if (record.type !== 'mark') return h('div.line.mark-line', h('span', text(record.text ?? record.type)));
   const moved = record.from && record.to ? `generation ${record.from} → ${record.to}` : '';
   return h('div', { class: `line mark-line ${visible(record.mark).replace(/[^a-z-]/g, '')}` },
-    h('span', h('b', `${MARKS[record.mark] ?? '◇'} `, text(record.mark)), ' ', [moved, record.cause, record.text].filter(Boolean).flatMap((what, i) => [i ? ' · ' : '', text(what)]),
+    h('span', h('b', `${MARKS[record.mark] ?? '◇'} `, text(record.mark)), ' ', [record.text ? '' : moved, record.cause, record.text].filter(Boolean).flatMap((what, i) => [i ? ' · ' : '', text(what)]),
       h('time', format.clock(record.time, true))));
 }
 

@@ -3,12 +3,10 @@
 
 const KEY = 'hotsocket-token';
 
-/** Take a token out of the address; `#/…` is a view and no token. */
+/** Take `#token=…` out of the address. */
 export function takeFromAddress() {
-  const fragment = location.hash.slice(1);
-  if (!fragment || fragment.startsWith('/')) return false;
-  const parameters = new URLSearchParams(fragment);
-  const token = parameters.get('token') ?? fragment;
+  const token = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (token === null) return false;
   history.replaceState(null, '', `${location.pathname}${location.search}`);
   // What cannot be a header's value is no token.
   if (!/^[\x21-\x7e]{1,512}$/.test(token)) return false;
