@@ -101,7 +101,10 @@ fn there_are_only_so_many_viewers() {
     client.ask("x", "x");
     let viewer = Viewer::of(&server, Some(1));
     let (_, refused) = Viewer::try_of(&server, Some(1));
-    assert_eq!(refused["error"], "there are 1 taps already (--max-taps)");
+    assert_eq!(
+        refused["error"],
+        "no more viewers than 1 may look at connections at once (--max-taps)"
+    );
     assert_eq!(server.limit_reached("max-taps"), 1);
     // One that goes makes room, though nothing happens on the connection.
     drop(viewer);

@@ -23,68 +23,12 @@ use crate::endpoint::Endpoint;
 use crate::engine_pool::Place;
 use crate::fairness::Standing;
 use crate::fault::{Cause, Event, Fault};
+use crate::lifecycle::{CloseReason, Origin};
 use crate::limit_counters::Limit;
 use crate::peer::PeerFacts;
 use crate::reclaim::FinishedInstance;
 use crate::store_data::StoreData;
 use crate::transport::Stream;
-
-/// Why an instance begins to serve a connection.
-#[derive(Clone, Debug)]
-pub enum Origin {
-    Accepted,
-    Migrated(Succession),
-    Woken(Succession),
-    Restarted(Succession),
-}
-
-/// What an instance inherits from the one before it.
-#[derive(Clone, Debug)]
-pub struct Succession {
-    pub snapshot: Option<Vec<u8>>,
-    pub peer_ended: bool,
-}
-
-/// Why a connection is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    Ended,
-    AbortedByPeer,
-    AbortedByGuest,
-    IdleTimeout,
-    WriteTimeout,
-    Shutdown,
-    Swapped,
-    /// More messages came than may wait.
-    MailboxFull,
-    /// The peer did not take what others have published.
-    QueueFull,
-    /// The handshake has failed that the guest has asked for.
-    Handshake,
-}
-
-impl CloseReason {
-    /// As in the contract.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::AbortedByPeer => "aborted-by-peer",
-            Self::AbortedByGuest => "aborted-by-guest",
-            Self::IdleTimeout => "idle-timeout",
-            Self::WriteTimeout => "write-timeout",
-            Self::Shutdown => "shutdown",
-            Self::Swapped => "swapped",
-            Self::MailboxFull => "mailbox-full",
-            Self::QueueFull => "queue-full",
-            Self::Handshake => "handshake",
-        }
-    }
-
-    /// Whether the guest may write a farewell in `close`.
-    pub fn allows_farewell(self) -> bool {
-        matches!(self, Self::IdleTimeout | Self::Shutdown | Self::Swapped)
-    }
-}
 
 /// See the module's documentation. Call [`Self::set_window`] before each event,
 /// and [`Self::lend`] if the event may write to the socket itself; in the end
@@ -251,12 +195,7 @@ impl Instance {
     }
 
     pub async fn open(&mut self, origin: Origin) -> Result<(), Fault> {
-        let origin = match origin {
-            Origin::Accepted => types::Origin::Accepted,
-            Origin::Migrated(succession) => types::Origin::Migrated(succession.into()),
-            Origin::Woken(succession) => types::Origin::Woken(succession.into()),
-            Origin::Restarted(succession) => types::Origin::Restarted(succession.into()),
-        };
+        let origin = types::Origin::from(origin);
         type Opened = Result<(), BoundedText<String>>;
         let (opened,): (Opened,) = self.call(Event::Open, (&origin,)).await?;
         let panic_message = self.store.data_mut().panic_message.take();
@@ -303,19 +242,7 @@ impl Instance {
     }
 
     pub async fn close(&mut self, reason: CloseReason) -> Result<(), Fault> {
-        let name = reason.name();
-        let reason = match reason {
-            CloseReason::MailboxFull | CloseReason::QueueFull | CloseReason::Handshake => {
-                types::CloseReason::Other(name.to_owned())
-            }
-            CloseReason::Ended => types::CloseReason::Ended,
-            CloseReason::AbortedByPeer => types::CloseReason::AbortedByPeer,
-            CloseReason::AbortedByGuest => types::CloseReason::AbortedByGuest,
-            CloseReason::IdleTimeout => types::CloseReason::IdleTimeout,
-            CloseReason::WriteTimeout => types::CloseReason::WriteTimeout,
-            CloseReason::Shutdown => types::CloseReason::Shutdown,
-            CloseReason::Swapped => types::CloseReason::Swapped,
-        };
+        let reason = types::CloseReason::from(reason);
         self.call(Event::Close, (&reason,)).await
     }
 
@@ -450,15 +377,6 @@ impl Instance {
                 Ok(result)
             }
             Err(error) => Err(Fault::new(event, &error, data)),
-        }
-    }
-}
-
-impl From<Succession> for types::Succession {
-    fn from(succession: Succession) -> Self {
-        types::Succession {
-            snapshot: succession.snapshot,
-            peer_ended: succession.peer_ended,
         }
     }
 }

@@ -20,7 +20,8 @@
 //! - [`compiler`]: compiles in a process of its own
 //! - [`compiled`], [`code_cache`], [`function_cache`], [`checked_file`]: compiled
 //!   code
-//! - [`instance`]: one instance and its events; [`reclaim`]: what is left of it
+//! - [`instance`]: one instance and its events; [`lifecycle`]: why it begins and ends;
+//!   [`reclaim`]: what is left of it
 //! - [`call_mode`]: on a fiber or directly; [`fairness`], [`proof`], [`cpu_budget`],
 //!   [`epoch_ticker`]: how an event gives way, what it may cost, what interrupts it
 //! - [`store_data`], [`effects`], [`memory_limit`], [`guest_output`], [`wasi`]:
@@ -58,6 +59,7 @@ mod hibernation;
 mod imports;
 mod instance;
 pub mod key_value;
+mod lifecycle;
 pub mod limit_counters;
 mod limits;
 mod log;
@@ -97,7 +99,8 @@ pub use fairness::let_others_run;
 pub use fault::{Cause, Event, Fault, one_line};
 pub use guest_output::{FieldValue, GuestRecord, LineSink, StandardStream};
 pub use hash::{ComponentBytes, Hash};
-pub use instance::{CloseReason, Instance, Origin, Succession};
+pub use instance::Instance;
+pub use lifecycle::{CloseReason, Origin, Succession};
 pub use limits::{Limits, PoolLimits};
 pub use log::LoggedConnection;
 pub use peer::{PeerFacts, ProxyFacts, TlsFacts};

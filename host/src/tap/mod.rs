@@ -51,7 +51,7 @@ pub struct Taps {
 /// Why there is no tap.
 #[derive(Debug, thiserror::Error)]
 pub enum TapError {
-    #[error("there are {0} taps already (--max-taps)")]
+    #[error("no more viewers than {0} may look at connections at once (--max-taps)")]
     TooMany(usize),
     #[error("there is no connection {0}")]
     NoConnection(u64),
