@@ -64,25 +64,23 @@ class ConnectionsView extends Listing {
   #open = 0;
   #rates = new Rates();
   #filter = h('input', { type: 'search', id: 'filter', placeholder: 'Filter by peer, state, label…', 'aria-label': 'Filter connections', autocomplete: 'off', spellcheck: 'false' });
-  #stop = null;
-  #forget = null;
+  #stop;
   #service;
+  #changed = () => {
+    if (this.#service === store.service?.name) return;
+    this.#service = store.service?.name;
+    this.#filtered();
+  };
 
   connectedCallback() {
     if (!this.firstChild) this.#build();
     this.#stop = poll(() => this.#ask());
-    const changed = () => {
-      if (this.#service === store.service?.name) return;
-      this.#service = store.service?.name;
-      this.#filtered();
-    };
-    store.addEventListener('change', changed);
-    this.#forget = () => store.removeEventListener('change', changed);
+    store.addEventListener('change', this.#changed);
   }
 
   disconnectedCallback() {
     this.#stop();
-    this.#forget();
+    store.removeEventListener('change', this.#changed);
   }
 
   #build() {
