@@ -155,7 +155,7 @@ class ConnectionView extends HTMLElement {
     }
   }
 
-  /** Between two taps of the connection nothing was recorded. */
+  /** Between two taps nothing was recorded. */
   #gap() {
     if (this.#recording.blocks.length) this.#take([{ type: 'gap', text: 'nothing was recorded here: nobody looked', time: Date.now() }]);
   }

@@ -51,7 +51,7 @@ export class Rates {
 
 const NO_MATCH = ['No connection matches', 'The filter looks at peer, listener, service, state, last event and label.'];
 
-/** That nobody is there, and how to be. */
+/** That nobody is there, and how to. */
 function nobody() {
   const [, host, port] = (store.service?.listeners?.[0] ?? '').match(/^\[?(.*?)\]?:(\d+)$/) ?? [];
   const reached = /^(0\.0\.0\.0|::)$/.test(host) ? '127.0.0.1' : host;
