@@ -260,13 +260,14 @@ impl Server {
     }
 
     /// Let it close its connections and end, which [`Self::end`] waits for: without a
-    /// drain, for which clients would have to go. It needs a control socket.
+    /// drain, for which clients would have to go. It needs a control socket, unless it
+    /// ends already.
     pub fn close_all(&self) {
-        let control = UnixStream::connect(self.control_socket());
-        let mut control = control.expect("a control socket");
-        control.write_all(CLOSE_ALL).expect("it is taken");
-        // The answer, or the end of a server that is faster.
-        let _ = control.read(&mut [0]);
+        if let Ok(mut control) = UnixStream::connect(self.control_socket()) {
+            let _ = control.write_all(CLOSE_ALL);
+            // The answer, or the end of a server that is faster.
+            let _ = control.read(&mut [0]);
+        }
     }
 
     /// The same by two signals; after the second, closing takes a second at most.
@@ -282,7 +283,14 @@ impl Server {
     /// added any more.
     pub fn stop(mut self) -> Ran {
         match self.control_socket().exists() {
-            true => self.close_all(),
+            true => {
+                self.signal(Signal::TERM);
+                // With nobody connected it ends.
+                wait_within(APART, || {
+                    self.stderr.has("draining: ") || !self.process.is_running()
+                });
+                self.close_all();
+            }
             false => self.close_after_signals(),
         }
         let ran = self.end();

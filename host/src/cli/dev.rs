@@ -48,7 +48,9 @@ pub fn run(args: Args, began: Instant) -> ExitCode {
         // Without a drain: the connections are the author's own.
         let ended = tokio::select! {
             code = signals.stop() => Ok(code),
-            error = dev::serve_source(project, options, output, began, &mut server) => error.map(|never| match never {}),
+            ended = dev::serve_source(project, options, output, began, &mut server) => {
+                ended.map(|()| ExitCode::SUCCESS)
+            }
         };
         match (ended?, server) {
             (_, Some(server)) => Ok(serve::stop(server, &mut signals, None, Duration::MAX).await),

@@ -12,6 +12,7 @@
 mod project;
 mod watch;
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -26,8 +27,8 @@ use crate::rollout::Source;
 use hotsocket_sandbox::{ComponentBytes, Hash, run_on_thread};
 use watch::ProjectWatcher;
 
-/// Build and serve the source, and swap on every save, until dropped. The
-/// server is stored in `server`, so that the caller can stop it.
+/// Build and serve the source, and swap on every save, until dropped, or until the server
+/// has drained and is to end. It is stored in `server`, so that the caller can stop it.
 ///
 /// # Errors
 /// When the server can't start for a reason that no change of the source mends.
@@ -37,7 +38,7 @@ pub async fn serve_source(
     output: Arc<Output>,
     began: Instant,
     server: &mut Option<Node>,
-) -> Result<std::convert::Infallible, StartError> {
+) -> Result<(), StartError> {
     let mut watcher = ProjectWatcher::new(&project);
     let mut saved = began;
     // What was served last from here; a rollback may have gone back from it since.
@@ -139,7 +140,16 @@ pub async fn serve_source(
             }
         }
         project.accept_lock_files(&mut files);
-        let change = watcher.next_change(&project, &files).await;
+        let drained = async {
+            match &*server {
+                Some(server) => server.drain().has_ended().await,
+                None => pending().await,
+            }
+        };
+        let change = tokio::select! {
+            change = watcher.next_change(&project, &files) => change,
+            () = drained => return Ok(()),
+        };
         saved = change.at;
         let here = std::env::current_dir().unwrap_or_default();
         let file = change.file.strip_prefix(&here).unwrap_or(&change.file);
