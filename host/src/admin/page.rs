@@ -54,6 +54,7 @@ const FILES: &[File] = &[
     file!("format.js"),
     file!("grid.js"),
     file!("head.js"),
+    file!("heights.js"),
     file!("help.js"),
     file!("limits.js"),
     file!("listing.js"),

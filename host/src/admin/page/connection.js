@@ -4,7 +4,7 @@
 import { get } from './api.js';
 import { Rates } from './connections.js';
 import { conversation } from './conversation.js';
-import { button, download, h, icon, setClass, setText } from './dom.js';
+import { button, download, h, icon, setText } from './dom.js';
 import { bytesAsHex, bytesAsText, visible } from './escape.js';
 import * as format from './format.js';
 import { hasToken, needToken, notice } from './help.js';
@@ -34,7 +34,7 @@ class ConnectionView extends HTMLElement {
   #follow = button('Pause', 'pause', () => this.#list.follow(!this.#list.following), { id: 'follow', title: 'Follow or pause (f)' });
   #more = h('button', { type: 'button', class: 'more', hidden: true, onclick: () => this.#list.follow(true) });
   #mode = h('div.segments', { role: 'group', 'aria-label': 'Show as' });
-  #copy = [button('Copy text', 'copy', () => this.#copyAs('text'), { title: 'Copy the selection as text (c)' }), button('Copy hex', 'copy', () => this.#copyAs('hex'), { title: 'Copy the selection as hex (h)' })];
+  #copy = [button('Copy text', 'copy', () => this.#copyAs('text'), { title: 'Copy as text (c)' }), button('Copy hex', 'copy', () => this.#copyAs('hex'), { title: 'Copy as hex (h)' })];
   #mayLook = () => {
     if (this.#tap.state === 'idle' && store.status) this.#begin();
   };
@@ -44,7 +44,7 @@ class ConnectionView extends HTMLElement {
   }
 
   connectedCallback() {
-    this.#list.recording = this.#recording;
+    this.#list.heights.recording = this.#recording;
     this.#build();
     this.#tap.addEventListener('records', ({ detail }) => this.#take(detail));
     this.#tap.addEventListener('state', ({ detail }) => this.#tapIs(detail));
@@ -106,7 +106,7 @@ class ConnectionView extends HTMLElement {
 
   #over() {
     setText(this.#state, '■ over');
-    setClass(this.#state, 'pill over');
+    this.#state.className = 'pill over';
     if (!this.#row) setText(this.#title, `Connection ${this.#id}`);
   }
 
@@ -114,7 +114,7 @@ class ConnectionView extends HTMLElement {
     this.#row = row;
     setText(this.#title, visible(row.peer));
     setText(this.#state, visible(row.state));
-    setClass(this.#state, 'pill');
+    this.#state.className = 'pill';
     this.#state.dataset.state = row.state;
     const facts = [['Connection', `${row.id}`], ['Label', row.label ? visible(row.label) : ''], ['Listener', visible(row.listener)], ['Service', visible(row.service)], ['Generation', `${row.generation}`],
       ['In', `${format.size(row.received)} · ${format.rate(row.inRate ?? 0)}`], ['Out', `${format.size(row.sent)} · ${format.rate(row.outRate ?? 0)}`],
@@ -144,7 +144,7 @@ class ConnectionView extends HTMLElement {
     if (state === 'running') {
       if (this.#tap.connection) this.#describe({ inRate: 0, outRate: 0, ...this.#tap.connection });
       this.#say(null);
-    } else if (state === 'expired') this.#say('expired', h('span', `Nobody renewed the lease of this tap: nothing is recorded since ${format.clock(Date.now())}.`), again('Look again'));
+    } else if (state === 'expired') this.#say('expired', h('span', `The lease was not renewed: nothing is recorded since ${format.clock(Date.now())}.`), again('Look again'));
     else if (state === 'closed') {
       this.#over();
       this.#say('closed', h('span', 'The connection is over. What was recorded stays here until you leave.'));
@@ -155,14 +155,14 @@ class ConnectionView extends HTMLElement {
     }
   }
 
-  /** Between two taps of the connection nothing was recorded. */
+  /** Between two taps nothing was recorded. */
   #gap() {
     if (this.#recording.blocks.length) this.#take([{ type: 'gap', text: 'nothing was recorded here: nobody looked', time: Date.now() }]);
   }
 
   #say(kind, ...children) {
     this.#banner.hidden = kind === null;
-    setClass(this.#banner, `banner ${kind ?? ''}`);
+    this.#banner.className = `banner ${kind ?? ''}`;
     this.#banner.replaceChildren(...children);
     this.classList.toggle('without-token', kind === 'token');
   }

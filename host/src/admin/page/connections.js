@@ -51,7 +51,7 @@ export class Rates {
 
 const NO_MATCH = ['No connection matches', 'The filter looks at peer, listener, service, state, last event and label.'];
 
-/** That nobody is there, and how to be. */
+/** That nobody is there, and how to. */
 function nobody() {
   const [, host, port] = (store.service?.listeners?.[0] ?? '').match(/^\[?(.*?)\]?:(\d+)$/) ?? [];
   const reached = /^(0\.0\.0\.0|::)$/.test(host) ? '127.0.0.1' : host;
@@ -64,25 +64,23 @@ class ConnectionsView extends Listing {
   #open = 0;
   #rates = new Rates();
   #filter = h('input', { type: 'search', id: 'filter', placeholder: 'Filter by peer, state, label…', 'aria-label': 'Filter connections', autocomplete: 'off', spellcheck: 'false' });
-  #stop = null;
-  #forget = null;
+  #stop;
   #service;
+  #changed = () => {
+    if (this.#service === store.service?.name) return;
+    this.#service = store.service?.name;
+    this.#filtered();
+  };
 
   connectedCallback() {
     if (!this.firstChild) this.#build();
     this.#stop = poll(() => this.#ask());
-    const changed = () => {
-      if (this.#service === store.service?.name) return;
-      this.#service = store.service?.name;
-      this.#filtered();
-    };
-    store.addEventListener('change', changed);
-    this.#forget = () => store.removeEventListener('change', changed);
+    store.addEventListener('change', this.#changed);
   }
 
   disconnectedCallback() {
     this.#stop();
-    this.#forget();
+    store.removeEventListener('change', this.#changed);
   }
 
   #build() {

@@ -26,10 +26,6 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export function setClass(element, name) {
-  if (element.className !== name) element.className = name;
-}
-
 // Outlines on a grid of 24, drawn with a stroke.
 const ICONS = {
   connections: 'M4 8h13m0 0-4-4m4 4-4 4M20 16H7m0 0 4-4m-4 4 4 4',

@@ -1,7 +1,7 @@
 // Owns: `<data-grid>`, a table of any length of which only the rows in sight are elements.
 // It sorts; which rows there are is up to others. One tab stop for the rows, one for the heads.
 
-import { h, setClass, setText } from './dom.js';
+import { h, setText } from './dom.js';
 
 const SPARE = 6;
 
@@ -135,7 +135,6 @@ class DataGrid extends HTMLElement {
     element.at = i;
     const selected = String(key === this.#active);
     if (element.ariaSelected !== selected) element.ariaSelected = selected;
-    setClass(element, `row ${i % 2 ? 'odd' : ''}`);
     element.row = row;
     // What a cell shows is kept, as the document is slow to ask.
     this.#columns.forEach((column, n) => {
@@ -149,9 +148,9 @@ class DataGrid extends HTMLElement {
 
   #newRow() {
     const cells = this.#columns.map((column) => h('div', {
-      role: 'gridcell', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key, 'data-title': column.title,
+      role: 'gridcell', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key,
     }));
-    const element = h('div', { role: 'row', id: `${this.id || 'grid'}-row-${this.#body.children.length}` }, cells);
+    const element = h('div.row', { role: 'row', id: `${this.id || 'grid'}-row-${this.#body.children.length}` }, cells);
     element.texts = [];
     this.#body.append(element);
     return element;

@@ -1,7 +1,7 @@
 // Owns: `<page-head>`: which service, guest and generation, how many connections and bytes,
 // and whether the server is ready.
 
-import { h, setClass, setText } from './dom.js';
+import { h, setText } from './dom.js';
 import { visible } from './escape.js';
 import * as format from './format.js';
 import { store } from './store.js';
@@ -63,7 +63,7 @@ class PageHead extends HTMLElement {
     const state = store.trouble ? 'away' : store.status?.draining ? 'draining' : store.status ? 'ready' : 'waiting';
     const text = { away: '× no answer', draining: '◌ draining', ready: '● ready', waiting: '… connecting' }[state];
     setText(this.#ready, text);
-    setClass(this.#ready, `pill ${state}`);
+    this.#ready.className = `pill ${state}`;
     this.#ready.title = store.trouble ?? (store.status ? `hotsocket ${store.status.version}, up ${format.age(store.status.uptime_s * 1000)}` : '');
   }
 }

@@ -32,7 +32,7 @@ export function needToken(what) {
     h('p.lead', `${what} needs the token`),
     h('p', 'Bytes and lines of connections may be secrets, so the page shows them only with the server’s token. On the server’s machine this opens the page with it:'),
     h('code', 'hotsocket open'),
-    h('p.quiet', 'Lists, swaps that were, topics and limits are shown without it.'));
+    h('p.hint', 'Lists are shown without it.'));
 }
 
 /** Whether the page may show bytes and act. */

@@ -64,8 +64,8 @@ function head({ record, parts }) {
   if (record.missed) facts.push(h('span', `${format.counted(record.missed, 'message')} missed`));
   if (record.reason) facts.push(h('span', text(record.reason)));
   const times = [];
-  if (record.wall_us >= 0 && !direct) times.push(h('span', { title: 'wall-clock time of the event' }, format.micros(record.wall_us)));
-  if (record.cpu_us >= 0 && !direct) times.push(h('span', { title: 'CPU time of the event' }, `${format.micros(record.cpu_us)} CPU`));
+  if (record.wall_us >= 0 && !direct) times.push(h('span', { title: 'wall-clock time' }, format.micros(record.wall_us)));
+  if (record.cpu_us >= 0 && !direct) times.push(h('span', { title: 'CPU time' }, `${format.micros(record.cpu_us)} CPU`));
   const effects = (record.effects ?? []).map((effect) => h('span.effect', text(effect)));
   return h('div', { class: `line head-line ${record.fault ? 'faulty' : ''}` },
     h('time', format.clock(record.time, true)),
@@ -107,7 +107,7 @@ function bytes(block, section, n, layout, marked) {
   return element;
 }
 
-/** After a byte of a hex row; the middle is wider, as in hexdump. */
+/** The middle of a row is wider, as in hexdump. */
 const gap = (i, length, layout) => (i === length - 1 ? '' : i === 7 && layout.perRow === 16 ? '  ' : ' ');
 const printable = (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·');
 

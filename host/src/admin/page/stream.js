@@ -2,8 +2,9 @@
 // is followed, selected and found in it.
 
 import { h } from './dom.js';
+import { Heights } from './heights.js';
 import { selectWithPointer } from './pointer.js';
-import { ROW, row, sections } from './rows.js';
+import { ROW, row } from './rows.js';
 import { Search } from './search.js';
 import { Selection } from './selection.js';
 
@@ -16,11 +17,10 @@ const NARROW = 640;
 const WIDE = 1200;
 
 class StreamList extends HTMLElement {
-  recording = null;
   search = new Search();
   selection = new Selection();
   following = true;
-  #layout = { mode: 'hex', perRow: 16, columns: 100 };
+  heights = new Heights();
   #canvas = h('div.canvas');
   #shown = new Map();
   #scheduled = false;
@@ -38,7 +38,7 @@ class StreamList extends HTMLElement {
     this.setAttribute('aria-label', 'What the connection carries');
     this.append(this.#canvas);
     this.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    selectWithPointer(this, () => this.#layout.perRow, () => this.#charWidth);
+    selectWithPointer(this, () => this.heights.layout.perRow, () => this.#charWidth);
     this.addEventListener('keydown', (event) => {
       if (!(event.ctrlKey || event.metaKey)) return;
       if (event.key === 'a') this.selectAll();
@@ -49,12 +49,16 @@ class StreamList extends HTMLElement {
     new ResizeObserver(() => this.#resized()).observe(this);
   }
 
+  get recording() {
+    return this.heights.recording;
+  }
+
   get mode() {
-    return this.#layout.mode;
+    return this.heights.layout.mode;
   }
 
   set mode(mode) {
-    this.#layout.mode = mode;
+    this.heights.layout.mode = mode;
     this.relayout();
   }
 
@@ -66,8 +70,8 @@ class StreamList extends HTMLElement {
     const perRow = this.clientWidth < NARROW ? 8 : 16;
     const width = this.clientWidth >= WIDE ? this.clientWidth / 2 - 60 : this.clientWidth - 130;
     const columns = Math.max(24, Math.min(160, Math.floor(width / this.#charWidth)));
-    const same = perRow === this.#layout.perRow && columns === this.#layout.columns;
-    Object.assign(this.#layout, { perRow, columns });
+    const same = perRow === this.heights.layout.perRow && columns === this.heights.layout.columns;
+    Object.assign(this.heights.layout, { perRow, columns });
     if (same) this.#schedule();
     else this.relayout();
   }
@@ -75,39 +79,20 @@ class StreamList extends HTMLElement {
   /** Lay all blocks out again; the one at the top stays there. */
   relayout() {
     const { blocks } = this.recording;
-    const top = blocks[this.#indexAt(this.scrollTop)];
-    let at = 0;
-    for (const block of blocks) at = this.#place(block, at);
+    const top = blocks[this.heights.indexAt(this.scrollTop)];
+    this.heights.place(blocks);
     this.#version += 1;
     this.#resize();
     if (!this.following && top) this.scrollTop = top.top;
     this.#settle();
   }
 
-  #place(block, top) {
-    block.sections = sections(block, this.#layout);
-    block.top = top;
-    block.height = block.sections.reduce((sum, section) => sum + section.height, 0);
-    return top + block.height;
-  }
-
-  get #base() {
-    return this.recording.blocks[0]?.top ?? 0;
-  }
-
-  get #height() {
-    const last = this.recording.blocks.at(-1);
-    return last ? last.top + last.height - this.#base : 0;
-  }
-
   /** Blocks have come to the recording. */
   added(blocks) {
-    const before = this.recording.blocks[this.recording.blocks.length - blocks.length - 1];
-    let at = before ? before.top + before.height : 0;
-    for (const block of blocks) at = this.#place(block, at);
+    this.heights.place(blocks);
     this.search.add(blocks);
     const dropped = this.recording.trim();
-    while (this.#height > MOST_HEIGHT && this.recording.blocks.length > 1) {
+    while (this.heights.all > MOST_HEIGHT && this.recording.blocks.length > 1) {
       const [block] = this.recording.blocks.splice(0, 1);
       this.recording.bytes -= block.cost;
       this.recording.forgotten += 1;
@@ -119,7 +104,7 @@ class StreamList extends HTMLElement {
   }
 
   #resize() {
-    this.#canvas.style.height = `${this.#height + 16}px`;
+    this.#canvas.style.height = `${this.heights.all + 16}px`;
   }
 
   #settle() {
@@ -146,18 +131,6 @@ class StreamList extends HTMLElement {
     this.#schedule();
   }
 
-  /** The index of the block at so many pixels from the top. */
-  #indexAt(y) {
-    const { blocks } = this.recording;
-    let [low, high] = [0, Math.max(0, blocks.length - 1)];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (blocks[middle].top - this.#base <= y) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-
   #schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -179,11 +152,11 @@ class StreamList extends HTMLElement {
       this.#canvas.replaceChildren();
     }
     const { blocks } = this.recording;
-    const base = this.#base;
+    const base = this.heights.base;
     const top = this.scrollTop - SPARE * ROW;
     const bottom = this.scrollTop + this.clientHeight + SPARE * ROW;
     const wanted = new Set();
-    for (let i = this.#indexAt(top); i < blocks.length && blocks[i].top - base < bottom; i += 1) this.#renderBlock(blocks[i], base, top, bottom, wanted);
+    for (let i = this.heights.indexAt(top); i < blocks.length && blocks[i].top - base < bottom; i += 1) this.#renderBlock(blocks[i], base, top, bottom, wanted);
     for (const [key, element] of this.#shown) {
       if (wanted.has(key)) continue;
       element.remove();
@@ -202,7 +175,7 @@ class StreamList extends HTMLElement {
         wanted.add(key);
         let element = this.#shown.get(key);
         if (!element) {
-          element = row(block, section, n, this.#layout, (part, begin, end) => this.#marks(block, part, begin, end));
+          element = row(block, section, n, this.heights.layout, (part, begin, end) => this.#marks(block, part, begin, end));
           if (this.selection.holds(block.id) && section.kind === 'head') element.classList.add('chosen');
           this.#shown.set(key, element);
           this.#canvas.append(element);
@@ -237,16 +210,8 @@ class StreamList extends HTMLElement {
   }
 
   #reveal(id, part, at) {
-    const block = this.recording.blocks.find((one) => one.id === id);
-    if (!block) return;
-    let y = block.top - this.#base;
-    for (const section of block.sections) {
-      if (section.part === part && section.kind === 'bytes') {
-        y += (section.starts ? Math.max(0, section.starts.findLastIndex((start) => start <= at)) : Math.floor(at / this.#layout.perRow)) * ROW;
-        break;
-      }
-      y += section.height;
-    }
+    const y = this.heights.of(id, part, at);
+    if (y === null) return;
     this.following = false;
     this.scrollTop = Math.max(0, y - this.clientHeight / 3);
     this.#settled = this.scrollTop;

@@ -25,6 +25,10 @@ class SwapsView extends HTMLElement {
 
   connectedCallback() {
     if (!this.firstChild) this.#build();
+    this.#poll();
+  }
+
+  #poll() {
     this.#stop = poll(() => this.#ask(), () => (actions.running || this.#moving() ? LIVE : 1000));
   }
 
@@ -40,7 +44,7 @@ class SwapsView extends HTMLElement {
     });
     actions.addEventListener('begin', () => {
       this.#stop?.();
-      if (this.isConnected) this.#stop = poll(() => this.#ask(), () => (actions.running || this.#moving() ? LIVE : 1000));
+      if (this.isConnected) this.#poll();
     });
     actions.addEventListener('end', ({ detail }) => showAnswer(this.#answer, detail));
     this.append(
