@@ -3,6 +3,7 @@
 
 mod admin;
 mod admin_api;
+mod admin_streams;
 mod dashboard;
 mod drain;
 mod metrics;

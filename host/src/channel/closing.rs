@@ -39,6 +39,22 @@ pub struct Closed {
 }
 
 impl Channel {
+    /// Close when both sides have ended, or the peer is gone.
+    pub fn close(self) -> Closed {
+        Closed {
+            traffic: self.traffic,
+            late: None,
+        }
+    }
+
+    /// Close with a RST.
+    pub fn reset(mut self) -> Closed {
+        if let Some(stream) = self.stream.take() {
+            stream.reset();
+        }
+        self.close()
+    }
+
     /// Only what is queued is still sent.
     pub fn into_closing(self) -> Closing {
         Closing(self)

@@ -381,22 +381,6 @@ impl Channel {
         })
     }
 
-    /// Close when both sides have ended, or the peer is gone.
-    pub fn close(self) -> Closed {
-        Closed {
-            traffic: self.traffic,
-            late: None,
-        }
-    }
-
-    /// Close with a RST.
-    pub fn reset(mut self) -> Closed {
-        if let Some(stream) = self.stream.take() {
-            stream.reset();
-        }
-        self.close()
-    }
-
     fn stream_mut(&mut self) -> io::Result<&mut Stream> {
         self.stream.as_mut().ok_or_else(lent)
     }

@@ -1,0 +1,133 @@
+//! Answers of the inspector's API that go on: the log, and what a connection carries.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+use super::admin_api::{Api, TOKEN, bearer};
+use super::{connect, get};
+use crate::harness::wait_for;
+
+/// An answer that goes on.
+struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a line");
+        line
+    }
+
+    /// The next record; `None` at the end.
+    fn next(&mut self) -> Option<Value> {
+        loop {
+            let line = self.line();
+            match line.as_bytes().first() {
+                None => return None,
+                Some(b'{') => return Some(serde_json::from_str(&line).expect("JSON")),
+                // Headers, and the sizes of chunks.
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+impl Api {
+    /// A stream of records.
+    fn stream(&self, path: &str) -> Stream {
+        let mut stream = connect(self.admin);
+        let ask = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+            bearer(TOKEN)
+        );
+        stream.write_all(ask.as_bytes()).expect("it is taken");
+        let mut stream = Stream(BufReader::new(stream));
+        assert!(stream.line().starts_with("HTTP/1.1 200 "));
+        stream
+    }
+}
+
+#[test]
+fn the_log_goes_on_while_somebody_reads_it() {
+    let api = Api::start(&[
+        "--access-log",
+        "--admin-lifetime",
+        "100ms",
+        "--admin-clients",
+        "2",
+    ]);
+    let mut log = api.stream("/api/log");
+    let others: Vec<_> = (0..7).map(|_| api.stream("/api/log")).collect();
+    assert_eq!(
+        api.send("GET", "/api/log", &bearer(TOKEN), b"").status,
+        429,
+        "eight at once"
+    );
+    // Others come and go, and one lasts too long.
+    assert_eq!(get(api.admin, "/ready").status, 200);
+    let idle = connect(api.admin);
+    wait_for("an idle client to be closed", || {
+        api.server.limit_reached("admin-lifetime") == 1
+    });
+    drop((idle, others));
+    let mut client = api.server.connect();
+    client.ask("four", "four");
+    drop(client);
+    let record = log.next().expect("a record");
+    assert_eq!(record["type"], "log");
+    assert_eq!(
+        (&record["level"], &record["kind"]),
+        (&"info".into(), &"closed".into())
+    );
+    let text = record["text"].as_str().expect("a text");
+    assert!(text.starts_with("connection 1 from 127.0.0.1:"), "{text}");
+    assert!(api.server.stderr.wait("closed: ").ends_with(text));
+    drop(log);
+    wait_for("the others to have gone", || {
+        api.stream("/api/log");
+        true
+    });
+}
+
+#[test]
+fn a_tap_shows_a_connection_until_it_ends() {
+    let api = Api::start(&[]);
+    let mut client = api.server.connect();
+    client.ask("one", "one");
+    let mut tap = api.stream("/api/tap?connection=1");
+    let lease = tap.next().expect("a lease");
+    assert_eq!(lease["type"], "lease");
+    assert_eq!(lease["connection"]["last_event"], "data");
+    let path = format!("/api/tap/{}", lease["tap"].as_str().expect("an id"));
+    assert_eq!(api.post(&path, b"").0, 200);
+    client.ask("two", "two");
+    let event = tap.next().expect("an event");
+    assert_eq!(
+        (&event["event"], &event["in_bytes"]),
+        (&"data".into(), &3.into())
+    );
+    drop(client);
+    let last = std::iter::from_fn(|| tap.next()).last().expect("a record");
+    assert_eq!(last["type"], "end");
+    wait_for("the tap to be gone", || api.post(&path, b"").0 == 404);
+    for (query, status) in [("", 400), ("?connection=x", 400), ("?connection=99", 404)] {
+        let path = format!("/api/tap{query}");
+        let answer = api.send("GET", &path, &bearer(TOKEN), b"");
+        assert_eq!(answer.status, status, "{query}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_read_is_closed() {
+    let api = Api::start(&["--admin-lifetime", "100ms"]);
+    let mut client = api.server.connect();
+    client.ask("one", "one");
+    let tap = api.stream("/api/tap?connection=1");
+    let piece = "x".repeat(64 << 10);
+    wait_for("it to be closed", || {
+        client.ask(&piece, &piece);
+        api.server.limit_reached("admin-lifetime") == 1
+    });
+    drop(tap);
+}
