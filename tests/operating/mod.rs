@@ -2,6 +2,7 @@
 //! `top` and `drain`.
 
 mod admin;
+mod admin_actions;
 mod admin_api;
 mod admin_streams;
 mod dashboard;

@@ -91,6 +91,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../guest/sdk/src/testing.rs"),
     ),
     (
+        "guest/sdk/src/testing/asked.rs",
+        include_str!("../../../guest/sdk/src/testing/asked.rs"),
+    ),
+    (
         "guest/sdk/src/testing/recorder.rs",
         include_str!("../../../guest/sdk/src/testing/recorder.rs"),
     ),

@@ -274,7 +274,7 @@ impl Session {
     /// Call the guest's last event. A successor still in probation has held back
     /// what it wrote; with its last event that is decided, too.
     async fn close(&mut self, reason: CloseReason) {
-        // Who waits for TLS is told nothing in plain text.
+        // Who waits for TLS gets nothing in plain text.
         if !reason.allows_farewell() || self.awaits_tls() {
             self.channel.end_writing();
         }

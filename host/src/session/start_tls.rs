@@ -24,7 +24,7 @@ use crate::service::Service;
 
 /// Makes a connection in plain text a protected one, by a handshake as the server.
 pub trait Secure: Send + Sync {
-    /// The caller bounds the time. Whoever fails has told the peer and logged why.
+    /// The caller bounds the time. Whoever fails has answered the peer and logged why.
     fn secure(self: Arc<Self>, stream: Stream, peer: Endpoint, service: Arc<Service>) -> Securing;
 }
 

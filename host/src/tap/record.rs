@@ -11,7 +11,7 @@ use crate::output;
 
 /// The most that a record has of what an event carried in one direction, in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
-/// The most effects of one event that are told, and how long each may be.
+/// The most effects of one event that are shown, and how long each may be.
 pub const MAX_EFFECTS: usize = 64;
 /// What a record costs besides its bytes and texts.
 const OVERHEAD: usize = 256;

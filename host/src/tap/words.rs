@@ -39,7 +39,7 @@ pub fn in_words(effects: &Effects) -> Vec<String> {
 #[derive(Default)]
 struct Words {
     words: Vec<String>,
-    /// Beyond those that are told.
+    /// Beyond those that are shown.
     more: usize,
 }
 
