@@ -69,7 +69,7 @@ pub struct ServiceStatus {
 /// What connections say to each other.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Topics {
-    /// Those with subscribers, in alphabetical order, [`MAX_TOPICS`] at most.
+    /// Those with subscribers, in alphabetical order, [`MAX_TOPICS`](super::MAX_TOPICS) at most.
     pub topics: Vec<TopicStatus>,
     /// How many have subscribers.
     pub count: usize,
