@@ -171,6 +171,7 @@ impl Drain {
             "drained{}",
             match closed {
                 0 => String::new(),
+                1 => ": the time is over for 1 connection, which is closed".to_owned(),
                 _ => format!(": the time is over for {closed} connections, which are closed"),
             }
         );

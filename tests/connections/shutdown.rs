@@ -48,7 +48,7 @@ fn what_is_left_after_the_grace_time_may_say_farewell() {
     assert_eq!(server.end().code, 0);
     server
         .stderr
-        .wait("the time is over for 1 connections, which are closed");
+        .wait("the time is over for 1 connection, which is closed");
 }
 
 #[test]

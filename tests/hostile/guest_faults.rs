@@ -31,7 +31,9 @@ fn costs_one(mut scene: Scene, order: &str, words: &[&str]) {
         .skip_while(|line| !line.contains("ready in "))
         .skip(1)
         // That a limit was met is worth a line by itself: the guest may live on.
-        .filter(|line| !line.contains("was refused (--max-"));
+        .filter(|line| !line.contains("was refused (--max-"))
+        // What the stop itself says.
+        .filter(|line| !line.contains(" draining: ") && !line.ends_with(" drained"));
     assert_eq!(lines.next(), Some(&*line), "{log}");
     assert!(
         lines.next().is_some_and(|line| line.contains("stopped")),

@@ -111,11 +111,17 @@ fn hostile_bytes_and_lines_steer_no_terminal() {
 fn an_unknown_connection_is_said_to_be_none() {
     let server = serve(prebuilt("echo")).start();
     let ran = server.ask(&["watch", "17"]);
-    assert_eq!(ran.failure(1), "there is no connection 17");
+    assert_eq!(
+        ran.failure(1),
+        "there is no connection 17; `hotsocket top` lists those that are open"
+    );
     let ran = server.ask(&["watch", "17", "--json"]);
     assert_eq!(
         (ran.code, ran.stdout.as_str()),
-        (1, "{\"error\":\"there is no connection 17\"}\n")
+        (
+            1,
+            "{\"error\":\"there is no connection 17; `hotsocket top` lists those that are open\"}\n"
+        )
     );
     for wrong in [&["watch"][..], &["watch", "1", "--all"], &["watch", "x"]] {
         assert_eq!(server.ask(wrong).code, 2, "{wrong:?}");

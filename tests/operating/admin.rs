@@ -167,6 +167,9 @@ fn who_is_slow_is_closed() {
         server.limit_reached("admin-timeout") == 2
     });
     assert_eq!(get(admin, "/ready").status, 200);
+    // A browser keeps a connection that it has no other request for.
+    let kept = request(admin, "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(kept.status, 200);
     let metrics = get(admin, "/metrics").body;
     let counted = "hotsocket_limit_reached_total{service=\"guest\",limit=\"admin-timeout\"} 2";
     assert!(metrics.contains(counted), "{metrics}");

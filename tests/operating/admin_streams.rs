@@ -1,5 +1,6 @@
 //! Answers of the inspector's API that go on: the log, and what a connection carries.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
@@ -130,4 +131,15 @@ fn a_stream_that_is_not_read_is_closed() {
         api.server.limit_reached("admin-lifetime") == 1
     });
     drop(tap);
+}
+
+#[test]
+fn a_log_that_was_begun_with_another_token_ends() {
+    let api = Api::start(&[]);
+    let mut log = api.stream("/api/log");
+    let file = api.server.path("token");
+    fs::write(&file, "fedcba9876543210").expect("writable");
+    // The last record may be the one about the token.
+    while log.next().is_some() {}
+    assert_eq!(api.send("GET", "/api/log", &bearer(TOKEN), b"").status, 401);
 }

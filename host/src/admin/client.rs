@@ -97,8 +97,10 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
     let limits = shared.limits();
     // Whoever waits for an answer has done its part.
     let is_working = AtomicBool::new(false);
+    let has_asked = AtomicBool::new(false);
     let answer = service_fn(async |request| {
         is_working.store(true, Ordering::Relaxed);
+        has_asked.store(true, Ordering::Relaxed);
         let answer = router::route(request, &client, &shared).await;
         is_working.store(false, Ordering::Relaxed);
         Ok::<_, Infallible>(answer)
@@ -131,7 +133,12 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
     };
     match served {
         Err(TooLong) => shared.count(Limit::AdminLifetime),
-        Ok(Err(error)) if error.is_timeout() => shared.count(Limit::AdminTimeout),
+        // A browser keeps its connections; one without another request just ends.
+        Ok(Err(error)) if error.is_timeout() => {
+            if !has_asked.load(Ordering::Relaxed) {
+                shared.count(Limit::AdminTimeout);
+            }
+        }
         Ok(Err(error)) if error.is_parse_too_large() => shared.count(Limit::AdminHeader),
         Ok(_) => {}
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::sleep;
 
 use super::api::MAX_ACTIONS;
@@ -79,6 +79,8 @@ pub struct Shared {
     hosts: Vec<String>,
     limits: AdminLimits,
     token: ArcSwap<Token>,
+    /// Sends when there is another token: what was begun with the one before ends.
+    token_changes: watch::Sender<()>,
     /// A permit for each swap or rollback that may be under way.
     actions: Arc<Semaphore>,
 }
@@ -107,7 +109,19 @@ impl Shared {
     /// Whether it is another one than before.
     pub fn set_token(&self, token: Token) -> bool {
         let before = self.token.swap(Arc::new(token));
-        before.reveal() != self.token.load().reveal()
+        let is_another = before.reveal() != self.token.load().reveal();
+        if is_another {
+            self.token_changes.send_replace(());
+        }
+        is_another
+    }
+
+    /// What resolves when there is another token than now.
+    pub fn token_change(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut changes = self.token_changes.subscribe();
+        async move {
+            let _ = changes.changed().await;
+        }
     }
 
     /// The right to a swap or rollback, unless too many are under way.
@@ -162,6 +176,7 @@ impl Admin {
             hosts: options.hosts,
             limits: options.limits,
             token: ArcSwap::from_pointee(token),
+            token_changes: watch::Sender::new(()),
             actions: Arc::new(Semaphore::new(MAX_ACTIONS)),
         });
         let (stop, stopped) = oneshot::channel();

@@ -1,6 +1,7 @@
 //! `hotsocket watch`.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::num::ParseIntError;
 
 use serde_json::Value;
 
@@ -21,7 +22,8 @@ use crate::transcript::{Look, Transcript};
 pub struct Args {
     /// The connection, by the number that log and `hotsocket top` give it
     #[arg(
-        value_name = "ID",
+        value_name = "ID|--all",
+        value_parser = id,
         required_unless_present = "all",
         conflicts_with = "all"
     )]
@@ -32,11 +34,16 @@ pub struct Args {
     all: bool,
 
     /// Show bytes in hex and as text, side by side
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     hex: bool,
 
     #[command(flatten)]
     pub(super) server: ServerArgs,
+}
+
+/// A number, also as lines of this command have it: `#7`.
+fn id(text: &str) -> Result<u64, ParseIntError> {
+    text.strip_prefix('#').unwrap_or(text).parse()
 }
 
 pub fn run(args: &Args) -> Result<Reply, Error> {

@@ -89,7 +89,7 @@ pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
                     return;
                 };
                 let api = Arc::clone(&api);
-                tokio::spawn(async move { handle_client(stream, &*api, &permit).await });
+                tokio::spawn(async move { handle_client(stream, &*api, permit).await });
             }
             Err(error) => {
                 tracing::debug!("control socket: accept failed: {error}");
@@ -100,7 +100,7 @@ pub async fn serve(socket: ControlSocket, api: Arc<impl AdminApi>) {
 }
 
 /// Serve one request of one client.
-async fn handle_client(mut stream: UnixStream, api: &impl AdminApi, permit: &Permit) {
+async fn handle_client(mut stream: UnixStream, api: &impl AdminApi, permit: Permit) {
     let (read, write) = stream.split();
     let request = timeout(REQUEST_TIMEOUT, receive(read, api));
     let request = permit.wait_for(request, || is_unread(write.as_ref())).await;
@@ -115,7 +115,11 @@ async fn handle_client(mut stream: UnixStream, api: &impl AdminApi, permit: &Per
             if let Request::Watch { connection } = request {
                 drop(held);
                 match api.open_tap(service.as_deref(), connection) {
-                    Ok(tap) => return drop(watch::send(&mut stream, tap).await),
+                    Ok(tap) => {
+                        // Viewers have a limit of their own, and keep nobody else out.
+                        drop(permit);
+                        return drop(watch::send(&mut stream, tap).await);
+                    }
                     Err(error) => Answer::Error {
                         error: error.to_string(),
                     },

@@ -267,9 +267,11 @@ impl SessionHandle {
     #[cold]
     pub fn record(&self, what: What) {
         let record = Record::new(self.connection.id, what);
-        for tap in self.taps.lock().iter() {
-            tap.push(&record);
-        }
+        let mut taps = self.taps.lock();
+        // One that nobody has renewed costs the session nothing more, even while its viewer
+        // still reads what waits.
+        taps.retain(|tap| tap.push(&record));
+        self.is_tapped.store(!taps.is_empty(), Ordering::Relaxed);
     }
 
     /// From now on this tap sees it.

@@ -142,7 +142,9 @@ impl Recording {
     /// The event is over; what comes of it is known later.
     pub fn stop(&mut self, instance: &Instance) {
         self.record.wall = self.began.elapsed();
-        self.record.cpu = instance.last_cpu();
+        // Ticks are coarser than what an event takes.
+        let cpu = instance.last_cpu();
+        self.record.cpu = cpu.map(|cpu| cpu.min(self.record.wall));
     }
 
     /// It has succeeded, and so much of what it has written goes out.

@@ -53,7 +53,7 @@ pub struct Taps {
 pub enum TapError {
     #[error("no more viewers than {0} may look at connections at once (--max-taps)")]
     TooMany(usize),
-    #[error("there is no connection {0}")]
+    #[error("there is no connection {0}; `hotsocket top` lists those that are open")]
     NoConnection(u64),
     /// The service is not there, or not clear.
     #[error("{0}")]

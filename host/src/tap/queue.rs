@@ -118,19 +118,22 @@ impl Tap {
         &self.limits
     }
 
-    /// A record for the viewer.
-    pub fn push(&self, record: &Arc<Record>) {
+    /// A record for the viewer. False if the tap is over and wants no more.
+    pub fn push(&self, record: &Arc<Record>) -> bool {
         let mut state = self.state.lock();
         if state.is_over(&self.reached) {
-            return;
+            return false;
         }
         state.seq += 1;
         let size = record.size();
-        if state.bytes.saturating_add(size) > self.limits.buffer && !record.is_last() {
+        // Of one connection there is one last record; of all, peers may make any number.
+        let has_room = state.bytes.saturating_add(size) <= self.limits.buffer
+            || self.connection.is_some() && record.is_last();
+        if !has_room {
             self.reached.count(Limit::TapBuffer);
             state.dropped.records += 1;
             state.dropped.bytes = state.dropped.bytes.saturating_add(record.carried());
-            return;
+            return true;
         }
         state.push_dropped();
         state.bytes = state.bytes.saturating_add(size);
@@ -141,6 +144,7 @@ impl Tap {
         state.queue.push_back(entry);
         drop(state);
         self.changed.notify_one();
+        true
     }
 
     /// Nothing more comes. What waits stays for the viewer.

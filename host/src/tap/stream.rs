@@ -163,9 +163,29 @@ mod tests {
         assert_eq!(lines(&mut stream).await, "{\"type\":\"expired\"}\n");
         assert_eq!(stream.next().await, None);
         assert!(!stream.renew(), "it is over");
-        stream.tap().push(&direct(1));
+        assert!(!stream.tap().push(&direct(1)), "it wants no more");
         assert_eq!(stream.next().await, None, "nothing is recorded any more");
         assert_eq!(reached.all().collect::<Vec<_>>(), [("tap-lease", 1)]);
+    }
+
+    #[tokio::test]
+    async fn peers_that_come_and_go_fill_no_more_than_the_buffer() {
+        let limits = TapLimits {
+            buffer: 4096,
+            ..TapLimits::default()
+        };
+        let (taps, reached) = taps(limits);
+        let lease = taps.lease("echo", None).expect("room");
+        let mut stream = TapStream::new(lease, (), None::<()>);
+        lines(&mut stream).await;
+        for id in 0..1000 {
+            let last = Mark::new(MarkKind::Closed, "over");
+            assert!(stream.tap().push(&Record::new(id, What::Mark(last))));
+        }
+        let seen = lines(&mut stream).await.matches("\"closed\"").count();
+        assert!((1..100).contains(&seen), "{seen}");
+        let dropped = reached.all().next().expect("a limit");
+        assert_eq!(dropped, ("tap-buffer", 1000 - seen as u64));
     }
 
     #[tokio::test]

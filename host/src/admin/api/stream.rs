@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 
 use crate::admin::answer::{self, Answer, closing};
 use crate::admin::client::{Busy, Client};
-use crate::log::LogStream;
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -19,12 +18,6 @@ const NDJSON: &str = "application/x-ndjson";
 pub trait Lines: Send + 'static {
     /// One line or several; `None` after the last.
     fn next(&mut self) -> impl Future<Output = Option<Vec<u8>>> + Send;
-}
-
-impl Lines for LogStream {
-    async fn next(&mut self) -> Option<Vec<u8>> {
-        Some(LogStream::next(self).await)
-    }
 }
 
 /// An answer that lasts as long as there are lines and the client is there. The client is
