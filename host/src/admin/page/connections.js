@@ -7,34 +7,31 @@ import * as format from './format.js';
 import { Listing } from './listing.js';
 import { poll, store } from './store.js';
 
-/** As many as the server gives at once. */
 const MOST = 10_000;
 
 /** States by shape as well as by colour. */
 const SHAPES = { opening: '◔', awake: '●', asleep: '○', probation: '◐', draining: '◌', closing: '×' };
 
 const COLUMNS = [
-  { key: 'id', title: 'ID', number: true, text: (row) => String(row.id), value: (row) => row.id },
+  { key: 'id', title: 'ID', number: true },
   { key: 'peer', title: 'Peer', text: (row) => visible(row.label ? `${row.peer}  ${row.label}` : row.peer) },
-  { key: 'listener', title: 'Listener', text: (row) => visible(row.listener) },
-  { key: 'service', title: 'Service', text: (row) => visible(row.service) },
-  { key: 'generation', title: 'Gen', hint: 'Generation', number: true, text: (row) => String(row.generation), value: (row) => row.generation },
-  { key: 'state', title: 'State', text: (row) => `${SHAPES[row.state] ?? '·'} ${visible(row.state)}`, value: (row) => row.state },
-  { key: 'received', title: 'In', hint: 'Bytes from the peer', number: true, text: (row) => format.size(row.received), value: (row) => row.received },
-  { key: 'sent', title: 'Out', hint: 'Bytes to the peer', number: true, text: (row) => format.size(row.sent), value: (row) => row.sent },
+  { key: 'listener', title: 'Listener' },
+  { key: 'service', title: 'Service' },
+  { key: 'generation', title: 'Gen', hint: 'Generation', number: true },
+  { key: 'state', title: 'State', text: (row) => `${SHAPES[row.state] ?? '·'} ${visible(row.state)}` },
+  { key: 'received', title: 'In', hint: 'Bytes from the peer', number: true, text: (row) => format.size(row.received) },
+  { key: 'sent', title: 'Out', hint: 'Bytes to the peer', number: true, text: (row) => format.size(row.sent) },
   { key: 'in-rate', title: 'In/s', number: true, text: (row) => format.rate(row.inRate), value: (row) => row.inRate },
   { key: 'out-rate', title: 'Out/s', number: true, text: (row) => format.rate(row.outRate), value: (row) => row.outRate },
-  { key: 'queued', title: 'Queue', hint: 'Bytes that wait for the peer', number: true, text: (row) => (row.queued ? format.size(row.queued) : '–'), value: (row) => row.queued },
+  { key: 'queued', title: 'Queue', hint: 'Bytes that wait for the peer', number: true, text: (row) => (row.queued ? format.size(row.queued) : '–') },
   { key: 'event', title: 'Last event', text: (row) => visible(row.last_event ?? '–') },
   { key: 'cpu', title: 'CPU', hint: 'CPU time of the guest, estimated', number: true, text: (row) => (row.cpu_us ? format.micros(row.cpu_us) : '–'), value: (row) => row.cpu_us ?? 0 },
   { key: 'age', title: 'Age', number: true, text: (row) => format.age(row.age_ms), value: (row) => row.age_ms },
 ];
 
-/** Rates from two polls, kept by connection. */
 export class Rates {
   #last = new Map();
 
-  /** Add `inRate` and `outRate` to rows. */
   add(rows) {
     const time = performance.now();
     const next = new Map();
@@ -51,7 +48,6 @@ export class Rates {
 
 const NO_MATCH = ['No connection matches', 'The filter looks at peer, listener, service, state, last event and label.'];
 
-/** That nobody is there, and how to. */
 function nobody() {
   const [, host, port] = (store.service?.listeners?.[0] ?? '').match(/^\[?(.*?)\]?:(\d+)$/) ?? [];
   const reached = /^(0\.0\.0\.0|::)$/.test(host) ? '127.0.0.1' : host;
@@ -97,17 +93,15 @@ class ConnectionsView extends Listing {
   }
 
   async #ask() {
-    try {
-      // More than are given at once: then the server looks through all of them.
-      const filter = this.#open > MOST ? this.#filter.value.trim() : '';
-      const service = store.services.length > 1 ? store.service?.name : undefined;
-      const answer = await get('/api/connections', { rows: MOST, filter, service });
-      this.#rows = answer.connections;
-      this.#open = answer.open;
-      this.#matching = answer.matching;
-      this.#rates.add(this.#rows);
-      this.#filtered();
-    } catch { /* The head says that the server does not answer. */ }
+    // More than are given at once: then the server looks through all of them.
+    const filter = this.#open > MOST ? this.#filter.value.trim() : '';
+    const service = store.services.length > 1 ? store.service?.name : undefined;
+    const answer = await get('/api/connections', { rows: MOST, filter, service });
+    this.#rows = answer.connections;
+    this.#open = answer.open;
+    this.#matching = answer.matching;
+    this.#rates.add(this.#rows);
+    this.#filtered();
   }
 
   #filtered() {
@@ -121,7 +115,6 @@ class ConnectionsView extends Listing {
     this.show(rows, `${shown}${all}`, ...(words.length ? NO_MATCH : nobody()));
   }
 
-  /** The keyboard's way in. */
   focusSearch() {
     this.#filter.focus();
     this.#filter.select();

@@ -10,6 +10,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 export function h(name, ...rest) {
   const [tag, ...classes] = name.split('.');
   const element = document.createElement(tag);
+  if (tag === 'button') element.type = tag;
   if (classes.length) element.className = classes.join(' ');
   const attributes = rest[0]?.constructor === Object ? rest.shift() : {};
   for (const [key, value] of Object.entries(attributes)) {
@@ -26,7 +27,6 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// Outlines on a grid of 24, drawn with a stroke.
 const ICONS = {
   connections: 'M4 8h13m0 0-4-4m4 4-4 4M20 16H7m0 0 4-4m-4 4 4 4',
   swaps: 'M20 11a8 8 0 0 0-14.3-4L4 9m0-5v5h5M4 13a8 8 0 0 0 14.3 4L20 15m0 5v-5h-5',
@@ -51,7 +51,6 @@ const ICONS = {
   check: 'M5 13l4 4L19 7',
 };
 
-/** A decorative icon; whoever uses it gives the control a name. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');
@@ -63,7 +62,6 @@ export function icon(name) {
   return svg;
 }
 
-/** A shape of an SVG image. */
 export function shape(tag, attributes) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -73,11 +71,10 @@ export function shape(tag, attributes) {
 /** A button with an icon, and a name that is shown or only read out. */
 export function button(name, iconName, onclick, { quiet = false, ...attributes } = {}) {
   const label = quiet ? { 'aria-label': name, title: name } : {};
-  return h('button', { type: 'button', class: quiet ? 'quiet' : 'plain', onclick, ...label, ...attributes },
+  return h('button', { class: quiet ? 'quiet' : 'plain', onclick, ...label, ...attributes },
     iconName ? icon(iconName) : null, quiet ? null : h('span.label', name));
 }
 
-/** Offer bytes or text as a file. */
 export function download(name, type, ...parts) {
   const url = URL.createObjectURL(new Blob(parts, { type }));
   const link = h('a', { href: url, download: name });

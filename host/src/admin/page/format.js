@@ -6,10 +6,8 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 // Without separators there is nothing to format, which takes long for thousands of cells.
 export const count = (number) => (number >= 0 && number < 1000 ? String(number) : NUMBER.format(number ?? 0));
 
-/** `1 connection`, `2 connections`. */
 export const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
 
-/** `512 B`, `1.5 KiB`. */
 export function size(bytes) {
   let value = bytes ?? 0;
   let unit = 0;
@@ -42,7 +40,6 @@ export function age(ms) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** Microseconds: `12 µs`, `1.5 ms`, `2.1 s`. */
 export function micros(us) {
   if (!(us >= 0)) return '–';
   if (us < 1000) return `${us < 10 ? us.toFixed(1) : Math.round(us)} µs`;
@@ -52,21 +49,18 @@ export function micros(us) {
 
 const two = (number) => String(number).padStart(2, '0');
 
-/** The time of day, with milliseconds if asked for. */
 export function clock(unixMs, fraction = false) {
   const date = new Date(unixMs);
   const seconds = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   return fraction ? `${seconds}.${String(date.getMilliseconds()).padStart(3, '0')}` : seconds;
 }
 
-/** A time, with its day unless that is today. */
 export function when(unixMs) {
   const date = new Date(unixMs);
   if (date.toDateString() === new Date().toDateString()) return clock(unixMs);
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(unixMs)}`;
 }
 
-/** The beginning of a hash, as the log shows it. */
 export const hash = (sha256) => String(sha256 ?? '').slice(0, 12);
 
 /** A file's name without its directories, as there is little room. */

@@ -2,6 +2,7 @@
 // It sorts; which rows there are is up to others. One tab stop for the rows, one for the heads.
 
 import { h, setText } from './dom.js';
+import { visible } from './escape.js';
 
 const SPARE = 6;
 
@@ -11,7 +12,6 @@ class DataGrid extends HTMLElement {
   #sorted = [];
   #key = (row) => row.id;
   #sort = { column: null, descending: false };
-  /** Key of the row that the arrow keys move. */
   #active = null;
   #head = h('div.row.head', { role: 'row', 'aria-rowindex': 1 });
   #body = h('div.body', { role: 'rowgroup' });
@@ -22,11 +22,11 @@ class DataGrid extends HTMLElement {
   #label = '';
 
   /**
-   * `columns`: `{key, title, text(row), value(row), number, grow, title}`; `text` is what is
-   * shown, `value` what is sorted by. `open(row)` is called for a row that is chosen.
+   * `columns`: `{key, title, text(row), value(row), number, hint}`; `text` is shown, `value`
+   * sorted by, both by default the field `key`. `open(row)` is called for a row that is chosen.
    */
   setUp({ columns, key, sort, open, label, decorate }) {
-    this.#columns = columns;
+    this.#columns = columns.map((column) => ({ text: (row) => visible(row[column.key]), ...column }));
     this.#key = key ?? this.#key;
     this.#sort = sort ?? { column: columns[0].key, descending: false };
     this.open = open;
@@ -51,7 +51,7 @@ class DataGrid extends HTMLElement {
   }
 
   #headCell(column, i) {
-    const sort = h('button', { type: 'button', tabindex: i === 0 ? 0 : -1, title: column.hint, onclick: () => this.#sortBy(column) },
+    const sort = h('button', { tabindex: i === 0 ? 0 : -1, title: column.hint, onclick: () => this.#sortBy(column) },
       h('span', column.title), h('span.mark', { 'aria-hidden': 'true' }));
     return h('div', { role: 'columnheader', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key }, sort);
   }
@@ -60,22 +60,16 @@ class DataGrid extends HTMLElement {
     const same = this.#sort.column === column.key;
     this.#sort = { column: column.key, descending: same ? !this.#sort.descending : Boolean(column.number) };
     this.#arrange();
-    this.dispatchEvent(new CustomEvent('sorted', { detail: this.#sort }));
   }
 
-  /** Show these rows instead of those before; scrolling and the active row stay. */
   show(rows) {
     this.#rows = rows;
     this.#arrange();
   }
 
-  get active() {
-    return this.#sorted.find((row) => this.#key(row) === this.#active) ?? null;
-  }
-
   #arrange() {
     const column = this.#columns.find((one) => one.key === this.#sort.column) ?? this.#columns[0];
-    const value = column.value ?? column.text;
+    const value = column.value ?? (column.number ? (row) => row[column.key] : column.text);
     const way = this.#sort.descending ? -1 : 1;
     const keyed = this.#rows.map((row) => [value(row), row]);
     keyed.sort(([a, x], [b, y]) => (a < b ? -way : a > b ? way : this.#key(x) < this.#key(y) ? -1 : 1));
@@ -185,7 +179,6 @@ class DataGrid extends HTMLElement {
     return undefined;
   }
 
-  /** Left and right move between heads, Enter sorts. */
   #headKey(event) {
     const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!way) return;

@@ -6,12 +6,10 @@ export class Heights {
   recording = null;
   layout = { mode: 'hex', perRow: 16, columns: 100 };
 
-  /** Of the first block: those before it are gone. */
   get base() {
     return this.recording.blocks[0]?.top ?? 0;
   }
 
-  /** Of all blocks together. */
   get all() {
     const last = this.recording.blocks.at(-1);
     return last ? last.top + last.height - this.base : 0;
@@ -29,7 +27,6 @@ export class Heights {
     }
   }
 
-  /** The index of the block at so many pixels from the top. */
   indexAt(y) {
     const { blocks } = this.recording;
     let [low, high] = [0, Math.max(0, blocks.length - 1)];

@@ -3,20 +3,17 @@
 import { h, setText } from './dom.js';
 import './grid.js';
 
-/** A view of a title, a count and a table; `rows` says what is in it. */
 export class Listing extends HTMLElement {
   grid = document.createElement('data-grid');
   count = h('p.count');
   #empty = h('div.empty', { hidden: true });
 
-  /** Build it once: its title, what else is in its bar, and how its table is set up. */
   build(title, bar, setUp) {
     this.grid.id = title.toLowerCase();
     this.grid.setUp({ label: title, ...setUp });
     this.append(h('div.bar', h('h1', title), this.count, bar), this.grid, this.#empty);
   }
 
-  /** Show these; where there are none, why. */
   show(rows, counted, ...why) {
     this.grid.show(rows);
     setText(this.count, counted);

@@ -1,61 +1,27 @@
 // Owns: a recording as pcapng: its bytes in raw IP packets with TCP headers that are made up,
-// so that Wireshark follows the stream. The format: draft-ietf-opsawg-pcapng, link type
-// LINKTYPE_RAW (101).
+// so that Wireshark follows the stream (draft-ietf-opsawg-pcapng, LINKTYPE_RAW).
 
 const MOST_DATA = 1448;
 const FLAGS = { FIN: 1, SYN: 2, PSH: 8, ACK: 16 };
 const WINDOW = 65535;
 
-const pad4 = (length) => (length + 3) & ~3;
+/** 32-bit numbers as the file has them: all browsers are little-endian. */
+const numbers = (...list) => new Uint8Array(Uint32Array.from(list).buffer);
+const padded = (bytes) => [...bytes, ...new Uint8Array(-bytes.length & 3)];
 
-function block(type, body) {
-  const length = 12 + pad4(body.length);
-  const bytes = new Uint8Array(length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, type, true);
-  view.setUint32(4, length, true);
-  bytes.set(body, 8);
-  view.setUint32(length - 4, length, true);
-  return bytes;
-}
-
-function option(code, text) {
-  const value = new TextEncoder().encode(text).subarray(0, 1000);
-  const bytes = new Uint8Array(4 + pad4(value.length) + 4);
-  new DataView(bytes.buffer).setUint16(0, code, true);
-  new DataView(bytes.buffer).setUint16(2, value.length, true);
-  bytes.set(value, 4);
-  return bytes;
+function block(type, ...body) {
+  const length = 12 + body.length;
+  return Uint8Array.from([...numbers(type, length), ...body, ...numbers(length)]);
 }
 
 function sectionHeader(comment) {
-  const options = option(1, comment);
-  const body = new Uint8Array(16 + options.length);
-  const view = new DataView(body.buffer);
-  view.setUint32(0, 0x1a2b3c4d, true);
-  view.setUint16(4, 1, true);
-  view.setBigInt64(8, -1n, true);
-  body.set(options, 16);
-  return block(0x0a0d0d0a, body);
+  const text = new TextEncoder().encode(comment).subarray(0, 1000);
+  return block(0x0a0d0d0a, ...numbers(0x1a2b3c4d, 1, -1, -1, 1 | (text.length << 16)), ...padded(text), ...numbers(0));
 }
 
-function interfaceDescription() {
-  const body = new Uint8Array(8);
-  new DataView(body.buffer).setUint16(0, 101, true);
-  return block(1, body);
-}
-
-/** Times are in microseconds, the default. */
 function packetBlock(ms, packet) {
-  const body = new Uint8Array(20 + pad4(packet.length));
-  const view = new DataView(body.buffer);
-  const time = BigInt(Math.round(ms * 1000));
-  view.setUint32(4, Number(time >> 32n), true);
-  view.setUint32(8, Number(time & 0xffffffffn), true);
-  view.setUint32(12, packet.length, true);
-  view.setUint32(16, packet.length, true);
-  body.set(packet, 20);
-  return block(6, body);
+  const time = Math.round(ms * 1000);
+  return block(6, ...numbers(0, time / 2 ** 32, time, packet.length, packet.length), ...padded(packet));
 }
 
 /** `1.2.3.4:80`, `[::1]:80`; what is no address becomes one for documentation (RFC 5737). */
@@ -73,7 +39,6 @@ function ipv6(host) {
   return Uint8Array.from(groups.flatMap((group) => [parseInt(group, 16) >> 8, parseInt(group, 16) & 255]));
 }
 
-/** The sum of RFC 1071. */
 function checksum(...chunks) {
   let sum = 0;
   for (const chunk of chunks) {
@@ -83,50 +48,17 @@ function checksum(...chunks) {
   return ~sum & 0xffff;
 }
 
+/** 16-bit numbers as they go over the network. */
+const words = (...list) => Uint8Array.from(list.flatMap((number) => [(number >> 8) & 255, number & 255]));
+
 function packet(from, to, flags, data) {
-  const tcp = new Uint8Array(20 + data.length);
-  const view = new DataView(tcp.buffer);
-  view.setUint16(0, from.port);
-  view.setUint16(2, to.port);
-  view.setUint32(4, from.seq >>> 0);
-  view.setUint32(8, flags & FLAGS.ACK ? to.seq >>> 0 : 0);
-  view.setUint16(12, (5 << 12) | flags);
-  view.setUint16(14, WINDOW);
-  tcp.set(data, 20);
-  const v6 = from.ip.length === 16;
-  const pseudo = v6
-    ? Uint8Array.from([...from.ip, ...to.ip, 0, 0, tcp.length >> 8, tcp.length & 255, 0, 0, 0, 6])
-    : Uint8Array.from([...from.ip, ...to.ip, 0, 6, tcp.length >> 8, tcp.length & 255]);
-  view.setUint16(16, checksum(pseudo, tcp));
-  const ip = v6 ? ipv6Header(from, to, tcp.length) : ipv4Header(from, to, tcp.length);
-  const all = new Uint8Array(ip.length + tcp.length);
-  all.set(ip);
-  all.set(tcp, ip.length);
-  return all;
-}
-
-function ipv4Header(from, to, length) {
-  const ip = new Uint8Array(20);
-  const view = new DataView(ip.buffer);
-  view.setUint16(0, 0x4500);
-  view.setUint16(2, 20 + length);
-  view.setUint16(6, 0x4000);
-  view.setUint16(8, (64 << 8) | 6);
-  ip.set(from.ip, 12);
-  ip.set(to.ip, 16);
-  view.setUint16(10, checksum(ip));
-  return ip;
-}
-
-function ipv6Header(from, to, length) {
-  const ip = new Uint8Array(40);
-  const view = new DataView(ip.buffer);
-  view.setUint32(0, 0x60000000);
-  view.setUint16(4, length);
-  view.setUint16(6, (6 << 8) | 64);
-  ip.set(from.ip, 8);
-  ip.set(to.ip, 24);
-  return ip;
+  const length = 20 + data.length;
+  const ack = flags & FLAGS.ACK ? to.seq : 0;
+  const tcp = (sum) => words(from.port, to.port, from.seq >>> 16, from.seq, ack >>> 16, ack, (5 << 12) | flags, WINDOW, sum, 0);
+  const v4 = (sum) => words(0x4500, 20 + length, 0, 0x4000, (64 << 8) | 6, sum);
+  const addresses = [...from.ip, ...to.ip];
+  const ip = from.ip.length === 16 ? words(0x6000, 0, length, (6 << 8) | 64) : v4(checksum(v4(0), addresses));
+  return Uint8Array.from([...ip, ...addresses, ...tcp(checksum(addresses, words(6, length), tcp(0), data)), ...data]);
 }
 
 /** Chunks of a pcapng file of a recording between two addresses as text. */
@@ -134,7 +66,7 @@ export function pcapng(recording, peerText, localText, comment) {
   const peer = { ...address(peerText, 1), seq: 0 };
   const local = { ...address(localText, 2), seq: 0 };
   if (peer.ip.length !== local.ip.length) Object.assign(local, { ip: new Uint8Array(peer.ip.length).fill(1) });
-  const chunks = [sectionHeader(comment), interfaceDescription()];
+  const chunks = [sectionHeader(comment), block(1, ...numbers(101, 0))];
   let time = recording.blocks[0]?.record.time ?? Date.now();
   const send = (from, to, flags, data = new Uint8Array()) => {
     chunks.push(packetBlock(time, packet(from, to, flags, data)));

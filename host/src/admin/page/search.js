@@ -31,7 +31,6 @@ export class Search {
     return this.matches.length >= MOST_MATCHES;
   }
 
-  /** Look for this in all blocks, and in those that come. */
   begin(bytes, isHex, blocks) {
     this.#needle = bytes ?? new Uint8Array();
     this.#same = isHex ? (byte) => byte : lower;
@@ -83,12 +82,10 @@ export class Search {
     }
   }
 
-  /** What is found in one part of a block. */
   spans(block, part) {
     return this.#spans.get(`${block}.${part}`) ?? [];
   }
 
-  /** The next match (or the one before) whose block is still there, or null. */
   step(way, firstBlock) {
     const there = (i) => this.matches[i]?.[0].block >= firstBlock;
     const count = this.matches.length;

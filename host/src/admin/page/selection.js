@@ -3,7 +3,6 @@
 /** A place is `{block, part, at}`: a byte of a part of a block. */
 const compare = (a, b) => a.block - b.block || a.part - b.part || a.at - b.at;
 
-/** As much is put on the clipboard at most. */
 const MOST_COPIED = 4 << 20;
 
 export class Selection {
@@ -33,7 +32,6 @@ export class Selection {
     this.#focus = place;
   }
 
-  /** All bytes of these blocks. */
   blocks(first, last) {
     const begin = first.parts.length ? { block: first.id, part: 0, at: 0 } : { block: first.id, part: -1, at: 0 };
     const end = last.parts.at(-1);
@@ -42,11 +40,10 @@ export class Selection {
   }
 
   #ends() {
-    const ordered = [this.#anchor, this.#focus].sort(compare);
-    return ordered;
+    return [this.#anchor, this.#focus].sort(compare);
   }
 
-  /** Which bytes of a part are selected, `[from, to]` with `to` left out; or null. */
+  /** The selected bytes of a part, `[from, to)`. */
   range(block, part, length) {
     if (this.empty) return null;
     const [begin, end] = this.#ends();
@@ -64,7 +61,6 @@ export class Selection {
     return begin.block <= block && block <= end.block;
   }
 
-  /** The selected bytes, of parts one after the other, and whether that is all of them. */
   bytes(blocks) {
     const chunks = [];
     let total = 0;

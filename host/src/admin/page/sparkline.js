@@ -18,7 +18,6 @@ class SparkLine extends HTMLElement {
     this.append(svg);
   }
 
-  /** Show these, the last one at the right edge. `flat`: what does not change is in the middle. */
   show(values, flat = false) {
     const most = Math.max(...values, flat ? 1 : 64);
     const least = flat ? Math.min(...values) * 0.8 : 0;

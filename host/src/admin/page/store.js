@@ -4,7 +4,6 @@
 import { ApiError, get } from './api.js';
 
 const INTERVAL = 1000;
-/** Points of a sparkline. */
 export const PAST = 60;
 
 class Store extends EventTarget {
@@ -12,7 +11,6 @@ class Store extends EventTarget {
   session = { token: false };
   /** The selected service's name; the first one until another is selected. */
   serviceName = null;
-  /** Why the last status is old, or null. */
   trouble = null;
   /** By service: recent values of each measure, the last one last. */
   #past = new Map();
@@ -24,6 +22,13 @@ class Store extends EventTarget {
 
   get service() {
     return this.services.find((service) => service.name === this.serviceName) ?? this.services[0] ?? null;
+  }
+
+  /** Limits of the server that were reached; `/status` adds them to those of the first service. */
+  get limits() {
+    const first = this.services[0]?.limits_reached ?? {};
+    const own = Object.entries(this.status?.limits_reached ?? {}).map(([name, times]) => [name, times - (first[name] ?? 0)]);
+    return Object.fromEntries(own.filter(([, times]) => times > 0));
   }
 
   past(measure) {
@@ -89,7 +94,9 @@ export function poll(ask, interval = () => INTERVAL) {
   const run = async () => {
     clearTimeout(timer);
     const begin = performance.now();
-    await ask();
+    try {
+      await ask();
+    } catch { /* The head says that the server does not answer. */ }
     const took = performance.now() - begin;
     if (!stopped) timer = setTimeout(next, Math.max(interval(), took * 4) - Math.min(took, interval() / 2));
   };

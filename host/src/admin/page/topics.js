@@ -8,10 +8,10 @@ import { Listing } from './listing.js';
 import { poll, store } from './store.js';
 
 const COLUMNS = [
-  { key: 'pattern', title: 'Topic or pattern', text: (row) => visible(row.pattern), value: (row) => row.pattern },
-  { key: 'subscribers', title: 'Subscribers', number: true, text: (row) => format.count(row.subscribers), value: (row) => row.subscribers },
-  { key: 'messages', title: 'Messages', number: true, text: (row) => format.count(row.messages), value: (row) => row.messages },
-  { key: 'rate', title: 'Messages/s', number: true, text: (row) => format.perSecond(row.rate), value: (row) => row.rate },
+  { key: 'pattern', title: 'Topic or pattern' },
+  { key: 'subscribers', title: 'Subscribers', number: true, text: (row) => format.count(row.subscribers) },
+  { key: 'messages', title: 'Messages', number: true, text: (row) => format.count(row.messages) },
+  { key: 'rate', title: 'Messages/s', number: true, text: (row) => format.perSecond(row.rate) },
 ];
 
 class TopicsView extends Listing {
@@ -29,10 +29,8 @@ class TopicsView extends Listing {
   }
 
   async #ask() {
-    try {
-      if (!store.service) await store.refresh();
-      this.#take(await get('/api/topics', { service: store.service?.name }));
-    } catch { /* The head says that the server does not answer. */ }
+    if (!store.service) await store.refresh();
+    this.#take(await get('/api/topics', { service: store.service?.name }));
   }
 
   #take(answer) {
