@@ -37,6 +37,25 @@ export async function a_dropped_guest_is_swapped_to_under_a_connection_and_rolle
   assert.match(peer.received.toString(), /9 bytes so far\n$/);
 }
 
+export async function a_question_is_withdrawn_when_another_swap_comes_first(inspector) {
+  const { admin, token, guest } = inspector.echo;
+  const page = await inspector.open(inspector.echo, { view: 'swaps' });
+  const rollback = page.locator('swaps-view .tools').getByRole('button', { name: 'Roll back' });
+  await page.locator('.generations li.active').waitFor();
+  assert.ok(await rollback.isDisabled(), 'there is nothing to go back to');
+  const swap = async (note) => {
+    const body = Buffer.concat([readFileSync(guest), Buffer.from([0, 3, 2, 110, note])]);
+    const answer = await fetch(`http://${admin}/api/swap?name=echo.wasm`, { method: 'POST', body, headers: { Authorization: `Bearer ${token}` } });
+    assert.equal(answer.status, 200);
+  };
+  await swap(1);
+  await rollback.click();
+  await page.locator('.confirm', { hasText: 'from generation 2 to 1' }).waitFor();
+  await swap(2);
+  await page.locator('.confirm').waitFor({ state: 'hidden' });
+  await page.locator('.generations li.active .number', { hasText: '3' }).waitFor();
+}
+
 export async function what_is_no_guest_is_refused_in_the_words_of_the_command_line(inspector) {
   const page = await inspector.open(inspector.counter, { view: 'swaps' });
   await page.setInputFiles('#file', { name: 'notes.wasm', mimeType: 'application/wasm', buffer: Buffer.from('no component') });

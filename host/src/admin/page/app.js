@@ -23,7 +23,6 @@ let shown = null;
 /** Views that are built once, so that filter and scrolling are still there on return. */
 const built = new Map();
 
-/** `#/connection/12` is the view `connection` of `12`. */
 function route() {
   const [, path = 'connections', argument = ''] = location.hash.match(/^#\/([a-z]+)(?:\/([\w-]+))?$/) ?? [];
   const view = path === 'connection' && argument ? CONNECTION : VIEWS.find((one) => one.path === path) ?? VIEWS[0];
@@ -60,9 +59,8 @@ function buildNav() {
       button('Shortcuts', 'help', openHelp, { title: 'Shortcuts (?)' }), button('Theme', 'theme', turnTheme, { title: 'Light or dark (t)' })));
   store.addEventListener('change', () => {
     const service = store.service;
-    const reached = Object.keys(service?.limits_reached ?? {}).length;
     badge('connections', service?.connections.open ?? 0);
-    badge('limits', reached);
+    badge('limits', Object.keys({ ...service?.limits_reached }).length + Object.keys(store.limits).length);
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { button, h, icon } from './dom.js';
 import { store } from './store.js';
+import { token } from './token.js';
 
 const SHORTCUTS = [
   ['Everywhere', [['1 … 5', 'connections, swaps, topics, limits, log'], ['/', 'search or filter'], ['t', 'light or dark'], ['?', 'this list'], ['Esc', 'back']]],
@@ -17,28 +18,27 @@ export function openHelp() {
   show(dialog);
 }
 
-/** Show a dialog, and remove it when it is closed. */
 export function show(dialog) {
   document.body.append(dialog);
   dialog.addEventListener('close', () => dialog.remove());
-  // A click beside it closes it.
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   dialog.showModal();
 }
 
-/** What stands where a token is needed. */
-export function needToken(what) {
+/** What stands where a token is needed; `acts`: to do something, not to see it. */
+export function needToken(what, acts = false) {
+  const why = acts ? 'Whoever swaps or rolls back changes what the server runs, so the page does it'
+    : 'Bytes and lines of connections may be secrets, so the page shows them';
   return h('div.empty.token', icon('key'),
-    h('p.lead', `${what} needs the token`),
-    h('p', 'Bytes and lines of connections may be secrets, so the page shows them only with the server’s token. On the server’s machine this opens the page with it:'),
+    h('p.lead', token() ? 'The server’s token has changed' : `${what} needs the token`),
+    h('p', token() ? `That of this tab is not right any more: a server that starts again has another.` : `${why} only with the server’s token.`,
+      ' On the server’s machine this opens the page with it:'),
     h('code', 'hotsocket open'),
     h('p.hint', 'Lists are shown without it.'));
 }
 
-/** Whether the page may show bytes and act. */
 export const hasToken = () => store.session.token === true;
 
-/** Say something that happened, for a while. */
 export function notice(text, kind = 'info') {
   const element = h('div', { class: `notice ${kind}` }, icon(kind === 'bad' ? 'alert' : 'check'), h('span', text));
   document.getElementById('notices').append(element);

@@ -6,30 +6,32 @@ import { Listing } from './listing.js';
 import { store } from './store.js';
 
 const COLUMNS = [
-  { key: 'name', title: 'Limit', text: (row) => visible(row.name) },
-  { key: 'times', title: 'Reached', number: true, text: (row) => format.count(row.times), value: (row) => row.times },
-  { key: 'more', title: 'Since the page is open', number: true, text: (row) => (row.more ? `+${format.count(row.more)}` : '–'), value: (row) => row.more },
-  { key: 'last', title: 'Last seen', number: true, text: (row) => (row.last ? `${format.age(Date.now() - row.last)} ago` : 'before'), value: (row) => row.last },
+  { key: 'name', title: 'Limit' },
+  { key: 'of', title: 'Of', text: (row) => (row.service === null ? 'the server' : visible(row.service)) },
+  { key: 'times', title: 'Reached', number: true, text: (row) => format.count(row.times) },
+  { key: 'more', title: 'Since the page is open', number: true, text: (row) => (row.more ? `+${format.count(row.more)}` : '–') },
+  { key: 'last', title: 'Last seen', number: true, text: (row) => (row.last ? `${format.age(Date.now() - row.last)} ago` : 'before') },
 ];
 
-/** By service and limit: its count when the page first saw it, and when it last grew. */
+/** By service (null: the server) and limit: its first count here, and when it last grew. */
 const seen = new Map();
 
-function rows(service) {
-  return Object.entries(service.limits_reached).map(([name, times]) => {
-    const key = `${service.name}\n${name}`;
+function rows(service, reached) {
+  return Object.entries(reached).map(([name, times]) => {
+    const key = JSON.stringify([service, name]);
     const known = seen.get(key);
     const grown = known ? times > known.times : watching;
     const entry = { first: known?.first ?? (watching ? 0 : times), times, last: grown ? Date.now() : known?.last ?? 0 };
     seen.set(key, entry);
-    return { name, times, more: times - entry.first, last: entry.last };
+    return { key, service, name, times, more: times - entry.first, last: entry.last };
   });
 }
 
 let watching = false;
 store.addEventListener('change', () => {
   if (store.trouble || !store.status) return;
-  store.services.forEach(rows);
+  for (const service of store.services) rows(service.name, service.limits_reached);
+  rows(null, store.limits);
   watching = true;
 });
 
@@ -37,13 +39,13 @@ class LimitsView extends Listing {
   #changed = () => {
     const service = store.service;
     if (!service) return;
-    const reached = rows(service);
+    const reached = [...rows(service.name, service.limits_reached), ...rows(null, store.limits)];
     this.show(reached, reached.length ? `${reached.length} reached since the start, ${format.age(store.status.uptime_s * 1000)} ago` : '',
       'No limit was reached', 'Each limit has a flag with a default; docs/limits.md lists them.');
   };
 
   connectedCallback() {
-    if (!this.firstChild) this.build('Limits', null, { columns: COLUMNS, key: (row) => row.name, sort: { column: 'times', descending: true } });
+    if (!this.firstChild) this.build('Limits', null, { columns: COLUMNS, key: (row) => row.key, sort: { column: 'times', descending: true } });
     store.addEventListener('change', this.#changed);
     this.#changed();
   }

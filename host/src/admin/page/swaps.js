@@ -5,12 +5,13 @@ import { get, post } from './api.js';
 import { button, h, setText } from './dom.js';
 import { visible } from './escape.js';
 import * as format from './format.js';
-import { hasToken, needToken } from './help.js';
+import { hasToken, needToken, notice } from './help.js';
 import { poll, store } from './store.js';
 import { act, actions, offer, showAnswer } from './upload.js';
 
-/** While connections move. */
 const LIVE = 250;
+
+const current = () => `${store.service?.name} ${store.service?.generation}`;
 
 class SwapsView extends HTMLElement {
   #list = h('ol.generations', { 'aria-label': 'Generations, newest first' });
@@ -22,9 +23,21 @@ class SwapsView extends HTMLElement {
   #items = new Map();
   #stop;
   #generations = [];
+  #outcomes = new Map();
+  /** What the open question is about. */
+  #asked = null;
+  #changed = () => {
+    this.#rollback.disabled = !this.#earlier;
+    if (this.#asked && this.#asked !== current()) {
+      this.#close();
+      notice('another generation is active now: nothing was rolled back', 'bad');
+    }
+  };
 
   connectedCallback() {
     if (!this.firstChild) this.#build();
+    store.addEventListener('change', this.#changed);
+    this.#changed();
     this.#poll();
   }
 
@@ -34,6 +47,7 @@ class SwapsView extends HTMLElement {
 
   disconnectedCallback() {
     this.#stop();
+    store.removeEventListener('change', this.#changed);
   }
 
   #build() {
@@ -62,28 +76,38 @@ class SwapsView extends HTMLElement {
 
   #needToken() {
     this.#confirm.hidden = false;
-    this.#confirm.replaceChildren(needToken('An action'));
+    this.#confirm.replaceChildren(needToken('An action', true));
   }
 
   #askRollback() {
     if (!hasToken()) return this.#needToken();
-    const service = store.service;
-    const active = service.generation;
-    const earlier = service.generations.filter((one) => one.number < active).at(-1);
-    const close = () => {
-      this.#confirm.hidden = true;
-      this.#rollback.focus();
-    };
-    const go = h('button', { type: 'button', class: 'main', onclick: async () => {
-      this.#confirm.hidden = true;
-      await act('rollback', () => post('/api/rollback', { service: service.name }));
-      this.#rollback.focus();
+    const { name, generation } = store.service;
+    const to = this.#earlier;
+    this.#asked = current();
+    const go = h('button', { class: 'main', onclick: async () => {
+      // What is known is up to a second old; a question that is, is withdrawn.
+      await store.refresh();
+      if (!this.#asked) return;
+      this.#close();
+      await act(() => post('/api/rollback', { service: name }));
     } }, 'Roll back');
-    const to = earlier ? `Roll back from generation ${active} to ${earlier.number}, ${visible(format.baseName(earlier.guest))}?` : `Roll back from generation ${active}?`;
-    this.#confirm.replaceChildren(h('p', to), h('div.buttons', h('button', { type: 'button', onclick: close }, 'Cancel'), go));
+    this.#confirm.replaceChildren(h('p', `Roll back from generation ${generation} to ${to.number}, ${visible(format.baseName(to.guest))}?`),
+      h('div.buttons', h('button', { onclick: () => this.#close() }, 'Cancel'), go));
     this.#confirm.hidden = false;
     go.focus();
     return undefined;
+  }
+
+  /** What a rollback goes back to: those that were rolled back are kept, but not on the way. */
+  get #earlier() {
+    const active = store.service?.generation;
+    return this.#generations.findLast((one) => one.number < active && this.#outcomes.get(one.number)?.startsWith('replaced'));
+  }
+
+  #close() {
+    this.#asked = null;
+    this.#confirm.hidden = true;
+    this.#rollback.focus();
   }
 
   #moving() {
@@ -91,12 +115,12 @@ class SwapsView extends HTMLElement {
   }
 
   async #ask() {
-    try {
-      await store.refresh();
-      const answer = await get('/api/history', { service: store.service?.name });
-      this.#generations = store.service?.generations ?? [];
-      this.#show(answer.generations);
-    } catch { /* The head says that the server does not answer. */ }
+    await store.refresh();
+    const answer = await get('/api/history', { service: store.service?.name });
+    this.#generations = store.service?.generations ?? [];
+    this.#outcomes = new Map(answer.generations.map((one) => [one.generation, one.outcome]));
+    this.#show(answer.generations);
+    this.#changed();
   }
 
   #show(records) {

@@ -15,7 +15,7 @@ export const actions = new EventTarget();
 actions.running = false;
 
 /** The answer of an action in one place, whoever began it. */
-export async function act(what, ask) {
+export async function act(ask) {
   actions.running = true;
   actions.dispatchEvent(new Event('begin'));
   let result;
@@ -26,15 +26,14 @@ export async function act(what, ask) {
     result = { ok: false, text };
   }
   actions.running = false;
-  actions.dispatchEvent(new CustomEvent('end', { detail: { what, ...result, time: Date.now() } }));
+  actions.dispatchEvent(new CustomEvent('end', { detail: result }));
   store.refresh();
   return result;
 }
 
-/** Ask whether to swap to this file, then do it. */
 export function offer(file) {
   if (!hasToken()) {
-    const dialog = h('dialog', { 'aria-label': 'The token is missing' }, needToken('A swap'), h('div.buttons', h('button', { type: 'button', onclick: () => dialog.close() }, 'Close')));
+    const dialog = h('dialog', { 'aria-label': 'The token is missing' }, needToken('A swap', true), h('div.buttons', h('button', { onclick: () => dialog.close() }, 'Close')));
     show(dialog);
     return;
   }
@@ -42,7 +41,7 @@ export function offer(file) {
   const policy = h('select', { id: 'policy' }, POLICIES.map(([value, text]) => h('option', { value }, text)));
   const answer = h('pre.answer', { role: 'status', hidden: true });
   const swap = h('button', { type: 'submit', class: 'main' }, 'Swap');
-  const cancel = h('button', { type: 'button', onclick: () => dialog.close() }, 'Cancel');
+  const cancel = h('button', { onclick: () => dialog.close() }, 'Cancel');
   const title = h('h2', { id: 'offer-title' }, 'Swap the guest?');
   const form = h('form', { method: 'dialog' },
     title,
@@ -50,7 +49,7 @@ export function offer(file) {
       h('div', h('dt', 'File'), h('dd', visible(file.name))),
       h('div', h('dt', 'Size'), h('dd', format.size(file.size))),
       h('div', h('dt', 'Service'), h('dd', `${visible(service?.name)}, ${format.counted(service?.connections.open, 'open connection')}`)),
-      h('div', h('dt', h('label', { for: 'policy' }, 'They')), h('dd', policy))),
+      h('div', h('dt', h('label', { for: 'policy' }, 'Connections')), h('dd', policy))),
     answer, h('div.buttons', cancel, swap));
   const dialog = h('dialog.offer', { 'aria-labelledby': 'offer-title' }, form);
   form.addEventListener('submit', async (event) => {
@@ -62,9 +61,10 @@ export function offer(file) {
     answer.className = 'answer waiting';
     answer.textContent = 'compiling and swapping…';
     const query = { service: service?.name, name: file.name, policy: policy.value };
-    const result = await act('swap', () => post('/api/swap', query, file));
-    showAnswer(answer, result);
-    title.textContent = result.ok ? 'Swapped' : 'Not swapped';
+    const result = await act(() => post('/api/swap', query, file));
+    const [, outcome = result.ok ? 'swapped' : 'not swapped', text] = result.text.match(/^(?:error: )?(not swapped|swapped|unchanged|undone): (.*)/s) ?? [];
+    showAnswer(answer, { ...result, text: text ?? result.text });
+    title.textContent = outcome[0].toUpperCase() + outcome.slice(1);
     swap.disabled = false;
     swap.textContent = 'Done';
     swap.dataset.done = 'yes';
@@ -80,10 +80,9 @@ export function offer(file) {
 export function showAnswer(element, { ok, text }) {
   element.hidden = false;
   element.className = `answer ${ok ? 'good' : 'bad'}`;
-  element.textContent = `${ok ? '✓' : '×'} ${text.trimEnd().split('\n').map(visible).join('\n')}`;
+  element.textContent = `${ok ? '✓' : '×'} ${text.replace(/^error: /, '').trimEnd().split('\n').map(visible).join('\n')}`;
 }
 
-/** Let files be dropped anywhere on the page. */
 export function acceptDrops() {
   const veil = h('div.veil', { hidden: true }, h('p', 'Drop a .wasm to swap the guest'));
   document.body.append(veil);
