@@ -78,7 +78,7 @@ fn cases_in_chromium() {
     let echo = start(prebuilt("echo"), path("echo"), &many);
     let counter = start(prebuilt("counter"), path("counter"), &[]);
     let hostile = start(hostile(), None, &[]);
-    let messenger = start(messenger(), None, &[]);
+    let messenger = start(messenger(), None, &["--max-taps", "2"]);
     let dir = temp_dir();
     let known = json!({
         "echo": echo.1, "counter": counter.1, "hostile": hostile.1, "messenger": messenger.1,

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { drop, go, hex, hexOf, look, rowsOf, until } from '../harness.mjs';
 
 export async function a_conversation_by_nc_appears_as_its_bytes(inspector) {
@@ -34,9 +35,10 @@ export async function downloads_are_read_by_tshark_and_by_hotsocket_test(inspect
     const binary = Buffer.from(Array.from({ length: 3000 }, (_, i) => (i * 7) & 255));
     const sent = [Buffer.from('hello "world"\r\n\\'), binary, Buffer.from('ä\0end')];
     let total = 0;
+    const components = [];
     for (const bytes of sent) {
       // The same code in another component takes over in between.
-      if (counts && total) await swap(page, server, total);
+      if (counts && total) components.push(await swap(page, server, total));
       total += bytes.length;
       await peer.ask(bytes, counts ? `${total} bytes so far\n`.length : bytes.length);
     }
@@ -54,6 +56,16 @@ export async function downloads_are_read_by_tshark_and_by_hotsocket_test(inspect
       assert.equal(of(true), peer.received.toString('hex'));
     }
     const script = await save(page, inspector, '#save-conversation');
+    // It names the files that it needs, with their hashes.
+    const text = readFileSync(script, 'utf8');
+    const needed = [...text.matchAll(/^# Beside .*: (\S+), generation \d+ \((\w+)\)$/gm)];
+    assert.equal(needed.length, components.length, text);
+    assert.match(text, /^# The guest to test: \w+\.wasm, generation \d+ \(\w{12}\)$/m);
+    for (const [i, [, name, sha256]] of needed.entries()) {
+      assert.equal(createHash('sha256').update(components[i]).digest('hex').slice(0, 12), sha256);
+      assert.ok(text.includes(`swap "${name}"`), text);
+      writeFileSync(join(inspector.dir, name), components[i]);
+    }
     const passed = execFileSync(inspector.hotsocket, ['test', server.guest, script], { encoding: 'utf8' });
     assert.match(passed, counts ? /^ok .* 2 swaps/ : /^ok /);
   }
@@ -61,9 +73,52 @@ export async function downloads_are_read_by_tshark_and_by_hotsocket_test(inspect
 
 /** Swap to the guest with one more custom section, and wait until the connection has moved. */
 async function swap(page, server, note) {
-  await drop(page, 'same.wasm', Buffer.concat([readFileSync(server.guest), Buffer.from([0, 3, 2, 110, note & 127])]));
+  const component = Buffer.concat([readFileSync(server.guest), Buffer.from([0, 3, 2, 110, note & 127])]);
+  await drop(page, 'same.wasm', component);
   await page.locator('dialog[open]').getByRole('button', { name: 'Swap' }).click();
   await page.locator('dialog[open]').getByRole('button', { name: 'Done' }).click();
+  return component;
+}
+
+export async function a_conversation_with_starttls_is_played_by_hotsocket_test(inspector) {
+  const page = await inspector.open(inspector.echo);
+  // Recorded as a server with a certificate would; the swap is to code that nobody knows any more.
+  const text = await page.evaluate(async () => {
+    const { conversation } = await import('/page/conversation.js');
+    const bytes = (direction, what) => ({ direction, bytes: new TextEncoder().encode(what), missing: 0 });
+    const event = (name, ...parts) => ({ record: { type: 'event', event: name, generation: 1, origin: name === 'open' ? 'accepted' : undefined }, parts });
+    const mark = (name, more) => ({ record: { type: 'mark', mark: name, ...more }, parts: [] });
+    const blocks = [
+      event('open', bytes('out', '220 hotsocket\r\n')),
+      event('data', bytes('in', 'STARTTLS\r\n'), bytes('out', '220 go ahead\r\n')),
+      mark('secured'),
+      mark('swap', { from: 1, to: 2 }),
+      event('data', bytes('in', 'QUIT\r\n'), bytes('out', '221 bye\r\n')),
+      mark('fin-sent'),
+    ];
+    return conversation({ blocks, forgotten: 0 }, 'made up');
+  });
+  assert.match(text, /^# Generation 2 is not known.*\npeer start-tls\nexpect "220/m);
+  const script = join(inspector.dir, 'starttls.test');
+  writeFileSync(script, text);
+  assert.match(execFileSync(inspector.hotsocket, ['test', join(dirname(inspector.echo.guest), 'smtp.wasm'), script], { encoding: 'utf8' }), /^ok .* 1 swap/);
+}
+
+export async function a_backslash_is_no_escape_sequence(inspector) {
+  const page = await inspector.open(inspector.echo);
+  const peer = await inspector.peer(inspector.echo);
+  await look(page, peer.name);
+  const sent = 'a\\x1b \x1b\\\r\nb\r';
+  await peer.ask(sent, sent.length);
+  await hexOf(page, 'in', 1);
+  await page.keyboard.press('x');
+  await until(page, () => document.querySelector('.line.bytes.in .text').textContent === 'a\\\\x1b \\x1b\\\\\\r\\n');
+  const box = await page.locator('.line.bytes.in .text').first().boundingBox();
+  await page.mouse.click(box.x + 5, box.y + 8);
+  await page.locator('stream-list').focus();
+  await page.keyboard.press('c');
+  await page.locator('.notice').waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'a\\\\x1b \\x1b\\\\\n');
 }
 
 async function save(page, inspector, control) {
@@ -136,6 +191,28 @@ export async function without_a_token_lists_are_shown_and_bytes_are_not(inspecto
   await page.locator('.banner.token code', { hasText: 'hotsocket open' }).waitFor();
   await go(page, 'log');
   await page.locator('log-view .token code').waitFor();
+  await go(page, 'swaps');
+  await page.locator('#choose').click();
+  await page.locator('.confirm .token', { hasText: 'swaps or rolls back' }).waitFor();
+}
+
+export async function a_token_that_is_not_right_any_more_is_told_from_none(inspector) {
+  const page = await inspector.open({ ...inspector.echo, token: 'that-of-the-server-before' });
+  const peer = await inspector.peer(inspector.echo);
+  await page.locator('#connections .body .row', { hasText: peer.name }).click();
+  await page.locator('.banner.token', { hasText: 'token has changed' }).waitFor();
+  await go(page, 'log');
+  await page.locator('log-view .token', { hasText: 'token has changed' }).waitFor();
+}
+
+export async function the_log_says_what_it_has_missed(inspector) {
+  const page = await inspector.open(inspector.hostile);
+  await go(page, 'log');
+  await page.waitForResponse('**/api/log');
+  await go(page, 'swaps');
+  await page.locator('swaps-view').waitFor();
+  await go(page, 'log');
+  await page.locator('log-view .lines p', { hasText: 'not recorded from' }).waitFor();
 }
 
 export async function a_token_leaves_the_address_and_is_sent_only_as_a_header(inspector) {

@@ -23,13 +23,16 @@ export async function hostile_bytes_lines_labels_and_faults_are_only_shown(inspe
   }
   // As label and as printed lines, in which ends of lines end them.
   for (const text of TEXTS) await peer.ask(`L${text}`, 1);
+  // A line is recorded before its event, and shown with it.
+  await until(page, () => document.querySelectorAll('.line.stderr').length >= 3);
+  const rows = await page.evaluate(() => [...document.querySelectorAll('stream-list .line')].sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top).map((row) => row.className));
+  assert.match(rows.find((_, i) => rows[i + 1]?.includes('stdout')), /bytes out/, 'a line is below what its event has written');
   for (const mode of ['hex', 'text']) {
     await until(page, () => document.querySelectorAll('.head-line').length >= 6);
     await clean(page);
     if (mode === 'hex') await page.keyboard.press('x');
   }
-  const text = await page.locator('stream-list').textContent();
-  for (const shown of ['<script>alert(2)</script>', '\\u{202e}gnp.exe', '\\x1b[2J', '\\xff\\xc0\\x80']) assert.ok(text.includes(shown), `${shown} in ${text}`);
+  for (const shown of ['<script>alert(2)</script>', '\\u{202e}gnp.exe', '\\x1b[2J', '\\xff\\xc0\\x80']) await until(page, (part) => document.querySelector('stream-list').textContent.includes(part), shown);
   assert.deepEqual(await structure(page), shape, 'no elements but rows have come');
   await go(page, 'log');
   await page.locator('log-view .lines').waitFor();

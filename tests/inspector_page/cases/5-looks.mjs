@@ -41,7 +41,7 @@ export async function everything_can_be_done_with_the_keyboard(inspector) {
   await page.locator('dialog.help').waitFor();
   await page.keyboard.press('Escape');
   await page.keyboard.press('2');
-  await page.locator('swaps-view .generations li').waitFor();
+  await page.locator('swaps-view .generations li.active').waitFor();
   // Everything that can be focused shows it, and Tab goes round without a trap.
   const seen = new Set();
   for (let i = 0; i < 40 && !seen.has('choose'); i += 1) {
@@ -93,7 +93,7 @@ export async function nothing_overflows_a_phone(inspector) {
   const peer = await inspector.peer(inspector.counter);
   const page = await inspector.open(inspector.counter, { width: 390, height: 844, hasTouch: true, isMobile: true });
   const check = async (view) => {
-    const wide = await page.evaluate(() => [document.documentElement.scrollWidth, ...[...document.querySelectorAll('#head, #main, #nav, .bar, .toolbar, .stream, .scroll, .lines')].map((element) => element.getBoundingClientRect().right)].filter((width) => width > 390.5));
+    const wide = await page.evaluate(() => [document.documentElement.scrollWidth, ...[...document.querySelectorAll('#head, #main, #nav, #nav *, .bar, .bar *, page-head > *, .toolbar, .tools *, .stream, .scroll, .lines')].map((element) => element.getBoundingClientRect().right)].filter((width) => width > innerWidth + 0.5));
     assert.deepEqual(wide, [], view);
   };
   await page.locator('#connections .body .row').first().waitFor();
@@ -101,9 +101,21 @@ export async function nothing_overflows_a_phone(inspector) {
   await look(page, peer.name);
   await peer.ask('0123456789abcdefghijklmnopq\n', 10);
   await hexOf(page, 'out', 1);
-  const cut = await page.evaluate(() => [...document.querySelectorAll('.line.bytes')].filter((row) => row.scrollWidth > row.clientWidth).length);
-  assert.equal(cut, 0, 'no row of bytes is cut');
-  await check('connection');
+  const checkRows = async (width) => {
+    // No row of bytes is cut, once they are laid out for this width.
+    await until(page, () => [...document.querySelectorAll('.line.bytes')].every((row) => row.scrollWidth <= row.clientWidth));
+    await check(`connection, ${width}`);
+  };
+  await checkRows(390);
+  for (const [width, height] of [[740, 360], [320, 600]]) {
+    await page.setViewportSize({ width, height });
+    await until(page, () => document.querySelector('.stream').clientHeight >= innerHeight / 2);
+    await checkRows(width);
+    await page.locator('#unfold').click();
+    await page.locator('#save-pcapng').waitFor();
+    await check(`connection, unfolded, ${width}`);
+    await page.locator('#unfold').click();
+  }
   for (const view of VIEWS.slice(1)) {
     await go(page, view);
     await page.locator(`${view}-view .bar`).waitFor();
@@ -111,3 +123,17 @@ export async function nothing_overflows_a_phone(inspector) {
   }
 }
 
+export async function limits_of_the_server_are_listed_too(inspector) {
+  const { admin, token } = inspector.messenger;
+  const page = await inspector.open(inspector.messenger);
+  await inspector.peer(inspector.messenger);
+  await page.locator('#connections .body .row').waitFor();
+  const { connections: [{ id }] } = await (await fetch(`http://${admin}/api/connections`)).json();
+  const abort = new AbortController();
+  const tap = () => fetch(`http://${admin}/api/tap?connection=${id}`, { headers: { Authorization: `Bearer ${token}` }, signal: abort.signal });
+  while ((await tap()).ok);
+  abort.abort();
+  await go(page, 'limits');
+  await page.locator('#limits .body .row', { hasText: /max-taps.*the server/ }).waitFor();
+  await until(page, () => document.querySelector('[data-badge=limits]').textContent === '1');
+}

@@ -2,7 +2,6 @@
 
 import { token } from './token.js';
 
-/** An answer that is an error, in the server's words. */
 export class ApiError extends Error {
   constructor(status, message, body) {
     super(message);
@@ -40,7 +39,6 @@ function url(path, query) {
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 
-/** The JSON of a path. */
 export async function get(path, query = {}) {
   const response = await send(url(path, query), { signal: AbortSignal.timeout(PATIENCE) });
   if (!response.ok) throw await failure(response);
@@ -58,11 +56,12 @@ export async function post(path, query = {}, body = undefined) {
 
 /**
  * Read a stream of JSON lines until it or `signal` ends; `take` gets the records that came
- * together.
+ * together, `opened` is called before the first.
  */
-export async function stream(path, signal, take) {
+export async function stream(path, signal, take, opened) {
   const response = await send(path, { signal });
   if (!response.ok) throw await failure(response);
+  opened?.();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {

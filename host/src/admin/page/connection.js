@@ -32,7 +32,9 @@ class ConnectionView extends HTMLElement {
   #query = h('input', { type: 'search', id: 'search', placeholder: 'Search…', 'aria-label': 'Search in the bytes', autocomplete: 'off', spellcheck: 'false' });
   #kind = h('select', { 'aria-label': 'What is searched for' }, h('option', { value: 'text' }, 'text'), h('option', { value: 'hex' }, 'hex'));
   #follow = button('Pause', 'pause', () => this.#list.follow(!this.#list.following), { id: 'follow', title: 'Follow or pause (f)' });
-  #more = h('button', { type: 'button', class: 'more', hidden: true, onclick: () => this.#list.follow(true) });
+  #more = h('button', { class: 'more', hidden: true, onclick: () => this.#list.follow(true) });
+  /** Shown where the screen is low: facts and toolbar are folded there. */
+  #unfold = button('More', 'down', () => this.#fold(!this.classList.contains('unfolded')), { id: 'unfold', 'aria-expanded': 'false' });
   #mode = h('div.segments', { role: 'group', 'aria-label': 'Show as' });
   #copy = [button('Copy text', 'copy', () => this.#copyAs('text'), { title: 'Copy as text (c)' }), button('Copy hex', 'copy', () => this.#copyAs('hex'), { title: 'Copy as hex (h)' })];
   #mayLook = () => {
@@ -60,7 +62,7 @@ class ConnectionView extends HTMLElement {
   }
 
   #build() {
-    const modes = [['hex', 'Hex + text'], ['text', 'Text']].map(([mode, name]) => h('button', { type: 'button', 'aria-pressed': mode === 'hex', 'data-mode': mode, onclick: () => this.#show(mode) }, name));
+    const modes = [['hex', 'Hex + text'], ['text', 'Text']].map(([mode, name]) => h('button', { 'aria-pressed': mode === 'hex', 'data-mode': mode, onclick: () => this.#show(mode) }, name));
     this.#mode.append(...modes);
     for (const one of this.#copy) one.disabled = true;
     this.#query.addEventListener('input', () => this.#search());
@@ -76,7 +78,7 @@ class ConnectionView extends HTMLElement {
     this.#list.addEventListener('selected', () => this.#showSelection());
     this.#list.addEventListener('copy-wanted', () => this.#copyAs(this.#list.mode));
     this.append(
-      h('div.bar', h('a.back', { href: '#/connections', 'aria-label': 'Back to the connections', title: 'Back (Esc)' }, icon('back')), this.#title, this.#state),
+      h('div.bar', h('a.back', { href: '#/connections', 'aria-label': 'Back to the connections', title: 'Back (Esc)' }, icon('back')), this.#title, this.#state, this.#unfold),
       this.#facts,
       h('div.toolbar', { role: 'toolbar', 'aria-label': 'Stream' }, h('div.pair', this.#follow, this.#mode),
         h('div.search-group', h('label.search', icon('search'), this.#query, h('kbd', { 'aria-hidden': 'true' }, '/')), this.#kind,
@@ -94,19 +96,19 @@ class ConnectionView extends HTMLElement {
   }
 
   async #ask() {
-    try {
-      const answer = await get('/api/connections', { rows: 10_000, filter: this.#row?.peer });
-      const row = answer.connections.find((one) => String(one.id) === this.#id);
-      if (row) {
-        this.#rates.add([row]);
-        this.#describe(row);
-      } else if (this.#row || !hasToken()) this.#over();
-    } catch { /* The head says that the server does not answer. */ }
+    const answer = await get('/api/connections', { rows: 10_000, filter: this.#row?.peer });
+    const row = answer.connections.find((one) => String(one.id) === this.#id);
+    if (this.#tap.state === 'closed') return;
+    if (row) {
+      this.#rates.add([row]);
+      this.#describe(row);
+    } else if (this.#row || !hasToken()) this.#over();
   }
 
   #over() {
     setText(this.#state, '■ over');
     this.#state.className = 'pill over';
+    delete this.#state.dataset.state;
     if (!this.#row) setText(this.#title, `Connection ${this.#id}`);
   }
 
@@ -128,6 +130,12 @@ class ConnectionView extends HTMLElement {
 
   #take(records) {
     const blocks = this.#recording.add(records);
+    const closed = records.at(-1)?.mark === 'closed' && records.at(-1).text.match(/(\d+) bytes in, (\d+) bytes out$/);
+    // The last poll was before the last bytes.
+    if (closed && this.#row) {
+      this.#describe({ ...this.#row, received: Number(closed[1]), sent: Number(closed[2]), inRate: 0, outRate: 0, queued: 0 });
+      this.#over();
+    }
     this.#list.added(blocks);
     if (!this.#list.following) this.#waiting += blocks.length;
     this.#showFollow();
@@ -137,6 +145,7 @@ class ConnectionView extends HTMLElement {
 
   #tapIs({ state, text, status }) {
     this.dataset.tap = state;
+    if (state === 'expired' || state === 'failed') this.#list.added(this.#recording.flush());
     const again = (name) => button(name, 'follow', () => {
       this.#gap();
       this.#tap.start(this.#id);
@@ -155,7 +164,6 @@ class ConnectionView extends HTMLElement {
     }
   }
 
-  /** Between two taps nothing was recorded. */
   #gap() {
     if (this.#recording.blocks.length) this.#take([{ type: 'gap', text: 'nothing was recorded here: nobody looked', time: Date.now() }]);
   }
@@ -171,16 +179,17 @@ class ConnectionView extends HTMLElement {
     const { blocks, bytes, forgotten, lost } = this.#recording;
     const parts = [`${format.counted(blocks.length, 'record')}, ${format.size(bytes)} of ${format.size(MOST_BYTES)}`];
     if (forgotten) parts.push(`the oldest ${format.count(forgotten)} were dropped here to stay below that`);
-    if (lost.records) parts.push(`${format.counted(lost.records, 'record')} dropped by the server, as they came too fast`);
+    if (lost) parts.push(`${format.counted(lost, 'record')} dropped by the server, as they came too fast`);
     setText(this.#recorded, parts.join(' · '));
   }
 
   #showFollow() {
     const { following } = this.#list;
-    if (following) this.#waiting = 0;
+    // It is paused, but all of it is in sight.
+    if (following || this.#list.atEnd) this.#waiting = 0;
     setText(this.#follow.querySelector('.label'), following ? 'Pause' : 'Follow');
     this.#follow.querySelector('.icon').replaceWith(icon(following ? 'pause' : 'follow'));
-    this.#more.hidden = following || this.#waiting === 0;
+    this.#more.hidden = this.#waiting === 0;
     setText(this.#more, `↓ ${format.counted(this.#waiting, 'new record')}`);
   }
 
@@ -237,16 +246,24 @@ class ConnectionView extends HTMLElement {
     download(`connection-${this.#id}.pcapng`, 'application/octet-stream', ...chunks);
   }
 
-  #saveConversation() {
-    download(`connection-${this.#id}.test`, 'text/plain', conversation(this.#recording, this.#about()));
+  async #saveConversation() {
+    const service = this.#row?.service;
+    const { generations } = await get('/api/history', { service }).catch(() => ({ generations: [] }));
+    const guests = new Map(generations.map((one) => [one.generation, one]));
+    download(`connection-${this.#id}.test`, 'text/plain', conversation(this.#recording, this.#about(), guests));
+  }
+
+  #fold(open) {
+    this.classList.toggle('unfolded', open);
+    this.#unfold.setAttribute('aria-expanded', open);
   }
 
   focusSearch() {
+    this.#fold(true);
     this.#query.focus();
     this.#query.select();
   }
 
-  /** Whether it was a shortcut of this view. */
   shortcut(event) {
     const actions = {
       f: () => this.#list.follow(!this.#list.following), x: () => this.#show(this.#list.mode === 'hex' ? 'text' : 'hex'),

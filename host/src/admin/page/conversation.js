@@ -1,12 +1,12 @@
 // Owns: a recording as a conversation that `hotsocket test` plays (docs/testing.md).
 
 import { visible } from './escape.js';
+import { baseName, hash } from './format.js';
 
 const hex2 = (byte) => byte.toString(16).padStart(2, '0');
 /** Bytes of one line of a script; the parser takes more, people don't. */
 const PER_LINE = 4096;
 
-/** Bytes in the notation of scripts. */
 export function quoted(bytes) {
   const plain = bytes.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 10 || byte === 13 || byte === 9);
   // Mostly binary: in hexadecimal it is shorter.
@@ -24,11 +24,34 @@ function time(ms) {
 
 class Script {
   lines = [];
+  /** Which files it needs, in words. */
+  needs = [];
+  secured = false;
+  #guests;
+  #files = new Map();
   #last = null;
   #depth = 0;
   #expected = [];
   /** Set where the recording has a gap: what comes after it can't be expected. */
   over = false;
+
+  constructor(guests) {
+    this.#guests = guests;
+  }
+
+  /** The name of a generation's file; null where the generation is not known. */
+  file(number, why = 'Beside the script, for its `swap`') {
+    const { guest, sha256 } = this.#guests.get(number) ?? {};
+    if (!sha256) return null;
+    if (!this.#files.has(sha256)) {
+      const base = baseName(guest).replace(/[^\w.+-]/g, '_');
+      // Files are overwritten: the next generation often has the same name.
+      const file = [...this.#files.values()].includes(base) ? `${hash(sha256)}-${base}` : base;
+      this.needs.push(`# ${why}: ${file}, generation ${number} (${hash(sha256)})`);
+      this.#files.set(sha256, file);
+    }
+    return this.#files.get(sha256);
+  }
 
   step(text) {
     this.#flush();
@@ -40,7 +63,6 @@ class Script {
     this.#expected.push(...slices(part.bytes, PER_LINE));
   }
 
-  /** All bytes between two other steps in lines of their own. */
   #flush() {
     for (const bytes of this.#expected) this.lines.push(`expect ${quoted(bytes)}`);
     this.#expected = [];
@@ -77,15 +99,29 @@ class Script {
     else if (record.event === 'message') this.step(`publish ${record.topic} ${quoted(taken?.bytes ?? new Uint8Array())}`);
   }
 
-  #mark({ mark, from, to, text }) {
-    const what = from && to ? `generation ${from} to ${to}` : visible(text ?? '');
-    if (mark === 'swap') {
-      this.#depth += 1;
-      this.step(`swap   # ${what}; to the same code again`);
-    } else if (mark === 'rollback') {
-      this.step(this.#depth > 0 ? `rollback   # ${what}` : `# rolled back: ${what}`);
-      this.#depth = Math.max(0, this.#depth - 1);
-    } else if (mark === 'fin-sent') this.step('expect end');
+  #mark({ mark, from, to }) {
+    if (mark === 'fin-sent') this.step('expect end');
+    else if (mark === 'secured') {
+      this.secured = true;
+      this.step('start-tls');
+    } else if (['swap', 'rollback', 'woke'].includes(mark) && from !== to) this.#swap(from, to);
+  }
+
+  #swap(from, to) {
+    const what = `# generation ${from} to ${to}`;
+    if (to < from && this.#depth > 0) {
+      this.#depth -= 1;
+      this.step(`rollback   ${what}`);
+      return;
+    }
+    this.#depth += 1;
+    const before = this.file(from);
+    const file = this.file(to);
+    if (file) this.step(`swap ${file === before ? '' : `"${file}" `}  ${what}`);
+    else {
+      this.needs.push(`# Generation ${to} is not known: write its file behind its \`swap\`.`);
+      this.step(`swap   ${what}; without a file to the same code again`);
+    }
   }
 }
 
@@ -95,10 +131,11 @@ function slices(bytes, most) {
   return list;
 }
 
-/** The script of a recording; `about` says of what. */
-export function conversation(recording, about) {
-  const script = new Script();
-  script.lines.push(`# ${visible(about)}`);
+/** The script of a recording; `about` says of what, `guests` what generations are, by number. */
+export function conversation(recording, about, guests = new Map()) {
+  const script = new Script(guests);
+  const begin = recording.blocks.find(({ record }) => record.generation ?? record.from)?.record;
+  if (begin) script.file(begin.from ?? begin.generation, 'The guest to test');
   const opened = recording.blocks.some(({ record }) => record.event === 'open' && record.origin !== 'migrated');
   if (!opened) script.lines.push('# Recorded from the middle: what was said before is not here, and the guest may', '# need it (its state, or a greeting).');
   if (recording.forgotten) script.lines.push(`# The first ${recording.forgotten} records were not kept.`);
@@ -106,5 +143,6 @@ export function conversation(recording, about) {
     if (!script.over) script.add(block);
   }
   script.end();
-  return `${script.lines.join('\n')}\n`;
+  const head = [`# ${visible(about)}`, ...script.needs, ...(script.secured ? ['peer start-tls'] : [])];
+  return `${[...head, ...script.lines].join('\n')}\n`;
 }

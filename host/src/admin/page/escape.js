@@ -1,16 +1,13 @@
 // Owns: how bytes and foreign text are shown. Whatever could move, hide or reorder what is
-// on the page (control characters, ANSI escapes, bidi controls, zero width, invalid UTF-8)
-// becomes a visible escape sequence.
+// on the page becomes a visible escape sequence.
 
-// Cc: controls, Cf: format characters (bidi, zero width, tags), Cs: lone surrogates,
-// Co: private use, Zl and Zp: line and paragraph separators; U+3164 and the like look like
-// nothing at all.
+// Controls, format characters (bidi, zero width, tags), lone surrogates, private use, line
+// and paragraph separators; U+3164 and the like look like nothing at all.
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]/u;
-const NAMES = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 13: '\\r', 0: '\\0' };
+const NAMES = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 13: '\\r', 0: '\\0', 92: '\\\\' };
 
 const hex2 = (byte) => byte.toString(16).padStart(2, '0');
 
-/** One character as an escape sequence. */
 function escaped(code) {
   return NAMES[code] ?? (code < 0x80 ? `\\x${hex2(code)}` : `\\u{${code.toString(16)}}`);
 }
@@ -35,7 +32,6 @@ export function pieces(text) {
   return found;
 }
 
-/** Text of one line with escapes instead of whatever can't be seen. */
 export function visible(text) {
   const string = String(text ?? '');
   return HIDDEN.test(string) ? pieces(string).map((piece) => piece.text).join('') : string;
@@ -58,7 +54,10 @@ function decode(bytes, at, end) {
   return code < smallest || code > 0x10ffff || surrogate ? [-1, 1] : [code, length];
 }
 
-/** Bytes as pieces of text; `keep` says which code points are not escaped. */
+/**
+ * Bytes as pieces of text, a backslash as two, so that it is no escape sequence; `keep` says
+ * which code points stay.
+ */
 export function bytePieces(bytes, start = 0, end = bytes.length, keep = () => false) {
   const found = [];
   let plain = '';
@@ -72,7 +71,7 @@ export function bytePieces(bytes, start = 0, end = bytes.length, keep = () => fa
     if (code < 0) add(`\\x${hex2(bytes[at])}`);
     else {
       const char = String.fromCodePoint(code);
-      if (HIDDEN.test(char) && !keep(code)) add(escaped(code));
+      if ((code === 92 || HIDDEN.test(char)) && !keep(code, at)) add(escaped(code));
       else plain += char;
     }
     at += length;
@@ -83,8 +82,8 @@ export function bytePieces(bytes, start = 0, end = bytes.length, keep = () => fa
 
 /** Bytes as text to paste elsewhere: lines and tabs as they are, all else escaped. */
 export function bytesAsText(bytes) {
-  const pieces = bytePieces(bytes, 0, bytes.length, (code) => code === 9 || code === 10);
-  return pieces.map((piece) => piece.text).join('').replaceAll('\\r\n', '\n');
+  const keep = (code, at) => code === 9 || code === 10 || (code === 13 && bytes[at + 1] === 10);
+  return bytePieces(bytes, 0, bytes.length, keep).map((piece) => piece.text).join('').replaceAll('\r\n', '\n');
 }
 
 export function bytesAsHex(bytes) {
@@ -113,14 +112,13 @@ export function lineStarts(bytes, columns) {
 
 /** How wide a code point is shown. */
 function columnsOf(code) {
-  if (code >= 0x20 && code < 0x7f) return 1;
+  if (code >= 0x20 && code < 0x7f) return code === 92 ? 2 : 1;
   if (code < 0) return 4;
   const char = String.fromCodePoint(code);
   if (HIDDEN.test(char)) return escaped(code).length;
   return code < 0x1100 ? 1 : 2;
 }
 
-/** The bytes of Base64, as the records of a tap have them. */
 export function fromBase64(text) {
   if (!text) return new Uint8Array();
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);

@@ -2,13 +2,13 @@
 
 import { ApiError, stream } from './api.js';
 import { button, h, setText } from './dom.js';
-import { pieces } from './escape.js';
 import * as format from './format.js';
 import { hasToken, needToken } from './help.js';
+import { text } from './rows.js';
 import { store } from './store.js';
+import { token } from './token.js';
 
 const LEVELS = ['error', 'warn', 'info', 'debug', 'trace'];
-/** Lines that are kept; older ones are dropped. */
 const MOST = 2000;
 const RETRY = 2000;
 
@@ -16,15 +16,21 @@ class LogView extends HTMLElement {
   #lines = h('div.lines', { tabindex: 0, role: 'log', 'aria-label': 'Log', 'aria-live': 'off' });
   #level = h('select', { id: 'level', 'aria-label': 'Level' }, LEVELS.slice(0, 4).map((level) => h('option', { value: level }, level === 'error' ? 'errors' : `${level} and above`)));
   #count = h('p.count');
-  #token = h('div', { hidden: true });
+  #token = h('div');
   #empty = h('div.empty', h('p.lead', 'Nothing was logged yet'), h('p', 'The log is shown from now on, as the terminal shows it.'));
   #abort = null;
   #told = 0;
   #dropped = 0;
+  /** Since when the log is not read, if it ever was. */
+  #since = 0;
   #changed = () => {
     const may = hasToken();
-    this.#token.hidden = may;
-    this.#empty.hidden = !may || this.#told > 0;
+    const why = may || !store.status ? '' : token() ?? 'none';
+    if (this.#token.dataset.why !== why) {
+      this.#token.dataset.why = why;
+      this.#token.replaceChildren(why ? needToken('The log') : '');
+    }
+    this.#empty.hidden = !may || this.#lines.hasChildNodes();
     if (may && !this.#abort) this.#read();
   };
 
@@ -32,7 +38,6 @@ class LogView extends HTMLElement {
     if (!this.firstChild) {
       this.#level.value = 'debug';
       this.#level.addEventListener('change', () => { this.#lines.dataset.level = this.#level.value; });
-      this.#token.append(needToken('The log'));
       this.append(h('div.bar', h('h1', 'Log'), this.#count, h('div.tools', h('label.pick', 'Show ', this.#level), button('Clear', 'close', () => this.#clear()))),
         this.#token, this.#empty, this.#lines);
     }
@@ -42,21 +47,31 @@ class LogView extends HTMLElement {
 
   disconnectedCallback() {
     store.removeEventListener('change', this.#changed);
-    this.#abort?.abort();
+    if (!this.#abort) return;
+    this.#abort.abort();
     this.#abort = null;
+    this.#since ||= Date.now();
   }
 
   async #read() {
     const abort = new AbortController();
     this.#abort = abort;
     try {
-      await stream('/api/log', abort.signal, (records) => this.#take(records));
+      await stream('/api/log', abort.signal, (records) => this.#take(records), () => this.#opened());
     } catch (error) {
       if (abort.signal.aborted) return;
       if (error instanceof ApiError) setText(this.#count, error.message);
     }
     // The server ended it, or is not there: try again while this view is shown.
+    this.#since ||= Date.now();
     setTimeout(() => { if (this.#abort === abort) this.#abort = null; }, RETRY);
+  }
+
+  /** It is read (again): what was logged in between is not here. */
+  #opened() {
+    if (this.#since) this.#lines.append(h('p.warn', { 'data-level': 'error' }, `… not recorded from ${format.clock(this.#since)} to ${format.clock(Date.now())}: the log is recorded only while it is shown`));
+    this.#since = 0;
+    this.#empty.hidden = this.#lines.hasChildNodes();
   }
 
   #clear() {
@@ -84,10 +99,9 @@ class LogView extends HTMLElement {
       return h('p.warn', { 'data-level': 'warn' }, `… ${format.counted(record.records, 'record')} dropped: they came faster than they were read`);
     }
     const level = LEVELS.includes(record.level) ? record.level : 'info';
-    const text = pieces(String(record.text ?? '')).map((piece) => (piece.escape ? h('span.esc', piece.text) : piece.text));
     return h('p', { 'data-level': level, class: level }, h('time', format.clock(record.time ?? Date.now(), true)),
       h('span.level', level), record.connection ? h('a', { href: `#/connection/${Number(record.connection)}` }, `#${Number(record.connection)}`) : null,
-      h('span.text', text));
+      h('span.text', text(record.text)));
   }
 }
 

@@ -6,6 +6,8 @@ import { fromBase64 } from './escape.js';
 export const MOST_BYTES = 20 << 20;
 /** What a record takes besides its bytes, roughly. */
 const OVERHEAD = 512;
+/** Lines that wait for their event. */
+const MOST_LINES = 1000;
 
 const encoder = new TextEncoder();
 
@@ -19,18 +21,33 @@ export class Recording {
   bytes = 0;
   /** What was here and is not any more, and what never came. */
   forgotten = 0;
-  lost = { records: 0, bytes: 0 };
+  lost = 0;
   #next = 1;
+  #lines = [];
   #streams = { in: 0, out: 0 };
 
-  /** Keep records; returns their blocks. */
+  /** Keep records; returns their blocks. Lines wait for their event, which comes next. */
   add(records) {
-    const added = records.map((record) => this.#block(record));
-    this.blocks.push(...added);
+    const added = [];
+    for (const record of records) {
+      if (record.type === 'line' && this.#lines.length < MOST_LINES) this.#lines.push(record);
+      else if (record.type === 'event') added.push(this.#keep(record), ...this.flush());
+      else added.push(...this.flush(), this.#keep(record));
+    }
     return added;
   }
 
-  /** Drop the oldest blocks beyond the bound; returns them. */
+  /** Keep the lines that wait; returns their blocks. */
+  flush() {
+    return this.#lines.splice(0).map((record) => this.#keep(record));
+  }
+
+  #keep(record) {
+    const block = this.#block(record);
+    this.blocks.push(block);
+    return block;
+  }
+
   trim() {
     let drop = 0;
     while (this.bytes > MOST_BYTES && drop < this.blocks.length - 1) {
@@ -51,10 +68,7 @@ export class Recording {
       parts.push(this.#count(part(direction, fromBase64(taken), record.in_bytes, this.#streams.in)));
     }
     if (written) parts.push(this.#count(part('out', fromBase64(written), record.out_bytes, this.#streams.out)));
-    if (record.type === 'dropped') {
-      this.lost.records += record.records;
-      this.lost.bytes += record.bytes ?? 0;
-    }
+    if (record.type === 'dropped') this.lost += record.records;
     const text = JSON.stringify(rest).length;
     const cost = OVERHEAD + text + parts.reduce((sum, one) => sum + one.bytes.length, 0);
     this.bytes += cost;

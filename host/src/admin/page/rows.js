@@ -6,7 +6,7 @@ import { bytePieces, lineStarts, pieces, visible } from './escape.js';
 import * as format from './format.js';
 
 export const ROW = 20;
-export const HEAD = 34;
+const HEAD = 34;
 
 const ARROWS = { in: '→', out: '←', topic: '⇠', line: '│' };
 const SAYS = { in: 'from the peer', out: 'to the peer', topic: 'from a topic', line: 'printed' };
@@ -32,11 +32,11 @@ export function sections(block, layout) {
 const hex2 = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Shown, but nothing to look at. */
-const USUAL = new Set(['\\n', '\\r', '\\t']);
+const USUAL = new Set(['\\n', '\\r', '\\t', '\\\\']);
 
 /** Text in spans for what is escaped. */
 const spans = (list) => list.map((piece) => (piece.escape ? h('span', { class: USUAL.has(piece.text) ? 'esc usual' : 'esc' }, piece.text) : piece.text));
-const text = (string) => spans(pieces(String(string ?? '')));
+export const text = (string) => spans(pieces(String(string ?? '')));
 
 /** The element of a row. `marked(part, from, to)` says which of the bytes are marked. */
 export function row(block, section, n, layout, marked) {
@@ -56,16 +56,13 @@ function head({ record, parts }) {
   const direct = record.type === 'direct';
   const name = direct ? 'direct' : record.event;
   const sizes = parts.map((part) => h('span', { class: `bytes-of ${part.direction}` }, `${ARROWS[part.direction]} ${format.size(part.bytes.length + part.missing)}`));
-  const facts = [];
-  if (record.topic) facts.push(h('span.topic', '# ', text(record.topic)));
-  if (record.origin && record.origin !== 'accepted') facts.push(h('span', text(record.origin)));
-  if (record.timer !== undefined && record.timer !== null) facts.push(h('span', `timer ${record.timer}`));
-  if (record.sender !== undefined) facts.push(h('span', `from connection ${record.sender}`));
-  if (record.missed) facts.push(h('span', `${format.counted(record.missed, 'message')} missed`));
-  if (record.reason) facts.push(h('span', text(record.reason)));
-  const times = [];
-  if (record.wall_us >= 0 && !direct) times.push(h('span', { title: 'wall-clock time' }, format.micros(record.wall_us)));
-  if (record.cpu_us >= 0 && !direct) times.push(h('span', { title: 'CPU time' }, `${format.micros(record.cpu_us)} CPU`));
+  const { topic, origin, timer, sender, missed, reason, wall_us: wall, cpu_us: cpu } = record;
+  const facts = [
+    topic && h('span.topic', '# ', text(topic)),
+    ...[origin !== 'accepted' && origin, timer >= 0 && `timer ${timer}`, sender >= 0 && `from connection ${sender}`,
+      missed && `${format.counted(missed, 'message')} missed`, reason].map((fact) => fact && h('span', text(fact))),
+  ].filter(Boolean);
+  const times = [wall >= 0 && h('span', { title: 'wall-clock time' }, format.micros(wall)), cpu >= 0 && h('span', { title: 'CPU time' }, `${format.micros(cpu)} CPU`)].filter(Boolean);
   const effects = (record.effects ?? []).map((effect) => h('span.effect', text(effect)));
   return h('div', { class: `line head-line ${record.fault ? 'faulty' : ''}` },
     h('time', format.clock(record.time, true)),
@@ -79,9 +76,10 @@ function mark({ record }) {
     return h('div.line.mark-line.dropped', h('span', `▲ ${format.counted(record.records, 'record')}${record.bytes ? ` with ${format.size(record.bytes)}` : ''} dropped: they came faster than the page took them`));
   }
   if (record.type !== 'mark') return h('div.line.mark-line', h('span', text(record.text ?? record.type)));
-  const moved = record.from && record.to ? `generation ${record.from} → ${record.to}` : '';
+  // `swapped: generation 2 takes over from 1`: what has happened, and more of it.
+  const [, what, more] = String(record.text || record.mark).match(/^([^:;]*)(.*)$/s);
   return h('div', { class: `line mark-line ${visible(record.mark).replace(/[^a-z-]/g, '')}` },
-    h('span', h('b', `${MARKS[record.mark] ?? '◇'} `, text(record.mark)), ' ', [record.text ? '' : moved, record.cause, record.text].filter(Boolean).flatMap((what, i) => [i ? ' · ' : '', text(what)]),
+    h('span', h('b', `${MARKS[record.mark] ?? '◇'} `, text(what)), text(more),
       h('time', format.clock(record.time, true))));
 }
 
@@ -111,7 +109,6 @@ function bytes(block, section, n, layout, marked) {
 const gap = (i, length, layout) => (i === length - 1 ? '' : i === 7 && layout.perRow === 16 ? '  ' : ' ');
 const printable = (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·');
 
-/** Bytes as text nodes, and as spans where they are marked. */
 function runs(from, to, marks, show) {
   if (!marks) {
     let all = '';

@@ -26,7 +26,6 @@ class StreamList extends HTMLElement {
   #scheduled = false;
   #settled = 0;
   #charWidth = 7.2;
-  /** Changed with whatever changes how rows look. */
   #version = 0;
   #drawnVersion = 0;
 
@@ -87,7 +86,6 @@ class StreamList extends HTMLElement {
     this.#settle();
   }
 
-  /** Blocks have come to the recording. */
   added(blocks) {
     this.heights.place(blocks);
     this.search.add(blocks);
@@ -121,8 +119,12 @@ class StreamList extends HTMLElement {
     this.dispatchEvent(new Event('follow'));
   }
 
+  get atEnd() {
+    return this.scrollTop + this.clientHeight >= this.scrollHeight - 4;
+  }
+
   #scrolled() {
-    const atEnd = this.scrollTop + this.clientHeight >= this.scrollHeight - 4;
+    const { atEnd } = this;
     const wasFollowing = this.following;
     if (this.scrollTop < this.#settled - 2 && !atEnd) this.following = false;
     else if (atEnd) this.following = true;
@@ -187,7 +189,6 @@ class StreamList extends HTMLElement {
     });
   }
 
-  /** By byte, the class of what is selected or found; null where nothing is. */
   #marks(block, part, from, to) {
     const found = this.search.spans(block.id, part).filter((span) => span.from < to && span.to > from);
     const range = this.selection.range(block.id, part, block.parts[part].bytes.length);
@@ -201,7 +202,6 @@ class StreamList extends HTMLElement {
     return marks;
   }
 
-  /** Go to the next match, or to the one before. */
   step(way) {
     const span = this.search.step(way, this.recording.blocks[0]?.id ?? 0);
     if (span) this.#reveal(span.block, span.part, span.from);
