@@ -33,7 +33,7 @@ impl Reloader {
         started: InForce,
     ) -> Self {
         Reloader {
-            watch: FileWatch::new(file.clone()),
+            watch: FileWatch::new(file.clone(), started.text()),
             file,
             given,
             inherited,

@@ -12,6 +12,8 @@ use super::table::Table;
 pub(in crate::cli) struct InForce {
     node: Table,
     services: BTreeMap<String, Service>,
+    /// What the file had at the start.
+    text: String,
 }
 
 struct Service {
@@ -42,7 +44,13 @@ impl InForce {
         InForce {
             node: loaded.node.clone(),
             services: services.collect(),
+            text: loaded.text.clone(),
         }
+    }
+
+    /// What the file had at the start.
+    pub(in crate::cli) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Go by another configuration from now on.

@@ -59,8 +59,9 @@ pub(in crate::cli) struct Loaded {
     /// Whence each value of it comes.
     pub(super) node: Table,
     pub(super) services: Vec<LoadedService>,
-    /// The file, if there is one.
+    /// The file, if there is one, and what it had.
     pub(super) file: Option<PathBuf>,
+    pub(super) text: String,
 }
 
 pub(super) struct LoadedService {
@@ -95,7 +96,9 @@ pub(in crate::cli) fn load(file: Option<&Path>, given: &Given) -> Result<Loaded,
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let base = absolute.parent().unwrap_or(Path::new("/"));
     let loaded = resolve(document::parse(&text, base), given, Some(path));
-    loaded.map_err(|problems| Problems::new(Some(path), problems))
+    let mut loaded = loaded.map_err(|problems| Problems::new(Some(path), problems))?;
+    loaded.text = text;
+    Ok(loaded)
 }
 
 /// What is wrong with a text: at a line and a column, or at 0 and 0, and the message.
@@ -175,6 +178,7 @@ fn resolve(
         node: document.node.with(given),
         services,
         file: file.map(Path::to_owned),
+        text: String::new(),
     })
 }
 

@@ -32,10 +32,11 @@ pub(in crate::cli) struct FileWatch {
 }
 
 impl FileWatch {
-    /// Of a file that has been read already. A change since then may be reported or not.
-    pub(in crate::cli) fn new(path: PathBuf) -> Self {
+    /// Of a file that has been read already, and had this then: a start may take as long as
+    /// it takes to compile a guest, and what has changed meanwhile is a change.
+    pub(in crate::cli) fn new(path: PathBuf, content: &str) -> Self {
         FileWatch {
-            content: guest_file::read(&path, MAX_FILE).ok(),
+            content: Some(content.as_bytes().to_vec()),
             path,
             signal: ChangeSignal::new("the configuration"),
             files: FileThread::default(),
@@ -138,5 +139,20 @@ impl FileWatch {
             tracing::warn!(kind = "reload", "{what}; the configuration stays as it is");
             self.failure = Some(what);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_changed_while_the_server_started_is_a_change() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("hotsocket.toml");
+        std::fs::write(&path, "new").expect("writable");
+        let mut watch = FileWatch::new(path, "old");
+        let changed = tokio::time::timeout(Duration::from_secs(60), watch.changed());
+        assert!(changed.await.is_ok());
     }
 }
