@@ -222,6 +222,11 @@ fn what_is_asked_for_in_probation_waits_for_the_first_event() {
     let good = opening(r#"(call $say-digit "good " (call $secure))"#);
     assert_eq!(secure.server.swap(good, &[])["migrated"], 1);
     client.send("x");
+    // A handshake in the same read would be a part of the event.
+    wait_for("the event", || {
+        let list = secure.server.ask_json(&["top"]);
+        list["connections"]["connections"][0]["received"] == "plainplain againx".len()
+    });
     let mut client = secure.handshake(client);
     client.expect("good 3");
     client.ask("x", "good 2");

@@ -1,6 +1,7 @@
 //! The loop of `top` on a terminal. A thread asks the server, so that keys work while it
 //! does not answer. However the loop ends, the terminal is as it was before.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,10 +63,12 @@ pub enum TopError {
 }
 
 /// Becomes true when a signal asks to end: keys are no signals in raw mode, others may
-/// still send them.
+/// still send them. When this returns, a signal ends the process no more: the terminal has
+/// to be restored.
 fn watch_signals() -> Arc<AtomicBool> {
     let is_over = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&is_over);
+    let (begins, begun) = sync_channel::<Infallible>(0);
     let wait = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -74,6 +77,7 @@ fn watch_signals() -> Arc<AtomicBool> {
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut terminate = signal(SignalKind::terminate())?;
             let mut hangup = signal(SignalKind::hangup())?;
+            drop(begins);
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
@@ -87,6 +91,8 @@ fn watch_signals() -> Arc<AtomicBool> {
     let _ = std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(wait);
+    // Dropped by the thread, or with it.
+    let _ = begun.recv();
     is_over
 }
 
