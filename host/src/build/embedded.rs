@@ -2,159 +2,58 @@
 //! contract, at their relative paths, and a lock file, so that the same source
 //! makes the same component everywhere.
 
+/// A file of the repository at its own path.
+macro_rules! file {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../../", $path)))
+    };
+}
+
 /// Path in the generated package, and content.
 pub(super) const FILES: &[(&str, &str)] = &[
     ("Cargo.lock", include_str!("guest.lock")),
     ("guest/sdk/Cargo.toml", SDK_MANIFEST),
-    (
-        "guest/sdk/src/address.rs",
-        include_str!("../../../guest/sdk/src/address.rs"),
-    ),
-    (
-        "guest/sdk/src/bindings.rs",
-        include_str!("../../../guest/sdk/src/bindings.rs"),
-    ),
-    (
-        "guest/sdk/src/connection.rs",
-        include_str!("../../../guest/sdk/src/connection.rs"),
-    ),
-    (
-        "guest/sdk/src/environment.rs",
-        include_str!("../../../guest/sdk/src/environment.rs"),
-    ),
-    (
-        "guest/sdk/src/framing.rs",
-        include_str!("../../../guest/sdk/src/framing.rs"),
-    ),
-    (
-        "guest/sdk/src/glue.rs",
-        include_str!("../../../guest/sdk/src/glue.rs"),
-    ),
-    (
-        "guest/sdk/src/handler.rs",
-        include_str!("../../../guest/sdk/src/handler.rs"),
-    ),
-    (
-        "guest/sdk/src/heap/memory.rs",
-        include_str!("../../../guest/sdk/src/heap/memory.rs"),
-    ),
-    (
-        "guest/sdk/src/heap/mod.rs",
-        include_str!("../../../guest/sdk/src/heap/mod.rs"),
-    ),
-    (
-        "guest/sdk/src/lib.rs",
-        include_str!("../../../guest/sdk/src/lib.rs"),
-    ),
-    (
-        "guest/sdk/src/libc.rs",
-        include_str!("../../../guest/sdk/src/libc.rs"),
-    ),
-    (
-        "guest/sdk/src/output.rs",
-        include_str!("../../../guest/sdk/src/output.rs"),
-    ),
-    (
-        "guest/sdk/src/peer.rs",
-        include_str!("../../../guest/sdk/src/peer.rs"),
-    ),
-    (
-        "guest/sdk/src/snapshot.rs",
-        include_str!("../../../guest/sdk/src/snapshot.rs"),
-    ),
-    (
-        "guest/sdk/src/start_tls.rs",
-        include_str!("../../../guest/sdk/src/start_tls.rs"),
-    ),
-    (
-        "guest/sdk/src/state.rs",
-        include_str!("../../../guest/sdk/src/state.rs"),
-    ),
-    (
-        "guest/sdk/src/store.rs",
-        include_str!("../../../guest/sdk/src/store.rs"),
-    ),
-    (
-        "guest/sdk/src/store/sys.rs",
-        include_str!("../../../guest/sdk/src/store/sys.rs"),
-    ),
-    (
-        "guest/sdk/src/store/tests.rs",
-        include_str!("../../../guest/sdk/src/store/tests.rs"),
-    ),
-    (
-        "guest/sdk/src/sys.rs",
-        include_str!("../../../guest/sdk/src/sys.rs"),
-    ),
-    (
-        "guest/sdk/src/testing.rs",
-        include_str!("../../../guest/sdk/src/testing.rs"),
-    ),
-    (
-        "guest/sdk/src/testing/asked.rs",
-        include_str!("../../../guest/sdk/src/testing/asked.rs"),
-    ),
-    (
-        "guest/sdk/src/testing/recorder.rs",
-        include_str!("../../../guest/sdk/src/testing/recorder.rs"),
-    ),
-    (
-        "guest/sdk/src/testing/recorder/store.rs",
-        include_str!("../../../guest/sdk/src/testing/recorder/store.rs"),
-    ),
-    (
-        "guest/sdk/src/topics.rs",
-        include_str!("../../../guest/sdk/src/topics.rs"),
-    ),
-    (
-        "wit/connection.wit",
-        include_str!("../../../wit/connection.wit"),
-    ),
-    (
-        "wit/environment/environment.wit",
-        include_str!("../../../wit/environment/environment.wit"),
-    ),
-    ("wit/handler.wit", include_str!("../../../wit/handler.wit")),
-    (
-        "wit/keyvalue/atomics.wit",
-        include_str!("../../../wit/keyvalue/atomics.wit"),
-    ),
-    (
-        "wit/keyvalue/batch.wit",
-        include_str!("../../../wit/keyvalue/batch.wit"),
-    ),
-    (
-        "wit/keyvalue/store.wit",
-        include_str!("../../../wit/keyvalue/store.wit"),
-    ),
-    (
-        "wit/keyvalue/world.wit",
-        include_str!("../../../wit/keyvalue/world.wit"),
-    ),
-    ("wit/output.wit", include_str!("../../../wit/output.wit")),
-    (
-        "wit/peer/peer.wit",
-        include_str!("../../../wit/peer/peer.wit"),
-    ),
-    (
-        "wit/session/hibernation.wit",
-        include_str!("../../../wit/session/hibernation.wit"),
-    ),
-    (
-        "wit/session/session.wit",
-        include_str!("../../../wit/session/session.wit"),
-    ),
-    (
-        "wit/store/store.wit",
-        include_str!("../../../wit/store/store.wit"),
-    ),
-    ("wit/tls/tls.wit", include_str!("../../../wit/tls/tls.wit")),
-    (
-        "wit/topics/topics.wit",
-        include_str!("../../../wit/topics/topics.wit"),
-    ),
-    ("wit/types.wit", include_str!("../../../wit/types.wit")),
-    ("wit/world.wit", include_str!("../../../wit/world.wit")),
+    file!("guest/sdk/src/address.rs"),
+    file!("guest/sdk/src/bindings.rs"),
+    file!("guest/sdk/src/connection.rs"),
+    file!("guest/sdk/src/environment.rs"),
+    file!("guest/sdk/src/framing.rs"),
+    file!("guest/sdk/src/glue.rs"),
+    file!("guest/sdk/src/handler.rs"),
+    file!("guest/sdk/src/heap/memory.rs"),
+    file!("guest/sdk/src/heap/mod.rs"),
+    file!("guest/sdk/src/lib.rs"),
+    file!("guest/sdk/src/libc.rs"),
+    file!("guest/sdk/src/output.rs"),
+    file!("guest/sdk/src/peer.rs"),
+    file!("guest/sdk/src/snapshot.rs"),
+    file!("guest/sdk/src/start_tls.rs"),
+    file!("guest/sdk/src/state.rs"),
+    file!("guest/sdk/src/store.rs"),
+    file!("guest/sdk/src/store/sys.rs"),
+    file!("guest/sdk/src/store/tests.rs"),
+    file!("guest/sdk/src/sys.rs"),
+    file!("guest/sdk/src/testing.rs"),
+    file!("guest/sdk/src/testing/asked.rs"),
+    file!("guest/sdk/src/testing/recorder.rs"),
+    file!("guest/sdk/src/testing/recorder/store.rs"),
+    file!("guest/sdk/src/topics.rs"),
+    file!("wit/connection.wit"),
+    file!("wit/environment/environment.wit"),
+    file!("wit/handler.wit"),
+    file!("wit/keyvalue/atomics.wit"),
+    file!("wit/keyvalue/batch.wit"),
+    file!("wit/keyvalue/store.wit"),
+    file!("wit/keyvalue/world.wit"),
+    file!("wit/output.wit"),
+    file!("wit/peer/peer.wit"),
+    file!("wit/session/hibernation.wit"),
+    file!("wit/session/session.wit"),
+    file!("wit/store/store.wit"),
+    file!("wit/tls/tls.wit"),
+    file!("wit/topics/topics.wit"),
+    file!("wit/types.wit"),
+    file!("wit/world.wit"),
 ];
 
 const SDK_MANIFEST: &str = include_str!("../../../guest/sdk/Cargo.toml");

@@ -57,6 +57,9 @@ pub enum Error {
     NoBrowser(String),
     #[error(transparent)]
     Directory(#[from] SocketPathError),
+    /// It goes into a page.
+    #[error("the server has answered with a link that no browser should open")]
+    Link,
     #[error("cannot write {}: {}; --print prints the link", .path.display(), crate::os_error::message(.error))]
     Write { path: PathBuf, error: io::Error },
     #[error("{OPENER} has failed ({0}); --print prints the link")]
@@ -75,6 +78,9 @@ pub fn run(args: &Args) -> Result<Reply, Error> {
     if args.print || !has_desktop() {
         return Ok(format!("{link}\n").into());
     }
+    if !is_plain(&link) {
+        return Err(Error::Link);
+    }
     let file = write_redirect(&socket_path::private_directory()?, &link)?;
     let opened = Command::new(OPENER)
         .arg(&file)
@@ -91,6 +97,12 @@ pub fn run(args: &Args) -> Result<Reply, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(format!("{link}\n").into()),
         Err(error) => Err(Error::Opener(crate::os_error::message(&error))),
     }
+}
+
+/// Whether it is what servers answer with: nothing in it means something in HTML.
+fn is_plain(link: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]#=%+*".contains(&byte);
+    link.starts_with("http://") && link.bytes().all(is_plain)
 }
 
 fn has_desktop() -> bool {
@@ -111,7 +123,6 @@ fn write_redirect(directory: &Path, link: &str) -> Result<PathBuf, Error> {
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        // A link has no character that means something in HTML.
         write!(
             file,
             "<!doctype html>\n<meta charset=\"utf-8\">\n<title>hotsocket</title>\n\
@@ -138,6 +149,25 @@ fn remove_old(directory: &Path) {
         let age = age.ok().and_then(|modified| modified.elapsed().ok());
         if is_ours && age.is_some_and(|age| age > KEPT_FOR) {
             let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_link_gets_into_a_page() {
+        assert!(is_plain("http://127.0.0.1:9300/#token=0123abcd%2B*-._"));
+        assert!(is_plain("http://[::1]:9300/#token=x+y"));
+        for wrong in [
+            "javascript:alert(1)",
+            "http://127.0.0.1/#\"><script>",
+            "http://a b",
+            "",
+        ] {
+            assert!(!is_plain(wrong), "{wrong}");
         }
     }
 }

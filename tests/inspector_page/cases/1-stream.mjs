@@ -58,7 +58,7 @@ export async function downloads_are_read_by_tshark_and_by_hotsocket_test(inspect
     const script = await save(page, inspector, '#save-conversation');
     // It names the files that it needs, with their hashes.
     const text = readFileSync(script, 'utf8');
-    const needed = [...text.matchAll(/^# Beside .*: (\S+), generation \d+ \((\w+)\)$/gm)];
+    const needed = [...text.matchAll(/^# Needed .*: (\S+), generation \d+ \((\w+)\)$/gm)];
     assert.equal(needed.length, components.length, text);
     assert.match(text, /^# The guest to test: \w+\.wasm, generation \d+ \(\w{12}\)$/m);
     for (const [i, [, name, sha256]] of needed.entries()) {

@@ -40,7 +40,7 @@ class Script {
   }
 
   /** The name of a generation's file; null where the generation is not known. */
-  file(number, why = 'Beside the script, for its `swap`') {
+  file(number, why = 'Needed for its `swap`') {
     const { guest, sha256 } = this.#guests.get(number) ?? {};
     if (!sha256) return null;
     if (!this.#files.has(sha256)) {
