@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::harness::files::write_script;
 use crate::harness::{
     FIRST_BUILD, Ran, hotsocket, kept, lacks_program, lacks_tools, repo, run, run_within, serve,
     temp_dir,
@@ -165,11 +166,8 @@ fn without_a_toolchain_both_install_commands_are_named() {
 
 /// A program of this name in a directory of its own, which stands first in the path.
 fn fake(dir: &Path, name: &str, script: &str) -> std::ffi::OsString {
-    use std::os::unix::fs::PermissionsExt;
-    let path = dir.join("bin").join(name);
     fs::create_dir_all(dir.join("bin")).expect("ours");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("ours");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
+    write_script(&dir.join("bin").join(name), script);
     let mut dirs = vec![dir.join("bin")];
     dirs.extend(std::env::split_paths(
         &std::env::var_os("PATH").unwrap_or_default(),

@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
 
 use crate::guests::obeying;
+use crate::harness::files::copy_program;
 use crate::harness::{Process, Ran, Serve, ask, hotsocket, run, serve, temp_dir, wait_for};
 
 #[test]
@@ -231,7 +232,7 @@ fn nothing_is_sent_to_another_users_process() {
     fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).expect("ours");
     // Where another user can execute it.
     let binary = dir.path().join("hotsocket");
-    fs::copy(hotsocket().get_program(), &binary).expect("copied");
+    copy_program(hotsocket().get_program(), &binary);
     let path = dir.path().join("it.sock");
     let mut command = std::process::Command::new(&binary);
     command

@@ -17,7 +17,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{
-    Client, Lines, PATIENCE, Process, Ran, Reader, hotsocket, prebuilt, temp_dir, wait_within,
+    Client, Lines, PATIENCE, Process, Ran, Reader, files, hotsocket, prebuilt, temp_dir,
+    wait_within,
 };
 
 /// What `hotsocket drain --until-empty --max 0s` asks of it.
@@ -145,7 +146,7 @@ impl Serve {
     pub fn user(mut self, uid: u32) -> Self {
         // This user may not be allowed to see the directory that the program is in.
         let (from, to) = (self.command.get_program(), self.path("program"));
-        fs::copy(from, &to).expect("a program");
+        files::copy_program(from, &to);
         self = self.program(&to);
         for entry in fs::read_dir(self.dir.path())
             .expect("a directory")

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 
 use crate::guests::{bomb, doubling, obeying, saying};
+use crate::harness::files::copy_program;
 use crate::harness::{Scene, Server, hotsocket, run, serve, temp_dir, wait_for};
 
 /// A guest that takes seconds to compile, and not much memory.
@@ -179,7 +180,7 @@ fn a_server_that_is_killed_takes_its_compiler_with_it() {
 fn copied() -> (Server, PathBuf) {
     let serve = serve(saying("first")).args(&["--code-cache", "none"]);
     let program = serve.path("program");
-    fs::copy(hotsocket().get_program(), &program).expect("a copy");
+    copy_program(hotsocket().get_program(), &program);
     (serve.program(&program).start(), program)
 }
 

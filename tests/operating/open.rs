@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use crate::harness::files::write_script;
 use crate::harness::{
     Server, hotsocket, lacks_program, prebuilt, prebuilt_path, run, serve, skip, temp_dir,
 };
@@ -74,9 +75,7 @@ fn open_gives_a_browser_a_file_that_only_its_user_can_read() {
         programs.path().join("xdg-open"),
         programs.path().join("given"),
     );
-    let script = format!("#!/bin/sh\necho \"$@\" >{}\n", given.display());
-    fs::write(&opener, script).expect("writable");
-    fs::set_permissions(&opener, fs::Permissions::from_mode(0o700)).expect("ours");
+    write_script(&opener, &format!("echo \"$@\" >{}", given.display()));
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{path}", programs.path().display());
     let said = run(open(&server, ":9").env("PATH", &path)).success();
@@ -90,7 +89,7 @@ fn open_gives_a_browser_a_file_that_only_its_user_can_read() {
     let text = fs::read_to_string(file).expect("a text");
     assert!(text.contains(&format!("url={page}#token=")), "{text}");
 
-    fs::write(&opener, "#!/bin/sh\nexit 3\n").expect("writable");
+    write_script(&opener, "exit 3");
     let failed = run(open(&server, ":9").env("PATH", &path)).failure(1);
     assert!(failed.contains("--print prints the link"), "{failed}");
 }

@@ -152,14 +152,14 @@ fn stdout_of(command: &mut Command) -> Option<String> {
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_one_part_that_is_missing_is_named_and_what_is_there() {
         let kept = tempfile::tempdir().expect("a directory");
         let usr = kept.path();
         let resources = usr.join("lib/clang/16");
-        let clang = format!("#!/bin/sh\necho {}\n", resources.display());
+        let clang = kept.path().join("clang");
+        fs::write(&clang, format!("#!/bin/sh\necho {}\n", resources.display())).expect("ours");
         let builtins = "lib/clang/16/lib/wasi/libclang_rt.builtins-wasm32.a";
         let files = [
             ("bin/clang-16", "clang-16"),
@@ -167,11 +167,13 @@ mod tests {
             ("bin/wasm-ld-16", "lld-16"),
             ("lib/wasm32-wasi/libc.a", "wasi-libc"),
         ];
+        // Another process writes it, as nothing can be executed while a process that another
+        // test starts may have it open for writing: ETXTBSY (execve(2)).
         let put = |path: &str| {
-            let path = usr.join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("ours");
-            fs::write(&path, &clang).expect("ours");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
+            let mut install = Command::new("install");
+            install.args(["-D", "-m", "755"]).arg(&clang);
+            let done = install.arg(usr.join(path)).status().expect("coreutils");
+            assert!(done.success());
         };
         fs::create_dir_all(usr.join(HEADERS)).expect("ours");
         files.iter().for_each(|(path, _)| put(path));
