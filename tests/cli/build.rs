@@ -45,9 +45,7 @@ fn target() -> PathBuf {
 fn command(source: &Path, output: &Path) -> std::process::Command {
     let mut command = hotsocket();
     command.arg("build").arg(source).arg("--output").arg(output);
-    command
-        .env("CARGO_TARGET_DIR", target())
-        .env("CARGO_NET_OFFLINE", "true");
+    command.env("CARGO_TARGET_DIR", target());
     command
 }
 

@@ -2,6 +2,7 @@
 //! default CPU budget.
 
 use super::serve_text;
+use crate::harness::Server;
 
 /// Each question asks for some megabytes of text, and is answered with their length.
 const SCRIPT: &str = r#"
@@ -29,11 +30,10 @@ net.createServer((s) => s.on('data', (data) => answers[data](s))).listen(3000);
 
 #[test]
 fn long_text_stays_within_the_default_budget() {
-    let Some(server) = serve_text("long_text", SCRIPT) else {
+    // Node's queue has no end; the rest is by default.
+    let Some(server) = start(&["--max-queue", "32M"]) else {
         return;
     };
-    // Node's queue has no end; the rest is by default.
-    let server = server.args(&["--max-queue", "32M"]).start();
     for (question, expected) in [
         ("ascii", "x".repeat(5_000_000)),
         ("latin", "\u{e1}".repeat(2_500_000)),
@@ -48,25 +48,41 @@ fn long_text_stays_within_the_default_budget() {
         ("bytes", "8000000".to_owned()),
         ("plain", "2000000".to_owned()),
         ("repeat", "20000000,3000,0".to_owned()),
-        ("large", "x".repeat(20_000_000)),
     ] {
-        let mut client = server.connect();
-        client.send(question);
-        let got = client.read(expected.len());
-        assert!(got == expected.as_bytes(), "{question}");
+        assert!(
+            answer(&server, question, expected.len()) == expected.as_bytes(),
+            "{question}"
+        );
     }
-    let mut client = server.connect();
-    client.send("binary");
-    assert!(client.read(4_000_000).iter().all(|byte| *byte == 0xff));
+    let bytes = answer(&server, "binary", 4_000_000);
+    assert!(bytes.iter().all(|byte| *byte == 0xff));
     assert!(!server.stop().stderr.contains("ERROR"));
+}
+
+/// It takes most of the default CPU budget, and all of it on a busy machine.
+#[test]
+fn the_longest_text_that_fits_into_the_memory_is_written() {
+    let Some(server) = start(&["--max-queue", "32M", "--cpu-budget", "5s"]) else {
+        return;
+    };
+    assert!(answer(&server, "large", 20_000_000) == "x".repeat(20_000_000).as_bytes());
+}
+
+fn start(args: &[&str]) -> Option<Server> {
+    Some(serve_text("long_text", SCRIPT)?.args(args).start())
+}
+
+fn answer(server: &Server, question: &str, length: usize) -> Vec<u8> {
+    let mut client = server.connect();
+    client.send(question);
+    client.read(length)
 }
 
 #[test]
 fn an_error_of_memory_names_the_flag() {
-    let Some(server) = serve_text("long_text", SCRIPT) else {
+    let Some(server) = start(&[]) else {
         return;
     };
-    let server = server.start();
     let mut client = server.connect();
     client.send("memory");
     client.expect_over();
