@@ -152,6 +152,12 @@ impl Keeper {
                 let values = self.bucket()?.get_many(rest)?;
                 Ok(values.into_iter().map(text).collect::<Vec<_>>().join(" "))
             }
+            "get-values" => {
+                let most = word(1).parse().unwrap_or(0);
+                let values = self.bucket()?.get_values(&rest[1..], most)?;
+                let values = values.iter().map(|value| text(value.map(<[u8]>::to_vec)));
+                Ok(values.collect::<Vec<_>>().join(" "))
+            }
             "set-many" => {
                 let pairs: Vec<_> = rest.chunks(2).map(|pair| (&pair[0], &pair[1])).collect();
                 self.bucket()?.set_many(&pairs).map(ok)

@@ -109,6 +109,7 @@ fn calls_that_wait_for_the_file_are_atomic_too() {
         ("swap y", "changed"),
         ("swap y", "ok"),
         ("get-many a k b", "1 y 2"),
+        ("get-values 2 a k b", "1 y"),
         ("delete-many a b", "ok"),
         ("keys", "k sum text"),
     ]);

@@ -67,6 +67,7 @@ fn servers_share_keys() {
         ("page p", "3 p3"),
         ("page p p3", "1 "),
         ("get-many p1 x p4", "1 none 4"),
+        ("get-values 2 p1 x p4 p2", "1 none 4"),
         ("delete-many p1 p2 p3 p4", "ok"),
         ("set large *1000000", "ok"),
         ("in other", "ok"),

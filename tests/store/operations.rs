@@ -73,8 +73,32 @@ fn several_keys_in_one_call() {
     a.orders(&[
         ("set-many a 1 b 2 c 3", "ok"),
         ("get-many c x a", "3 none 1"),
+        ("get-values 100 c x a", "3 none 1"),
         ("delete-many a x b", "ok"),
         ("get-many a b c", "none none 3"),
+    ]);
+}
+
+#[test]
+fn values_are_given_as_far_as_they_fit() {
+    let server = start(&[]);
+    let mut a = server.connect();
+    a.orders(&[
+        ("set a *60", "ok"),
+        ("set b *50", "ok"),
+        (
+            "get-values 110 a b none",
+            &format!("{} {} none", "x".repeat(60), "x".repeat(50)),
+        ),
+        ("get-values 109 a b", &"x".repeat(60)),
+        ("get-values 0 none none a", "none none"),
+        // One in any case.
+        ("get-values 0 b none", &"x".repeat(50)),
+        ("get-values 0", ""),
+        (
+            "get-values 9 a *1025",
+            "error: a key has from 1 to 1,024 bytes",
+        ),
     ]);
 }
 

@@ -96,6 +96,41 @@ pub struct Page {
     pub cursor: Option<String>,
 }
 
+/// The values of several keys, in their order. See [`Bucket::get_values`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values {
+    pub(crate) lengths: Vec<Option<u32>>,
+    /// One behind the other.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Values {
+    /// For each key its value; `None` if it has none.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut rest = &*self.bytes;
+        self.lengths.iter().map(move |length| {
+            let (value, after) = rest.split_at_checked((*length)? as usize)?;
+            rest = after;
+            Some(value)
+        })
+    }
+
+    /// For how many keys there is an answer.
+    pub fn len(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Whether no key was asked for.
+    pub fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
+    /// Bytes of all values.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 impl Bucket {
     /// It exists as soon as it is named. `""` and `"default"` are the same.
     ///
@@ -274,6 +309,30 @@ impl Bucket {
     pub fn get_many(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let keys = keys.iter().map(AsRef::as_ref);
         self.0.get_many(&keys.collect::<Vec<_>>())
+    }
+
+    /// The values of the first of these keys that have at most so many bytes together, and
+    /// of one in any case; 1,000 keys and 16 MiB at most. There are two allocations for all
+    /// of them.
+    ///
+    /// ```
+    /// # use hotsocket_guest::store::Bucket;
+    /// # let bucket = Bucket::open("")?;
+    /// bucket.set_many(&[("a", "one"), ("c", "three")])?;
+    /// let found = bucket.get_values(&["a", "b", "c"], 1000)?;
+    /// let found: Vec<_> = found.iter().collect();
+    /// assert_eq!(found, [Some(&b"one"[..]), None, Some(&b"three"[..])]);
+    /// let found = bucket.get_values(&["a", "b", "c"], 7)?;
+    /// assert_eq!(found.len(), 2);
+    /// # Ok::<_, hotsocket_guest::store::StoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn get_values(&self, keys: &[impl AsRef<str>], most: usize) -> Result<Values, StoreError> {
+        let keys = keys.iter().map(AsRef::as_ref);
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        self.0.get_values(&keys.collect::<Vec<_>>(), most)
     }
 
     /// Set several values, 1,000 at most. Each is set as by [`set`](Self::set), one after

@@ -1,7 +1,6 @@
 //! Requests about the store: what `hotsocket store` asks for.
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::key_value::{
@@ -34,8 +33,8 @@ pub async fn execute(
         }
         StoreOperation::Set { key, life_ms, .. } => {
             let life = life_ms.map_or(Life::Forever, |life| Life::For(Duration::from_millis(life)));
-            let (key, value) = (checked(&key)?, Arc::from(body));
-            let set = store.set(bucket, key, value, Condition::Always, life);
+            let key = checked(&key)?;
+            let set = store.set(bucket, key, &body, Condition::Always, life);
             set.wait().await.map_err(failed)?;
             Ok(Answer::Set)
         }

@@ -233,7 +233,7 @@ impl Writer {
             let bucket = names.get(bucket.0 as usize)?;
             let now = now.as_ref();
             let now = now.map(|saved| (saved.end.map(|end| clock.wall(end)), &*saved.value));
-            Some((&**bucket, &**key, now))
+            Some((&**bucket, key.as_str(), now))
         }))
     }
 }

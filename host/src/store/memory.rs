@@ -1,7 +1,7 @@
 //! A store in memory, which may be kept in a file. No call waits for more than the lock of
 //! a shard, unless it is to wait for the file.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::buckets::Buckets;
 use super::file::{File, FileError, Row};
 use super::journal::{self, Journal, StoreFile, StoreSync, WallClock};
-use super::shard::{Shard, Start, Time};
+use super::shard::{At, Shard, Start, Time};
 use super::usage::{StoreLimits, Usage};
 use super::{Store, StoreStatus, sum, sweep};
 
@@ -59,10 +59,11 @@ pub enum OpenError {
 impl Memory {
     /// A store that ends with the server.
     pub fn new(limits: StoreLimits, reached: Arc<LimitCounters>) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default());
+        let hasher = RandomState::new();
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(hasher.clone())));
         Memory(Arc::new(Table {
             shards: shards.collect(),
-            hasher: RandomState::new(),
+            hasher,
             buckets: Buckets::default(),
             usage: Usage::new(limits, reached),
             began: Instant::now(),
@@ -116,16 +117,15 @@ impl Memory {
                 over.push((bucket, Box::<str>::from(row.key)));
                 return Ok(());
             }
-            let mut shard = table.shard(bucket, row.key)?;
-            let at = (bucket, row.key);
-            shard.insert(at, Arc::from(row.value), end.flatten(), &table.usage)
+            let (mut shard, at) = table.shard(bucket, row.key)?;
+            shard.insert(at, row.value, end.flatten(), &table.usage)
         })?;
         for shard in &table.shards {
             shard.lock().keep_changes();
         }
         for (bucket, key) in &over {
-            let mut shard = table.shard(*bucket, key)?;
-            shard.note_gone(*bucket, key, &table.usage);
+            let (mut shard, at) = table.shard(*bucket, key)?;
+            shard.note_gone(at, &table.usage);
         }
         Ok(file)
     }
@@ -150,12 +150,17 @@ impl Table {
         millis(passed + Duration::from_nanos(999_999))
     }
 
-    fn shard(&self, bucket: BucketId, key: &str) -> Result<MutexGuard<'_, Shard>, StoreError> {
-        let hash = self.hasher.hash_one((bucket, key)) as usize;
-        let shard = self.shards.get(hash % SHARDS);
+    /// The shard of a key, and how the key is found in it.
+    fn shard<'a>(
+        &self,
+        bucket: BucketId,
+        key: &'a str,
+    ) -> Result<(MutexGuard<'_, Shard>, At<'a>), StoreError> {
+        let at = At::new(&self.hasher, bucket, key);
+        let shard = self.shards.get((at.hash >> 48) as usize % SHARDS);
         // There is one for each remainder.
         let shard = shard.ok_or_else(|| StoreError::other("no such shard"))?;
-        Ok(shard.lock())
+        Ok((shard.lock(), at))
     }
 
     /// When a key with this life is gone, if it would have been gone then.
@@ -182,10 +187,10 @@ impl Table {
     fn change<T: Send + 'static>(
         &self,
         (bucket, key): (BucketId, &str),
-        run: impl FnOnce(&mut Shard) -> Result<(T, bool), StoreError>,
+        run: impl FnOnce(&mut Shard, At<'_>) -> Result<(T, bool), StoreError>,
     ) -> Reply<T> {
-        let changed = self.shard(bucket, key).and_then(|mut shard| {
-            let (result, is_changed) = run(&mut shard)?;
+        let changed = self.shard(bucket, key).and_then(|(mut shard, at)| {
+            let (result, is_changed) = run(&mut shard, at)?;
             let journal = self.journal.get().filter(|_| is_changed);
             Ok((result, journal.map(|journal| (journal, journal.batch()))))
         });
@@ -207,19 +212,13 @@ impl Table {
         }
     }
 
-    fn increment(
-        &self,
-        shard: &mut Shard,
-        bucket: BucketId,
-        key: &str,
-        delta: i64,
-    ) -> Result<i64, StoreError> {
+    fn increment(&self, shard: &mut Shard, at: At<'_>, delta: i64) -> Result<i64, StoreError> {
         let now = || self.now();
-        let number = shard.find(bucket, key, now).map(|entry| &*entry.value);
+        let number = shard.find(at, now).map(|entry| &*entry.value);
         let sum = sum(number, delta)?;
-        let value = Arc::from(sum.to_string().into_bytes());
-        let at = (bucket, key);
-        shard.set(at, value, Condition::Always, |was| was, (now, &self.usage))?;
+        let (value, always) = (sum.to_string(), Condition::Always);
+        let (value, now) = (value.as_bytes(), (now, &self.usage));
+        shard.set(at, value, always, |was| was, now)?;
         Ok(sum)
     }
 
@@ -278,22 +277,22 @@ impl KeyValue for Memory {
 
     fn get(&self, bucket: BucketId, key: &str) -> Reply<Option<Found>> {
         let shard = self.0.shard(bucket, key);
-        Reply::Ready(shard.map(|shard| shard.get(bucket, key, || self.0.now())))
+        Reply::Ready(shard.map(|(shard, at)| shard.get(at, || self.0.now())))
     }
 
     fn set(
         &self,
         bucket: BucketId,
         key: &str,
-        value: Arc<[u8]>,
+        value: &[u8],
         when: Condition,
         life: Life,
     ) -> Reply<bool> {
         let table = &self.0;
-        let reply = table.change((bucket, key), |shard| {
+        let reply = table.change((bucket, key), |shard, at| {
             let end = |was| table.end(life, was);
             let now = (|| table.now(), &table.usage);
-            let set = shard.set((bucket, key), value, when, end, now)?;
+            let set = shard.set(at, value, when, end, now)?;
             Ok((set, set))
         });
         if matches!(life, Life::For(_)) {
@@ -303,22 +302,22 @@ impl KeyValue for Memory {
     }
 
     fn delete(&self, bucket: BucketId, key: &str) -> Reply<bool> {
-        self.0.change((bucket, key), |shard| {
-            let was_there = shard.find(bucket, key, || self.0.now()).is_some();
-            let is_removed = shard.remove(bucket, key, &self.0.usage);
+        self.0.change((bucket, key), |shard, at| {
+            let was_there = shard.find(at, || self.0.now()).is_some();
+            let is_removed = shard.remove(at, &self.0.usage);
             Ok((was_there, is_removed))
         })
     }
 
     fn increment(&self, bucket: BucketId, key: &str, delta: i64) -> Reply<i64> {
-        self.0.change((bucket, key), |shard| {
-            Ok((self.0.increment(shard, bucket, key, delta)?, true))
+        self.0.change((bucket, key), |shard, at| {
+            Ok((self.0.increment(shard, at, delta)?, true))
         })
     }
 
     fn life(&self, bucket: BucketId, key: &str) -> Reply<Option<Life>> {
-        let life = |shard: MutexGuard<'_, Shard>| {
-            let entry = shard.find(bucket, key, || self.0.now())?;
+        let life = |(shard, at): (MutexGuard<'_, Shard>, At<'_>)| {
+            let entry = shard.find(at, || self.0.now())?;
             let left = |end: Time| end.saturating_sub(self.0.now_rounded_up());
             let left = entry.end.map(|end| Duration::from_millis(left(end)));
             Some(left.map_or(Life::Forever, Life::For))
@@ -329,12 +328,12 @@ impl KeyValue for Memory {
     fn set_life(&self, bucket: BucketId, key: &str, life: Life) -> Reply<bool> {
         let table = &self.0;
         let now = || table.now();
-        let reply = table.change((bucket, key), |shard| {
-            let Some(entry) = shard.find(bucket, key, now) else {
+        let reply = table.change((bucket, key), |shard, at| {
+            let Some(entry) = shard.find(at, now) else {
                 return Ok((false, false));
             };
             let end = table.end(life, entry.end);
-            let is_set = shard.set_end(bucket, key, end, (now, &table.usage));
+            let is_set = shard.set_end(at, end, (now, &table.usage));
             Ok((is_set, is_set))
         });
         if matches!(life, Life::For(_)) {

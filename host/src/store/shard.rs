@@ -1,14 +1,20 @@
 //! A part of the store's keys, behind one lock.
 //!
-//! A bucket's keys are in a hash map, by which each is found, and in order, by which
-//! those with a prefix are; keys with an end are in order of their ends. All of them
-//! share a key's text. With a file, what has changed since the last batch was cut is in
+//! A bucket's keys are in a hash table, by which each is found, and in order, by which
+//! those with a prefix are; keys with an end are in order of their ends. With a file, what has changed since the last batch was cut is in
 //! [`Shard::unsaved`].
+//!
+//! A call hashes its key once, and looks it up once: the table is hashbrown's, which takes
+//! a hash ([`At`]) that has chosen the shard already.
 
 use std::collections::{BTreeSet, HashMap, hash_map};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use compact_str::CompactString;
+use hashbrown::HashTable;
+use hashbrown::hash_table;
 use hotsocket_sandbox::key_value::{BucketId, Condition, Found, StoreError};
 
 use super::usage::{Usage, size_of};
@@ -16,21 +22,44 @@ use super::usage::{Usage, size_of};
 /// A time of the store's clock, in milliseconds.
 pub type Time = u64;
 
-#[derive(Debug, Default)]
+/// A key's text. A short one, of 24 bytes at most, lies in the table itself, so that to
+/// compare it costs no access to memory elsewhere.
+pub type Key = CompactString;
+
+/// A key of a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    pub bucket: BucketId,
+    pub key: &'a str,
+    /// Of both of them, by the hasher of all shards. Besides its lowest bits and its highest
+    /// seven, which the table goes by, others choose the shard.
+    pub hash: u64,
+}
+
+impl<'a> At<'a> {
+    pub fn new(hasher: &RandomState, bucket: BucketId, key: &'a str) -> Self {
+        let hash = hasher.hash_one((bucket, key));
+        At { bucket, key, hash }
+    }
+}
+
+#[derive(Debug)]
 pub struct Shard {
+    /// Makes the hashes of all keys.
+    hasher: RandomState,
     /// By their numbers.
     buckets: Vec<Bucket>,
     /// Of the last change.
     revision: u64,
     /// Keys with an end, the next one first.
-    ends: BTreeSet<(Time, BucketId, Arc<str>)>,
+    ends: BTreeSet<(Time, BucketId, Key)>,
     /// What is to be written to the file; `None` without one.
     unsaved: Option<Changes>,
 }
 
 /// Keys with what they are now. Those that are gone count as keys without a value until
 /// that is in the file: or who sets and removes keys without end would fill the memory.
-pub type Changes = HashMap<(BucketId, Arc<str>), Option<Saved>>;
+pub type Changes = HashMap<(BucketId, Key), Option<Saved>>;
 
 /// What a file keeps of a key.
 #[derive(Clone, Debug)]
@@ -41,12 +70,13 @@ pub struct Saved {
 
 #[derive(Debug, Default)]
 struct Bucket {
-    entries: HashMap<Arc<str>, Entry>,
-    order: BTreeSet<Arc<str>>,
+    entries: HashTable<Entry>,
+    order: BTreeSet<Key>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Entry {
+    key: Key,
     pub value: Arc<[u8]>,
     revision: u64,
     /// When it is gone; `None`: never.
@@ -60,18 +90,33 @@ pub enum Start<'a> {
     After(&'a str),
 }
 
+impl Entry {
+    fn is_over(&self, now: impl Fn() -> Time) -> bool {
+        self.end.is_some_and(|end| end <= now())
+    }
+}
+
 impl Shard {
-    /// A key that is there now.
-    pub fn find(&self, bucket: BucketId, key: &str, now: impl Fn() -> Time) -> Option<&Entry> {
-        let entry = self.bucket(bucket)?.entries.get(key)?;
-        let is_over = entry.end.is_some_and(|end| end <= now());
-        (!is_over).then_some(entry)
+    /// One without keys. All of a store have the same hasher.
+    pub fn new(hasher: RandomState) -> Self {
+        Shard {
+            hasher,
+            buckets: Vec::new(),
+            revision: 0,
+            ends: BTreeSet::new(),
+            unsaved: None,
+        }
     }
 
-    pub fn get(&self, bucket: BucketId, key: &str, now: impl Fn() -> Time) -> Option<Found> {
+    /// A key that is there now.
+    pub fn find(&self, at: At<'_>, now: impl Fn() -> Time) -> Option<&Entry> {
+        self.entry(at).filter(|entry| !entry.is_over(now))
+    }
+
+    pub fn get(&self, at: At<'_>, now: impl Fn() -> Time) -> Option<Found> {
         let Entry {
             value, revision, ..
-        } = self.find(bucket, key, now)?;
+        } = self.find(at, now)?;
         Some(Found {
             value: Arc::clone(value),
             revision: *revision,
@@ -84,14 +129,16 @@ impl Shard {
     /// When there is no room for it. Nothing has changed then.
     pub fn set(
         &mut self,
-        (bucket, key): (BucketId, &str),
-        value: Arc<[u8]>,
+        at: At<'_>,
+        value: &[u8],
         when: Condition,
         end: impl FnOnce(Option<Time>) -> Option<Time>,
         (now, usage): (impl Fn() -> Time, &Usage),
     ) -> Result<bool, StoreError> {
-        let old = self.find(bucket, key, &now);
-        let revision = old.map_or(0, |entry| entry.revision);
+        let of = self.buckets.get_mut(at.bucket.0 as usize);
+        let old = of.and_then(|of| of.entries.find_mut(at.hash, |entry| entry.key == at.key));
+        let old = old.filter(|entry| !entry.is_over(&now));
+        let revision = old.as_ref().map_or(0, |entry| entry.revision);
         let holds = match when {
             Condition::Always => true,
             Condition::IfAbsent => revision == 0,
@@ -101,29 +148,29 @@ impl Shard {
         if !holds {
             return Ok(false);
         }
-        let end = end(old.and_then(|entry| entry.end));
+        let end = end(old.as_ref().and_then(|entry| entry.end));
         if end.is_some_and(|end| end <= now()) {
-            self.remove(bucket, key, usage);
+            self.remove(at, usage);
             return Ok(true);
         }
-        if old.is_none() {
+        let Some(entry) = old else {
             // What may be there is over.
-            self.remove(bucket, key, usage);
-            self.insert((bucket, key), value, end, usage)?;
+            self.remove(at, usage);
+            self.insert(at, value, end, usage)?;
             return Ok(true);
-        }
-        let revision = self.revision + 1;
-        let Some(entry) = self.entry(bucket, key) else {
-            return Ok(false);
         };
         let (from, to) = (entry.value.len(), value.len());
-        usage.resize(size_of(key, from), size_of(key, to))?;
-        entry.value = value;
-        entry.revision = revision;
+        usage.resize(size_of(at.key, from), size_of(at.key, to))?;
+        match Arc::get_mut(&mut entry.value) {
+            // Nobody else has it, and it needs no other allocation.
+            Some(old) if from == to => old.copy_from_slice(value),
+            _ => entry.value = Arc::from(value),
+        }
+        self.revision += 1;
+        entry.revision = self.revision;
         let was = std::mem::replace(&mut entry.end, end);
-        self.revision = revision;
-        self.move_end(bucket, key, was, end);
-        self.note(bucket, key, usage);
+        self.move_end(at, was, end);
+        self.note(at, usage);
         Ok(true)
     }
 
@@ -133,91 +180,93 @@ impl Shard {
     /// When there is no room for it.
     pub fn insert(
         &mut self,
-        (bucket, key): (BucketId, &str),
-        value: Arc<[u8]>,
+        at: At<'_>,
+        value: &[u8],
         end: Option<Time>,
         usage: &Usage,
     ) -> Result<(), StoreError> {
-        usage.add_key(size_of(key, value.len()))?;
-        let key: Arc<str> = Arc::from(key);
+        usage.add_key(size_of(at.key, value.len()))?;
+        let key = Key::new(at.key);
         self.revision += 1;
         let entry = Entry {
-            value,
+            key: key.clone(),
+            value: Arc::from(value),
             revision: self.revision,
             end,
         };
-        let at = bucket.0 as usize;
-        if self.buckets.len() <= at {
-            self.buckets.resize_with(at + 1, Bucket::default);
+        let (bucket, number) = (at.bucket, at.bucket.0 as usize);
+        if self.buckets.len() <= number {
+            self.buckets.resize_with(number + 1, Bucket::default);
         }
-        if let Some(bucket) = self.buckets.get_mut(at) {
-            bucket.order.insert(Arc::clone(&key));
-            bucket.entries.insert(Arc::clone(&key), entry);
+        if let Some(of) = self.buckets.get_mut(number) {
+            of.order.insert(key.clone());
+            let hash = |entry: &Entry| At::new(&self.hasher, bucket, &entry.key).hash;
+            of.entries.insert_unique(at.hash, entry, hash);
         }
         if let Some(end) = end {
-            self.ends.insert((end, bucket, Arc::clone(&key)));
+            self.ends.insert((end, bucket, key));
         }
-        self.note(bucket, &key, usage);
+        self.note(at, usage);
         Ok(())
     }
 
     /// Give a key another end. False if it isn't there.
     pub fn set_end(
         &mut self,
-        bucket: BucketId,
-        key: &str,
+        at: At<'_>,
         end: Option<Time>,
         (now, usage): (impl Fn() -> Time, &Usage),
     ) -> bool {
-        if self.find(bucket, key, &now).is_none() {
+        if self.find(at, &now).is_none() {
             return false;
         }
         if end.is_some_and(|end| end <= now()) {
-            return self.remove(bucket, key, usage);
+            return self.remove(at, usage);
         }
-        if let Some(entry) = self.entry(bucket, key) {
+        if let Some(entry) = self.entry_mut(at) {
             let was = std::mem::replace(&mut entry.end, end);
-            self.move_end(bucket, key, was, end);
+            self.move_end(at, was, end);
         }
-        self.note(bucket, key, usage);
+        self.note(at, usage);
         true
     }
 
     /// Remove a key, whether its time is over or not. False if it isn't there.
-    pub fn remove(&mut self, bucket: BucketId, key: &str, usage: &Usage) -> bool {
-        let Some(of) = self.buckets.get_mut(bucket.0 as usize) else {
+    pub fn remove(&mut self, at: At<'_>, usage: &Usage) -> bool {
+        let Some(of) = self.buckets.get_mut(at.bucket.0 as usize) else {
             return false;
         };
-        let Some(entry) = of.entries.remove(key) else {
+        let found = of.entries.find_entry(at.hash, |entry| entry.key == at.key);
+        let Ok((entry, _)) = found.map(hash_table::OccupiedEntry::remove) else {
             return false;
         };
-        of.order.remove(key);
-        usage.remove_key(size_of(key, entry.value.len()));
-        self.move_end(bucket, key, entry.end, None);
-        self.note(bucket, key, usage);
+        of.order.remove(at.key);
+        usage.remove_key(size_of(at.key, entry.value.len()));
+        self.move_end(at, entry.end, None);
+        self.note(at, usage);
         true
     }
 
     /// A key has changed.
-    fn note(&mut self, bucket: BucketId, key: &str, usage: &Usage) {
+    fn note(&mut self, at: At<'_>, usage: &Usage) {
         if self.unsaved.is_none() {
             return;
         }
-        let of = self.bucket(bucket);
-        let found = of.and_then(|of| of.entries.get_key_value(key));
-        let (key, now) = match found {
-            Some((key, Entry { value, end, .. })) => {
+        let (key, now) = match self.entry(at) {
+            Some(Entry {
+                key, value, end, ..
+            }) => {
                 let (value, end) = (Arc::clone(value), *end);
-                (Arc::clone(key), Some(Saved { value, end }))
+                (key.clone(), Some(Saved { value, end }))
             }
-            None => (Arc::from(key), None),
+            None => (Key::new(at.key), None),
         };
         let size = size_of(&key, 0);
         let is_gone = now.is_none();
         let Some(unsaved) = &mut self.unsaved else {
             return;
         };
-        let was_gone = matches!(unsaved.insert((bucket, key), now), Some(None));
+        let was_gone = matches!(unsaved.insert((at.bucket, key), now), Some(None));
         match (was_gone, is_gone) {
             (false, true) => usage.add_gone(size),
             (true, false) => usage.remove_gone(size),
@@ -226,8 +275,8 @@ impl Shard {
     }
 
     /// A key that the file has, and that is not there any more.
-    pub fn note_gone(&mut self, bucket: BucketId, key: &str, usage: &Usage) {
-        self.note(bucket, key, usage);
+    pub fn note_gone(&mut self, at: At<'_>, usage: &Usage) {
+        self.note(at, usage);
     }
 
     /// From now on changes are kept, until they are taken.
@@ -257,19 +306,16 @@ impl Shard {
         }
     }
 
-    fn move_end(&mut self, bucket: BucketId, key: &str, from: Option<Time>, to: Option<Time>) {
+    fn move_end(&mut self, at: At<'_>, from: Option<Time>, to: Option<Time>) {
         if from == to {
             return;
         }
-        let key: Arc<str> = match self.bucket(bucket).and_then(|of| of.order.get(key)) {
-            Some(key) => Arc::clone(key),
-            None => Arc::from(key),
-        };
+        let key = Key::new(at.key);
         if let Some(from) = from {
-            self.ends.remove(&(from, bucket, Arc::clone(&key)));
+            self.ends.remove(&(from, at.bucket, key.clone()));
         }
         if let Some(to) = to {
-            self.ends.insert((to, bucket, key));
+            self.ends.insert((to, at.bucket, key));
         }
     }
 
@@ -278,8 +324,9 @@ impl Shard {
         for swept in 0..most {
             match self.ends.first() {
                 Some((end, bucket, key)) if *end <= now => {
-                    let (bucket, key) = (*bucket, Arc::clone(key));
-                    self.remove(bucket, &key, usage);
+                    let (bucket, key) = (*bucket, key.clone());
+                    let at = At::new(&self.hasher, bucket, &key);
+                    self.remove(at, usage);
                 }
                 _ => return swept,
             }
@@ -301,8 +348,8 @@ impl Shard {
         from: Start<'_>,
         (most, now): (usize, Time),
         keys: &mut Vec<Arc<str>>,
-    ) -> Option<Arc<str>> {
-        let of = self.bucket(bucket)?;
+    ) -> Option<Key> {
+        let of = self.buckets.get(bucket.0 as usize)?;
         let start = match from {
             Start::After(key) if key >= prefix => Bound::Excluded(key),
             _ => Bound::Included(prefix),
@@ -310,12 +357,12 @@ impl Shard {
         let listed = of.order.range::<str, _>((start, Bound::Unbounded));
         let listed = listed.take_while(|key| key.starts_with(prefix));
         for (count, key) in listed.enumerate() {
-            let entry = of.entries.get(key);
-            if entry.is_some_and(|entry| entry.end.is_none_or(|end| end > now)) {
-                keys.push(Arc::clone(key));
+            let at = At::new(&self.hasher, bucket, key);
+            if self.find(at, || now).is_some() {
+                keys.push(Arc::from(key.as_str()));
             }
             if count + 1 >= most {
-                return Some(Arc::clone(key));
+                return Some(key.clone());
             }
         }
         None
@@ -324,19 +371,21 @@ impl Shard {
     /// Remove everything.
     pub fn clear(&mut self, usage: &Usage) {
         for bucket in self.buckets.drain(..) {
-            for (key, entry) in bucket.entries {
-                usage.remove_key(size_of(&key, entry.value.len()));
+            for Entry { key, value, .. } in bucket.entries {
+                usage.remove_key(size_of(&key, value.len()));
             }
         }
         self.ends.clear();
     }
 
-    fn bucket(&self, bucket: BucketId) -> Option<&Bucket> {
-        self.buckets.get(bucket.0 as usize)
+    /// A key, whether its time is over or not.
+    fn entry(&self, at: At<'_>) -> Option<&Entry> {
+        let of = self.buckets.get(at.bucket.0 as usize)?;
+        of.entries.find(at.hash, |entry| entry.key == at.key)
     }
 
-    fn entry(&mut self, bucket: BucketId, key: &str) -> Option<&mut Entry> {
-        let bucket = self.buckets.get_mut(bucket.0 as usize)?;
-        bucket.entries.get_mut(key)
+    fn entry_mut(&mut self, at: At<'_>) -> Option<&mut Entry> {
+        let of = self.buckets.get_mut(at.bucket.0 as usize)?;
+        of.entries.find_mut(at.hash, |entry| entry.key == at.key)
     }
 }

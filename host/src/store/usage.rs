@@ -74,7 +74,10 @@ impl Usage {
     /// When there is no room for it.
     pub fn resize(&self, from: usize, to: usize) -> Result<(), StoreError> {
         if to <= from {
-            self.bytes.fetch_sub(from - to, Ordering::Relaxed);
+            // What keeps its size changes nothing that other threads count with.
+            if to < from {
+                self.bytes.fetch_sub(from - to, Ordering::Relaxed);
+            }
             return Ok(());
         }
         if add(&self.bytes, to - from, self.limits.max_size) {

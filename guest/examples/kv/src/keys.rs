@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hotsocket_guest::store::{Bucket, Condition, Life};
+use hotsocket_guest::store::{Bucket, Condition, Life, Values};
 
 use crate::commands::Failure;
 use crate::reply::Out;
@@ -185,17 +185,18 @@ impl Client {
     fn get_many(&mut self, args: Args<'_, '_>, out: &mut Out) -> Result<(), Failure> {
         let keys = args.from(1).map(key).collect::<Result<Vec<_>, _>>()?;
         let bucket = self.bucket()?;
-        let mut values = Vec::with_capacity(keys.len());
-        for part in keys.chunks(BATCH) {
-            values.extend(bucket.get_many(part)?);
-            let size: usize = values.iter().flatten().map(Vec::len).sum();
-            if size > MAX_REPLY {
-                return Err(Failure::Other("ERR the reply has more than 4 MiB"));
-            }
+        let mut parts = Vec::new();
+        let (mut rest, mut room) = (&*keys, MAX_REPLY);
+        while !rest.is_empty() {
+            let part = bucket.get_values(&rest[..rest.len().min(BATCH)], room)?;
+            let left = room.checked_sub(part.size());
+            room = left.ok_or(Failure::Other("ERR the reply has more than 4 MiB"))?;
+            rest = &rest[part.len()..];
+            parts.push(part);
         }
-        out.array(values.len());
-        for value in &values {
-            out.bulk_or_null(value.as_deref());
+        out.array(keys.len());
+        for value in parts.iter().flat_map(Values::iter) {
+            out.bulk_or_null(value);
         }
         Ok(())
     }

@@ -11,7 +11,7 @@
 //!
 //! - [`request`]: commands in the client's bytes; [`reply`]: bytes for the client
 //! - [`commands`]: what each command does; [`keys`]: those on keys; [`pipeline`]: many
-//!   `SET`s in one call of the store
+//!   `SET`s or `GET`s in one call of the store
 //! - [`channels`]: subscriptions, and how channels become topics; [`glob`]: patterns
 //! - [`state`]: the snapshot
 
@@ -71,7 +71,7 @@ impl Kv {
         let mut out = Out::new(self.client.is_resp3);
         while !self.waits && !self.is_over {
             let rest = &input[done..];
-            if let Some(length) = self.client.set_in_a_row(rest, &mut self.args, &mut out) {
+            if let Some(length) = self.client.run_row(rest, &mut self.args, &mut out) {
                 done += length;
                 continue;
             }

@@ -97,6 +97,17 @@ fn array(bytes: &[u8], args: &mut Vec<Range<usize>>) -> Found {
 /// The number in decimal digits that a line has from a place on, and where the next line
 /// begins. `None` if not all of it has come.
 fn number(bytes: &[u8], at: usize) -> Result<Option<(usize, usize)>, ()> {
+    // Most have one digit or two.
+    match bytes.get(at..) {
+        Some([a @ b'0'..=b'9', b'\r', b'\n', ..]) => {
+            return Ok(Some((usize::from(a - b'0'), at + 3)));
+        }
+        Some([a @ b'0'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..]) => {
+            let number = 10 * usize::from(a - b'0') + usize::from(b - b'0');
+            return Ok(Some((number, at + 4)));
+        }
+        _ => {}
+    }
     let mut number: usize = 0;
     for (index, byte) in bytes.iter().enumerate().skip(at) {
         match byte {

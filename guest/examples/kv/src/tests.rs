@@ -102,6 +102,29 @@ fn sets_in_a_row_are_as_sets_one_by_one() {
 }
 
 #[test]
+fn gets_in_a_row_are_as_gets_one_by_one() {
+    let mut session = Session::<Kv>::open();
+    let get = |key: &str| format!("*2|$3|GET|${}|{key}|", key.len());
+    let ask = |session: &mut Session<Kv>, text: String| asked(session, &text.replace('|', "\n"));
+    let large = "x".repeat(20_000);
+    for (key, value) in [("a", "1"), ("empty", "''"), ("large", &large)] {
+        assert_eq!(asked(&mut session, &format!("SET {key} {value}\n")), "+OK|");
+    }
+    let round = ["a", "nothing", "empty", "large", ""];
+    let error = "-ERR a key is UTF-8 of 1 to 1,024 bytes here|";
+    let answers = format!("$1|1|$-1|$0||$20000|{large}|{error}");
+    let gets = |keys: &[&str]| keys.iter().map(|key| get(key)).collect::<String>();
+    assert_eq!(
+        ask(&mut session, gets(&round).repeat(60)),
+        answers.repeat(60)
+    );
+    // More in one call than are sent at once.
+    let all = gets(&["large"; 9]) + &gets(&["a"; 120]);
+    let answers = format!("$20000|{large}|").repeat(9) + &"$1|1|".repeat(120);
+    assert_eq!(ask(&mut session, all), answers);
+}
+
+#[test]
 fn what_is_no_command_ends_the_connection() {
     for (bytes, why) in [
         ("*x\n", "invalid multibulk length"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Life, Page, StoreError};
+use super::{Condition, Life, Page, StoreError, Values};
 use crate::bindings::store::hotsocket::store::store as extension;
 use crate::bindings::store::wasi::keyvalue::{atomics, batch, store};
 
@@ -103,6 +103,12 @@ impl Bucket {
     pub(super) fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         let found = batch::get_many(&self.0, keys)?.into_iter();
         Ok(found.map(|pair| pair.map(|(_, value)| value)).collect())
+    }
+
+    pub(super) fn get_values(&self, keys: &[&str], most: u32) -> Result<Values> {
+        let found = extension::get_values(&self.0, keys, most)?;
+        let extension::Values { lengths, bytes } = found;
+        Ok(Values { lengths, bytes })
     }
 
     pub(super) fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {

@@ -1,13 +1,13 @@
-//! `wasi:keyvalue/batch`: several keys in one call.
+//! Several keys in one call: `wasi:keyvalue/batch`, and `get-values` of `hotsocket:store`.
 
 use std::sync::Arc;
 
-use wasmtime::component::WasmList;
+use wasmtime::component::{ComponentType, Lower, WasmList};
 
 use super::parameters::{
     Begun, Bytes, Caller, In, Refused, Text, key_of, key_value, may_change, value_of,
 };
-use super::{BucketId, Condition, KeyValue, Life, MAX_KEYS, Reply, StoreError};
+use super::{BucketId, Condition, Found, KeyValue, Life, MAX_KEYS, Reply, StoreError};
 
 /// The values that one call gives, in bytes.
 const MAX_VALUES: usize = 16 << 20;
@@ -42,6 +42,65 @@ pub fn get(
             Ok(all)
         }))),
     }
+}
+
+/// Values as `get-values` gives them.
+#[derive(Default, ComponentType, Lower)]
+#[component(record)]
+pub struct Values {
+    #[component(name = "lengths")]
+    lengths: Vec<Option<u32>>,
+    #[component(name = "bytes")]
+    bytes: Vec<u8>,
+}
+
+impl Values {
+    /// Add one, if it is the first or there are at most so many bytes with it. Gives
+    /// whether it was added.
+    fn push(&mut self, found: Option<&Found>, most: usize) -> bool {
+        let value = found.map(|found| &*found.value);
+        let size = self.bytes.len() + value.map_or(0, <[u8]>::len);
+        let fits = size <= most || self.lengths.is_empty();
+        if fits {
+            self.bytes.extend_from_slice(value.unwrap_or_default());
+            // It has at most `MAX_VALUE` bytes.
+            self.lengths.push(value.map(|value| value.len() as u32));
+        }
+        fits
+    }
+}
+
+pub fn get_values(
+    caller: &mut Caller<'_>,
+    (bucket, keys, most): (In, WasmList<Text>, u32),
+) -> Begun<Values> {
+    let keys = all(caller, &keys)?;
+    let (store, bucket) = opened(caller, &bucket)?;
+    let most = usize::try_from(most).map_or(MAX_VALUES, |most| most.min(MAX_VALUES));
+    let mut values = Values::default();
+    values.lengths.reserve_exact(keys.len());
+    let mut later = Vec::new();
+    for key in &keys {
+        let reply = store.get(bucket, &key_of(caller, key)?);
+        match reply {
+            Reply::Ready(found) if later.is_empty() => {
+                if !values.push(found?.as_ref(), most) {
+                    break;
+                }
+            }
+            reply => later.push(reply),
+        }
+    }
+    if later.is_empty() {
+        return Ok(Reply::Ready(Ok(values)));
+    }
+    Ok(Reply::all(later).map(move |found| {
+        let mut found = found.iter();
+        while let Some(found) = found.next()
+            && values.push(found.as_ref(), most)
+        {}
+        values
+    }))
 }
 
 pub fn set(caller: &mut Caller<'_>, (bucket, pairs): (In, WasmList<(Text, Bytes)>)) -> Begun<()> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wasmtime::component::LinkerInstance;
 
+use super::batch::get_values;
 use super::imports::{as_is, call, key_response, list};
 use super::parameters::{Bytes, In, Text, at, change, value_of};
 use super::{Condition, Life, MAX_KEYS};
@@ -81,7 +82,8 @@ pub fn link(store: &mut LinkerInstance<'_, StoreData>, may_wait: bool) -> wasmti
             )
         },
         key_response,
-    )
+    )?;
+    call(store, may_wait, "get-values", get_values, as_is)
 }
 
 impl From<wit::Lifetime> for Life {

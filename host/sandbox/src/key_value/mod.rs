@@ -50,7 +50,7 @@ pub trait KeyValue: Send + Sync {
         &self,
         bucket: BucketId,
         key: &str,
-        value: Arc<[u8]>,
+        value: &[u8],
         when: Condition,
         life: Life,
     ) -> Reply<bool>;

@@ -91,9 +91,10 @@ pub fn key_of<'a>(
     }
 }
 
-pub fn value_of(caller: &Caller<'_>, value: &Bytes) -> Result<Arc<[u8]>, Refused> {
+/// A value as the guest has it in its memory.
+pub fn value_of<'a>(caller: &'a Caller<'_>, value: &Bytes) -> Result<&'a [u8], Refused> {
     match value.len() <= MAX_VALUE {
-        true => Ok(Arc::from(value.as_le_slice(caller.as_context()))),
+        true => Ok(value.as_le_slice(caller.as_context())),
         false => Err(StoreError::other("a value has at most 1 MiB").into()),
     }
 }

@@ -270,10 +270,11 @@ impl KeyValue for NatsStore {
         &self,
         bucket: BucketId,
         key: &str,
-        value: Arc<[u8]>,
+        value: &[u8],
         when: Condition,
         life: Life,
     ) -> Reply<bool> {
+        let value: Arc<[u8]> = Arc::from(value);
         self.call(bucket, key, move |shared, subject| async move {
             let put = |expires| Write::Put {
                 value: Arc::clone(&value),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::with;
-use crate::store::{Condition, Life, Page, StoreError};
+use crate::store::{Condition, Life, Page, StoreError, Values};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -193,6 +193,19 @@ impl Bucket {
     pub(crate) fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         check_count(keys.len())?;
         keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    pub(crate) fn get_values(&self, keys: &[&str], most: u32) -> Result<Values> {
+        let mut values = Values::default();
+        for value in self.get_many(keys)? {
+            let size = value.as_ref().map_or(0, Vec::len);
+            if values.bytes.len() + size > most as usize && !values.lengths.is_empty() {
+                break;
+            }
+            values.lengths.push(value.as_ref().map(|_| size as u32));
+            values.bytes.extend(value.unwrap_or_default());
+        }
+        Ok(values)
     }
 
     pub(crate) fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
