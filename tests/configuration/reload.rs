@@ -167,6 +167,25 @@ fn a_bad_file_changes_nothing_and_says_why_in_one_line() {
         .wait("reloaded hotsocket.toml: nothing changes");
 }
 
+/// What a shell makes of a file before the program that writes it begins, and a full disk.
+#[test]
+fn an_empty_file_does_not_end_all_services() {
+    let server = with_file(FIRST, &["counter", "echo"]).start();
+    let mut client = server.connect();
+    client.ask("ab", "2 bytes so far\n");
+    for (number, text) in ["", "# Not yet.\n[node]\n"].into_iter().enumerate() {
+        replace(&server, text);
+        server
+            .stderr
+            .wait_count("hotsocket.toml has no [[service]]", number + 1);
+    }
+    client.ask("c", "3 bytes so far\n");
+    let echo = "[[service]]\nguest = \"echo.wasm\"\nlisten = \"127.0.0.1:0\"\n";
+    replace(&server, &format!("{FIRST}{echo}"));
+    server.stderr.wait("service echo added");
+    client.ask("d", "4 bytes so far\n");
+}
+
 #[test]
 fn what_needs_a_restart_is_named() {
     let server = with_file(FIRST, &["counter"]).start();

@@ -96,6 +96,12 @@ impl Reloader {
         let (read, named) = read.await.map_err(|error| format!("no thread: {error}"))?;
         self.watch.also(named);
         let (loaded, options) = read?;
+        if self.in_force.loses_all_services(&loaded) {
+            return Err(format!(
+                "{} has no [[service]], as a file that somebody is just writing",
+                self.file.display()
+            ));
+        }
         node.reload(options)
             .await
             .map_err(|error| error.to_string())?;

@@ -1,7 +1,8 @@
 //! `hotsocket store`.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io::{Read, Write as _};
+use std::io::{IsTerminal as _, Read, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Operation {
-    /// Print the value of a key, byte for byte; exit code 1 if it has none
+    /// Print the value of a key, byte for byte unless to a terminal; exit code 1 if it has none
     Get {
         key: String,
         #[command(flatten)]
@@ -141,9 +142,18 @@ fn get(of: &Target, key: &str) -> Result<Reply, Error> {
         [high, low] => (high * 16 + low) as u8,
         _ => 0,
     });
-    // As it is, unlike all other output: it may be a picture, for a file.
-    let _ = std::io::stdout().write_all(&bytes.collect::<Vec<_>>());
+    let (bytes, mut out) = (bytes.collect::<Vec<_>>(), std::io::stdout());
+    let _ = out.write_all(&shown_value(&bytes, out.is_terminal()));
     Ok(String::new().into())
+}
+
+/// A value as it is, unlike all other output: it may be a picture, for a file. A peer may
+/// have chosen it, so a terminal gets no control characters of it.
+fn shown_value(bytes: &[u8], is_terminal: bool) -> Cow<'_, [u8]> {
+    match is_terminal {
+        true => Cow::Owned(escape::harmless(bytes).into_owned().into_bytes()),
+        false => Cow::Borrowed(bytes),
+    }
 }
 
 fn list(of: &Target, prefix: &str) -> Result<Reply, Error> {
@@ -184,5 +194,18 @@ fn read(file: &PathBuf) -> Result<Vec<u8>, Error> {
             let (file, error) = (file.display(), os_error::message(&error));
             Err(Error::Message(format!("cannot read {file}: {error}")))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_shown_as_it_is_but_does_not_steer_a_terminal() {
+        let value = b"a\xff\x1b[2J\x07\n";
+        assert_eq!(&*shown_value(value, false), value);
+        let shown = shown_value(value, true);
+        assert_eq!(&*shown, "a\u{fffd}\\x1b[2J\\x07\n".as_bytes());
     }
 }

@@ -1,14 +1,17 @@
 //! Where NATS is, and who we are there: the flags `--topics…`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use async_nats::ServerAddr;
 use hotsocket_sandbox::topics::is_topic;
 
+use crate::guest_file;
+
 /// The longest prefix, in bytes; with a topic, no subject is longer than 321.
 const MAX_PREFIX: usize = 64;
-/// More is no file of credentials.
-const MAX_CREDENTIALS: u64 = 64 << 10;
+/// More is no file of credentials or of certificates, in bytes.
+const MAX_FILE: usize = 1 << 20;
 /// What such a file begins with, in a line of its own.
 const CREDENTIALS: &str = "-----BEGIN NATS USER JWT-----";
 
@@ -190,18 +193,17 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// The text of a file, whatever stands in its place: a server that starts does not wait for
+/// who writes into a FIFO.
 fn read(path: &Path) -> Result<String, OptionsError> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_CREDENTIALS << 4).read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(text),
-        Err(error) => Err(OptionsError::Read {
-            path: path.to_owned(),
-            error: crate::os_error::message(&error),
-        }),
-    }
+    let text = guest_file::read(path, MAX_FILE).and_then(|bytes| match bytes.len() > MAX_FILE {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => String::from_utf8(bytes).map_err(|_| io::Error::other("it is no text")),
+    });
+    text.map_err(|error| OptionsError::Read {
+        path: path.to_owned(),
+        error: crate::os_error::message(&error),
+    })
 }
 
 fn parse_credentials(path: &Path, text: &str) -> Result<Login, OptionsError> {
@@ -265,6 +267,29 @@ mod tests {
             let mut options = NatsOptions::parse("a").expect("valid");
             options.prefix = prefix.to_owned();
             assert_eq!(options.prepare().is_ok(), is_valid, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_file_is_read_and_no_one_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let fifo = dir.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, mode).expect("a FIFO");
+        let large = dir.path().join("large");
+        std::fs::write(&large, vec![b'x'; MAX_FILE + 1]).expect("a file");
+        for (path, why) in [
+            (fifo, "it is a FIFO, not a regular file"),
+            ("/dev/zero".into(), "it is a device, not a regular file"),
+            (large, "file too large"),
+        ] {
+            let mut options = NatsOptions::parse("a").expect("valid");
+            options.credentials = Some(path);
+            let error = options.prepare().expect_err("no credentials").to_string();
+            assert!(
+                error.to_lowercase().ends_with(&why.to_lowercase()),
+                "{error}"
+            );
         }
     }
 

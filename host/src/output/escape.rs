@@ -2,7 +2,9 @@
 //!
 //! A terminal obeys control characters: they move its cursor, change its title and,
 //! on some, type commands. C1 controls (U+0080 to U+009F) are among them:
-//! U+009B is what `ESC [` is.
+//! U+009B is what `ESC [` is. Controls of writing direction have text shown in another
+//! order than it has, also text that follows
+//! (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
 
 use std::borrow::Cow;
 
@@ -28,8 +30,14 @@ pub fn error_line(error: &str) -> String {
     format!("error: {}", harmless(error.as_bytes()))
 }
 
+/// Control characters, and those that begin or end a run of text with a direction of its
+/// own. The marks that single words of Arabic or Hebrew need are none of them.
+fn is_wild(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn escape(text: Cow<'_, str>, stays: impl Fn(char) -> bool, drop_returns: bool) -> Cow<'_, str> {
-    let wild = |c: char| c.is_control() && !stays(c);
+    let wild = |c: char| is_wild(c) && !stays(c);
     if !text.contains(wild) {
         return text;
     }
@@ -37,7 +45,10 @@ fn escape(text: Cow<'_, str>, stays: impl Fn(char) -> bool, drop_returns: bool) 
     for c in text.chars() {
         match c {
             '\r' if drop_returns => {}
-            c if wild(c) => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if wild(c) && c.is_control() => {
+                shown.push_str(&format!("\\x{:02x}", u32::from(c)));
+            }
+            c if wild(c) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
             c => shown.push(c),
         }
     }
@@ -58,19 +69,20 @@ pub fn one_line_each(value: Value) -> Value {
 }
 
 /// JSON as text. JSON itself escapes only controls below U+0020 (RFC 8259,
-/// section 7); the others, which can only be in its strings, are escaped here.
+/// section 7); the others, and controls of writing direction, which can only be in its
+/// strings, are escaped here.
 pub fn json(value: &Value) -> String {
     json_text(&value.to_string()).into_owned()
 }
 
 /// The same for JSON that is text already.
 pub fn json_text(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_wild) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match c.is_control() {
+        match is_wild(c) {
             true => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => shown.push(c),
         }
@@ -93,6 +105,10 @@ mod tests {
             "\\x1b[2Jgone\\x07 \u{fffd}"
         );
         assert_eq!(harmless("\u{9b}31m".as_bytes()), "\\x9b31m");
+        assert_eq!(
+            harmless("a\u{202e}b\u{2066}\u{200f}".as_bytes()),
+            "a\\u{202e}b\\u{2066}\u{200f}"
+        );
     }
 
     #[test]
@@ -107,9 +123,9 @@ mod tests {
 
     #[test]
     fn json_has_no_controls_and_the_same_meaning() {
-        let value = serde_json::json!({ "a\u{9b}": "\u{1b}\u{7f}\u{85}é\n" });
+        let value = serde_json::json!({ "a\u{9b}": "\u{1b}\u{7f}\u{85}\u{202e}é\n" });
         let text = json(&value);
-        assert!(!text.contains(char::is_control), "{text}");
+        assert!(!text.contains(is_wild), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), value);
     }
 }

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use hotsocket_sandbox::key_value::StoreError;
+use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -219,14 +220,17 @@ fn create(path: &Path) -> Result<(), FileError> {
 }
 
 fn make(path: &Path) -> Result<(), FileError> {
-    OpenOptions::new()
+    // Whatever is there is left from another time, or a link to a file that somebody wants
+    // to have emptied.
+    let _ = fs::remove_file(path);
+    let file = OpenOptions::new()
+        .read(true)
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)?;
     let fill = || {
-        let database = Builder::new().create(path)?;
+        let database = Builder::new().create_with_backend(FileBackend::new(file)?)?;
         let write = database.begin_write()?;
         write.open_table(HEAD)?.insert(FORMAT, CURRENT)?;
         write.commit()?;
@@ -235,3 +239,6 @@ fn make(path: &Path) -> Result<(), FileError> {
     };
     fill().map_err(|error: redb::Error| FileError::from(error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,22 @@
 //! Events of the kernel (inotify) in watched directories.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 /// Without an event, look this often: network file systems send none.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Files of the watched directories that are known to be written; more are not noted.
+const MAX_WRITTEN: usize = 64;
 
 /// Signals that something happened in a watched directory.
 ///
@@ -37,6 +41,32 @@ struct Events {
     arrived: Notify,
     /// When the first one arrived that nobody has asked for yet.
     first: Mutex<Option<Instant>>,
+    /// Files that were written to and have not been closed since.
+    written: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Events {
+    /// Note which files somebody is writing.
+    fn note(&self, event: &Event) {
+        let mut written = self.written.lock();
+        if event.need_rescan() {
+            // Events are missing: whoever is not known to write is not waited for.
+            written.clear();
+        }
+        for path in &event.paths {
+            match event.kind {
+                EventKind::Modify(ModifyKind::Data(_)) if written.len() < MAX_WRITTEN => {
+                    written.insert(path.clone());
+                }
+                EventKind::Access(AccessKind::Close(AccessMode::Write))
+                | EventKind::Modify(ModifyKind::Name(_))
+                | EventKind::Remove(_) => {
+                    written.remove(path);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 impl ChangeSignal {
@@ -45,6 +75,9 @@ impl ChangeSignal {
         let events = Arc::<Events>::default();
         let sender = Arc::clone(&events);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if let Ok(event) = &event {
+                sender.note(event);
+            }
             if event.map_or(true, |event| may_change_a_file(event.kind)) {
                 sender.first.lock().get_or_insert_with(Instant::now);
                 sender.arrived.notify_one();
@@ -82,6 +115,18 @@ impl ChangeSignal {
             .collect();
     }
 
+    /// Whether somebody has written to the file that the path leads to, and still has it
+    /// open. False where the kernel sends no events. It may hang in the directories.
+    pub fn is_being_written(&self, path: &Path) -> bool {
+        let written = self.events.written.lock().clone();
+        let Ok(file) = fs::canonicalize(path) else {
+            return false;
+        };
+        written
+            .iter()
+            .any(|written| fs::canonicalize(written).is_ok_and(|written| written == file))
+    }
+
     /// Wait for an event, or until it is time to look without one.
     pub async fn wait(&self) {
         let _ = timeout(POLL_INTERVAL, self.events.arrived.notified()).await;
@@ -105,8 +150,9 @@ fn may_change_a_file(event: EventKind) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
-    use std::fs;
 
     #[tokio::test]
     async fn writing_is_an_event_and_reading_is_none() {
@@ -127,5 +173,35 @@ mod tests {
             }
         }
         panic!("no event");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_being_written_until_it_is_closed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, link) = (dir.path().join("file"), dir.path().join("link"));
+        std::os::unix::fs::symlink("file", &link).expect("writable");
+        let signal = ChangeSignal::new("a test's file");
+        signal.watch_directories(BTreeSet::from([dir.path().to_owned()]));
+        let becomes = async |is_written: bool| {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while signal.is_being_written(&link) != is_written {
+                assert!(Instant::now() < deadline, "not {is_written}");
+                signal.wait().await;
+            }
+        };
+        for _ in 0..2 {
+            let mut file = fs::File::create(&path).expect("writable");
+            file.write_all(b"half").expect("writable");
+            becomes(true).await;
+            drop(file);
+            becomes(false).await;
+        }
+        // One that is put in its place is whole, whoever wrote it.
+        let mut file = fs::File::create(&path).expect("writable");
+        file.write_all(b"half").expect("writable");
+        becomes(true).await;
+        fs::write(dir.path().join("new"), "whole").expect("writable");
+        fs::rename(dir.path().join("new"), &path).expect("writable");
+        becomes(false).await;
     }
 }

@@ -12,6 +12,8 @@ use super::table::Table;
 pub(in crate::cli) struct InForce {
     node: Table,
     services: BTreeMap<String, Service>,
+    /// The file names services.
+    has_services: bool,
     /// What the file had at the start.
     text: String,
 }
@@ -44,6 +46,7 @@ impl InForce {
         InForce {
             node: loaded.node.clone(),
             services: services.collect(),
+            has_services: has_services(loaded),
             text: loaded.text.clone(),
         }
     }
@@ -53,9 +56,16 @@ impl InForce {
         &self.text
     }
 
+    /// Whether there were services, and none is left: then the built-in guest would be
+    /// served in place of all of them.
+    pub(in crate::cli) fn loses_all_services(&self, loaded: &Loaded) -> bool {
+        self.has_services && !has_services(loaded)
+    }
+
     /// Go by another configuration from now on.
     pub(in crate::cli) fn change_to(&mut self, loaded: &Loaded) -> Changes {
         let mut changes = Changes::default();
+        self.has_services = has_services(loaded);
         for key in differing(&self.node, &loaded.node) {
             if is_of_node(&key) {
                 let line = format!("[node] {key} has changed; that needs a restart");
@@ -97,6 +107,11 @@ impl InForce {
         changes.now.extend(removed);
         changes
     }
+}
+
+/// Whether a file names services. One that names none has one with all defaults.
+fn has_services(loaded: &Loaded) -> bool {
+    loaded.services.iter().any(|service| service.at.is_some())
 }
 
 fn is_of_node(key: &str) -> bool {

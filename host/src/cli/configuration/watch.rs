@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::guest_file;
 use crate::watch::{ChangeSignal, FileThread, Stamp, directories_of, settle};
@@ -15,6 +15,10 @@ pub(in crate::cli) type Stamps = Vec<(PathBuf, Option<Stamp>)>;
 
 /// A file that never stops changing is looked at after this time.
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
+
+/// Whoever writes the file is waited for so long: a program may write it in pieces, with
+/// pauses between them, and each may end where a shorter configuration would.
+const WRITTEN_AFTER: Duration = Duration::from_secs(30);
 
 /// Watches one file. [`Self::changed`] again and again.
 pub(in crate::cli) struct FileWatch {
@@ -55,6 +59,7 @@ impl FileWatch {
     /// Wait until the file has other content, which has settled, or one of those that it
     /// waits for has changed. Safe to cancel.
     pub(in crate::cli) async fn changed(&mut self) {
+        let mut writing_since = None;
         loop {
             let looked = self.look(true).await;
             if let Ok((_, awaited)) = &looked
@@ -86,6 +91,13 @@ impl FileWatch {
                 }
             }
             settle(|| async { self.look(false).await.ok() }, None).await;
+            if self.is_being_written().await
+                && writing_since.get_or_insert_with(Instant::now).elapsed() < WRITTEN_AFTER
+            {
+                self.signal.wait().await;
+                continue;
+            }
+            writing_since = None;
             let path = self.path.clone();
             let read = move || {
                 let before = Stamp::of(&path);
@@ -108,6 +120,12 @@ impl FileWatch {
                 }
             }
         }
+    }
+
+    async fn is_being_written(&self) -> bool {
+        let (path, signal) = (self.path.clone(), self.signal.clone());
+        let written = self.files.run(move || signal.is_being_written(&path));
+        written.await.unwrap_or(false)
     }
 
     /// The state of the file, and of those that it waits for.
@@ -144,6 +162,8 @@ impl FileWatch {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[tokio::test]
@@ -154,5 +174,30 @@ mod tests {
         let mut watch = FileWatch::new(path, "old");
         let changed = tokio::time::timeout(Duration::from_secs(60), watch.changed());
         assert!(changed.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_being_written_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("hotsocket.toml");
+        std::fs::write(&path, "old").expect("writable");
+        let mut watch = FileWatch::new(path.clone(), "old");
+        watch.signal.watch_directories(directories_of(&path));
+        let mut file = std::fs::File::create(&path).expect("writable");
+        file.write_all(b"half").expect("writable");
+        while !watch.is_being_written().await {
+            watch.signal.wait().await;
+        }
+        // Several times as long as a file takes to settle.
+        let changed = tokio::time::timeout(Duration::from_secs(1), watch.changed());
+        assert!(changed.await.is_err(), "half of it is read");
+        file.write_all(b" and the other half").expect("writable");
+        drop(file);
+        let changed = tokio::time::timeout(Duration::from_secs(60), watch.changed());
+        assert!(changed.await.is_ok());
+        assert_eq!(
+            watch.content.as_deref(),
+            Some(&b"half and the other half"[..])
+        );
     }
 }
