@@ -1,5 +1,6 @@
 //! The log, as it is written.
 
+use std::future::pending;
 use std::pin::Pin;
 
 use hyper::StatusCode;
@@ -23,6 +24,11 @@ impl stream::Lines for Lines {
             () = &mut self.token_change => None,
             lines = self.log.next() => Some(lines),
         }
+    }
+
+    /// `--admin-lifetime` ends it.
+    fn patience(&self) -> impl Future<Output = ()> + Send + 'static {
+        pending()
     }
 }
 
