@@ -40,7 +40,7 @@ pub trait AdminNode: Send + Sync + 'static {
     fn services(&self) -> Vec<NamedService>;
     fn drain(&self) -> &Drain;
     /// Counts what clients do too much of.
-    fn reached(&self) -> &LimitCounters;
+    fn reached(&self) -> &Arc<LimitCounters>;
     /// # Errors
     /// When the node stops.
     fn status(&self) -> Result<Status, String>;
