@@ -11,7 +11,7 @@ export async function a_conversation_by_nc_appears_as_its_bytes(inspector) {
   const page = await inspector.open(inspector.counter);
   const nc = inspector.nc(inspector.counter);
   await page.locator('#connections .body .row').first().waitFor();
-  const peer = (await page.locator('#connections .body .row [data-column=peer]').first().textContent()).trim();
+  const peer = (await page.locator('#connections .body .row [data-col=peer]').first().textContent()).trim();
   await look(page, peer);
   nc.write('hello\n');
   assert.deepEqual(await hexOf(page, 'in', 1), [hex('hello\n')]);
