@@ -236,6 +236,7 @@ export async function a_stream_that_hangs_is_over_with_its_lease(inspector) {
     const tap = new Tap();
     const seen = [];
     const over = new Promise((done) => {
+      setTimeout(done, 20_000);
       tap.addEventListener('state', ({ detail }) => {
         seen.push(detail.state);
         if (detail.state === 'expired' || detail.state === 'failed') done();
