@@ -14,11 +14,11 @@ use serde_json::Value;
 use crate::harness::{PATIENCE, Server};
 
 /// Somebody who looks at a connection, over the control socket.
-struct Viewer(BufReader<UnixStream>);
+pub(crate) struct Viewer(BufReader<UnixStream>);
 
 impl Viewer {
     /// Look at one connection, or at all.
-    fn of(server: &Server, connection: Option<u64>) -> Self {
+    pub(crate) fn of(server: &Server, connection: Option<u64>) -> Self {
         let (viewer, first) = Self::try_of(server, connection);
         assert_eq!(first["type"], "lease", "{first}");
         viewer
@@ -45,7 +45,7 @@ impl Viewer {
 
     /// Records up to the first of which this holds, with it.
     #[track_caller]
-    fn until(&mut self, holds: impl Fn(&Value) -> bool) -> Vec<Value> {
+    pub(crate) fn until(&mut self, holds: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
             let record = self.next();
@@ -111,6 +111,6 @@ fn brief(record: &Value) -> String {
     }
 }
 
-fn briefs(records: &[Value]) -> Vec<String> {
+pub(crate) fn briefs(records: &[Value]) -> Vec<String> {
     records.iter().map(brief).collect()
 }

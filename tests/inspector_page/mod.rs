@@ -22,7 +22,7 @@ use crate::operating::address;
 
 const TOKEN: &str = "a-token-that-only-the-tests-know";
 /// All cases together take less than a minute, on a machine with nothing else to do.
-const TIME: Duration = Duration::from_secs(300);
+const TIME: Duration = Duration::from_secs(450);
 
 /// A server with an admin address, and what the cases need to know of it.
 fn start(guest: impl AsRef<[u8]>, path: Option<PathBuf>, args: &[&str]) -> (Server, Value) {

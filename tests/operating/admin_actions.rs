@@ -10,6 +10,31 @@ use crate::guests::guest;
 use crate::harness::{prebuilt, wait_for};
 
 #[test]
+fn the_name_of_a_file_does_not_turn_the_line_around() {
+    let api = Api::start(&[]);
+    let (status, answer) = api.post(
+        "/api/swap?name=%E2%80%AEgpj%C2%9B.wasm",
+        &prebuilt("counter"),
+    );
+    assert_eq!(status, 200, "{answer}");
+    let shown = "generation 2 is \\u{202e}gpj\\x9b.wasm (";
+    let text = answer["text"].as_str().expect("a text");
+    assert!(text.contains(shown), "{text}");
+    api.server.stderr.wait(shown);
+    for args in [["history"].as_slice(), &["status"]] {
+        let said = api.server.ask(args).success();
+        assert!(said.contains("\\u{202e}gpj\\x9b.wasm"), "{said}");
+    }
+    // Programs get what it is, in JSON that a terminal can show.
+    let history = get(api.admin, "/api/history").body;
+    assert!(history.contains("\\u202egpj\\u009b.wasm"), "{history}");
+    let printed = api.server.ask(&["history", "--json"]).success();
+    assert!(printed.contains("\\u202egpj\\u009b.wasm"), "{printed}");
+    let log = api.server.stop().stderr;
+    assert!(!log.contains(['\u{202e}', '\u{9b}']), "{log}");
+}
+
+#[test]
 fn a_swap_and_a_rollback_answer_as_the_commands_do() {
     let api = Api::start(&[]);
     let mut client = api.server.connect();

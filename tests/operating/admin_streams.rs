@@ -37,6 +37,13 @@ impl Stream {
 impl Api {
     /// A stream of records.
     fn stream(&self, path: &str) -> Stream {
+        let (stream, status) = self.try_stream(path);
+        assert!(status.starts_with("HTTP/1.1 200 "), "{status}");
+        stream
+    }
+
+    /// The same, with the first line of the answer.
+    fn try_stream(&self, path: &str) -> (Stream, String) {
         let mut stream = connect(self.admin);
         let ask = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
@@ -44,8 +51,8 @@ impl Api {
         );
         stream.write_all(ask.as_bytes()).expect("it is taken");
         let mut stream = Stream(BufReader::new(stream));
-        assert!(stream.line().starts_with("HTTP/1.1 200 "));
-        stream
+        let status = stream.line();
+        (stream, status)
     }
 }
 
@@ -130,6 +137,37 @@ fn a_stream_that_is_not_read_is_closed() {
         client.ask(&piece, &piece);
         api.server.limit_reached("admin-lifetime") == 1
     });
+    drop(tap);
+}
+
+#[test]
+fn a_viewer_that_reads_nothing_loses_its_place_with_its_lease() {
+    let api = Api::start(&[
+        "--max-taps",
+        "1",
+        "--tap-lease",
+        "3s",
+        "--admin-lifetime",
+        "1h",
+    ]);
+    let mut client = api.server.connect();
+    client.ask("one", "one");
+    let path = "/api/tap?connection=1";
+    let mut tap = api.stream(path);
+    let lease = tap.next().expect("a lease");
+    let renewal = format!("/api/tap/{}", lease["tap"].as_str().expect("an id"));
+    // More than buffers on the way have room for.
+    let piece = "x".repeat(64 << 10);
+    wait_for("more than it takes", || {
+        assert_eq!(api.post(&renewal, b"").0, 200);
+        client.ask(&piece, &piece);
+        api.server.limit_reached("tap-buffer") > 0
+    });
+    let is_refused = || api.try_stream(path).1.starts_with("HTTP/1.1 429 ");
+    assert!(is_refused(), "it has its place while it renews");
+    wait_for("room for another", || !is_refused());
+    assert_eq!(api.server.limit_reached("tap-lease"), 1);
+    assert_eq!(api.server.limit_reached("admin-lifetime"), 0);
     drop(tap);
 }
 

@@ -110,7 +110,8 @@ fn open_says_what_to_do_where_there_is_nothing_to_open() {
     );
 }
 
-/// Prints what the server prints on a terminal until it is ready, or after a build.
+/// Prints what a program, which may be a shell with the server, prints on a terminal until the
+/// server is ready.
 const TERMINAL: &str = r#"
 import os, pty, sys
 child, terminal = pty.fork()
@@ -122,19 +123,20 @@ try:
         seen += os.read(terminal, 4096)
 except OSError:
     pass
-os.kill(child, 15)
+os.killpg(child, 15)
 sys.stdout.buffer.write(seen)
 "#;
 
 #[test]
-fn a_terminal_shows_the_link_at_the_start() {
+fn a_persons_terminal_shows_the_link_at_the_start() {
     if lacks_program("python3") {
         return skip("python3");
     }
     let dir = temp_dir();
-    let terminal = |args: &[&str]| {
+    let terminal = |before: &[&str], args: &[&str]| {
         let mut python = Command::new("python3");
-        python.args(["-c", TERMINAL]).arg(hotsocket().get_program());
+        python.args(["-c", TERMINAL]).args(before);
+        python.arg(hotsocket().get_program());
         python.args(args).arg(prebuilt_path("echo"));
         run(python
             .env("XDG_RUNTIME_DIR", dir.path())
@@ -142,10 +144,19 @@ fn a_terminal_shows_the_link_at_the_start() {
         .success()
     };
     let listen = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-    let shown = terminal(&listen);
+    // As somebody starts it, from a shell, which has another process for it.
+    let shell = ["/bin/sh", "-c", "\"$@\"; exit", "sh"];
+    let shown = terminal(&shell, &listen);
     assert_eq!(shown.matches("/#token=").count(), 1, "{shown}");
+    // As `docker run -t` starts it, which keeps what it says.
+    let shown = terminal(&[], &listen);
+    assert!(!shown.contains("#token="), "{shown}");
+    assert!(shown.contains("`hotsocket open --print`"), "{shown}");
     // Who has chosen the token knows it.
     fs::write(dir.path().join("token"), "0123456789abcdef\n").expect("writable");
-    let shown = terminal(&[&listen[..], &["--admin-token-file", "token"]].concat());
+    let shown = terminal(
+        &shell,
+        &[&listen[..], &["--admin-token-file", "token"]].concat(),
+    );
     assert!(!shown.contains("0123456789abcdef"), "{shown}");
 }

@@ -6,6 +6,7 @@ use std::thread;
 use super::{Authority, Secure, TlsClient, secured};
 use crate::guests::{COUNT, Guest, RESTORE, SAVE, blocks, guest, obeying};
 use crate::harness::{Client, Serve, serve, wait_for};
+use crate::inspector::{Viewer, briefs};
 
 /// It answers with itself. At `s` it says `go` and has TLS begin; at `w` it says more right
 /// afterwards; at `d` it asks for TLS and says what came of it; at `!` it dies.
@@ -62,6 +63,26 @@ fn the_next_bytes_are_the_handshake() {
     client.end();
     client.expect_rest("");
     assert!(secure.server.is_well());
+}
+
+#[test]
+fn a_viewer_sees_where_tls_begins_and_what_is_under_it() {
+    let secure = start(serve(asking().build()));
+    let mut client = secure.server.connect();
+    client.ask("plain", "plain");
+    let mut viewer = Viewer::of(&secure.server, Some(1));
+    client.ask("s", "go");
+    let mut client = secure.handshake(client);
+    client.ask("x", "x");
+    client.end();
+    client.expect_rest("");
+    let seen = viewer.until(|record| record["mark"] == "closed");
+    assert_eq!(
+        briefs(&seen)[..3],
+        ["data s > go", "* secured", "data x > x"]
+    );
+    assert_eq!(seen[0]["effects"], serde_json::json!(["start TLS"]));
+    assert_eq!(seen[1]["text"], "TLS has begun: TLSv1.3");
 }
 
 #[test]

@@ -58,6 +58,7 @@ limits! {
     Handles = "wasi-handles",
     Transfer = "transfer",
     RequestBytes = "request-bytes",
+    LogBuffer = "log-buffer",
     Connections = "max-connections",
     PerPeer = "max-per-peer",
     IdleTimeout = "idle-timeout",

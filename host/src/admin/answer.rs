@@ -12,6 +12,8 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
+use crate::output::escape::json_text;
+
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub type Answer = Response<Body>;
 
@@ -62,7 +64,9 @@ pub fn text(status: StatusCode, text: &'static str) -> Answer {
 /// A value as JSON, on a line.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     match serde_json::to_string(value) {
-        Ok(mut json) => {
+        Ok(json) => {
+            // Somebody's terminal may show it.
+            let mut json = json_text(&json).into_owned();
             json.push('\n');
             with_type(status, JSON, json)
         }

@@ -19,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::router;
@@ -41,29 +41,48 @@ pub struct Client {
 
 /// The client is busy until this is dropped.
 pub struct Busy {
-    unread: Arc<Unread>,
+    reading: Arc<Reading>,
     _over: oneshot::Sender<Infallible>,
 }
 
+/// For whoever waits for a busy client.
+pub struct BusyConnection(Arc<Reading>);
+
 /// The connection's end of it.
 struct Begun {
-    unread: Arc<Unread>,
+    reading: Arc<Reading>,
     /// Resolves when the client is busy no more.
     over: oneshot::Receiver<Infallible>,
 }
 
-/// Since when the client has not read what was sent.
+/// Whether the client takes what is sent.
 #[derive(Default)]
-struct Unread(Mutex<Option<Instant>>);
+struct Reading {
+    /// Since when it has not.
+    unread: Mutex<Option<Instant>>,
+    /// Notified when it is waited for no longer.
+    given_up: Notify,
+}
 
 impl Busy {
     /// Whether the client has still to read something.
     pub fn set_unread(&self, is_unread: bool) {
-        let mut since = self.unread.0.lock();
+        let mut since = self.reading.unread.lock();
         match is_unread {
             true => *since = since.or_else(|| Some(Instant::now())),
             false => *since = None,
         }
+    }
+
+    pub fn connection(&self) -> BusyConnection {
+        BusyConnection(Arc::clone(&self.reading))
+    }
+}
+
+impl BusyConnection {
+    /// Close it, whatever the client has still to read.
+    pub fn close(&self) {
+        self.0.given_up.notify_one();
     }
 }
 
@@ -71,13 +90,13 @@ impl Client {
     /// The client waits for the server from now on. The answer must be the last one of its
     /// connection.
     pub fn begin(&self) -> Busy {
-        let unread = Arc::<Unread>::default();
+        let reading = Arc::<Reading>::default();
         let (_over, over) = oneshot::channel();
         *self.begun.lock() = Some(Begun {
-            unread: Arc::clone(&unread),
+            reading: Arc::clone(&reading),
             over,
         });
-        Busy { unread, _over }
+        Busy { reading, _over }
     }
 }
 
@@ -128,18 +147,18 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
     let served = match waited {
         Err(_evicted) => return shared.count(Limit::AdminClients),
         Ok(Err(_)) => Err(TooLong),
-        Ok(Ok(Step::Over(over))) => Ok(over),
+        Ok(Ok(Step::Over(over))) => Ok(Some(over)),
         Ok(Ok(Step::Busy(begun))) => begun.wait_for(connection, limits.lifetime).await,
     };
     match served {
         Err(TooLong) => shared.count(Limit::AdminLifetime),
         // A browser keeps its connections; one without another request just ends.
-        Ok(Err(error)) if error.is_timeout() => {
+        Ok(Some(Err(error))) if error.is_timeout() => {
             if !has_asked.load(Ordering::Relaxed) {
                 shared.count(Limit::AdminTimeout);
             }
         }
-        Ok(Err(error)) if error.is_parse_too_large() => shared.count(Limit::AdminHeader),
+        Ok(Some(Err(error))) if error.is_parse_too_large() => shared.count(Limit::AdminHeader),
         Ok(_) => {}
     }
 }
@@ -148,23 +167,24 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
 struct TooLong;
 
 impl Begun {
-    /// Wait for the end of the connection of a client that is busy.
+    /// Wait for the end of the connection of a client that is busy; `None` if it was given up.
     async fn wait_for(
         mut self,
         mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
         lifetime: Duration,
-    ) -> Result<hyper::Result<()>, TooLong> {
+    ) -> Result<Option<hyper::Result<()>>, TooLong> {
         loop {
             tokio::select! {
                 biased;
-                over = &mut connection => return Ok(over),
+                over = &mut connection => return Ok(Some(over)),
+                () = self.reading.given_up.notified() => return Ok(None),
                 _ = &mut self.over => {
                     // What is left of the answer may take as long as any.
                     let over = timeout(lifetime, connection).await;
-                    return over.map_err(|_| TooLong);
+                    return over.map(Some).map_err(|_| TooLong);
                 }
                 () = sleep(lifetime) => {
-                    let since = *self.unread.0.lock();
+                    let since = *self.reading.unread.lock();
                     if since.is_some_and(|since| since.elapsed() >= lifetime) {
                         return Err(TooLong);
                     }

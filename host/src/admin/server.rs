@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::api::MAX_ACTIONS;
 use super::client;
-use super::link;
+use super::link::{self, Reader};
 use super::token::{Token, TokenError};
 use super::token_file;
 use super::{AdminLimits, AdminOptions};
@@ -40,7 +40,7 @@ pub trait AdminNode: Send + Sync + 'static {
     fn services(&self) -> Vec<NamedService>;
     fn drain(&self) -> &Drain;
     /// Counts what clients do too much of.
-    fn reached(&self) -> &LimitCounters;
+    fn reached(&self) -> &Arc<LimitCounters>;
     /// # Errors
     /// When the node stops.
     fn status(&self) -> Result<Status, String>;
@@ -229,10 +229,18 @@ impl Admin {
         listening.recv().map_err(panicked)??;
         let address = &admin.address;
         tracing::info!(kind = "admin", %address, "admin address {address}");
-        if options.token_file.is_none() && io::stderr().is_terminal() {
-            // Only on a terminal, which keeps no log.
-            if let Some(link) = admin.access().link() {
-                tracing::info!(kind = "admin", "the inspector, with its token: {link}");
+        if options.token_file.is_none()
+            && let Some(link) = admin.access().link()
+        {
+            match Reader::of_this_process() {
+                Reader::Person => {
+                    tracing::info!(kind = "admin", "the inspector, with its token: {link}");
+                }
+                Reader::Recorder => tracing::info!(
+                    kind = "admin",
+                    "the inspector: `hotsocket open --print` prints its link, with the token"
+                ),
+                Reader::Program => {}
             }
         }
         Ok(admin)

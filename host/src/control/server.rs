@@ -277,8 +277,6 @@ async fn of_service(
         }
         Request::Swap { name, policy, .. } => {
             let policy = parse_policy(policy)?;
-            // It is printed in log lines and on other terminals.
-            let name = name.replace(char::is_control, "?");
             // Hashing a large component takes longer than a tick.
             match run_on_thread("hash", None, || ComponentBytes::new(body)).await {
                 Ok(component) => registry

@@ -6,6 +6,8 @@
 
 use std::fmt::Write;
 
+use crate::output::escape::is_obeyed;
+
 /// Read the rest of a quoted string, after its opening quote. Gives the bytes
 /// and what follows the closing quote.
 ///
@@ -66,7 +68,7 @@ pub fn escape(bytes: &[u8]) -> String {
                 '\t' => shown.push_str("\\t"),
                 '\\' => shown.push_str("\\\\"),
                 '"' => shown.push_str("\\\""),
-                c if c.is_control() => c
+                c if is_obeyed(c) => c
                     .encode_utf8(&mut [0; 4])
                     .bytes()
                     .for_each(|byte| push_hex(&mut shown, byte)),
@@ -94,6 +96,7 @@ mod tests {
         for bytes in [
             &b"plain"[..],
             "Gr\u{fc}\u{df}e\n".as_bytes(),
+            "\u{202e}\u{9b}".as_bytes(),
             b"\xe2\x82",
             &all,
         ] {

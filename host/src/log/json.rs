@@ -12,7 +12,6 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::text::level_name;
 use crate::output::Record;
-use crate::output::escape::json_text;
 
 /// Writes records. It is both the format of events and the one of a span's
 /// fields.
@@ -39,8 +38,7 @@ where
             .map(|fields| fields.as_str());
         let mut record = Record::begin(level, connection);
         event.record(&mut record);
-        let record = record.end();
-        writeln!(line, "{}", json_text(&String::from_utf8_lossy(&record)))
+        writeln!(line, "{}", String::from_utf8_lossy(&record.end()))
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::field::{Field, Visit};
@@ -48,13 +49,17 @@ fn is_watched() -> bool {
 pub struct LogStream(Arc<Queue>);
 
 impl LogStream {
-    /// `None` if there are [`MAX_LOG_STREAMS`] already.
-    pub fn open() -> Option<Self> {
+    /// What is dropped is counted there. `None` if there are [`MAX_LOG_STREAMS`] already.
+    pub fn open(reached: &Arc<LimitCounters>) -> Option<Self> {
         let mut queues = QUEUES.lock();
         if queues.len() >= MAX_LOG_STREAMS {
             return None;
         }
-        let queue = Arc::<Queue>::default();
+        let queue = Arc::new(Queue {
+            waiting: Mutex::default(),
+            changed: Notify::new(),
+            reached: Arc::clone(reached),
+        });
         queues.push(Arc::clone(&queue));
         WATCHED.store(queues.len(), Ordering::Relaxed);
         Some(LogStream(queue))
@@ -82,11 +87,11 @@ impl Drop for LogStream {
 }
 
 /// What waits for one stream.
-#[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
     /// Notified when something has come.
     changed: Notify,
+    reached: Arc<LimitCounters>,
 }
 
 #[derive(Default)]
@@ -103,6 +108,7 @@ impl Queue {
         let mut waiting = self.waiting.lock();
         if waiting.bytes.saturating_add(line.len()) > LOG_BUFFER {
             waiting.dropped += 1;
+            self.reached.count(Limit::LogBuffer);
             return;
         }
         waiting.push_dropped();
@@ -260,7 +266,9 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(Tap);
         let _log = tracing::subscriber::set_default(subscriber);
         tracing::info!("nobody looks");
-        let mut stream = LogStream::open().expect("a stream");
+        let reached = Arc::<LimitCounters>::default();
+        let open = || LogStream::open(&reached);
+        let mut stream = open().expect("a stream");
         tracing::error_span!("connection", id = 7_u64, peer = %"::1", label = "a\u{1b}b")
             .in_scope(|| tracing::warn!(kind = "fault", "<b>it</b>\u{1b}[2J has {}", "trapped"));
         let seen = values(&stream.next().await);
@@ -286,8 +294,9 @@ mod tests {
         }
         assert_eq!(seen.len(), 4, "three fit");
         assert_eq!(seen[3]["records"], 7);
+        assert_eq!(reached.all().collect::<Vec<_>>(), [("log-buffer", 7)]);
 
-        let more: Vec<_> = std::iter::from_fn(LogStream::open).collect();
+        let more: Vec<_> = std::iter::from_fn(open).collect();
         assert_eq!(more.len(), MAX_LOG_STREAMS - 1);
         drop((stream, more));
         assert!(!is_watched());

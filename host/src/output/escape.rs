@@ -2,16 +2,28 @@
 //!
 //! A terminal obeys control characters: they move its cursor, change its title and,
 //! on some, type commands. C1 controls (U+0080 to U+009F) are among them:
-//! U+009B is what `ESC [` is. Controls of writing direction have text shown in another
-//! order than it has, also text that follows
-//! (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+//! U+009B is what `ESC [` is. Controls of the writing direction make a line read as
+//! another one, here and wherever the log is looked at.
+//!
+//! All that comes from outside and goes to a terminal or into the log passes through here,
+//! or through [`crate::transcript`], which shows more of it.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// Text of any number of lines. Control characters are shown as `\x1b` and the
-/// like; line breaks and tabs stay, carriage returns are dropped.
+/// Whether a character is obeyed rather than shown: controls of the terminal, those of the
+/// writing direction (UAX #9, section 2), and what Unicode has for line breaks besides.
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
+/// Text of any number of lines. What would be obeyed is shown as `\x1b`, `\u{202e}` and
+/// the like; line breaks and tabs stay, carriage returns are dropped.
 pub fn harmless(text: &[u8]) -> Cow<'_, str> {
     escape(
         String::from_utf8_lossy(text),
@@ -30,14 +42,8 @@ pub fn error_line(error: &str) -> String {
     format!("error: {}", harmless(error.as_bytes()))
 }
 
-/// Control characters, and those that begin or end a run of text with a direction of its
-/// own. The marks that single words of Arabic or Hebrew need are none of them.
-fn is_wild(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 fn escape(text: Cow<'_, str>, stays: impl Fn(char) -> bool, drop_returns: bool) -> Cow<'_, str> {
-    let wild = |c: char| is_wild(c) && !stays(c);
+    let wild = |c: char| is_obeyed(c) && !stays(c);
     if !text.contains(wild) {
         return text;
     }
@@ -45,11 +51,9 @@ fn escape(text: Cow<'_, str>, stays: impl Fn(char) -> bool, drop_returns: bool) 
     for c in text.chars() {
         match c {
             '\r' if drop_returns => {}
-            c if wild(c) && c.is_control() => {
-                shown.push_str(&format!("\\x{:02x}", u32::from(c)));
-            }
-            c if wild(c) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => shown.push(c),
+            c if !wild(c) => shown.push(c),
+            c if c.is_control() => shown.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
         }
     }
     Cow::Owned(shown)
@@ -68,21 +72,21 @@ pub fn one_line_each(value: Value) -> Value {
     }
 }
 
-/// JSON as text. JSON itself escapes only controls below U+0020 (RFC 8259,
-/// section 7); the others, and controls of writing direction, which can only be in its
-/// strings, are escaped here.
+/// JSON as text. JSON itself escapes only controls below U+0020 (RFC 8259, section 7);
+/// the rest of what is obeyed, which can only be in its strings, is escaped here.
 pub fn json(value: &Value) -> String {
     json_text(&value.to_string()).into_owned()
 }
 
 /// The same for JSON that is text already.
 pub fn json_text(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_wild) {
+    // Most is ASCII, of which a glance is enough.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match is_wild(c) {
+        match is_obeyed(c) {
             true => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => shown.push(c),
         }
@@ -105,10 +109,24 @@ mod tests {
             "\\x1b[2Jgone\\x07 \u{fffd}"
         );
         assert_eq!(harmless("\u{9b}31m".as_bytes()), "\\x9b31m");
-        assert_eq!(
-            harmless("a\u{202e}b\u{2066}\u{200f}".as_bytes()),
-            "a\\u{202e}b\\u{2066}\u{200f}"
-        );
+    }
+
+    #[test]
+    fn a_line_reads_in_the_direction_of_its_letters() {
+        let obeyed = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+                      \u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}";
+        for c in obeyed.chars() {
+            let escaped = format!("\\u{{{:x}}}", u32::from(c));
+            let text = format!("a{c}b");
+            assert_eq!(harmless(text.as_bytes()), format!("a{escaped}b"));
+            assert_eq!(one_line(&text), format!("a{escaped}b"));
+            let printed = json(&Value::from(text.as_str()));
+            assert_eq!(printed, format!("\"a\\u{:04x}b\"", u32::from(c)));
+            assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), text);
+        }
+        // Scripts that are written from right to left need none, nor do joined emoji.
+        let letters = "\u{5d0}\u{5d1} \u{645}\u{6cc}\u{200c}\u{62e} \u{1f468}\u{200d}\u{1f4bb}";
+        assert_eq!(one_line(letters), letters);
     }
 
     #[test]
@@ -123,9 +141,9 @@ mod tests {
 
     #[test]
     fn json_has_no_controls_and_the_same_meaning() {
-        let value = serde_json::json!({ "a\u{9b}": "\u{1b}\u{7f}\u{85}\u{202e}é\n" });
+        let value = serde_json::json!({ "a\u{9b}": "\u{1b}\u{7f}\u{85}é\n" });
         let text = json(&value);
-        assert!(!text.contains(is_wild), "{text}");
+        assert!(!text.contains(char::is_control), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), value);
     }
 }

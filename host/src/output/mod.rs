@@ -162,9 +162,7 @@ impl LineSink for Output {
         if !logged.fields.is_empty() {
             record.field("fields", fields(logged));
         }
-        let record = record.end();
-        let record = escape::json_text(&String::from_utf8_lossy(&record)).into_owned();
-        to.queue.put(kind, &[record.as_bytes(), b"\n"]);
+        to.queue.put(kind, &[&record.end(), b"\n"]);
     }
 }
 
@@ -222,7 +220,7 @@ pub(crate) fn message(logged: &GuestRecord) -> String {
 
 /// Whether a text needs no quotes to be distinct from what follows.
 fn is_bare(text: &str) -> bool {
-    let needs = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=');
+    let needs = |c: char| c.is_whitespace() || escape::is_obeyed(c) || matches!(c, '"' | '=');
     !text.is_empty() && !text.contains(needs)
 }
 
@@ -364,6 +362,7 @@ mod tests {
             fields: vec![
                 ("peer".to_owned(), text("alice")),
                 ("said".to_owned(), text("a \"b\"\n\u{9b}")),
+                ("file".to_owned(), text("a\u{202e}msaw.b")),
                 ("none".to_owned(), text("")),
                 ("queued".to_owned(), FieldValue::Integer(-17)),
                 ("load".to_owned(), FieldValue::Number(0.5)),
@@ -372,7 +371,7 @@ mod tests {
         };
         assert_eq!(
             sentence(&logged),
-            r#"WARN slow\x0adown peer=alice said="a \"b\"\n\u009b" none="" queued=-17 load=0.5 last=true"#
+            r#"WARN slow\x0adown peer=alice said="a \"b\"\n\u009b" file="a\u202emsaw.b" none="" queued=-17 load=0.5 last=true"#
         );
         let fields = Value::from(fields(&logged));
         assert_eq!(

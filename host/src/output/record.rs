@@ -1,9 +1,13 @@
 //! One JSON object in one line: the shape that the host's log and the lines of
 //! guests share with `--log-format json`. docs/logs.md describes it.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+
+use super::escape::json_text;
 
 /// A line in the making: [`Self::begin`], then a [`Self::field`] for each field,
 /// then [`Self::end`].
@@ -44,13 +48,16 @@ impl Record {
         self.0.push(b':');
     }
 
-    /// The whole object, without a newline.
+    /// The whole object, without a newline. A terminal may show it: none of it is obeyed.
     pub fn end(mut self) -> Vec<u8> {
         if self.0.is_empty() {
             self.0.push(b'{');
         }
         self.0.push(b'}');
-        self.0
+        match json_text(&String::from_utf8_lossy(&self.0)) {
+            Cow::Owned(escaped) => escaped.into_bytes(),
+            Cow::Borrowed(_) => self.0,
+        }
     }
 }
 
@@ -62,14 +69,17 @@ mod tests {
     #[test]
     fn is_one_line_of_json() {
         let mut record = Record::begin("info", Some("{\"id\":3}"));
-        record.field("message", "two\nlines \u{1b} \"quoted\"");
+        record.field("message", "two\nlines \u{1b} \u{9b}\u{202e} \"quoted\"");
         record.field("bytes", u64::MAX);
         let line = record.end();
-        assert!(!line.contains(&b'\n'));
+        assert!(line.is_ascii() && !line.contains(&b'\n'));
         let value: Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["level"], "info");
         assert_eq!(value["connection"], json!({ "id": 3 }));
-        assert_eq!(value["message"], "two\nlines \u{1b} \"quoted\"");
+        assert_eq!(
+            value["message"],
+            "two\nlines \u{1b} \u{9b}\u{202e} \"quoted\""
+        );
         assert_eq!(value["bytes"], u64::MAX);
         let time = value["timestamp"].as_str().expect("a time");
         assert!(time.ends_with('Z') && time.contains('T'), "{time}");

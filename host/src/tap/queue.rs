@@ -160,14 +160,22 @@ impl Tap {
         }
     }
 
-    /// Begin the lease again. False if the tap is over.
+    /// Begin the lease again. False if the tap is over; the viewer of a connection that is
+    /// over has more time to take what waits all the same.
     pub(super) fn renew(&self) -> bool {
         let mut state = self.state.lock();
         let is_over = state.is_over(&self.reached);
-        if !is_over {
+        if state.end != Some(End::Expired) {
             state.expires = Instant::now() + self.limits.lease;
         }
         !is_over
+    }
+
+    /// When the lease ends, or has ended.
+    pub(super) fn expires(&self) -> Instant {
+        let mut state = self.state.lock();
+        state.is_over(&self.reached);
+        state.expires
     }
 
     /// What the viewer is to see next.

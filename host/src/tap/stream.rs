@@ -19,12 +19,15 @@ use super::Lease;
 use super::queue::{End, Taken, Tap};
 use crate::output;
 
+/// For what waits when the lease of a viewer is over.
+const TIME_FOR_REST: Duration = Duration::from_secs(1);
+
 /// See the module's documentation. Call [`Self::next`] until there is nothing more, and
 /// [`Self::renew`] (or [`super::Taps::renew`], with [`Self::id`]) within each
-/// [`Self::lease`]. Dropping it ends the tap.
+/// [`Self::lease`]. Dropping it ends the tap, and makes room for another.
 ///
-/// Whoever sends the lines on must not wait for its client for longer than a lease: the
-/// tap itself records nothing more after that, but keeps what is in its queue.
+/// Whoever sends the lines on must not wait for its client once the tap is
+/// [given up](Self::patience).
 pub struct TapStream {
     lease: Lease,
     /// The first line, and no more lines after the last.
@@ -80,6 +83,21 @@ impl TapStream {
     /// Begin the lease again. False if the tap is over.
     pub fn renew(&self) -> bool {
         self.tap().renew()
+    }
+
+    /// Resolves when nobody has renewed the tap for a lease, and then for [`TIME_FOR_REST`]: who
+    /// has not taken by then what there is to see does not look.
+    pub fn patience(&self) -> impl Future<Output = ()> + Send + 'static {
+        let tap = Arc::clone(self.tap());
+        async move {
+            loop {
+                let until = tap.expires() + TIME_FOR_REST;
+                if until <= std::time::Instant::now() {
+                    return;
+                }
+                sleep_until(Instant::from_std(until)).await;
+            }
+        }
     }
 
     /// One line or several, each with its newline. `None` after the last, which says why
@@ -166,6 +184,37 @@ mod tests {
         assert!(!stream.tap().push(&direct(1)), "it wants no more");
         assert_eq!(stream.next().await, None, "nothing is recorded any more");
         assert_eq!(reached.all().collect::<Vec<_>>(), [("tap-lease", 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_viewer_that_takes_nothing_is_given_up() {
+        let limits = TapLimits {
+            lease: Duration::from_millis(20),
+            ..TapLimits::default()
+        };
+        let (taps, reached) = taps(limits);
+        // Of one whose connection is over nothing expires.
+        for is_over in [false, true] {
+            let began = Instant::now();
+            let stream = stream(&taps);
+            stream.tap().push(&direct(1));
+            if is_over {
+                stream.tap().end();
+            }
+            stream.patience().await;
+            assert!(began.elapsed() >= limits.lease + TIME_FOR_REST);
+            assert_eq!(reached.all().collect::<Vec<_>>(), [("tap-lease", 1)]);
+        }
+        let stream = stream(&taps);
+        stream.tap().end();
+        let patience = stream.patience();
+        let renewed = Instant::now();
+        assert!(!stream.renew(), "it is over");
+        patience.await;
+        assert!(
+            renewed.elapsed() >= limits.lease + TIME_FOR_REST,
+            "it may take the rest"
+        );
     }
 
     #[tokio::test]

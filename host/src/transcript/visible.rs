@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Characters that are not seen and change how others are: controls of the terminal and
-/// of the writing direction (UAX #9), separators of lines, and what else has no width.
+use crate::output::escape::is_obeyed;
+
+/// Characters that are not seen and change how others are: what is obeyed, and what else has
+/// no width.
 fn is_hidden(c: char) -> bool {
-    c.is_control()
+    is_obeyed(c)
         || matches!(
             c,
-            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
-                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
+                | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}'
                 | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
                 | '\u{e0000}'..='\u{e0fff}'
         )

@@ -11,7 +11,7 @@ export async function a_conversation_by_nc_appears_as_its_bytes(inspector) {
   const page = await inspector.open(inspector.counter);
   const nc = inspector.nc(inspector.counter);
   await page.locator('#connections .body .row').first().waitFor();
-  const peer = (await page.locator('#connections .body .row [data-column=peer]').first().textContent()).trim();
+  const peer = (await page.locator('#connections .body .row [data-col=peer]').first().textContent()).trim();
   await look(page, peer);
   nc.write('hello\n');
   assert.deepEqual(await hexOf(page, 'in', 1), [hex('hello\n')]);
@@ -194,6 +194,61 @@ export async function without_a_token_lists_are_shown_and_bytes_are_not(inspecto
   await go(page, 'swaps');
   await page.locator('#choose').click();
   await page.locator('.confirm .token', { hasText: 'swaps or rolls back' }).waitFor();
+}
+
+export async function a_token_that_comes_later_lets_the_connection_be_seen(inspector) {
+  const page = await inspector.open(inspector.echo, { token: false });
+  const peer = await inspector.peer(inspector.echo);
+  await page.locator('#connections .body .row', { hasText: peer.name }).click();
+  await page.locator('.banner.token').waitFor();
+  const shown = await page.locator('.banner.token .lead').elementHandle();
+  await page.waitForResponse('**/api/session');
+  await page.waitForResponse('**/api/session');
+  assert.ok(await shown.evaluate((element) => element.isConnected), 'what is read out once is not made again');
+  const link = (token) => page.evaluate((hash) => { location.hash = hash; }, `#token=${token}`);
+  await link('that-of-another-server');
+  await page.locator('.banner.token', { hasText: 'token has changed' }).waitFor();
+  await link(inspector.echo.token);
+  await until(page, () => document.querySelector('connection-view[data-tap=running]'));
+  assert.ok(page.url().includes('#/connection/'), page.url());
+  await peer.ask('seen', 4);
+  assert.deepEqual(await hexOf(page, 'out', 1), [hex('seen')]);
+}
+
+export async function a_stream_that_hangs_is_over_with_its_lease(inspector) {
+  const page = await inspector.open(inspector.echo);
+  // As when the machine slept for longer than its connection lasted, or woke and found it cut.
+  const states = (isCut) => page.evaluate(async (cut) => {
+    const { Tap } = await import('/page/tap.js');
+    const lease = new TextEncoder().encode('{"type":"lease","tap":"1","lease_ms":30,"connection":null}\n');
+    const fetched = window.fetch;
+    window.fetch = async (path, options) => {
+      if (path === '/api/tap?connection=1') return new Response(new ReadableStream({
+        start: (stream) => {
+          stream.enqueue(lease);
+          if (cut) setTimeout(() => stream.error(new TypeError('network error')), 100);
+        },
+      }));
+      // Nobody renews while the machine sleeps.
+      if (path === '/api/tap/1' && cut) throw new TypeError('no network');
+      return path === '/api/tap/1' ? new Response('{"error":"none"}', { status: 404 }) : fetched(path, options);
+    };
+    const tap = new Tap();
+    const seen = [];
+    const over = new Promise((done) => {
+      setTimeout(done, 20_000);
+      tap.addEventListener('state', ({ detail }) => {
+        seen.push(detail.state);
+        if (detail.state === 'expired' || detail.state === 'failed') done();
+      });
+    });
+    tap.start('1');
+    await over;
+    window.fetch = fetched;
+    return seen;
+  }, isCut);
+  assert.deepEqual(await states(false), ['waiting', 'running', 'expired']);
+  assert.deepEqual(await states(true), ['waiting', 'running', 'expired']);
 }
 
 export async function a_token_that_is_not_right_any_more_is_told_from_none(inspector) {

@@ -1,7 +1,8 @@
 // New code from the page, under an open connection.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { drop, go, hexOf, look, rowsOf, until } from '../harness.mjs';
 
 export async function a_dropped_guest_is_swapped_to_under_a_connection_and_rolled_back(inspector) {
@@ -51,6 +52,10 @@ export async function a_question_is_withdrawn_when_another_swap_comes_first(insp
   await swap(1);
   await rollback.click();
   await page.locator('.confirm', { hasText: 'from generation 2 to 1' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('.confirm').waitFor({ state: 'hidden' });
+  await rollback.click();
+  await page.locator('.confirm', { hasText: 'from generation 2 to 1' }).waitFor();
   await swap(2);
   await page.locator('.confirm').waitFor({ state: 'hidden' });
   await page.locator('.generations li.active .number', { hasText: '3' }).waitFor();
@@ -65,4 +70,16 @@ export async function what_is_no_guest_is_refused_in_the_words_of_the_command_li
   assert.ok(answer.length > 20, answer);
   await page.keyboard.press('Escape');
   await page.locator('swaps-view > .answer.bad').waitFor();
+}
+
+export async function a_file_that_has_changed_since_is_said_to_have(inspector) {
+  const page = await inspector.open(inspector.counter, { view: 'swaps' });
+  const file = join(inspector.dir, 'built.wasm');
+  writeFileSync(file, readFileSync(inspector.counter.guest));
+  await page.setInputFiles('#file', file);
+  await page.locator('dialog[open]').waitFor();
+  // As by a compiler, in the meantime.
+  writeFileSync(file, 'something else');
+  await page.locator('dialog[open]').getByRole('button', { name: 'Swap' }).click();
+  await page.locator('dialog[open] .answer.bad', { hasText: 'drop it again' }).waitFor();
 }

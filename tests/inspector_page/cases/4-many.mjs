@@ -33,18 +33,18 @@ export async function five_thousand_connections_scroll_filter_and_sort(inspector
   const elements = await page.evaluate(() => document.querySelectorAll('#connections .body .row').length);
   assert.ok(elements < 100, `${elements} rows are elements`);
 
-  await page.locator('[data-column=received] button').click();
+  await page.locator('[data-col=received] button').click();
   await page.evaluate(() => { document.querySelector('#connections').scrollTop = 0; });
-  await until(page, (peer) => document.querySelector('#connections [aria-rowindex="2"] [data-column=peer]')?.textContent.startsWith(peer), peers[4321].name);
+  await until(page, (peer) => document.querySelector('#connections [aria-rowindex="2"] [data-col=peer]')?.textContent.startsWith(peer), peers[4321].name);
   await page.fill('#filter', peers[77].name);
   await until(page, () => document.querySelector('#connections').getAttribute('aria-rowcount') === '2');
-  assert.match((await rowsOf(page, '#connections .body .row:not([hidden]) [data-column=peer]')).join(), new RegExp(peers[77].name));
+  assert.match((await rowsOf(page, '#connections .body .row:not([hidden]) [data-col=peer]')).join(), new RegExp(peers[77].name));
   await page.fill('#filter', '');
   // The selected row stays selected, wherever it is sorted to.
   await page.locator('#connections').focus();
   await page.keyboard.press('ArrowDown');
   await polled();
-  await until(page, (peer) => document.querySelector('#connections [aria-selected=true] [data-column=peer]')?.textContent.startsWith(peer), peers[4321].name);
+  await until(page, (peer) => document.querySelector('#connections [aria-selected=true] [data-col=peer]')?.textContent.startsWith(peer), peers[4321].name);
   console.log(`   ${await page.evaluate(() => window.longTasks)} long tasks (over 50 ms) while it scrolled, sorted and filtered`);
 }
 

@@ -59,7 +59,7 @@ export async function everything_can_be_done_with_the_keyboard(inspector) {
   await page.locator('#connections .head button').first().focus();
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('Enter');
-  await until(page, () => document.querySelector('.heads [data-column=peer]').getAttribute('aria-sort') === 'ascending');
+  await until(page, () => document.querySelector('.heads [data-col=peer]').getAttribute('aria-sort') === 'ascending');
 }
 
 export async function axe_finds_nothing_serious_in_either_theme(inspector) {

@@ -47,7 +47,7 @@ export async function pictures(inspector) {
   await take(dark, 'swaps');
   await dark.setViewportSize({ width: 1440, height: 700 });
   await go(dark, 'connections');
-  await dark.locator('[data-column=in-rate] button').click();
+  await dark.locator('[data-col=in-rate] button').click();
   // Until the sparklines are full.
   await until(dark, () => document.querySelectorAll('spark-line .line')[1].getAttribute('d').split('L').length >= 40, undefined);
   await take(dark, 'connections');

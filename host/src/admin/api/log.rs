@@ -1,10 +1,13 @@
 //! The log, as it is written.
 
+use std::future::pending;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use hyper::StatusCode;
 
 use super::stream;
+use crate::admin::AdminNode;
 use crate::admin::answer::{self, Answer, closing};
 use crate::admin::client::Client;
 use crate::admin::server::Shared;
@@ -24,10 +27,15 @@ impl stream::Lines for Lines {
             lines = self.log.next() => Some(lines),
         }
     }
+
+    /// `--admin-lifetime` ends it.
+    fn patience(&self) -> impl Future<Output = ()> + Send + 'static {
+        pending()
+    }
 }
 
-pub fn log(client: &Client, shared: &Shared) -> Answer {
-    match LogStream::open() {
+pub fn log(node: &Arc<dyn AdminNode>, client: &Client, shared: &Shared) -> Answer {
+    match LogStream::open(node.reached()) {
         Some(log) => {
             let token_change = Box::pin(shared.token_change());
             stream::answer(client, Lines { log, token_change })

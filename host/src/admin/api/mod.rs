@@ -131,7 +131,7 @@ pub async fn route(
         Path::History => lists::history(node, query).await,
         Path::Topics => lists::topics(node, query).await,
         Path::Swap => actions::swap(request.into_body(), query, client, shared, node).await,
-        Path::Log => log::log(client, shared),
+        Path::Log => log::log(node, client, shared),
         Path::Tap => tap::open(node, &query, client),
         Path::Renewal(id) => tap::renew(node, &id),
         Path::Rollback => actions::roll_back(query, client, shared, node).await,

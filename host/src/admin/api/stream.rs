@@ -10,7 +10,7 @@ use hyper::body::{Body, Bytes, Frame};
 use tokio::sync::mpsc;
 
 use crate::admin::answer::{self, Answer, closing};
-use crate::admin::client::{Busy, Client};
+use crate::admin::client::{Busy, BusyConnection, Client};
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -18,6 +18,8 @@ const NDJSON: &str = "application/x-ndjson";
 pub trait Lines: Send + 'static {
     /// One line or several; `None` after the last.
     fn next(&mut self) -> impl Future<Output = Option<Vec<u8>>> + Send;
+    /// Resolves when a client is no longer waited for that does not take what there is.
+    fn patience(&self) -> impl Future<Output = ()> + Send + 'static;
 }
 
 /// An answer that lasts as long as there are lines and the client is there. The client is
@@ -25,23 +27,32 @@ pub trait Lines: Send + 'static {
 pub fn answer(client: &Client, lines: impl Lines) -> Answer {
     // One batch waits for the client; the others where they come from.
     let (send, receive) = mpsc::channel(1);
-    tokio::spawn(carry(lines, send));
+    let busy = client.begin();
+    tokio::spawn(carry(lines, send, busy.connection()));
     let body = Stream {
         lines: receive,
-        busy: client.begin(),
+        busy,
     };
     closing(answer::new(StatusCode::OK, NDJSON, body.boxed_unsync()))
 }
 
 /// From where they come to the body of the answer, until either is gone.
-async fn carry(mut lines: impl Lines, body: mpsc::Sender<Vec<u8>>) {
+async fn carry(mut lines: impl Lines, body: mpsc::Sender<Vec<u8>>, client: BusyConnection) {
     loop {
         let next = tokio::select! {
             () = body.closed() => return,
             next = lines.next() => next,
         };
         let Some(next) = next else { return };
-        if body.send(next).await.is_err() {
+        let taken = tokio::select! {
+            biased;
+            sent = body.send(next) => sent.is_ok(),
+            () = lines.patience() => {
+                client.close();
+                false
+            }
+        };
+        if !taken {
             return;
         }
     }

@@ -16,6 +16,10 @@ impl Lines for TapStream {
     async fn next(&mut self) -> Option<Vec<u8>> {
         TapStream::next(self).await
     }
+
+    fn patience(&self) -> impl Future<Output = ()> + Send + 'static {
+        TapStream::patience(self)
+    }
 }
 
 /// A tap that lasts as long as the client is there and renews it.

@@ -9,14 +9,12 @@ import { store, poll } from './store.js';
 import { takeFromAddress } from './token.js';
 import { acceptDrops } from './upload.js';
 
-const VIEWS = [
-  { path: 'connections', title: 'Connections', key: '1', element: 'connections-view' },
-  { path: 'swaps', title: 'Swaps', key: '2', element: 'swaps-view', load: () => import('./swaps.js') },
-  { path: 'topics', title: 'Topics', key: '3', element: 'topics-view', load: () => import('./topics.js') },
-  { path: 'limits', title: 'Limits', key: '4', element: 'limits-view', load: () => import('./limits.js') },
-  { path: 'log', title: 'Log', key: '5', element: 'log-view', load: () => import('./log.js') },
-];
-const CONNECTION = { path: 'connection', title: 'Connection', element: 'connection-view', load: () => import('./connection.js') };
+const view = (title, i) => {
+  const path = title.toLowerCase();
+  return { path, title, key: `${i + 1}`, element: `${path}-view`, load: () => import(`./${path}.js`) };
+};
+const VIEWS = ['Connections', 'Swaps', 'Topics', 'Limits', 'Log'].map(view);
+const CONNECTION = view('Connection');
 
 const main = document.getElementById('main');
 let shown = null;
@@ -31,7 +29,7 @@ function route() {
 
 async function show() {
   const { view, argument } = route();
-  await view.load?.();
+  await view.load();
   if (route().view !== view || route().argument !== argument) return;
   const key = `${view.path}/${argument}`;
   if (key === shown) return;
@@ -104,13 +102,14 @@ function start() {
   });
   acceptDrops();
   addEventListener('keydown', shortcut);
-  addEventListener('hashchange', () => {
+  addEventListener('hashchange', (event) => {
     // A link with another token, opened in this tab.
-    if (takeFromAddress()) store.refresh();
+    if (takeFromAddress(new URL(event.oldURL).hash)) store.refresh();
     show();
   });
   poll(() => store.refresh());
-  show();
+  // All of it, as the server may be away or another one when it is wanted.
+  show().then(() => [...VIEWS, CONNECTION].forEach((one) => one.load()));
 }
 
 start();

@@ -4,7 +4,7 @@
 import { get } from './api.js';
 import { Rates } from './connections.js';
 import { conversation } from './conversation.js';
-import { button, download, h, icon, setText } from './dom.js';
+import { button, download, h, icon, searchInput, setText } from './dom.js';
 import { bytesAsHex, bytesAsText, visible } from './escape.js';
 import * as format from './format.js';
 import { hasToken, needToken, notice } from './help.js';
@@ -22,23 +22,25 @@ class ConnectionView extends HTMLElement {
   #list = document.createElement('stream-list');
   #row = null;
   #waiting = 0;
-  #stop = null;
+  #stops;
   #title = h('h1', '…');
   #facts = h('dl.facts', { tabindex: 0 });
   #state = h('span.pill');
   #banner = h('div.banner', { role: 'status', hidden: true });
   #recorded = h('p.recorded');
   #found = h('span.found', { role: 'status' });
-  #query = h('input', { type: 'search', id: 'search', placeholder: 'Search…', 'aria-label': 'Search in the bytes', autocomplete: 'off', spellcheck: 'false' });
-  #kind = h('select', { 'aria-label': 'What is searched for' }, h('option', { value: 'text' }, 'text'), h('option', { value: 'hex' }, 'hex'));
+  #query = searchInput('search', 'Search in the bytes', 'Search…');
+  #kind = h('select', { 'aria-label': 'What is searched for' }, h('option', 'text'), h('option', 'hex'));
   #follow = button('Pause', 'pause', () => this.#list.follow(!this.#list.following), { id: 'follow', title: 'Follow or pause (f)' });
   #more = h('button', { class: 'more', hidden: true, onclick: () => this.#list.follow(true) });
-  /** Shown where the screen is low: facts and toolbar are folded there. */
   #unfold = button('More', 'down', () => this.#fold(!this.classList.contains('unfolded')), { id: 'unfold', 'aria-expanded': 'false' });
   #mode = h('div.segments', { role: 'group', 'aria-label': 'Show as' });
   #copy = [button('Copy text', 'copy', () => this.#copyAs('text'), { title: 'Copy as text (c)' }), button('Copy hex', 'copy', () => this.#copyAs('hex'), { title: 'Copy as hex (h)' })];
+  /** Also where the token was missing, or wrong, until it came. */
   #mayLook = () => {
-    if (this.#tap.state === 'idle' && store.status) this.#begin();
+    if (!store.status || !['idle', 'refused'].includes(this.#tap.state)) return;
+    if (hasToken()) this.#look();
+    else this.#needToken();
   };
 
   get #id() {
@@ -50,21 +52,17 @@ class ConnectionView extends HTMLElement {
     this.#build();
     this.#tap.addEventListener('records', ({ detail }) => this.#take(detail));
     this.#tap.addEventListener('state', ({ detail }) => this.#tapIs(detail));
-    this.#stop = poll(() => this.#ask());
-    store.addEventListener('change', this.#mayLook);
-    this.#mayLook();
+    this.#stops = [poll(() => this.#ask()), store.watch(this.#mayLook)];
   }
 
   disconnectedCallback() {
-    this.#stop();
+    for (const stop of this.#stops) stop();
     this.#tap.stop();
-    store.removeEventListener('change', this.#mayLook);
   }
 
   #build() {
-    const modes = [['hex', 'Hex + text'], ['text', 'Text']].map(([mode, name]) => h('button', { 'aria-pressed': mode === 'hex', 'data-mode': mode, onclick: () => this.#show(mode) }, name));
-    this.#mode.append(...modes);
-    for (const one of this.#copy) one.disabled = true;
+    this.#mode.append(...[['hex', 'Hex + text'], ['text', 'Text']].map(([mode, name]) => h('button', { 'aria-pressed': mode === 'hex', 'data-mode': mode, onclick: () => this.#show(mode) }, name)));
+    this.#showSelection();
     this.#query.addEventListener('input', () => this.#search());
     this.#kind.addEventListener('change', () => this.#search());
     this.#query.addEventListener('keydown', (event) => {
@@ -81,7 +79,7 @@ class ConnectionView extends HTMLElement {
       h('div.bar', h('a.back', { href: '#/connections', 'aria-label': 'Back to the connections', title: 'Back (Esc)' }, icon('back')), this.#title, this.#state, this.#unfold),
       this.#facts,
       h('div.toolbar', { role: 'toolbar', 'aria-label': 'Stream' }, h('div.pair', this.#follow, this.#mode),
-        h('div.search-group', h('label.search', icon('search'), this.#query, h('kbd', { 'aria-hidden': 'true' }, '/')), this.#kind,
+        h('div.search-group', this.#query.parentNode, this.#kind,
           button('Previous match', 'up', () => this.#step(-1), { quiet: true }), button('Next match', 'down', () => this.#step(1), { quiet: true }), this.#found),
         h('div.tools', ...this.#copy,
           button('pcapng', 'download', () => this.#savePcapng(), { id: 'save-pcapng', title: 'Download for Wireshark (p)' }),
@@ -90,9 +88,9 @@ class ConnectionView extends HTMLElement {
     this.#showRecorded();
   }
 
-  #begin() {
-    if (hasToken()) this.#tap.start(this.#id);
-    else this.#say('token', needToken('The stream'));
+  #look() {
+    if (this.#recording.blocks.length) this.#take([{ type: 'gap', text: 'nothing was recorded here: nobody looked', time: Date.now() }]);
+    this.#tap.start(this.#id);
   }
 
   async #ask() {
@@ -143,29 +141,26 @@ class ConnectionView extends HTMLElement {
     if (this.#list.search.active) this.#showFound();
   }
 
-  #tapIs({ state, text, status }) {
+  #tapIs({ state, text, status, since }) {
     this.dataset.tap = state;
-    if (state === 'expired' || state === 'failed') this.#list.added(this.#recording.flush());
-    const again = (name) => button(name, 'follow', () => {
-      this.#gap();
-      this.#tap.start(this.#id);
-    }, { class: 'plain main' });
-    if (state === 'running') {
+    if (['expired', 'failed', 'refused'].includes(state)) this.#list.added(this.#recording.flush());
+    const again = button('Look again', 'follow', () => this.#look(), { class: 'plain main' });
+    if (state === 'running' && this.#row && this.#tap.connection?.peer !== this.#row.peer) {
+      this.#tap.stop();
+      this.#over();
+      this.#say('failed', h('span', 'The server has started again: this number is another connection’s.'));
+    } else if (state === 'running') {
       if (this.#tap.connection) this.#describe({ inRate: 0, outRate: 0, ...this.#tap.connection });
       this.#say(null);
-    } else if (state === 'expired') this.#say('expired', h('span', `The lease was not renewed: nothing is recorded since ${format.clock(Date.now())}.`), again('Look again'));
+    } else if (state === 'expired') this.#say('expired', h('span', `The lease was not renewed: nothing is recorded since ${format.clock(since)}.`), again);
     else if (state === 'closed') {
       this.#over();
       this.#say('closed', h('span', 'The connection is over. What was recorded stays here until you leave.'));
-    } else if (state === 'failed' && status === 401) this.#say('token', needToken('The stream'));
+    } else if (state === 'refused') this.#needToken();
     else if (state === 'failed') {
       if (status === 404) this.#over();
-      this.#say('failed', h('span', visible(text)), again(status === 404 ? 'Try again' : 'Look again'));
+      this.#say('failed', h('span', visible(text)), again);
     }
-  }
-
-  #gap() {
-    if (this.#recording.blocks.length) this.#take([{ type: 'gap', text: 'nothing was recorded here: nobody looked', time: Date.now() }]);
   }
 
   #say(kind, ...children) {
@@ -173,6 +168,12 @@ class ConnectionView extends HTMLElement {
     this.#banner.className = `banner ${kind ?? ''}`;
     this.#banner.replaceChildren(...children);
     this.classList.toggle('without-token', kind === 'token');
+  }
+
+  #needToken() {
+    const panel = needToken('The stream');
+    // What has not changed is not read out again.
+    if (panel.textContent !== this.#banner.textContent) this.#say('token', panel);
   }
 
   #showRecorded() {

@@ -1,7 +1,7 @@
 // Owns: the view of all connections: its list, filter and rates.
 
 import { get } from './api.js';
-import { h, icon } from './dom.js';
+import { searchInput } from './dom.js';
 import { visible } from './escape.js';
 import * as format from './format.js';
 import { Listing } from './listing.js';
@@ -59,8 +59,8 @@ class ConnectionsView extends Listing {
   #matching = 0;
   #open = 0;
   #rates = new Rates();
-  #filter = h('input', { type: 'search', id: 'filter', placeholder: 'Filter by peer, state, label…', 'aria-label': 'Filter connections', autocomplete: 'off', spellcheck: 'false' });
-  #stop;
+  #filter = searchInput('filter', 'Filter connections', 'Filter by peer, state, label…');
+  #stops;
   #service;
   #changed = () => {
     if (this.#service === store.service?.name) return;
@@ -70,17 +70,15 @@ class ConnectionsView extends Listing {
 
   connectedCallback() {
     if (!this.firstChild) this.#build();
-    this.#stop = poll(() => this.#ask());
-    store.addEventListener('change', this.#changed);
+    this.#stops = [poll(() => this.#ask()), store.watch(this.#changed)];
   }
 
   disconnectedCallback() {
-    this.#stop();
-    store.removeEventListener('change', this.#changed);
+    for (const stop of this.#stops) stop();
   }
 
   #build() {
-    this.build('Connections', h('label.search', icon('search'), this.#filter, h('kbd', { 'aria-hidden': 'true' }, '/')), {
+    this.build('Connections', this.#filter.parentNode, {
       columns: COLUMNS,
       open: (row) => { location.hash = `#/connection/${row.id}`; },
       decorate: (element, row) => { element.dataset.state = row.state; element.classList.toggle('moving', row.inRate + row.outRate > 0); },

@@ -1,9 +1,8 @@
 // Owns: a recording as a conversation that `hotsocket test` plays (docs/testing.md).
 
-import { visible } from './escape.js';
+import { bytesAsHex, hex2, visible } from './escape.js';
 import { baseName, hash } from './format.js';
 
-const hex2 = (byte) => byte.toString(16).padStart(2, '0');
 /** Bytes of one line of a script; the parser takes more, people don't. */
 const PER_LINE = 4096;
 
@@ -11,7 +10,7 @@ export function quoted(bytes) {
   const plain = bytes.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 10 || byte === 13 || byte === 9);
   // Mostly binary: in hexadecimal it is shorter.
   const printable = bytes.reduce((sum, byte) => sum + (byte >= 0x20 && byte < 0x7f ? 1 : 0), 0);
-  if (!plain && printable * 2 < bytes.length) return `hex ${Array.from(bytes, hex2).join(' ')}`;
+  if (!plain && printable * 2 < bytes.length) return `hex ${bytesAsHex(bytes)}`;
   const escapes = { 9: '\\t', 10: '\\n', 13: '\\r', 34: '\\"', 92: '\\\\' };
   const chars = Array.from(bytes, (byte) => escapes[byte] ?? (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${hex2(byte)}`));
   return `"${chars.join('')}"`;
@@ -24,7 +23,6 @@ function time(ms) {
 
 class Script {
   lines = [];
-  /** Which files it needs, in words. */
   needs = [];
   secured = false;
   #guests;

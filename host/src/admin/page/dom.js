@@ -35,7 +35,7 @@ const ICONS = {
   log: 'M5 6h14M5 10h9M5 14h14M5 18h6',
   search: 'M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l4 4',
   theme: 'M12 4a8 8 0 1 0 0 16V4z M12 4a8 8 0 0 1 0 16',
-  help: 'M9 9a3 3 0 1 1 4.5 2.600c-1 .6-1.5 1.2-1.5 2.400M12 18h.01',
+  help: 'M9 9a3 3 0 1 1 4.5 2.6c-1 .6-1.5 1.2-1.5 2.4M12 18h.01',
   back: 'M19 12H5m0 0 6-6m-6 6 6 6',
   pause: 'M9 5v14M15 5v14',
   follow: 'M12 4v14m0 0-6-6m6 6 6-6M5 21h14',
@@ -73,6 +73,13 @@ export function button(name, iconName, onclick, { quiet = false, ...attributes }
   const label = quiet ? { 'aria-label': name, title: name } : {};
   return h('button', { class: quiet ? 'quiet' : 'plain', onclick, ...label, ...attributes },
     iconName ? icon(iconName) : null, quiet ? null : h('span.label', name));
+}
+
+/** The input of a field that `/` goes to; what is shown is its parent. */
+export function searchInput(id, name, placeholder) {
+  const input = h('input', { type: 'search', id, placeholder, 'aria-label': name, autocomplete: 'off', spellcheck: 'false' });
+  h('label.search', icon('search'), input, h('kbd', { 'aria-hidden': 'true' }, '/'));
+  return input;
 }
 
 export function download(name, type, ...parts) {

@@ -6,7 +6,7 @@
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]/u;
 const NAMES = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 13: '\\r', 0: '\\0', 92: '\\\\' };
 
-const hex2 = (byte) => byte.toString(16).padStart(2, '0');
+export const hex2 = (byte) => byte.toString(16).padStart(2, '0');
 
 function escaped(code) {
   return NAMES[code] ?? (code < 0x80 ? `\\x${hex2(code)}` : `\\u{${code.toString(16)}}`);
@@ -110,7 +110,6 @@ export function lineStarts(bytes, columns) {
   return starts;
 }
 
-/** How wide a code point is shown. */
 function columnsOf(code) {
   if (code >= 0x20 && code < 0x7f) return code === 92 ? 2 : 1;
   if (code < 0) return 4;

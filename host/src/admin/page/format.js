@@ -63,5 +63,4 @@ export function when(unixMs) {
 
 export const hash = (sha256) => String(sha256 ?? '').slice(0, 12);
 
-/** A file's name without its directories, as there is little room. */
 export const baseName = (path) => String(path ?? '').replace(/.*\//, '');

@@ -53,7 +53,7 @@ class DataGrid extends HTMLElement {
   #headCell(column, i) {
     const sort = h('button', { tabindex: i === 0 ? 0 : -1, title: column.hint, onclick: () => this.#sortBy(column) },
       h('span', column.title), h('span.mark', { 'aria-hidden': 'true' }));
-    return h('div', { role: 'columnheader', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key }, sort);
+    return h('div', { role: 'columnheader', class: `cell ${column.number ? 'number' : ''}`, 'data-col': column.key }, sort);
   }
 
   #sortBy(column) {
@@ -75,7 +75,7 @@ class DataGrid extends HTMLElement {
     keyed.sort(([a, x], [b, y]) => (a < b ? -way : a > b ? way : this.#key(x) < this.#key(y) ? -1 : 1));
     this.#sorted = keyed.map(([, row]) => row);
     for (const cell of this.#head.children) {
-      const sorted = cell.dataset.column === column.key;
+      const sorted = cell.dataset.col === column.key;
       const order = this.#sort.descending ? 'descending' : 'ascending';
       cell.setAttribute('aria-sort', sorted ? order : 'none');
       setText(cell.querySelector('.mark'), sorted ? (this.#sort.descending ? '↓' : '↑') : '');
@@ -142,7 +142,7 @@ class DataGrid extends HTMLElement {
 
   #newRow() {
     const cells = this.#columns.map((column) => h('div', {
-      role: 'gridcell', class: `cell ${column.number ? 'number' : ''}`, 'data-column': column.key,
+      role: 'gridcell', class: `cell ${column.number ? 'number' : ''}`, 'data-col': column.key,
     }));
     const element = h('div.row', { role: 'row', id: `${this.id || 'grid'}-row-${this.#body.children.length}` }, cells);
     element.texts = [];

@@ -19,7 +19,9 @@ const seen = new Map();
 function rows(service, reached) {
   return Object.entries(reached).map(([name, times]) => {
     const key = JSON.stringify([service, name]);
-    const known = seen.get(key);
+    let known = seen.get(key);
+    // The server has started again.
+    if (known?.times > times) known = null;
     const grown = known ? times > known.times : watching;
     const entry = { first: known?.first ?? (watching ? 0 : times), times, last: grown ? Date.now() : known?.last ?? 0 };
     seen.set(key, entry);
@@ -36,6 +38,7 @@ store.addEventListener('change', () => {
 });
 
 class LimitsView extends Listing {
+  #stop;
   #changed = () => {
     const service = store.service;
     if (!service) return;
@@ -46,12 +49,11 @@ class LimitsView extends Listing {
 
   connectedCallback() {
     if (!this.firstChild) this.build('Limits', null, { columns: COLUMNS, key: (row) => row.key, sort: { column: 'times', descending: true } });
-    store.addEventListener('change', this.#changed);
-    this.#changed();
+    this.#stop = store.watch(this.#changed);
   }
 
   disconnectedCallback() {
-    store.removeEventListener('change', this.#changed);
+    this.#stop();
   }
 }
 

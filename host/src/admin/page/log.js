@@ -6,7 +6,6 @@ import * as format from './format.js';
 import { hasToken, needToken } from './help.js';
 import { text } from './rows.js';
 import { store } from './store.js';
-import { token } from './token.js';
 
 const LEVELS = ['error', 'warn', 'info', 'debug', 'trace'];
 const MOST = 2000;
@@ -18,6 +17,7 @@ class LogView extends HTMLElement {
   #count = h('p.count');
   #token = h('div');
   #empty = h('div.empty', h('p.lead', 'Nothing was logged yet'), h('p', 'The log is shown from now on, as the terminal shows it.'));
+  #stop;
   #abort = null;
   #told = 0;
   #dropped = 0;
@@ -25,11 +25,8 @@ class LogView extends HTMLElement {
   #since = 0;
   #changed = () => {
     const may = hasToken();
-    const why = may || !store.status ? '' : token() ?? 'none';
-    if (this.#token.dataset.why !== why) {
-      this.#token.dataset.why = why;
-      this.#token.replaceChildren(why ? needToken('The log') : '');
-    }
+    const panel = may || !store.status ? '' : needToken('The log');
+    if ((panel && panel.textContent) !== this.#token.textContent) this.#token.replaceChildren(panel);
     this.#empty.hidden = !may || this.#lines.hasChildNodes();
     if (may && !this.#abort) this.#read();
   };
@@ -41,12 +38,11 @@ class LogView extends HTMLElement {
       this.append(h('div.bar', h('h1', 'Log'), this.#count, h('div.tools', h('label.pick', 'Show ', this.#level), button('Clear', 'close', () => this.#clear()))),
         this.#token, this.#empty, this.#lines);
     }
-    store.addEventListener('change', this.#changed);
-    this.#changed();
+    this.#stop = store.watch(this.#changed);
   }
 
   disconnectedCallback() {
-    store.removeEventListener('change', this.#changed);
+    this.#stop();
     if (!this.#abort) return;
     this.#abort.abort();
     this.#abort = null;

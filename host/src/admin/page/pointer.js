@@ -7,12 +7,6 @@ import { ROW } from './rows.js';
  * out; a row of text is selected as a whole.
  */
 export function selectWithPointer(list, perRow, charWidth) {
-  const changed = () => {
-    list.redraw();
-    list.dispatchEvent(new Event('selected'));
-  };
-
-  /** The bytes under the pointer, or null. */
   const placeAt = (event) => {
     const line = document.elementFromPoint(event.clientX, event.clientY)?.closest('.line.bytes');
     if (!line?.place || !list.contains(line)) return null;
@@ -45,7 +39,7 @@ export function selectWithPointer(list, perRow, charWidth) {
     const place = placeAt(event);
     if (!place) {
       list.selection.clear();
-      changed();
+      list.selected();
       return;
     }
     event.preventDefault();
@@ -56,7 +50,7 @@ export function selectWithPointer(list, perRow, charWidth) {
     addEventListener('pointermove', move);
     addEventListener('pointerup', () => {
       removeEventListener('pointermove', move);
-      changed();
+      list.selected();
     }, { once: true });
   });
 }

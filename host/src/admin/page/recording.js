@@ -37,7 +37,6 @@ export class Recording {
     return added;
   }
 
-  /** Keep the lines that wait; returns their blocks. */
   flush() {
     return this.#lines.splice(0).map((record) => this.#keep(record));
   }

@@ -2,7 +2,7 @@
 // text, and its marks. What is in sight is up to stream.js.
 
 import { h } from './dom.js';
-import { bytePieces, lineStarts, pieces, visible } from './escape.js';
+import { bytePieces, hex2, lineStarts, pieces, visible } from './escape.js';
 import * as format from './format.js';
 
 export const ROW = 20;
@@ -29,12 +29,11 @@ export function sections(block, layout) {
   return list;
 }
 
-const hex2 = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const HEX = Array.from({ length: 256 }, (_, byte) => hex2(byte));
 
 /** Shown, but nothing to look at. */
 const USUAL = new Set(['\\n', '\\r', '\\t', '\\\\']);
 
-/** Text in spans for what is escaped. */
 const spans = (list) => list.map((piece) => (piece.escape ? h('span', { class: USUAL.has(piece.text) ? 'esc usual' : 'esc' }, piece.text) : piece.text));
 export const text = (string) => spans(pieces(String(string ?? '')));
 
@@ -98,7 +97,7 @@ function bytes(block, section, n, layout, marked) {
     element.append(arrow, h('span.text', textRow(part, from, to, marks)));
   } else {
     element.append(arrow, h('span.offset', (part.stream + from).toString(16).padStart(layout.perRow === 8 ? 4 : 8, '0')),
-      h('span.hex', runs(from, to, marks, (at) => hex2[part.bytes[at]] + gap(at - from, to - from, layout))),
+      h('span.hex', runs(from, to, marks, (at) => HEX[part.bytes[at]] + gap(at - from, to - from, layout))),
       h('span.text.ascii', runs(from, to, marks, (at) => printable(part.bytes[at]))));
   }
   element.place = { block: block.id, part: section.part, from, to, columns: !starts };
@@ -127,7 +126,6 @@ function runs(from, to, marks, show) {
   return list;
 }
 
-/** A row of text; runs of marked bytes are spans around its pieces. */
 function textRow(part, from, to, marks) {
   if (!marks) return spans(bytePieces(part.bytes, from, to));
   const list = [];

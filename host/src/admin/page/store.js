@@ -48,6 +48,13 @@ class Store extends EventTarget {
     this.dispatchEvent(new Event('change'));
   }
 
+  /** Call this whenever something has changed, and now. Returns how to stop it. */
+  watch(take) {
+    this.addEventListener('change', take);
+    take();
+    return () => this.removeEventListener('change', take);
+  }
+
   async refresh() {
     try {
       this.status = await get('/status');

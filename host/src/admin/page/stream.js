@@ -142,6 +142,11 @@ class StreamList extends HTMLElement {
     });
   }
 
+  selected() {
+    this.redraw();
+    this.dispatchEvent(new Event('selected'));
+  }
+
   redraw() {
     this.#version += 1;
     this.#schedule();
@@ -228,16 +233,14 @@ class StreamList extends HTMLElement {
     if (more && !this.selection.empty) this.selection.extend({ block: blocks[i].id, part: way > 0 ? Infinity : -1, at: way > 0 ? Infinity : 0 });
     else this.selection.blocks(blocks[i], blocks[i]);
     this.#reveal(blocks[i].id, -1, 0);
-    this.redraw();
-    this.dispatchEvent(new Event('selected'));
+    this.selected();
   }
 
   selectAll() {
     const { blocks } = this.recording;
     if (!blocks.length) return;
     this.selection.blocks(blocks[0], blocks.at(-1));
-    this.redraw();
-    this.dispatchEvent(new Event('selected'));
+    this.selected();
   }
 }
 

@@ -22,12 +22,14 @@ class SwapsView extends HTMLElement {
   #rollback = button('Roll back', 'rollback', () => this.#askRollback());
   #items = new Map();
   #stop;
+  #unwatch;
   #generations = [];
   #outcomes = new Map();
   /** What the open question is about. */
   #asked = null;
   #changed = () => {
     this.#rollback.disabled = !this.#earlier;
+    if (!this.#asked && hasToken()) this.#confirm.hidden = true;
     if (this.#asked && this.#asked !== current()) {
       this.#close();
       notice('another generation is active now: nothing was rolled back', 'bad');
@@ -36,8 +38,7 @@ class SwapsView extends HTMLElement {
 
   connectedCallback() {
     if (!this.firstChild) this.#build();
-    store.addEventListener('change', this.#changed);
-    this.#changed();
+    this.#unwatch = store.watch(this.#changed);
     this.#poll();
   }
 
@@ -47,7 +48,7 @@ class SwapsView extends HTMLElement {
 
   disconnectedCallback() {
     this.#stop();
-    store.removeEventListener('change', this.#changed);
+    this.#unwatch();
   }
 
   #build() {
@@ -108,6 +109,12 @@ class SwapsView extends HTMLElement {
     this.#asked = null;
     this.#confirm.hidden = true;
     this.#rollback.focus();
+  }
+
+  shortcut({ key }) {
+    const closes = key === 'Escape' && !this.#confirm.hidden;
+    if (closes) this.#close();
+    return closes;
   }
 
   #moving() {

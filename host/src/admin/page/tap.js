@@ -5,13 +5,16 @@ import { ApiError, post, stream } from './api.js';
 
 /**
  * Events: `records` (detail: an array), and `state` with `detail.state`: `waiting`, `running`,
- * `expired`, `closed` (the connection is over), `failed` with `detail.text` and `detail.status`.
+ * `expired`, `closed` (the connection is over), `refused` (for want of the token), `failed` with
+ * `detail.text` and `detail.status`.
  */
 export class Tap extends EventTarget {
   state = 'idle';
   connection = null;
   #abort = null;
   #timer = 0;
+  /** When the lease ends. */
+  #until = Infinity;
 
   async start(id) {
     this.stop();
@@ -19,12 +22,11 @@ export class Tap extends EventTarget {
     this.#abort = abort;
     this.#become('waiting');
     try {
-      await stream(`/api/tap?connection=${encodeURIComponent(id)}`, abort.signal, (records) => this.#take(records, abort));
-      if (abort === this.#abort && this.state === 'running') this.#become('failed', { text: 'the stream has ended; the server may have stopped' });
+      await stream(`/api/tap?connection=${id}`, abort.signal, (records) => this.#take(records, abort));
+      if (abort === this.#abort) this.#ended('the stream has ended; the server may have stopped');
     } catch (error) {
       if (abort.signal.aborted || abort !== this.#abort) return;
-      const text = error instanceof ApiError ? error.message : 'the server does not answer';
-      if (this.state !== 'expired' && this.state !== 'closed') this.#become('failed', { text, status: error.status });
+      this.#ended(error instanceof ApiError ? error.message : 'the server does not answer', error.status);
     } finally {
       if (abort === this.#abort) clearInterval(this.#timer);
     }
@@ -34,6 +36,13 @@ export class Tap extends EventTarget {
     this.#abort?.abort();
     this.#abort = null;
     clearInterval(this.#timer);
+  }
+
+  #ended(text, status) {
+    if (this.state === 'expired' || this.state === 'closed') return;
+    // Who slept through the lease may find the stream cut.
+    if (this.state === 'running' && Date.now() > this.#until) this.#become('expired');
+    else this.#become(status === 401 ? 'refused' : 'failed', { text, status });
   }
 
   #take(records, abort) {
@@ -50,15 +59,26 @@ export class Tap extends EventTarget {
   #lease({ tap, lease_ms: lease, connection }, abort) {
     this.connection = connection;
     this.#become('running');
+    this.#until = Date.now() + lease;
     clearInterval(this.#timer);
-    this.#timer = setInterval(() => {
-      // Should one be lost, the next is in time; that the lease is over, the stream says.
-      if (!abort.signal.aborted) post(`/api/tap/${encodeURIComponent(tap)}`).catch(() => {});
+    let gone = 0;
+    this.#timer = setInterval(async () => {
+      try {
+        await post(`/api/tap/${tap}`);
+        this.#until = Date.now() + lease;
+      } catch (error) {
+        // Should one be lost, the next is in time. That the lease is over the stream says,
+        // unless it was lost while the machine slept.
+        if (error.status === 404) gone += 1;
+        if (gone < 2 || abort.signal.aborted) return;
+        this.stop();
+        this.#become('expired');
+      }
     }, lease / 3);
   }
 
   #become(state, detail = {}) {
     this.state = state;
-    this.dispatchEvent(new CustomEvent('state', { detail: { state, ...detail } }));
+    this.dispatchEvent(new CustomEvent('state', { detail: { state, since: Math.min(Date.now(), this.#until), ...detail } }));
   }
 }

@@ -3,11 +3,11 @@
 
 const KEY = 'hotsocket-token';
 
-/** Take `#token=…` out of the address. */
-export function takeFromAddress() {
+/** Take `#token=…` out of the address; the view `before` is shown again. */
+export function takeFromAddress(before = '') {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (token === null) return false;
-  history.replaceState(null, '', `${location.pathname}${location.search}`);
+  history.replaceState(null, '', `${location.pathname}${location.search}${before}`);
   // What cannot be a header's value is no token.
   if (!/^[\x21-\x7e]{1,512}$/.test(token)) return false;
   sessionStorage.setItem(KEY, token);

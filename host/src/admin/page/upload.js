@@ -60,8 +60,11 @@ export function offer(file) {
     answer.hidden = false;
     answer.className = 'answer waiting';
     answer.textContent = 'compiling and swapping…';
-    const query = { service: service?.name, name: file.name, policy: policy.value };
-    const result = await act(() => post('/api/swap', query, file));
+    const query = { service: service?.name, name: file.name.slice(-255), policy: policy.value };
+    const result = await act(async () => {
+      const unread = () => { throw new ApiError(0, 'the file cannot be read, or has changed since: drop it again'); };
+      return post('/api/swap', query, await file.arrayBuffer().catch(unread));
+    });
     const [, outcome = result.ok ? 'swapped' : 'not swapped', text] = result.text.match(/^(?:error: )?(not swapped|swapped|unchanged|undone): (.*)/s) ?? [];
     showAnswer(answer, { ...result, text: text ?? result.text });
     title.textContent = outcome[0].toUpperCase() + outcome.slice(1);

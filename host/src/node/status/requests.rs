@@ -158,7 +158,7 @@ impl AdminNode for NodeStatus {
         &self.drain
     }
 
-    fn reached(&self) -> &LimitCounters {
+    fn reached(&self) -> &Arc<LimitCounters> {
         &self.reached
     }
 
