@@ -5,7 +5,7 @@ use std::thread;
 
 use super::{Authority, Secure, TlsClient, secured};
 use crate::guests::{COUNT, Guest, RESTORE, SAVE, blocks, guest, obeying};
-use crate::harness::{Client, Serve, serve, wait_for};
+use crate::harness::{Client, Serve, count_lines, serve, wait_for};
 use crate::operating::metrics;
 
 const HANDSHAKES: &str = "hotsocket_tls_handshakes_total{";
@@ -370,6 +370,23 @@ fn a_handshake_that_the_server_cuts_off_has_not_timed_out() {
         (count("cut-off"), count("timed-out")),
         ("1".to_owned(), "0".to_owned())
     );
+}
+
+/// As `serve` does at the start: its connections are in plain text for ever.
+#[test]
+fn a_guest_that_begins_no_tls_is_warned_of_at_each_swap() {
+    let secure = start(serve(asking().build()));
+    let server = &secure.server;
+    let warning = "begins no TLS, as it does not import hotsocket:tls";
+    assert!(!server.stderr.has(warning));
+    server.swap(guest().data(r#"(call $say "1")"#).build(), &[]);
+    server.stderr.wait_count(warning, 1);
+    server.swap(asking().build(), &[]);
+    let ran = server.ask(&["rollback"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    server.stderr.wait_count(warning, 2);
+    let ran = secure.server.stop();
+    assert_eq!(count_lines(&ran.stderr, warning), 2);
 }
 
 #[test]
