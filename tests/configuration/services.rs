@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use super::with_file;
-use crate::harness::{Client, Serve, ask, prebuilt, wait_for};
+use crate::harness::{Client, Serve, ask, hotsocket, prebuilt, run, wait_for};
 
 const TWO: &str = r#"
 [[service]]
@@ -97,6 +97,15 @@ fn a_server_is_found_by_port_or_name_and_a_stopped_one_is_not_waited_for() {
     assert_eq!(pid("count"), Some(server.pid().into()));
     assert_eq!(pid("echo"), Some(server.pid().into()));
     assert_eq!(pid("guest"), Some(other.pid().into()));
+    // Also where a directory is called so.
+    std::fs::create_dir(dir.join("echo")).expect("created");
+    let mut command = hotsocket();
+    command
+        .args(["status", "--control", "echo"])
+        .current_dir(dir)
+        .env("XDG_RUNTIME_DIR", dir);
+    let text = run(&mut command).success();
+    assert!(text.contains("service      echo"), "{text}");
     assert_eq!(pid(&other.port().to_string()), Some(other.pid().into()));
     let told = ask(dir, &["status"]).failure(1);
     assert!(

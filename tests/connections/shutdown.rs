@@ -145,6 +145,25 @@ fn a_client_that_reads_nothing_holds_it_up_for_the_grace_time() {
     assert_eq!(server.end().code, 0);
 }
 
+/// What it did not do in the grace time a peer gets no second one for: the session, which
+/// would wait as long again, is cut off.
+#[test]
+fn the_grace_time_counts_once() {
+    let times = ["--grace", "4s", "--linger", "100ms"];
+    let mut server = serve(writing_much())
+        .args(&["--max-queue", "32M"])
+        .args(&times)
+        .start();
+    let mut client = server.connect();
+    client.send("x");
+    client.read(1);
+    server.signal(Signal::TERM);
+    let ran = server.end();
+    assert_eq!(ran.code, 0);
+    let cut_off = "stopped with 1 connections cut off: 1 with a peer that did not take";
+    assert!(ran.stderr.contains(cut_off), "{}", ran.stderr);
+}
+
 /// With a peer that reads nothing: the second closes its connection and waits for a second
 /// at most, the third for nothing.
 #[test]

@@ -53,6 +53,11 @@ fn connections_go_on_and_the_server_ends_when_they_have() {
     assert_eq!((answer.status, answer.body.as_str()), (503, "draining\n"));
     assert_eq!(get(admin, "/live").status, 200);
     assert_eq!(server.status()["draining"]["left"], 2);
+    let text = server.ask(&["status"]).success().to_owned();
+    let row = text.lines().find(|line| line.starts_with("draining "));
+    let row = row.expect("a line for people");
+    assert!(row.contains("2 connections left, for "), "{row}");
+    assert!(row.ends_with("; then the server ends"), "{row}");
     for client in &mut clients {
         client.ask("x", "x");
     }
@@ -109,6 +114,9 @@ fn without_until_empty_the_server_stays() {
         ran.stdout,
         "drained: no connection is left; the server accepts none any more\n"
     );
+    let text = server.ask(&["status"]).success().to_owned();
+    let row = "\ndraining     0 connections left; the server accepts none any more\n";
+    assert!(text.contains(row), "{text}");
     assert!(server.is_well());
     wait_for("clients to be refused", || {
         // Not that nobody accepts them any more.

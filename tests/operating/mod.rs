@@ -48,6 +48,11 @@ pub(crate) fn address(server: &Server) -> SocketAddr {
     address.parse().expect("an address")
 }
 
+/// All metrics of a server that has an admin address.
+pub(crate) fn metrics(server: &Server) -> String {
+    get(address(server), "/metrics").body
+}
+
 fn connect(admin: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(admin).expect("it accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time");

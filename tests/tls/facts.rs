@@ -1,12 +1,13 @@
 //! What a guest learns of its peer (`hotsocket:peer`), and an operator from the metrics.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use rustls::version::TLS12;
 
 use super::client::ClientConfig;
 use super::{Authority, secured};
 use crate::harness::{Client, Serve};
+use crate::operating::metrics;
 
 #[test]
 fn a_guest_sees_what_was_agreed_on() {
@@ -66,19 +67,8 @@ fn metrics_count_handshakes_and_show_when_certificates_expire() {
     let authority = Authority::new("an authority");
     let serve = secured(Serve::prebuilt("echo"), &authority);
     let server = serve.args(&["--admin", "127.0.0.1:0"]).start();
-    let line = server.stderr.wait("admin address ");
-    let admin = line.rsplit_once("admin address ").expect("an address").1;
-    let admin = admin.trim().parse().expect("an address");
-    let metrics = || {
-        let mut client = Client::connect(admin);
-        let request = format!("GET /metrics HTTP/1.0\r\nHost: {admin}\r\n\r\n");
-        client.send(request);
-        let mut text = String::new();
-        client.stream.read_to_string(&mut text).expect("an answer");
-        text
-    };
     let shows = |parts: &[&str]| {
-        let text = metrics();
+        let text = metrics(&server);
         let shown = text
             .lines()
             .any(|line| parts.iter().all(|part| line.contains(part)));

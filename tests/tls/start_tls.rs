@@ -5,8 +5,11 @@ use std::thread;
 
 use super::{Authority, Secure, TlsClient, secured};
 use crate::guests::{COUNT, Guest, RESTORE, SAVE, blocks, guest, obeying};
-use crate::harness::{Client, Serve, serve, wait_for};
+use crate::harness::{Client, Serve, count_lines, serve, wait_for};
 use crate::inspector::{Viewer, briefs};
+use crate::operating::metrics;
+
+const HANDSHAKES: &str = "hotsocket_tls_handshakes_total{";
 
 /// It answers with itself. At `s` it says `go` and has TLS begin; at `w` it says more right
 /// afterwards; at `d` it asks for TLS and says what came of it; at `!` it dies.
@@ -362,6 +365,49 @@ fn a_drain_ends_during_the_handshake() {
         .swap(guest().with_start_tls().build(), &policy);
     client.expect_over();
     secure.server.stderr.wait("closed: swapped");
+}
+
+#[test]
+fn a_handshake_that_the_server_cuts_off_has_not_timed_out() {
+    let args = ["--handshake-timeout", "1h", "--admin", "127.0.0.1:0"];
+    let secure = start(serve(asking().build()).args(&args));
+    let mut client = secure.asked();
+    // The server stays, and shows what it has counted.
+    let drained = secure.server.ask(&["drain", "--max", "100ms"]);
+    assert_eq!(drained.code, 0, "{}", drained.stderr);
+    client.expect_over();
+    let metrics = metrics(&secure.server);
+    let count = |outcome: &str| {
+        let label = format!("outcome=\"{outcome}\"}} ");
+        let mut lines = metrics.lines();
+        let line = lines.find(|line| line.starts_with(HANDSHAKES) && line.contains(&label));
+        let (_, count) = line
+            .expect("it is shown")
+            .rsplit_once(' ')
+            .expect("a count");
+        count.to_owned()
+    };
+    assert_eq!(
+        (count("cut-off"), count("timed-out")),
+        ("1".to_owned(), "0".to_owned())
+    );
+}
+
+/// As `serve` does at the start: its connections are in plain text for ever.
+#[test]
+fn a_guest_that_begins_no_tls_is_warned_of_at_each_swap() {
+    let secure = start(serve(asking().build()));
+    let server = &secure.server;
+    let warning = "begins no TLS, as it does not import hotsocket:tls";
+    assert!(!server.stderr.has(warning));
+    server.swap(guest().data(r#"(call $say "1")"#).build(), &[]);
+    server.stderr.wait_count(warning, 1);
+    server.swap(asking().build(), &[]);
+    let ran = server.ask(&["rollback"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    server.stderr.wait_count(warning, 2);
+    let ran = secure.server.stop();
+    assert_eq!(count_lines(&ran.stderr, warning), 2);
 }
 
 #[test]

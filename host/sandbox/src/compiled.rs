@@ -23,6 +23,8 @@ const FIRST_SLOT: usize = 16 * 1024;
 /// [`Sandbox::compile`](crate::Sandbox::compile).
 pub struct CompiledGuest {
     pub hash: Hash,
+    /// It imports `hotsocket:tls`.
+    pub begins_tls: bool,
     /// For the small engine; `None` if the guest may wait in what it imports.
     small: Option<Arc<LoadedGuest>>,
     /// For the large engine, loaded when it is first needed.
@@ -64,7 +66,7 @@ impl LoadedGuest {
 }
 
 impl CompiledGuest {
-    pub(crate) fn new(hash: Hash, loaded: LoadedGuest, may_wait: bool) -> Self {
+    pub(crate) fn new(hash: Hash, begins_tls: bool, loaded: LoadedGuest, may_wait: bool) -> Self {
         let loaded = Arc::new(loaded);
         let (small, large) = match may_wait {
             false => (Some(loaded), OnceCell::new()),
@@ -72,6 +74,7 @@ impl CompiledGuest {
         };
         CompiledGuest {
             hash,
+            begins_tls,
             small,
             large,
             prefetched: AtomicBool::new(false),

@@ -179,7 +179,9 @@ impl Sandbox {
             exports,
             engine,
         };
-        Ok(Arc::new(CompiledGuest::new(hash, loaded, may_wait)))
+        let begins_tls = imports.start_tls;
+        let guest = CompiledGuest::new(hash, begins_tls, loaded, may_wait);
+        Ok(Arc::new(guest))
     }
 
     /// Instantiate the guest once as a trial, under the limits of every instance.

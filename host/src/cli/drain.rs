@@ -91,7 +91,7 @@ fn show_left(status: &DrainStatus) {
     );
 }
 
-fn connections(count: usize) -> String {
+pub(super) fn connections(count: usize) -> String {
     match count {
         1 => "1 connection".to_owned(),
         _ => format!("{count} connections"),

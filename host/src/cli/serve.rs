@@ -26,8 +26,8 @@ use crate::{build, descriptors, listener, log};
 /// How long writing the last lines may take when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long closing the connections may take after a second signal: enough for a farewell
-/// to a peer that reads.
+/// How long closing the connections may take after a second signal, and after a first one
+/// at least: enough for a farewell to a peer that reads.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Stack that a worker thread needs besides that of the guests it calls, in
@@ -64,6 +64,14 @@ pub struct Args {
     no_watch: bool,
 }
 
+/// Let it drain for the grace time. Returns when it is to be gone: closing what is left then
+/// takes no longer than the linger time.
+fn drain_by_signal(server: &Node) -> Instant {
+    let grace = server.grace();
+    server.drain().begin(Order::by_signal(grace));
+    Instant::now() + grace + server.linger().max(AT_ONCE)
+}
+
 /// Serve until the server has drained and is to end, or a second signal says to stop now;
 /// the first lets it drain. Read the configuration again when it changes, or a signal asks
 /// for that. Returns how long closing what is left may take.
@@ -73,7 +81,8 @@ async fn serve_until_end(
     supervisor: &Supervisor,
     mut reloader: Option<&mut Reloader>,
 ) -> Duration {
-    let mut is_stopping = false;
+    // When whoever has sent a signal finds the server gone.
+    let mut end: Option<Instant> = None;
     let (drain, left) = (Arc::clone(server.drain()), server.left());
     let show = async {
         drain.begun().await;
@@ -90,14 +99,16 @@ async fn serve_until_end(
         let asked = tokio::select! {
             () = changed => Asked::Reload,
             asked = signals.next() => asked,
-            () = drain.has_ended() => return Duration::MAX,
+            () = drain.has_ended() => return match end {
+                Some(end) => end.saturating_duration_since(Instant::now()),
+                None => Duration::MAX,
+            },
             never = &mut show => match never {},
         };
         match asked {
-            Asked::Stop if is_stopping => return AT_ONCE,
+            Asked::Stop if end.is_some() => return AT_ONCE,
             Asked::Stop => {
-                is_stopping = true;
-                drain.begin(Order::by_signal(server.grace()));
+                end = Some(drain_by_signal(server));
                 continue;
             }
             Asked::Reload => {}
@@ -112,10 +123,9 @@ async fn serve_until_end(
         };
         match stop {
             None => supervisor.reloaded(),
-            Some(_) if is_stopping => return AT_ONCE,
+            Some(_) if end.is_some() => return AT_ONCE,
             Some(_) => {
-                is_stopping = true;
-                drain.begin(Order::by_signal(server.grace()));
+                end = Some(drain_by_signal(server));
             }
         }
     }

@@ -4,9 +4,12 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::Reply;
+use super::drain::connections;
 use super::swap::Error;
 use crate::control::client::{self, Target};
-use crate::control::protocol::{CertificateStatus, NatsStatus, Request, ServiceStatus, Status};
+use crate::control::protocol::{
+    CertificateStatus, DrainStatus, NatsStatus, Request, ServiceStatus, Status,
+};
 use crate::nats::State;
 use crate::output::escape;
 
@@ -61,6 +64,12 @@ pub fn run(args: &Args) -> Result<Reply, Error> {
 fn show(status: &Status) -> String {
     let server = format!("hotsocket {}, process {}", status.version, status.pid);
     let mut rows = vec![("server", server)];
+    rows.extend(
+        status
+            .draining
+            .as_ref()
+            .map(|it| ("draining", draining(it))),
+    );
     let mut last = vec![("uptime", uptime(status.uptime_s))];
     if status.dropped_lines > 0 {
         let dropped = status.dropped_lines_of.iter();
@@ -86,6 +95,20 @@ fn show(status: &Status) -> String {
         text += &table(&of_service(service));
         text += &generations(service);
     }
+    text
+}
+
+/// How far a drain is.
+fn draining(status: &DrainStatus) -> String {
+    let mut text = connections(status.left) + " left";
+    if !status.over {
+        let remaining = Duration::from_secs(status.remaining_ms.div_ceil(1000));
+        let _ = write!(text, ", for {} at most", crate::duration::show(remaining));
+    }
+    text.push_str(match status.ends {
+        true => "; then the server ends",
+        false => "; the server accepts none any more",
+    });
     text
 }
 

@@ -1,6 +1,7 @@
 //! Which of the running servers a command means: the only one, or that with a socket, a
 //! port, a service or a guest.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,9 +46,10 @@ pub fn all(timeout: Duration) -> Result<Vec<Found>, SocketPathError> {
 /// # Errors
 /// When there is none, or more than one.
 pub fn server(which: Option<&str>, timeout: Duration) -> Result<PathBuf, ClientError> {
-    // A name of a file that is not there is a path if it has a slash.
+    // A name without a slash is a path only if a socket has it: a directory here may be
+    // called as a service is.
     if let Some(path) = which
-        && (path.contains('/') || Path::new(path).exists())
+        && (path.contains('/') || is_socket(Path::new(path)))
     {
         return Ok(PathBuf::from(path));
     }
@@ -71,6 +73,10 @@ pub fn server(which: Option<&str>, timeout: Duration) -> Result<PathBuf, ClientE
         }),
         several => Err(ClientError::SeveralServers(shown(several.iter().copied()))),
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
 fn shown<'a>(servers: impl IntoIterator<Item = &'a Found>) -> Vec<String> {

@@ -17,6 +17,7 @@ use hotsocket_sandbox::{Endpoint, Stream, Transport};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::facts;
 use crate::limits::READ_SIZE;
@@ -127,7 +128,13 @@ impl State {
 }
 
 impl Secure for Handshake {
-    fn secure(self: Arc<Self>, stream: Stream, _: Endpoint, _: Arc<Service>) -> Securing {
+    fn secure(
+        self: Arc<Self>,
+        stream: Stream,
+        _: Endpoint,
+        _: Arc<Service>,
+        _: Instant,
+    ) -> Securing {
         Box::pin(async move {
             let handshake = poll_fn(|cx| self.0.by_host(|state| state.poll_handshake(cx)));
             handshake.await?;

@@ -167,7 +167,8 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(30),
             idle_timeout: None,
             hibernate_after: None,
-            grace: Duration::from_secs(10),
+            // With the linger time less than the 10 s after which Docker kills.
+            grace: Duration::from_secs(7),
             linger: Duration::from_secs(2),
             on_trap: OnTrap::default(),
             snapshot_every: 1,

@@ -17,7 +17,7 @@ use hotsocket_sandbox::limit_counters::Limit;
 use hotsocket_sandbox::{ConnectionInfo, Endpoint, ServedConnection};
 use rustix::io::Errno;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::limits::{Bucket, ListenerLimits};
 use super::{Connected, Handshake, Incoming, Layers, Listener};
@@ -147,14 +147,15 @@ async fn in_time(
     permit: &mut SessionPermit,
     peer: Endpoint,
 ) -> Option<Connected> {
+    let until = Instant::now() + service.limits.load().handshake_timeout;
     let handshake = async {
         let connected = match handshake {
             Handshake::Done(connected) => connected,
             Handshake::Pending(handshake) => handshake.await,
         };
-        layers.apply(connected?, service, permit).await
+        layers.apply(connected?, service, permit, until).await
     };
-    match timeout(service.limits.load().handshake_timeout, handshake).await {
+    match timeout_at(until, handshake).await {
         Ok(connected) => connected.ok(),
         // Dropping the handshake has closed the socket.
         Err(_) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::{Endpoint, PeerFacts};
+use tokio::time::Instant;
 
 use super::Connected;
 use super::limits::{Access, ListenerLimits};
@@ -166,8 +167,8 @@ impl Layers {
             .is_some_and(|proxy| proxy.may_be_proxy(peer))
     }
 
-    /// Take the connection through each layer. Its task calls this, under
-    /// `--handshake-timeout`.
+    /// Take the connection through each layer. Its task calls this, and drops it at `until`
+    /// (`--handshake-timeout`).
     ///
     /// # Errors
     /// Where a layer refuses the connection, which is closed.
@@ -176,6 +177,7 @@ impl Layers {
         mut connected: Connected,
         service: &Service,
         permit: &mut SessionPermit,
+        until: Instant,
     ) -> io::Result<Connected> {
         connected.facts = self.facts();
         if let Some(proxy) = &self.proxy {
@@ -188,7 +190,7 @@ impl Layers {
             }
         }
         if let Some(tls) = &self.tls {
-            connected = tls.accept(connected, service).await?;
+            connected = tls.accept(connected, service, until).await?;
         }
         Ok(connected)
     }

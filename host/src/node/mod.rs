@@ -229,6 +229,13 @@ impl Node {
         times.max().unwrap_or_default()
     }
 
+    /// The longest linger time of the services.
+    pub fn linger(&self) -> Duration {
+        let services = self.services.iter();
+        let times = services.map(|running| running.service.limits.load().linger);
+        times.max().unwrap_or_default()
+    }
+
     /// Stop accepting, close every connection, and wait for that at most the
     /// grace and linger times, and at most `within`.
     pub async fn shut_down(mut self, within: Duration) {

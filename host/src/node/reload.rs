@@ -288,6 +288,10 @@ impl RunningService {
                 tracing::info!(kind = "listening", %address, "no longer listening on {address}");
             }
         }
+        // A guest that is swapped to is warned of by its swap.
+        if self.offer_tls() && update.guest.is_none() {
+            self.service.registry.warn_of_plain_text();
+        }
         let watch_changed = self.options.watch != options.watch;
         self.options = options;
         if let Some((component, source)) = update.guest {

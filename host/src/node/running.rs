@@ -153,6 +153,14 @@ impl RunningService {
         });
     }
 
+    /// Let the registry know whether a listener lets guests begin TLS. Returns whether that
+    /// has changed.
+    pub(super) fn offer_tls(&self) -> bool {
+        let mut listeners = self.listeners.iter();
+        let offers = listeners.any(|listener| listener.layers.may_start_tls());
+        self.service.registry.offer_tls(offers)
+    }
+
     /// Close all listening sockets. Connections that are open go on.
     pub(super) async fn stop_accepting(&mut self) {
         self.undoing.abort();

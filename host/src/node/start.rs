@@ -5,7 +5,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use hotsocket_sandbox::component::Imports;
 use hotsocket_sandbox::limit_counters::LimitCounters;
 use hotsocket_sandbox::{
     CompiledGuest, ComponentBytes, EnginePool, Environment, Fault, Hash, Sandbox,
@@ -157,14 +156,6 @@ impl BoundService {
         let reached = Arc::clone(sandbox.limit_counters());
         let store = open_store(options.store.clone(), &limits, reached).await?;
         sandbox.set_store(Arc::clone(&store) as _);
-        let begins_tls = self.listeners.iter().any(|it| it.layers.may_start_tls());
-        if begins_tls && !Imports::of(self.component.bytes()).start_tls {
-            tracing::warn!(
-                kind = "tls",
-                "{guest} begins no TLS, as it does not import hotsocket:tls: its connections stay \
-                 in plain text (--tls-mode starttls)"
-            );
-        }
         let compiled = registry::compile(&sandbox, self.component, &guest, None).await?;
         let hash = compiled.hash;
         // Whoever connects as soon as the guest says that it listens must not be
@@ -221,6 +212,8 @@ impl PreparedService {
             watching: None,
             service,
         };
+        running.offer_tls();
+        running.service.registry.warn_of_plain_text();
         running.watch(self.hash);
         running
     }

@@ -23,6 +23,7 @@ mod totals;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hotsocket_sandbox::{CompiledGuest, Sandbox};
@@ -125,6 +126,8 @@ pub struct Registry {
     kept: Mutex<Kept>,
     history: Mutex<History>,
     totals: SwapTotals,
+    /// A listener lets guests begin TLS.
+    offers_tls: AtomicBool,
 }
 
 impl Registry {
@@ -157,12 +160,32 @@ impl Registry {
             kept: Mutex::new(Kept::new(first)),
             history: Mutex::new(history),
             totals: SwapTotals::default(),
+            offers_tls: AtomicBool::new(false),
         }
     }
 
     /// Change what swaps go by from the next one on.
     pub fn configure(&self, rules: Rules, limits: &Limits) {
         *self.settings.lock() = RegistrySettings::new(rules, limits);
+    }
+
+    /// Whether a listener lets guests begin TLS, from now on. Returns whether that has
+    /// changed.
+    pub fn offer_tls(&self, offers: bool) -> bool {
+        self.offers_tls.swap(offers, Ordering::Relaxed) != offers
+    }
+
+    /// Warn if a listener lets guests begin TLS, and the active one never will.
+    pub fn warn_of_plain_text(&self) {
+        let active = self.active();
+        if self.offers_tls.load(Ordering::Relaxed) && !active.guest.begins_tls {
+            tracing::warn!(
+                kind = "tls",
+                "{} begins no TLS, as it does not import hotsocket:tls: its connections stay in \
+                 plain text (--tls-mode starttls)",
+                active.source
+            );
+        }
     }
 
     fn settings(&self) -> RegistrySettings {

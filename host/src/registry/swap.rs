@@ -145,7 +145,7 @@ impl Registry {
             return self.undo(&rollout).await;
         }
         let report = self.report(&step, &rollout);
-        report.log();
+        self.log(&report);
         Ok(report)
     }
 
@@ -210,7 +210,7 @@ impl Registry {
             failed,
         })?;
         report.count.failed += failed;
-        report.log();
+        self.log(&report);
         Ok(report)
     }
 
@@ -235,7 +235,7 @@ impl Registry {
         };
         let report = self.report(&step, &rollout);
         if outcome == Outcome::RolledBack {
-            report.log();
+            self.log(&report);
         }
         Ok(report)
     }
@@ -315,6 +315,12 @@ impl Registry {
                 handle.wake();
             }
         }
+    }
+
+    /// Log what has been swapped to, and what is wrong with it.
+    fn log(&self, report: &Report) {
+        report.log();
+        self.warn_of_plain_text();
     }
 
     fn report(&self, step: &Step, rollout: &Rollout) -> Report {

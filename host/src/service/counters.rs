@@ -51,6 +51,7 @@ pub const TLS_OUTCOMES: &[&str] = &[
     "silent",
     "closed",
     "timed-out",
+    "cut-off",
     "not-tls",
     "version",
     "nothing-in-common",

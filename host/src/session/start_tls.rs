@@ -24,8 +24,14 @@ use crate::service::Service;
 
 /// Makes a connection in plain text a protected one, by a handshake as the server.
 pub trait Secure: Send + Sync {
-    /// The caller bounds the time. Whoever fails has answered the peer and logged why.
-    fn secure(self: Arc<Self>, stream: Stream, peer: Endpoint, service: Arc<Service>) -> Securing;
+    /// The caller drops it at `until`. Whoever fails has answered the peer and logged why.
+    fn secure(
+        self: Arc<Self>,
+        stream: Stream,
+        peer: Endpoint,
+        service: Arc<Service>,
+        until: Instant,
+    ) -> Securing;
 }
 
 /// A handshake that goes on.
@@ -98,7 +104,7 @@ impl Session {
             .take_transport()
             .map_err(CloseCause::PeerGone)?;
         let (peer, service) = (self.connection().peer, Arc::clone(&self.service));
-        let mut securing = tls.secure(stream, peer, service);
+        let mut securing = tls.secure(stream, peer, service, end);
         let secured = self.meanwhile(end, |_, cx| securing.as_mut().poll(cx));
         let (stream, facts) = secured.await?.map_err(CloseCause::NotSecured)?;
         self.channel.exchange(stream);

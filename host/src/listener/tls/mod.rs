@@ -38,7 +38,7 @@ use hotsocket_sandbox::{Endpoint, Stream};
 use parking_lot::Mutex;
 use rustls::crypto::CryptoProvider;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use certificate::CertificateStatus;
 pub use options::{CertificateFiles, ClientAuth, MinVersion, TlsError, TlsMode, TlsOptions};
@@ -108,9 +108,16 @@ enum Begins {
 }
 
 impl Secure for Tls {
-    fn secure(self: Arc<Self>, stream: Stream, peer: Endpoint, service: Arc<Service>) -> Securing {
+    fn secure(
+        self: Arc<Self>,
+        stream: Stream,
+        peer: Endpoint,
+        service: Arc<Service>,
+        until: Instant,
+    ) -> Securing {
         Box::pin(async move {
-            match self.shake(stream, peer, &service, Begins::Later).await {
+            let shaken = self.shake(stream, peer, &service, until, Begins::Later);
+            match shaken.await {
                 Ok(done) => Ok((done.stream, done.facts)),
                 Err(Outcome::NotTls) => Err(NotSecured::PlainText),
                 Err(_) => Err(NotSecured::Handshake),
@@ -119,15 +126,23 @@ impl Secure for Tls {
     }
 }
 
-/// Whoever drops it early has timed out.
+/// Counts what becomes of a handshake, also of one that is dropped.
 struct Attempt<'a> {
     counters: &'a Counters,
-    outcome: Outcome,
+    /// When it times out.
+    until: Instant,
+    /// `None` as long as it goes on.
+    outcome: Option<Outcome>,
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.counters.tls_handshakes.count(self.outcome.name());
+        let outcome = match self.outcome {
+            Some(outcome) => outcome,
+            None if Instant::now() >= self.until => Outcome::TimedOut,
+            None => Outcome::CutOff,
+        };
+        self.counters.tls_handshakes.count(outcome.name());
     }
 }
 
@@ -153,13 +168,18 @@ impl Tls {
         Ok(tls)
     }
 
-    /// Do the handshake. Its caller bounds the time.
+    /// Do the handshake. Its caller drops it at `until`.
     ///
     /// # Errors
     /// When it fails, which has been logged, and the peer has been told.
-    pub async fn accept(&self, connected: Connected, service: &Service) -> io::Result<Connected> {
-        let peer = connected.peer;
-        let shaken = self.shake(connected.stream, peer, service, Begins::WithFirstByte);
+    pub async fn accept(
+        &self,
+        connected: Connected,
+        service: &Service,
+        until: Instant,
+    ) -> io::Result<Connected> {
+        let (peer, begins) = (connected.peer, Begins::WithFirstByte);
+        let shaken = self.shake(connected.stream, peer, service, until, begins);
         let done = shaken
             .await
             .map_err(|_logged| io::ErrorKind::ConnectionAborted)?;
@@ -178,11 +198,13 @@ impl Tls {
         stream: Stream,
         peer: Endpoint,
         service: &Service,
+        until: Instant,
         begins: Begins,
     ) -> Result<Done, Outcome> {
         let mut attempt = Attempt {
             counters: &service.counters,
-            outcome: Outcome::TimedOut,
+            until,
+            outcome: None,
         };
         let slot = self.slot(&service.limit_counters);
         let config = self.config.load_full();
@@ -190,12 +212,12 @@ impl Tls {
         drop(config);
         match done {
             Ok(done) => {
-                attempt.outcome = done.outcome;
+                attempt.outcome = Some(done.outcome);
                 Ok(done)
             }
             Err(failed) => {
                 let outcome = self.log(&failed, peer, begins);
-                attempt.outcome = outcome;
+                attempt.outcome = Some(outcome);
                 drop(attempt);
                 let _ = timeout(LINGER, failed.finish()).await;
                 Err(outcome)

@@ -37,6 +37,9 @@ outcomes! {
     /// The peer closed the connection in the middle.
     Closed = "closed",
     TimedOut = "timed-out",
+    /// We closed the connection in the middle: the server stops, or the time of a swap's
+    /// drain is over.
+    CutOff = "cut-off",
     NotTls = "not-tls",
     /// The peer speaks no version that we speak.
     Version = "version",
