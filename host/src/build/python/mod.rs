@@ -170,8 +170,9 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         super::print_progress(&error);
         return Err(not_compiled());
     }
+    let mut remarks = Vec::new();
     for warning in tool.own_copies(&sources.paths()).lines() {
-        super::print_progress(&format!("warning: {warning}"));
+        super::remark(&mut remarks, format!("warning: {warning}"));
     }
 
     let stage = Stage::new("python")?;
@@ -210,6 +211,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             port: None,
         },
         inputs: sources.paths(),
+        remarks,
         output: file.with_extension("wasm"),
         toolchain: tool::NAME,
     })
