@@ -1,7 +1,7 @@
 // A script with the files and packages that it asks for, as one text.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { builtinModules, SourceMap } from 'node:module';
-import { basename, dirname, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import * as esbuild from 'esbuild';
 import { asksForPeer, MODULES, startsTls, topicsOf } from './asked.mjs';
 
@@ -78,9 +78,21 @@ export async function bundleScript(source) {
     const at = first.location;
     const text = /top-level await/i.test(first.text)
       ? 'await at the top level is not available in a hotsocket guest: put it into an async function'
-      : first.text;
+      : notInstalled(first.text, dirname(source)) ?? first.text;
     throw new Mistake(at ? `${at.file}:${at.line}:${at.column + 1}: ${text}` : text);
   }
+}
+
+// What to do about a package that esbuild has not found, if that is the mistake.
+function notInstalled(text, dir) {
+  const [, name] = /^Could not resolve "((?:@[^/"]+\/)?[^./"@#:][^/":]*)[/"]/.exec(text) ?? [];
+  if (name === undefined) return undefined;
+  // If it is there, what is missing is a part of it.
+  const above = [];
+  for (let at = dir; !above.includes(at); at = dirname(at)) above.push(at);
+  if (above.some((at) => existsSync(join(at, 'node_modules', name)))) return undefined;
+  const home = above.find((at) => existsSync(join(at, 'package.json'))) ?? dir;
+  return `the package "${name}" is not installed: run \`npm install ${name}\` in ${home}`;
 }
 
 // The script and its own modules, without packages, for own_copies.mjs.

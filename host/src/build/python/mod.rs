@@ -2,17 +2,20 @@
 //! the interpreter inside.
 //!
 //! `tool` installs that program, `sources` finds the files that the guest imports,
-//! `packages` which packages of the contract they ask for, and this module copies them and the embedded SDK into a directory of their own:
-//! the program reads everything in a source's directory, and that may be a home
-//! directory.
+//! `packages` which packages of the contract they ask for, and this module copies them
+//! and the embedded SDK into a directory of their own: the program reads everything in a
+//! source's directory, and that may be a home directory. `missing` says what to do about
+//! a module that was not found.
 
+mod missing;
 mod packages;
 mod pip;
 mod sources;
 mod tool;
 
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::stage::Stage;
 use super::{Compiled, Error, Section, single, strip};
@@ -194,6 +197,10 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     if let Some(errors) = tool.run(&stage, ENTRY)? {
         tool.check_again()?;
         super::print_progress(&sources.with_real_paths(&errors));
+        let venv = env::var_os("VIRTUAL_ENV").map(PathBuf::from);
+        if let Some(cure) = missing::cure(&errors, file, venv.as_deref()) {
+            super::print_progress(&cure);
+        }
         return Err(not_compiled());
     }
     let output = stage.path().join(tool::OUTPUT);
