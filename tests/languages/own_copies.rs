@@ -57,6 +57,36 @@ fn the_classic_chat_in_javascript_is_warned_of() {
     expect(&[("chat.js", chat)], &["chat.js:4: `clients`"]);
 }
 
+/// Whoever starts a server again may not be the one who saw it built.
+#[test]
+fn a_source_that_is_not_built_again_is_warned_of_again() {
+    if Fetched::JavaScript.is_missing() {
+        return;
+    }
+    let dir = temp_dir();
+    let path = |name: &str| dir.path().join(name);
+    let chat = "const clients = new Set();\n\
+                require('net').createServer((socket) => clients.add(socket)).listen(3000);\n";
+    fs::write(path("chat.js"), chat).expect("written");
+    fs::write(path("chat.test"), "open\n").expect("written");
+    for built in [true, false] {
+        let mut command = hotsocket();
+        command
+            .arg("test")
+            .args([path("chat.js"), path("chat.test")]);
+        let ran = run_within(FIRST_BUILD, &mut command);
+        if lacks_tools(&ran) {
+            return;
+        }
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(ran.stderr.contains("building "), built, "{ran:?}");
+        let warnings = ran
+            .stderr
+            .matches("warning: chat.js:2: `clients` is changed");
+        assert_eq!(warnings.count(), 1, "{ran:?}");
+    }
+}
+
 #[test]
 fn changes_in_functions_classes_and_modules_that_a_callback_uses_are_found() {
     let main = "import net from 'node:net';\n\

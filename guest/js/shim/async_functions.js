@@ -1,4 +1,4 @@
-// The build writes async functions as plain ones (see build.mjs). For scripts that ask
+// The build writes async functions as plain ones (see bundle_script.mjs). For scripts that ask
 // whether a function is async, by its constructor or its tag, this answers as Node does.
 'use strict';
 

@@ -1,5 +1,5 @@
 // Globals and properties that are in a component only if its script's text names them:
-// `build.mjs` sees to that. Evaluated when they are first asked for.
+// `asked.mjs` sees to that. Evaluated when they are first asked for.
 'use strict';
 
 module.exports = function lazily(object, name, make) {

@@ -1,6 +1,6 @@
 // Who the peer is, besides its address: what Node's `tls.TLSSocket` has of it, and
 // `socket.hotsocket.peer` for what Node has no name for. Part of a component only if the
-// script names it; build.mjs decides.
+// script names it; asked.mjs decides.
 //
 // A connection that is not encrypted here answers as a `net.Socket`: `encrypted` and
 // `authorized` are undefined.

@@ -2,17 +2,19 @@
 // own stream code (npm's readable-stream) does the work; here it meets the host.
 //
 // Nothing is kept here that the host could keep: what is written goes to the
-// host's queue at once, so that no byte is lost when new code takes over.
+// host's queue at once, so that no byte is lost when new code takes over. The bytes that
+// wait to be read are in socket_unread.js, time-outs in socket_idle.js; socket_ends.js
+// has addresses, states and options.
 'use strict';
 
 const { connection } = require('./host.js');
 const { absent, coded, system } = require('./errors.js');
-const { checkFunction, checkNumber, outOfRange, wrongType } = require('./checks.js');
+const { wrongType } = require('./checks.js');
 const loop = require('./loop.js');
-const clock = require('./clock.js');
-const { timers, restart } = require('./timers.js');
-const { join } = require('./text.js');
 const session = require('./session.js');
+const { family, install } = require('./socket_ends.js');
+const { Idle } = require('./socket_idle.js');
+const { Unread } = require('./socket_unread.js');
 // Without the rest of the library, which a script has that asks for `stream`.
 const Duplex = require('readable-stream/lib/internal/streams/duplex.js');
 const { Stream } = require('readable-stream/lib/internal/streams/legacy.js');
@@ -30,8 +32,6 @@ const MARK = 16 * 1024;
 // properties of any name.
 let host;
 
-const family = (ip) => (ip.includes(':') ? 'IPv6' : 'IPv4');
-
 // A function, and not a class: old code extends it by `net.Socket.call(this)`. Its
 // private parts are put into whatever object that is by `new Parts(object)`, whose
 // base gives that object in place of a new one.
@@ -39,9 +39,7 @@ function Base(object) { return object; }
 Base.prototype = Duplex.prototype;
 
 class Parts extends Base {
-  // Bytes that have come and were not asked for yet.
-  #unread = [];
-  #unreadBytes = 0;
+  #unread = new Unread();
   // The stream wants more.
   #wants = false;
   // The host is above its high-water mark: 'drain' comes when it says so.
@@ -57,8 +55,7 @@ class Parts extends Base {
   #onClosed;
   // With `pauseOnConnect`: nothing is read, not even the end, before the script reads.
   #held = false;
-  #idle;
-  #lastMoved = 0;
+  #idle = new Idle(this);
   #written = 0;
 
   static {
@@ -87,6 +84,7 @@ class Parts extends Base {
       asleep: (socket) => socket.#asleep(),
       awake: (socket, left) => socket.#awake(left),
     };
+    install(this.prototype, (socket) => socket.#ends);
   }
 
   // Take the connection that this instance serves.
@@ -102,7 +100,7 @@ class Parts extends Base {
   #takeOver(peerEnded, unread) {
     this.#replaying = true;
     this.#isFed = undefined;
-    if (unread.length > 0) this.#keep(unread);
+    if (unread.length > 0) this.#unread.put(unread);
     if (peerEnded) {
       this.#peerEnded = true;
       if (unread.length === 0) {
@@ -128,19 +126,19 @@ class Parts extends Base {
 
   #receive(bytes) {
     if (this.destroyed) return;
-    this.#moved();
+    this.#idle.moved();
     this.bytesRead += bytes.length;
     // They are this script's own: no copy.
-    this.#keep(Object.setPrototypeOf(bytes, Buffer.prototype));
+    this.#unread.put(Object.setPrototypeOf(bytes, Buffer.prototype));
     this.#pump();
-    if (this.#unreadBytes > MOST_UNREAD) {
+    if (this.#unread.size > MOST_UNREAD) {
       this.destroy(coded(Error, 'ERR_HOTSOCKET_UNREAD',
-        `${this.#unreadBytes} bytes came while the script read none: a guest may leave ${MOST_UNREAD} unread`));
+        `${this.#unread.size} bytes came while the script read none: a guest may leave ${MOST_UNREAD} unread`));
     }
   }
 
   #peerHasEnded() {
-    this.#moved();
+    this.#idle.moved();
     this.#peerEnded = true;
     this.#pump();
   }
@@ -149,14 +147,14 @@ class Parts extends Base {
   // peer's FIN came or was read: a script that has
   // not seen the end of the stream yet may still have something to say.
   #settle() {
-    const isFed = this.#unread.length === 0 || this.destroyed || this.writableEnded;
+    const isFed = this.#unread.isEmpty || this.destroyed || this.writableEnded;
     if (isFed !== this.#isFed) session.read(isFed);
     this.#isFed = isFed;
     if (this.#peerEnded && !this.destroyed && !this.readableEnded) connection.holdOpen();
   }
 
   #drained() {
-    this.#moved();
+    this.#idle.moved();
     this.#hostFull = false;
     if (this.#owesDrain && !this.destroyed) {
       this.#owesDrain = false;
@@ -175,37 +173,26 @@ class Parts extends Base {
     else this.destroy();
   }
 
-  // What the next instance must be given, beside the script's own state.
+  // What the next instance must be given, besides the script's own state.
   #leave() {
     const half = this._readableState.decoder?.rest ?? new Uint8Array(0);
-    return this.#unread.reduce(join, half);
+    return this.#unread.after(half);
   }
 
-  // What a woken instance must know beside the timers.
+  // What a woken instance must know besides the timers.
   #asleep() {
     return {
       paused: this.isPaused(),
-      idle: [this.timeout, this.#lastMoved],
+      idle: this.#idle.left(),
       owesDrain: this.#owesDrain,
     };
   }
 
   #awake({ paused, idle, owesDrain }) {
-    [this.timeout, this.#lastMoved] = idle;
+    this.#idle.resume(idle);
     this.#owesDrain = owesDrain;
     if (paused) this.pause();
     else if (this.isPaused()) this.resume();
-  }
-
-  #keep(bytes) {
-    this.#unread.push(bytes);
-    this.#unreadBytes += bytes.length;
-  }
-
-  #take() {
-    const bytes = this.#unread.shift();
-    this.#unreadBytes -= bytes.length;
-    return bytes;
   }
 
   // Give the script what has come, if it reads. Whoever listens to 'data' gets
@@ -214,16 +201,16 @@ class Parts extends Base {
     // What has waited for the successor is for its listeners, not for the callback.
     if (this.#replaying || this.#held) return;
     const { decoder } = this._readableState;
-    while (this.#unread.length > 0 && this.readableFlowing === true && this.readableLength === 0
+    while (!this.#unread.isEmpty && this.readableFlowing === true && this.readableLength === 0
       && this.listenerCount('data') > 0 && this.listenerCount('readable') === 0) {
-      const bytes = this.#take();
+      const bytes = this.#unread.take();
       const chunk = decoder ? decoder.write(bytes) : bytes;
       if (chunk.length > 0) this.emit('data', chunk);
     }
-    while (this.#wants && this.#unread.length > 0 && this.#isRead()) {
-      this.#wants = this.push(this.#take());
+    while (this.#wants && !this.#unread.isEmpty && this.#isRead()) {
+      this.#wants = this.push(this.#unread.take());
     }
-    if (this.#peerEnded && this.#unread.length === 0 && !this._readableState.ended) {
+    if (this.#peerEnded && this.#unread.isEmpty && !this._readableState.ended) {
       this.push(null);
       // 'end' comes also to those who have paused, if they have read all.
       this.read(0);
@@ -241,7 +228,7 @@ class Parts extends Base {
     this.#wants = true;
     this.#held = false;
     // Never at once: a stream that resumes asks before it emits 'resume'.
-    if (this.#unread.length > 0 || this.#peerEnded) process.nextTick(() => this.#pump());
+    if (!this.#unread.isEmpty || this.#peerEnded) process.nextTick(() => this.#pump());
   }
 
   _write(bytes, encoding, done) {
@@ -267,7 +254,7 @@ class Parts extends Base {
       }
     }
     this.#written += bytes.length;
-    this.#moved();
+    this.#idle.moved();
     return undefined;
   }
 
@@ -317,9 +304,8 @@ class Parts extends Base {
   }
 
   _destroy(error, done) {
-    timers.clearTimeout(this.#idle);
-    this.#unread = [];
-    this.#unreadBytes = 0;
+    this.#idle.stop();
+    this.#unread.clear();
     // As the kernel does for a process that closes its socket: what was written
     // still goes out.
     connection.end();
@@ -355,73 +341,12 @@ class Parts extends Base {
     return this.destroy();
   }
 
-  // ---- what Node's sockets have besides
-
   setTimeout(after, callback) {
-    checkNumber(after, 'msecs');
-    if (!(after >= 0 && after < Infinity)) throw outOfRange('msecs', 'a non-negative finite number', after);
-    if (callback !== undefined) checkFunction(callback, 'callback');
-    timers.clearTimeout(this.#idle);
-    this.timeout = after;
-    if (after > 0) {
-      this.#lastMoved = clock.now();
-      // One timer for the socket's life: see sleep.js.
-      if (this.#idle === undefined) this.#idle = timers.setTimeout(() => this.#look(), after);
-      else restart(this.#idle, after);
-      if (callback !== undefined) this.once('timeout', callback);
-    } else if (callback !== undefined) {
-      this.removeListener('timeout', callback);
-    }
+    this.#idle.set(after, callback);
     return this;
   }
 
-  #look() {
-    const left = this.timeout - (clock.now() - this.#lastMoved);
-    if (left > 0.5) {
-      restart(this.#idle, left);
-    } else {
-      this.#lastMoved = clock.now();
-      restart(this.#idle, this.timeout);
-      this.emit('timeout');
-    }
-  }
-
-  #moved() {
-    if (this.timeout > 0) this.#lastMoved = clock.now();
-  }
-
-  // The server's flags decide these: --nagle and --keepalive.
-  setNoDelay() { return this; }
-  setKeepAlive() { return this; }
-  // There is no process to keep alive.
-  ref() { return this; }
-  unref() { return this; }
-
-  address() {
-    if (this.#ends === undefined) return {};
-    const { ip, port } = this.#ends.local;
-    return { address: ip, family: family(ip), port };
-  }
-
-  get remoteAddress() { return this.#ends?.peer.ip; }
-  get remotePort() { return this.#ends?.peer.port; }
-  get remoteFamily() { return this.#ends && family(this.#ends.peer.ip); }
-  get localAddress() { return this.#ends?.local.ip; }
-  get localPort() { return this.#ends?.local.port; }
-  get localFamily() { return this.#ends && family(this.#ends.local.ip); }
   get bytesWritten() { return this.#written + this.writableLength; }
-  get bufferSize() { return this.writableLength; }
-  // Bytes wait outside the stream, whose own mark is therefore 0.
-  get readableHighWaterMark() { return this._writableState.highWaterMark; }
-  get autoSelectFamilyAttemptedAddresses() { return undefined; }
-  _unrefTimer() {}
-  get pending() { return this.#ends === undefined; }
-
-  get readyState() {
-    if (this.readable && this.writable) return 'open';
-    if (this.readable) return 'readOnly';
-    return this.writable ? 'writeOnly' : 'closed';
-  }
 }
 
 function Socket(options = {}) {

@@ -1,5 +1,5 @@
 // `socket.hotsocket.startTLS` and `.canStartTLS`: TLS begins in the middle of a connection
-// (STARTTLS). Part of a component only if the script names one of them; build.mjs decides.
+// (STARTTLS). Part of a component only if the script names one of them; asked.mjs decides.
 //
 // Node wraps the socket into a `tls.TLSSocket` with certificates of the script's. Here they
 // are the listener's, and the socket stays the same: `encrypted` and `getProtocol()` tell.

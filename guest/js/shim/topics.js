@@ -1,6 +1,6 @@
 // What a script does with `hotsocket:topics`: `socket.hotsocket.join` and the others, and
 // the events 'message' and 'lagged' of the socket. Part of a component only if the script
-// names it; build.mjs decides.
+// names it; asked.mjs decides.
 //
 // What is asked for while the connection callback runs again was done when it first ran,
 // and belongs to the connection. After a swap new code may want other subscriptions and

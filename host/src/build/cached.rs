@@ -12,7 +12,7 @@ use hotsocket_sandbox::write_whole;
 
 /// The component of a source, built if there is none yet or if a source has
 /// changed since. Prints a line to standard error when it builds, as that takes
-/// seconds.
+/// seconds; whatever a build has said of the source is printed each time.
 pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     let found = super::find(source)?;
     let source = found.path.as_path();
@@ -24,8 +24,11 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
         .join(format!("{:.16}", key.hex()));
     let stem = path.file_stem().unwrap_or_default();
     let component = dir.join(stem).with_extension("wasm");
-    let list = dir.join("inputs");
+    let (list, said) = (dir.join("inputs"), dir.join("remarks"));
     if component.exists() && fs::read_to_string(&list).is_ok_and(|list| is_fresh(&list)) {
+        for remark in fs::read_to_string(&said).unwrap_or_default().lines() {
+            super::print_progress(remark);
+        }
         return Ok(component);
     }
     super::print_progress(&format!("building {} …", found.name.display()));
@@ -48,7 +51,10 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
         let input = fs::canonicalize(input).map_err(|error| Error::read(input, error))?;
         text.push_str(&format!("{hash} {}\n", input.display()));
     }
-    write_whole(&list, text.as_bytes()).map_err(|error| Error::write(&list, error))?;
+    // The list last: with it the rest counts.
+    for (path, text) in [(&said, built.remarks.join("\n")), (&list, text)] {
+        write_whole(path, text.as_bytes()).map_err(|error| Error::write(path, error))?;
+    }
     Ok(component)
 }
 

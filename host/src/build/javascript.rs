@@ -3,7 +3,7 @@
 //!
 //! This module owns the directory in the user's cache where those packages are
 //! installed, once for each list of versions; [`programs`] runs npm and node.
-//! What is done to a script is in `guest/js/build.mjs`; the shim is in `guest/js/shim`.
+//! What is done to a script begins in `guest/js/build.mjs`; the shim is in `guest/js/shim`.
 //! Both are carried in this binary and unpacked for each build into a directory of its
 //! own, so that two versions of hotsocket that build at the same time share nothing but
 //! the packages.
@@ -78,13 +78,12 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         .and_then(Value::as_array)
         .map(|paths| paths.iter().filter_map(Value::as_str).map(PathBuf::from))
         .map_or_else(|| vec![source.clone()], Iterator::collect);
-    let warnings = report.get("warnings").and_then(Value::as_array);
-    for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
-        super::print_progress(&format!("warning: {warning}"));
-    }
-    let notes = report.get("notes").and_then(Value::as_array);
-    for note in notes.into_iter().flatten().filter_map(Value::as_str) {
-        super::print_progress(&format!("note: {note}"));
+    let mut remarks = Vec::new();
+    for (list, kind) in [("warnings", "warning"), ("notes", "note")] {
+        let lines = report.get(list).and_then(Value::as_array);
+        for line in lines.into_iter().flatten().filter_map(Value::as_str) {
+            super::remark(&mut remarks, format!("{kind}: {line}"));
+        }
     }
     let component = fs::read(&output).map_err(|error| Error::read(&output, error))?;
     let mut sources = Hashed::default();
@@ -108,6 +107,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         },
         output: file.with_extension("wasm"),
         inputs: inputs.into_iter().chain(settings(&source)).collect(),
+        remarks,
         toolchain: "componentize-qjs",
     })
 }

@@ -74,6 +74,8 @@ pub struct Built {
     pub toolchain: &'static str,
     /// The files that it was made of, as far as they are the author's.
     pub inputs: Vec<PathBuf>,
+    /// What the build has said of the source, a line each. It was printed.
+    pub remarks: Vec<String>,
 }
 
 /// What each language's module returns: a component without its section yet.
@@ -82,6 +84,7 @@ struct Compiled {
     section: Section,
     output: PathBuf,
     inputs: Vec<PathBuf>,
+    remarks: Vec<String>,
     toolchain: &'static str,
 }
 
@@ -103,6 +106,7 @@ pub fn build(request: &Request) -> Result<Built, Error> {
         section: compiled.section,
         toolchain: compiled.toolchain,
         inputs: compiled.inputs,
+        remarks: compiled.remarks,
     })
 }
 
@@ -171,6 +175,12 @@ fn is_source_file(path: &Path) -> bool {
 fn print_progress(line: &str) {
     // A closed standard error must not fail the build.
     let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
+}
+
+/// Print what there is to say of a source that can be built, and keep it.
+fn remark(remarks: &mut Vec<String>, line: String) {
+    print_progress(&line);
+    remarks.push(line);
 }
 
 #[cfg(test)]

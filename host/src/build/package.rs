@@ -111,6 +111,7 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
             .unwrap_or(source)
             .join(format!("{name}.wasm")),
         inputs,
+        remarks: Vec::new(),
         toolchain: toolchain.name,
     })
 }

@@ -59,6 +59,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         },
         output: file.with_extension("wasm"),
         inputs: authors(made.inputs, &[&cache], path.clone()),
+        remarks: Vec::new(),
         toolchain: toolchain.name,
     })
 }

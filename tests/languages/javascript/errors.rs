@@ -199,6 +199,10 @@ fn mistakes_in_a_script_are_errors_of_the_build() {
             "require('./none.js')",
             "wrong.js:1:9: Could not resolve \"./none.js\"",
         ),
+        (
+            "require('@never/heard/of.js')",
+            "wrong.js:1:9: the package \"@never/heard\" is not installed: run `npm install @never/heard` in /",
+        ),
         ("let = ;", "wrong.js:1:"),
         (
             "\nundefined.x;",

@@ -256,6 +256,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         },
         inputs: inputs(dir, &path),
         output: file.with_extension("wasm"),
+        remarks: Vec::new(),
         toolchain: "clang",
     })
 }

@@ -12,9 +12,13 @@ macro_rules! file {
 pub(super) const FILES: &[(&str, &str)] = &[
     file!("package.json"),
     file!("package-lock.json"),
+    file!("asked.mjs"),
     file!("build.mjs"),
+    file!("bundle_guest.mjs"),
+    file!("bundle_script.mjs"),
     file!("engine.mjs"),
     file!("own_copies.mjs"),
+    file!("trial.mjs"),
     file!("shim/abort.js"),
     file!("shim/absent_class.js"),
     file!("shim/assert.js"),
@@ -74,6 +78,9 @@ pub(super) const FILES: &[(&str, &str)] = &[
     file!("shim/session.js"),
     file!("shim/sleep.js"),
     file!("shim/socket.js"),
+    file!("shim/socket_ends.js"),
+    file!("shim/socket_idle.js"),
+    file!("shim/socket_unread.js"),
     file!("shim/start_tls.js"),
     file!("shim/start_tls_host.js"),
     file!("shim/start_tls_trial.js"),
@@ -198,6 +205,16 @@ mod tests {
             let embedded = embedded.filter(|path| path.starts_with(place)).collect();
             assert_eq!(there, embedded);
         }
+        let is_script = |path: &str| path.ends_with(".mjs");
+        let there: BTreeSet<String> = std::fs::read_dir(root.join("guest/js"))
+            .expect("the checkout")
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| is_script(name))
+            .collect();
+        let embedded = FILES.iter().map(|(path, _)| (*path).to_owned());
+        let embedded: BTreeSet<_> = embedded.filter(|path| is_script(path)).collect();
+        assert_eq!(there, embedded);
         assert_eq!(version().as_deref(), Some(env!("CARGO_PKG_VERSION")));
     }
 

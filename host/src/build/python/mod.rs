@@ -2,22 +2,28 @@
 //! the interpreter inside.
 //!
 //! `tool` installs that program, `sources` finds the files that the guest imports,
-//! `packages` which packages of the contract they ask for, and this module copies them and the embedded SDK into a directory of their own:
-//! the program reads everything in a source's directory, and that may be a home
-//! directory.
+//! `packages` which packages of the contract they ask for, and this module copies them
+//! and the embedded SDK into a directory of their own: the program reads everything in a
+//! source's directory, and that may be a home directory. `missing` says what to do about
+//! a module that was not found, and `kept` keeps what was built.
 
+mod kept;
+mod missing;
 mod packages;
 mod pip;
 mod sources;
 mod tool;
 
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::stage::Stage;
 use super::{Compiled, Error, Section, single, strip};
+use kept::Kept;
 use packages::Packages;
 use sources::Sources;
+use tool::Tool;
 
 /// The SDK and the contract, as the guest's files find them.
 const FILES: &[(&str, &str)] = &[
@@ -163,44 +169,24 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
     let tool = tool::find(&cache)?;
 
-    let not_compiled = || Error::Compile {
-        path: file.to_owned(),
-    };
     if let Some(error) = tool.syntax_error(&sources.paths()) {
         super::print_progress(&error);
-        return Err(not_compiled());
+        return Err(Error::Compile {
+            path: file.to_owned(),
+        });
     }
+    let mut remarks = Vec::new();
     for warning in tool.own_copies(&sources.paths()).lines() {
-        super::print_progress(&format!("warning: {warning}"));
+        super::remark(&mut remarks, format!("warning: {warning}"));
     }
 
-    let stage = Stage::new("python")?;
-    for (path, content) in FILES {
-        stage.put(path, content.as_bytes())?;
-    }
-    for (path, content) in sources.files() {
-        stage.put(&format!("guest/{path}"), content)?;
-    }
-    // A JSON string is a Python string.
-    let name = serde_json::Value::from(sources.main());
-    let packages = Packages::of(&sources);
-    let classes = packages.classes();
-    let entry = format!("from hotsocket.glue import export\n\n{classes} = export({name})\n");
-    stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
-
-    stage.put("wit/component.wit", packages.world().as_bytes())?;
-
-    if let Some(errors) = tool.run(&stage, ENTRY)? {
-        tool.check_again()?;
-        super::print_progress(&sources.with_real_paths(&errors));
-        return Err(not_compiled());
-    }
-    let output = stage.path().join(tool::OUTPUT);
-    let component = fs::read(&output).map_err(|error| Error::read(&output, error))?;
+    let kept = Kept::of(&cache, &sources);
+    let component = match kept.component() {
+        Some(component) => component,
+        None => kept.keep(make(file, &sources, &tool)?),
+    };
     Ok(Compiled {
-        // The function names in it are those of the interpreter, which mean
-        // nothing to a guest's author.
-        component: strip::names(&component).unwrap_or(component),
+        component,
         section: Section {
             name: stem.to_owned(),
             language: "python".to_owned(),
@@ -210,9 +196,46 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             port: None,
         },
         inputs: sources.paths(),
+        remarks,
         output: file.with_extension("wasm"),
         toolchain: tool::NAME,
     })
+}
+
+/// Run the program on these files.
+fn make(file: &Path, sources: &Sources, tool: &Tool) -> Result<Vec<u8>, Error> {
+    let stage = Stage::new("python")?;
+    for (path, content) in FILES {
+        stage.put(path, content.as_bytes())?;
+    }
+    for (path, content) in sources.files() {
+        stage.put(&format!("guest/{path}"), content)?;
+    }
+    // A JSON string is a Python string.
+    let name = serde_json::Value::from(sources.main());
+    let packages = Packages::of(sources);
+    let classes = packages.classes();
+    let entry = format!("from hotsocket.glue import export\n\n{classes} = export({name})\n");
+    stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
+
+    stage.put("wit/component.wit", packages.world().as_bytes())?;
+
+    if let Some(errors) = tool.run(&stage, ENTRY)? {
+        tool.check_again()?;
+        super::print_progress(&sources.with_real_paths(&errors));
+        let venv = env::var_os("VIRTUAL_ENV").map(PathBuf::from);
+        if let Some(cure) = missing::cure(&errors, file, venv.as_deref()) {
+            super::print_progress(&cure);
+        }
+        return Err(Error::Compile {
+            path: file.to_owned(),
+        });
+    }
+    let output = stage.path().join(tool::OUTPUT);
+    let component = fs::read(&output).map_err(|error| Error::read(&output, error))?;
+    // The function names in it are those of the interpreter, which mean nothing to a
+    // guest's author.
+    Ok(strip::names(&component).unwrap_or(component))
 }
 
 /// The hash of what any Python guest is built with.
