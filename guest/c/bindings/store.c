@@ -65,6 +65,9 @@ extern void __wasm_import_hotsocket_store_store_set_life(int32_t, uint8_t *, siz
 __attribute__((__import_module__("hotsocket:store/store@0.1.0"), __import_name__("keys")))
 extern void __wasm_import_hotsocket_store_store_keys(int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
 
+__attribute__((__import_module__("hotsocket:store/store@0.1.0"), __import_name__("get-values")))
+extern void __wasm_import_hotsocket_store_store_get_values(int32_t, uint8_t *, size_t, int32_t, uint8_t *);
+
 // Canonical ABI intrinsics
 
 __attribute__((__weak__, __export_name__("cabi_realloc")))
@@ -305,6 +308,26 @@ void hotsocket_store_store_lifetime_free(hotsocket_store_store_lifetime_t *ptr) 
   }
 }
 
+void store_option_u32_free(store_option_u32_t *ptr) {
+  if (ptr->is_some) {
+  }
+}
+
+void store_list_option_u32_free(store_list_option_u32_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    store_option_u32_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      store_option_u32_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void hotsocket_store_store_values_free(hotsocket_store_store_values_t *ptr) {
+  store_list_option_u32_free(&ptr->lengths);
+}
+
 void hotsocket_store_store_result_bool_error_free(hotsocket_store_store_result_bool_error_t *ptr) {
   if (!ptr->is_err) {
   } else {
@@ -329,6 +352,14 @@ void hotsocket_store_store_result_option_lifetime_error_free(hotsocket_store_sto
 void hotsocket_store_store_result_key_response_error_free(hotsocket_store_store_result_key_response_error_t *ptr) {
   if (!ptr->is_err) {
     hotsocket_store_store_key_response_free(&ptr->val.ok);
+  } else {
+    hotsocket_store_store_error_free(&ptr->val.err);
+  }
+}
+
+void hotsocket_store_store_result_values_error_free(hotsocket_store_store_result_values_error_t *ptr) {
+  if (!ptr->is_err) {
+    hotsocket_store_store_values_free(&ptr->val.ok);
   } else {
     hotsocket_store_store_error_free(&ptr->val.err);
   }
@@ -1246,6 +1277,51 @@ bool hotsocket_store_store_keys(hotsocket_store_store_borrow_bucket_t bucket, st
       result.val.ok = (wasi_keyvalue_store_key_response_t) {
         (store_list_string_t) (store_list_string_t) { (store_string_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
         (store_option_string_t) option3,
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      wasi_keyvalue_store_error_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          variant.val.other = (store_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool hotsocket_store_store_get_values(hotsocket_store_store_borrow_bucket_t bucket, store_list_string_t *keys, uint32_t most, hotsocket_store_store_values_t *ret, hotsocket_store_store_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_hotsocket_store_store_get_values((bucket).__handle, (uint8_t *) (*keys).ptr, (*keys).len, (int32_t) (most), ptr);
+  hotsocket_store_store_result_values_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (hotsocket_store_store_values_t) {
+        (store_list_option_u32_t) (store_list_option_u32_t) { (store_option_u32_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (store_list_u8_t) (store_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
       };
       break;
     }

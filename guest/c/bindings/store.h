@@ -225,6 +225,24 @@ typedef struct hotsocket_store_store_lifetime_t {
 // As long as it would otherwise: what its time to live was, or for ever.
 #define HOTSOCKET_STORE_STORE_LIFETIME_UNCHANGED 2
 
+typedef struct {
+  bool is_some;
+  uint32_t val;
+} store_option_u32_t;
+
+typedef struct {
+  store_option_u32_t *ptr;
+  size_t len;
+} store_list_option_u32_t;
+
+// The values of several keys, one behind the other.
+typedef struct hotsocket_store_store_values_t {
+  // How many bytes each key's value has, in the order of the keys; `none` if it has no
+  // value. Shorter than the list of keys if not all values were to be given.
+  store_list_option_u32_t   lengths;
+  store_list_u8_t   bytes;
+} hotsocket_store_store_values_t;
+
 typedef wasi_keyvalue_store_borrow_bucket_t hotsocket_store_store_borrow_bucket_t;
 
 typedef struct {
@@ -255,6 +273,14 @@ typedef struct {
     hotsocket_store_store_error_t err;
   } val;
 } hotsocket_store_store_result_key_response_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    hotsocket_store_store_values_t ok;
+    hotsocket_store_store_error_t err;
+  } val;
+} hotsocket_store_store_result_values_error_t;
 
 // Imported Functions from `wasi:keyvalue/store@0.2.0-draft2`
 // A bucket is a name space for keys, and exists as soon as it is named. `""` and
@@ -311,6 +337,10 @@ extern bool hotsocket_store_store_set_life(hotsocket_store_store_borrow_bucket_t
 // The keys that begin with a prefix, as `list-keys`; at most so many in a response, and
 // never more than 1,000. A cursor is for the same prefix.
 extern bool hotsocket_store_store_keys(hotsocket_store_store_borrow_bucket_t bucket, store_string_t *prefix, store_string_t *maybe_cursor, uint32_t most, hotsocket_store_store_key_response_t *ret, hotsocket_store_store_error_t *err);
+// The values of several keys, 1,000 at most: those of the first keys that have at most
+// so many bytes together, and 16 MiB in any case, but at least one. The guest allocates
+// twice for all of them, and not twice for each as with `get-many`.
+extern bool hotsocket_store_store_get_values(hotsocket_store_store_borrow_bucket_t bucket, store_list_string_t *keys, uint32_t most, hotsocket_store_store_values_t *ret, hotsocket_store_store_error_t *err);
 
 // Helper Functions
 
@@ -380,6 +410,12 @@ void hotsocket_store_store_key_response_free(hotsocket_store_store_key_response_
 
 void hotsocket_store_store_lifetime_free(hotsocket_store_store_lifetime_t *ptr);
 
+void store_option_u32_free(store_option_u32_t *ptr);
+
+void store_list_option_u32_free(store_list_option_u32_t *ptr);
+
+void hotsocket_store_store_values_free(hotsocket_store_store_values_t *ptr);
+
 void hotsocket_store_store_result_bool_error_free(hotsocket_store_store_result_bool_error_t *ptr);
 
 void hotsocket_store_store_option_lifetime_free(hotsocket_store_store_option_lifetime_t *ptr);
@@ -387,6 +423,8 @@ void hotsocket_store_store_option_lifetime_free(hotsocket_store_store_option_lif
 void hotsocket_store_store_result_option_lifetime_error_free(hotsocket_store_store_result_option_lifetime_error_t *ptr);
 
 void hotsocket_store_store_result_key_response_error_free(hotsocket_store_store_result_key_response_error_t *ptr);
+
+void hotsocket_store_store_result_values_error_free(hotsocket_store_store_result_values_error_t *ptr);
 
 // Sets the string `ret` to reference the input string `s` without copying it
 void store_string_set(store_string_t *ret, const char*s);
