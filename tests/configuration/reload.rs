@@ -75,6 +75,28 @@ fn services_and_listeners_come_and_go_under_open_connections() {
     assert_eq!(server.stop().code, 0);
 }
 
+/// It has been accepted by a loop that ends, as another one takes the socket over.
+#[test]
+fn whoever_waits_for_room_is_reset_by_no_reload() {
+    let one = FIRST.replace("max-connections = 10", "max-connections = 1");
+    let server = with_file(&one, &["counter"]).start();
+    let mut first = server.connect();
+    first.ask("a", "1 bytes so far\n");
+    let mut waiting = server.connect();
+    waiting.send("xyz");
+    server
+        .stderr
+        .wait("1 connections are open (--max-connections)");
+    for round in 1..=3 {
+        let keepalive = format!("{one}keepalive = \"{}s\"\n", 30 + round);
+        replace(&server, &keepalive);
+        server.stderr.wait_count("reloaded hotsocket.toml: ", round);
+    }
+    first.ask("b", "2 bytes so far\n");
+    drop(first);
+    waiting.expect("3 bytes so far\n");
+}
+
 #[test]
 fn limits_change_for_new_connections_and_another_guest_is_swapped_to() {
     let server = with_file(FIRST, &["counter", "echo"]).start();

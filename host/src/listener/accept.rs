@@ -27,19 +27,30 @@ use crate::session;
 /// Between two attempts when the machine has no room.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accept connections and start a session for each, until `stop` is true.
+/// Whom an accept loop lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    Open,
+    /// No more are accepted; one that waits for a permit still gets it and a session, so
+    /// that a reload resets nobody.
+    Closing,
+    /// One that waits for a permit is reset.
+    Closed,
+}
+
+/// Accept connections and start a session for each, while `intake` is open.
 pub async fn accept(
     mut listener: impl Listener,
     layers: Arc<Layers>,
     service: Arc<Service>,
-    mut stop: watch::Receiver<bool>,
+    mut intake: watch::Receiver<Intake>,
 ) {
     let mut logged = None;
     let mut bucket = layers.limits.as_ref().and_then(ListenerLimits::bucket);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = intake.wait_for(|it| *it != Intake::Open) => return,
         };
         match accepted {
             Ok(incoming) => {
@@ -47,17 +58,22 @@ pub async fn accept(
                     tracing::info!("accepting connections again");
                 }
                 let admitted = tokio::select! {
+                    // Whom there is room for gets in, also if the loop is just being stopped.
+                    biased;
                     admitted = admit(incoming.peer(), &layers, &mut bucket, &service) => admitted,
-                    _ = stop.wait_for(|stop| *stop) => return,
-                };
-                match admitted {
-                    Ok(permit) => {
-                        Counters::count(&service.counters.accepted);
-                        let (layers, service) = (Arc::clone(&layers), Arc::clone(&service));
-                        tokio::spawn(serve(incoming, layers, service, permit));
+                    until = intake.wait_for(|it| *it != Intake::Open) => {
+                        if until.is_ok_and(|it| *it == Intake::Closing) {
+                            // In a task of its own, as the socket must be closed now.
+                            tokio::spawn(async move {
+                                let peer = incoming.peer();
+                                let admitted = admit(peer, &layers, &mut bucket, &service).await;
+                                begin(incoming, admitted, &layers, &service);
+                            });
+                        }
+                        return;
                     }
-                    Err(_) => incoming.reset(),
-                }
+                };
+                begin(incoming, admitted, &layers, &service);
             }
             Err(error) if is_of_peer(&error) => {}
             Err(error) => {
@@ -73,7 +89,7 @@ pub async fn accept(
                 }
                 tokio::select! {
                     () = sleep(PAUSE) => {}
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    _ = intake.wait_for(|it| *it != Intake::Open) => return,
                 }
             }
         }
@@ -101,6 +117,23 @@ async fn admit(
         Some(limits) => limits.admit(bucket, service).await?,
     };
     service.admit(of_peer, of_listener).await
+}
+
+/// Let it in, or reset it.
+fn begin(
+    incoming: impl Incoming,
+    admitted: Result<SessionPermit, Refused>,
+    layers: &Arc<Layers>,
+    service: &Arc<Service>,
+) {
+    match admitted {
+        Ok(permit) => {
+            Counters::count(&service.counters.accepted);
+            let (layers, service) = (Arc::clone(layers), Arc::clone(service));
+            tokio::spawn(serve(incoming, layers, service, permit));
+        }
+        Err(_) => incoming.reset(),
+    }
 }
 
 /// A connection's task: the handshake, then the session.

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use hotsocket_sandbox::{Endpoint, PeerFacts, Stream};
 
-pub use accept::accept;
+pub use accept::{Intake, accept};
 pub use address::ListenAddress;
 pub use bind::{BindError, Bound, Handle, Listening, SocketOptions, adopt, bind};
 pub use inherited::{Inherited, inherited};

@@ -17,8 +17,8 @@ use hotsocket_sandbox::{ComponentBytes, Environment, Sandbox};
 use super::running::{RunningListener, RunningService};
 use super::start::{self, BoundListener, BoundService, PreparedListener, PreparedService};
 use super::{Guest, Node, Options, Place, ServiceListener, ServiceOptions, StartError};
-use crate::listener::Handle;
 use crate::listener::tls::TlsLayers;
+use crate::listener::{Handle, Intake};
 use crate::registry::{self, SwapError};
 use crate::rollout::Source;
 
@@ -233,7 +233,7 @@ impl Node {
             service.log_serving(true, began);
         }
         for listener in stopped {
-            self.stopping.spawn(listener.stop());
+            self.stopping.spawn(listener.stop(Intake::Closing));
         }
         for mut service in before {
             let open = service.service.roster.len();

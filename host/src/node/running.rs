@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::status::ServiceView;
 use super::{Guest, ServiceListener, ServiceOptions};
-use crate::listener::{Handle, Layers, ListenAddress};
+use crate::listener::{Handle, Intake, Layers, ListenAddress};
 use crate::registry;
 use crate::service::{CutOff, Service};
 use crate::store::Store;
@@ -46,9 +46,9 @@ pub(super) struct RunningListener {
     pub(super) layers: Arc<Layers>,
     /// For whoever listens there next, in a reload.
     pub(super) handle: Handle,
-    /// True once no more connections shall be accepted.
-    pub(super) stop: watch::Sender<bool>,
-    /// The accept loop; ends when it sees `stop`.
+    /// Whom the accept loop lets in.
+    pub(super) intake: watch::Sender<Intake>,
+    /// The accept loop; ends when `intake` does.
     pub(super) acceptor: JoinHandle<()>,
 }
 
@@ -67,9 +67,9 @@ impl RunningListener {
         );
     }
 
-    /// Let it accept no more. What it has accepted goes on.
-    pub(super) async fn stop(self) {
-        self.stop.send_replace(true);
+    /// Let it accept no more. What has a session goes on.
+    pub(super) async fn stop(self, intake: Intake) {
+        self.intake.send_replace(intake);
         let _ = self.acceptor.await;
     }
 }
@@ -92,7 +92,7 @@ impl RunningService {
                 .iter()
                 .map(|it| (it.address.to_string(), Arc::clone(&it.layers)))
                 .collect(),
-            stops: self.listeners.iter().map(|it| it.stop.clone()).collect(),
+            intakes: self.listeners.iter().map(|it| it.intake.clone()).collect(),
             named_listeners: named
                 .map(|listener| (listener.options.name.clone(), listener.address.to_string()))
                 .collect(),
@@ -168,10 +168,10 @@ impl RunningService {
             watching.abort();
         }
         for listener in &self.listeners {
-            listener.stop.send_replace(true);
+            listener.intake.send_replace(Intake::Closed);
         }
         for listener in std::mem::take(&mut self.listeners) {
-            listener.stop().await;
+            listener.stop(Intake::Closed).await;
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::guest_file;
 use crate::limits::Limits;
 use crate::listener::tls::TlsLayers;
-use crate::listener::{self, BindError, Bound, Handle, Layers, ListenAddress, Listening};
+use crate::listener::{self, BindError, Bound, Handle, Intake, Layers, ListenAddress, Listening};
 use crate::nats::NatsOptions;
 use crate::output::Output;
 use crate::registry;
@@ -30,7 +30,7 @@ use crate::store::{Memory, NatsStore, Store, StorePlace};
 use crate::topics::nats::Link;
 
 /// Starts the accept loop of a listening socket.
-type Accept = dyn Fn(Listening, Arc<Layers>, Arc<Service>, watch::Receiver<bool>) -> JoinHandle<()>
+type Accept = dyn Fn(Listening, Arc<Layers>, Arc<Service>, watch::Receiver<Intake>) -> JoinHandle<()>
     + Send
     + Sync;
 
@@ -221,7 +221,7 @@ impl PreparedService {
 
 impl PreparedListener {
     pub(super) fn start(self, shared: &Shared, service: &Arc<Service>) -> RunningListener {
-        let (stop, stopped) = watch::channel(false);
+        let (intake, seen) = watch::channel(Intake::Open);
         let name = match self.options.name.is_empty() {
             true => self.address.to_string(),
             false => self.options.name.clone(),
@@ -229,15 +229,15 @@ impl PreparedListener {
         self.layers.begin(service, name);
         let service = Arc::clone(service);
         let layers = Arc::clone(&self.layers);
-        let accepting = (shared.accept)(self.socket, self.layers, service, stopped);
+        let accept_loop = (shared.accept)(self.socket, self.layers, service, seen);
         RunningListener {
             layers,
             options: self.options,
             address: self.address,
             handle: self.handle.clone(),
-            stop,
+            intake,
             acceptor: tokio::spawn(async move {
-                let _ = accepting.await;
+                let _ = accept_loop.await;
                 // Clients are refused from now on, unless another listener has taken the
                 // socket over.
                 self.handle.close();

@@ -18,7 +18,7 @@ use crate::control::protocol::{
 };
 use crate::control::receive::RequestBytes;
 use crate::drain::Drain;
-use crate::listener::Layers;
+use crate::listener::{Intake, Layers};
 use crate::output::Output;
 use crate::rollout::Generation;
 use crate::service::{Counters, NamedService, Service};
@@ -40,8 +40,8 @@ pub struct ServiceView {
     pub named_listeners: BTreeMap<String, String>,
     /// What connections of each address go through.
     pub layers: Vec<(String, Arc<Layers>)>,
-    /// What stops the accept loops.
-    pub stops: Vec<watch::Sender<bool>>,
+    /// What the accept loops go by.
+    pub intakes: Vec<watch::Sender<Intake>>,
     /// The file that is watched, if one is.
     pub watching: Option<String>,
 }
@@ -63,8 +63,8 @@ impl Directory {
 
     /// Close the listening sockets of all services.
     pub fn stop_accepting(&self) {
-        for stop in self.all().iter().flat_map(|service| &service.stops) {
-            stop.send_replace(true);
+        for intake in self.all().iter().flat_map(|service| &service.intakes) {
+            intake.send_replace(Intake::Closed);
         }
     }
 
