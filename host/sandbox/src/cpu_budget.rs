@@ -149,6 +149,7 @@ impl CpuBudget {
     /// CPU time of the event that is just over on this thread, and for how many events it
     /// stands, if it is known: of one that has met a tick or was resumed after a wait, or
     /// that began to be `measured` then. No other event may have run since.
+    #[inline]
     pub fn used(&self, measured: Option<Duration>) -> Option<(Duration, u64)> {
         match (RESUMED_AT.get(), measured) {
             (Some(since), _) => {

@@ -157,6 +157,7 @@ impl Instance {
 
     /// An estimate of the CPU time that events took since this was last called, from those
     /// that the metrics measure as well (see [`crate::measures`]).
+    #[inline]
     pub fn take_cpu(&mut self) -> Duration {
         std::mem::take(&mut self.cpu)
     }

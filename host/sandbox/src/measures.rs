@@ -143,6 +143,7 @@ impl Thread {
 
 impl Measures {
     /// An event begins. Whether its CPU time is to be measured, if it is short.
+    #[inline]
     pub(crate) fn begin_event(&self, event: Event) -> bool {
         THREAD.with(|thread| {
             let place = match thread.place.get() {

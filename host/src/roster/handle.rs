@@ -181,6 +181,7 @@ impl SessionHandle {
     }
 
     /// The session comes to rest.
+    #[inline]
     pub fn report(&self, progress: Progress) {
         let Progress {
             received,

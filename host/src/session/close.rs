@@ -294,6 +294,7 @@ impl Session {
             recording.stop(instance);
         }
         let effects = instance.take_effects();
+        self.recording = recording;
         self.note_cpu();
         match called {
             Ok(()) => {
@@ -310,7 +311,7 @@ impl Session {
                 if let Some(held_back) = &held_back {
                     self.record_end_of_probation(&held_back.written);
                 }
-                if let Some(recording) = recording {
+                if let Some(recording) = self.recording.take() {
                     recording.succeeded(self.entry.handle(), &effects, &effects.written);
                 }
                 for effects in held_back.into_iter().chain([effects]) {
@@ -328,9 +329,9 @@ impl Session {
             Err(Fault {
                 event: sandbox::Event::Close,
                 cause: Cause::Exit(_),
-            }) => self.record_success(recording, &Effects::default()),
+            }) => self.record_success(&Effects::default()),
             Err(fault) => {
-                self.record_fault(recording, &fault);
+                self.record_fault(&fault);
                 self.service.counters.faults.count(fault.cause.name());
                 self.log_fault(&fault, FaultOutcome::Closed);
             }

@@ -40,13 +40,11 @@ impl Session {
         }
         let effects = instance.take_effects();
         self.note_cpu();
+        self.recording = recording;
         match opened {
-            Ok(()) => {
-                self.record_success(recording, &effects);
-                self.apply(effects)
-            }
+            Ok(()) => self.succeed(effects),
             Err(fault) => {
-                self.record_fault(recording, &fault);
+                self.record_fault(&fault);
                 Err(CloseCause::from_open(fault))
             }
         }
@@ -60,26 +58,47 @@ impl Session {
         if self.is_asleep() {
             Box::pin(self.wake(event)).await?;
         }
-        let mut recording = self.begin_event(event);
-        let called = self.call(event, &mut recording).await;
+        self.begin_event(event);
+        let called = self.call(event).await;
+        match called {
+            Ok(effects) if self.probation.is_none() && self.recovery.is_none() => {
+                self.succeed(effects)?;
+            }
+            called => Box::pin(self.settle(event, called)).await?,
+        }
+        self.note_activity();
+        Ok(())
+    }
+
+    #[inline]
+    fn succeed(&mut self, effects: Effects) -> Result<(), CloseCause> {
+        self.record_success(&effects);
+        self.apply(effects)
+    }
+
+    /// The event has failed, or was the first one of a successor, or its outcome is to be
+    /// kept for a restart.
+    async fn settle(
+        &mut self,
+        event: Event<'_>,
+        called: Result<Effects, Fault>,
+    ) -> Result<(), CloseCause> {
         match called.and_then(|effects| self.check_probation(event, effects)) {
             Ok(effects) => {
                 if let Some(probation) = self.probation.take() {
                     self.end_probation(*probation)?;
                 }
-                self.record_success(recording, &effects);
-                self.apply(effects)?;
-                if self.recovery.is_some() {
-                    Box::pin(self.keep_snapshot()).await?;
+                self.succeed(effects)?;
+                match self.recovery {
+                    Some(_) => self.keep_snapshot().await,
+                    None => Ok(()),
                 }
             }
             Err(fault) => {
-                self.record_fault(recording, &fault);
-                Box::pin(self.handle_trap(fault, event)).await?;
+                self.record_fault(&fault);
+                self.handle_trap(fault, event).await
             }
         }
-        self.note_activity();
-        Ok(())
     }
 
     /// A successor's first event may not ask for more timers than there may be: that
@@ -109,32 +128,27 @@ impl Session {
         if !deliver_again {
             return Ok(());
         }
-        let mut recording = self.begin_event(event);
-        match self.call(event, &mut recording).await {
+        self.begin_event(event);
+        match self.call(event).await {
             Err(fault) => {
-                self.record_fault(recording, &fault);
+                self.record_fault(&fault);
                 self.restart(fault).await
             }
             Ok(effects) => {
-                self.record_success(recording, &effects);
-                self.apply(effects)?;
+                self.succeed(effects)?;
                 self.keep_snapshot().await
             }
         }
     }
 
-    async fn call(
-        &mut self,
-        event: Event<'_>,
-        recording: &mut Option<Box<Recording>>,
-    ) -> Result<Effects, Fault> {
+    async fn call(&mut self, event: Event<'_>) -> Result<Effects, Fault> {
         let window = self.window();
         // What may have to be taken back is not sent before it is certain, and what
         // somebody looks at is all in the effects.
         let is_lent = self.probation.is_none()
             && self.recovery.is_none()
             && !self.awaits_tls()
-            && recording.is_none();
+            && self.recording.is_none();
         let Body::Awake(instance) = &mut self.body else {
             return Err(Fault::no_instance());
         };
@@ -162,7 +176,7 @@ impl Session {
         };
         let effects = instance.take_effects();
         self.channel.take_back(instance.take_back(), effects.sent);
-        if let Some(recording) = recording {
+        if let Some(recording) = &mut self.recording {
             recording.stop(instance);
         }
         self.note_cpu();

@@ -163,16 +163,16 @@ impl Recording {
 }
 
 impl Session {
-    /// The guest is about to be called for an event. `None` unless somebody looks.
-    pub fn begin_event(&mut self, event: Event<'_>) -> Option<Box<Recording>> {
-        match self.entry.handle().begin_event(event.function()) {
-            false => None,
-            true => Some(self.begin_recording(event)),
+    /// The guest is about to be called for an event: record it if somebody looks, until
+    /// [`Self::record_success`] or [`Self::record_fault`].
+    pub fn begin_event(&mut self, event: Event<'_>) {
+        if self.entry.handle().begin_event(event.function()) {
+            self.begin_recording(event);
         }
     }
 
     #[cold]
-    fn begin_recording(&mut self, event: Event<'_>) -> Box<Recording> {
+    fn begin_recording(&mut self, event: Event<'_>) {
         let generation = self.generation.generation().number;
         let instance = match &mut self.body {
             Body::Awake(instance) => Some(instance),
@@ -191,19 +191,27 @@ impl Session {
             Event::Lagged(missed) => record.missed = Some(missed),
             Event::Drained | Event::End | Event::Close => {}
         }
-        recording
+        self.recording = Some(recording);
     }
 
     /// The event has succeeded; its effects are applied next.
-    pub fn record_success(&self, recording: Option<Box<Recording>>, effects: &Effects) {
-        if let Some(recording) = recording {
+    #[inline]
+    pub fn record_success(&mut self, effects: &Effects) {
+        if self.recording.is_some() {
+            self.end_recording(effects);
+        }
+    }
+
+    #[cold]
+    fn end_recording(&mut self, effects: &Effects) {
+        if let Some(recording) = self.recording.take() {
             let out = self.goes_out(effects);
             recording.succeeded(self.entry.handle(), effects, &out);
         }
     }
 
-    pub fn record_fault(&self, recording: Option<Box<Recording>>, fault: &Fault) {
-        if let Some(recording) = recording {
+    pub fn record_fault(&mut self, fault: &Fault) {
+        if let Some(recording) = self.recording.take() {
             recording.failed(self.entry.handle(), fault);
         }
     }
@@ -249,7 +257,8 @@ impl Session {
         entrance: Entrance,
     ) {
         recording.record.is_held = entrance.is_held;
-        self.record_success(Some(recording), effects);
+        let out = self.goes_out(effects);
+        recording.succeeded(self.entry.handle(), effects, &out);
     }
 
     /// What the successor has held back is applied next.

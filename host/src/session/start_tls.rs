@@ -80,6 +80,7 @@ impl Session {
     }
 
     /// Write what an event has written: at once, or under TLS if that is to begin.
+    #[inline]
     pub fn write(&mut self, bytes: Vec<u8>) -> Result<(), CloseCause> {
         let tls = self.start_tls.as_mut();
         let Some(asked) = tls.and_then(|tls| tls.asked.as_mut()) else {

@@ -15,7 +15,7 @@ use super::hibernate::Asleep;
 use super::log::{log_access, log_refused, logged};
 use super::migrate::{Probation, RolloutCursor};
 use super::pace::Pace;
-use super::record::closed_mark;
+use super::record::{Recording, closed_mark};
 use super::restart::Recovery;
 use super::start_tls::{Secure, StartTls};
 use super::timers::Timers;
@@ -73,6 +73,8 @@ pub(super) struct Session {
     /// How others know of the session and wake it.
     pub entry: RosterEntry,
     pub service: Arc<Service>,
+    /// The event in progress, if somebody looks.
+    pub recording: Option<Box<Recording>>,
     /// Those of the service when the session began: a reload changes none of them
     /// under a connection.
     pub limits: Arc<Limits>,
@@ -160,6 +162,7 @@ impl Session {
             _permit: permit,
             entry,
             service,
+            recording: None,
             limits,
         }))
     }
@@ -179,6 +182,9 @@ impl Session {
 
     /// What the next event may write.
     pub fn window(&self) -> Window {
+        if self.probation.is_none() && self.start_tls.is_none() {
+            return self.channel.window(0, self.limits.max_queue);
+        }
         let held_back = self
             .probation
             .as_ref()

@@ -65,7 +65,9 @@ impl Session {
         let effects = match opened.and_then(|()| self.arm(instance.take_effects(), &mut timers)) {
             Ok(effects) => effects,
             Err(fault) => {
-                self.record_fault(recording, &fault);
+                if let Some(recording) = recording {
+                    recording.failed(self.entry.handle(), &fault);
+                }
                 instance.drop_in_background().await;
                 return Err(fault);
             }
