@@ -45,6 +45,11 @@ impl NatsServer {
         self.process.signal(signal);
     }
 
+    /// See [`Process::freeze`].
+    pub fn freeze(&self) {
+        self.process.freeze();
+    }
+
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.process.end();

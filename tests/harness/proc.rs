@@ -4,8 +4,6 @@ use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 
-use rustix::process::Signal;
-
 use super::{Client, Server, wait_for};
 
 impl Server {
@@ -15,20 +13,6 @@ impl Server {
 
     fn proc_bytes(&self, file: &str, field: &str) -> usize {
         bytes_of(&self.proc(file), field)
-    }
-
-    /// Stop it for now, as a pause of the machine does, and wait until none of its
-    /// threads runs any more. SIGCONT lets it continue.
-    pub fn freeze(&self) {
-        self.signal(Signal::STOP);
-        wait_for("the server to be stopped", || {
-            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
-            let mut states = tasks.flatten().map(|task| {
-                // One that has just ended is none.
-                fs::read_to_string(task.path().join("status")).unwrap_or_default()
-            });
-            states.all(|status| status.is_empty() || status.contains("State:\tT"))
-        });
     }
 
     /// Bytes of memory that are resident.

@@ -1,12 +1,13 @@
 //! A program that a test starts: its output is collected while it runs, and
 //! printed when the test fails; it is killed when it goes out of scope.
 
+use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Lines, PATIENCE, Ran, wait_within};
+use super::{Lines, PATIENCE, Ran, wait_for, wait_within};
 
 /// See the module's documentation.
 pub struct Process {
@@ -84,6 +85,20 @@ impl Process {
 
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a signal");
+    }
+
+    /// Stop it for now, as a pause of the machine does, and wait until none of its
+    /// threads runs any more. SIGCONT lets it continue.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        wait_for("the process to be stopped", || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+            let mut states = tasks.flatten().map(|task| {
+                // One that has just ended is none.
+                fs::read_to_string(task.path().join("status")).unwrap_or_default()
+            });
+            states.all(|status| status.is_empty() || status.contains("State:\tT"))
+        });
     }
 
     pub fn is_running(&mut self) -> bool {

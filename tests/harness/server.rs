@@ -255,6 +255,11 @@ impl Server {
         self.process.signal(signal);
     }
 
+    /// See [`Process::freeze`].
+    pub fn freeze(&self) {
+        self.process.freeze();
+    }
+
     /// Wait for its end. Gives all that it has printed.
     pub fn end(&mut self) -> Ran {
         self.process.end()

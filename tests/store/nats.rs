@@ -167,7 +167,7 @@ fn nats_may_be_away_and_come_back() {
     wait_state(&server, "connected");
     a.orders(&[("get k", "v")]);
     // One that hangs is given up, long before the event is.
-    nats.signal(Signal::STOP);
+    nats.freeze();
     a.orders(&[
         ("get k", "error: NATS: it does not answer in time"),
         ("what", "what?"),

@@ -38,7 +38,7 @@ fn a_nats_server_that_hangs_delays_no_publisher() {
     let [mut a, mut b] = connect(&server);
     b.order("event last");
     nats.wait_subscribed("hotsocket.last", 1);
-    nats.signal(Signal::STOP);
+    nats.freeze();
     while server.nats_count("dropped") == 0 {
         a.order("many t 16 64000");
     }
