@@ -15,7 +15,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use hashbrown::HashTable;
 use hashbrown::hash_table;
-use hotsocket_sandbox::key_value::{BucketId, Condition, Found, StoreError};
+use hotsocket_sandbox::key_value::{BucketId, Condition, Found, StoreError, Value};
 
 use super::usage::{Usage, size_of};
 
@@ -64,7 +64,7 @@ pub type Changes = HashMap<(BucketId, Key), Option<Saved>>;
 /// What a file keeps of a key.
 #[derive(Clone, Debug)]
 pub struct Saved {
-    pub value: Arc<[u8]>,
+    pub value: Value,
     pub end: Option<Time>,
 }
 
@@ -77,7 +77,7 @@ struct Bucket {
 #[derive(Clone, Debug)]
 pub struct Entry {
     key: Key,
-    pub value: Arc<[u8]>,
+    pub value: Value,
     revision: u64,
     /// When it is gone; `None`: never.
     pub end: Option<Time>,
@@ -118,7 +118,7 @@ impl Shard {
             value, revision, ..
         } = self.find(at, now)?;
         Some(Found {
-            value: Arc::clone(value),
+            value: value.clone(),
             revision: *revision,
         })
     }
@@ -161,11 +161,7 @@ impl Shard {
         };
         let (from, to) = (entry.value.len(), value.len());
         usage.resize(size_of(at.key, from), size_of(at.key, to))?;
-        match Arc::get_mut(&mut entry.value) {
-            // Nobody else has it, and it needs no other allocation.
-            Some(old) if from == to => old.copy_from_slice(value),
-            _ => entry.value = Arc::from(value),
-        }
+        entry.value.replace(value);
         self.revision += 1;
         entry.revision = self.revision;
         let was = std::mem::replace(&mut entry.end, end);
@@ -190,7 +186,7 @@ impl Shard {
         self.revision += 1;
         let entry = Entry {
             key: key.clone(),
-            value: Arc::from(value),
+            value: Value::from(value),
             revision: self.revision,
             end,
         };
@@ -256,7 +252,7 @@ impl Shard {
             Some(Entry {
                 key, value, end, ..
             }) => {
-                let (value, end) = (Arc::clone(value), *end);
+                let (value, end) = (value.clone(), *end);
                 (key.clone(), Some(Saved { value, end }))
             }
             None => (Key::new(at.key), None),

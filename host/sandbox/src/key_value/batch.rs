@@ -30,7 +30,7 @@ pub fn get(
         if let Reply::Ready(Ok(Some(found))) = &reply {
             room = take(room, found.value.len())?;
         }
-        replies.push(reply.map(|found| Some((key, found?.value))));
+        replies.push(reply.map(|found| Some((key, found?.value.shared()))));
     }
     match Reply::all(replies) {
         ready @ Reply::Ready(_) => Ok(ready),

@@ -105,7 +105,7 @@ pub fn link_store(
             let reply = at(caller, &bucket, &key, |store, bucket, key| {
                 store.get(bucket, key)
             })?;
-            Ok(reply.map(|found| found.map(|found| found.value)))
+            Ok(reply.map(|found| found.map(|found| found.value.shared())))
         },
         as_is,
     )?;
@@ -212,7 +212,7 @@ pub fn link_atomics(
             Ok((cas, found)) => {
                 let cas = Resource::<Cas>::new_borrow(cas);
                 caller.data_mut().handles.get_mut(&cas)?.revision = revision(found.as_ref());
-                Ok(Ok(found.map(|found| found.value)))
+                Ok(Ok(found.map(|found| found.value.shared())))
             }
             Err(error) => Ok(Err(Error::from(error))),
         },

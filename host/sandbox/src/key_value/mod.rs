@@ -10,6 +10,7 @@ pub(crate) mod extension;
 pub(crate) mod handles;
 pub(crate) mod imports;
 mod parameters;
+mod value;
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use handles::{Bucket, Cas, Handles};
+pub use value::Value;
 
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 1024;
@@ -81,7 +83,7 @@ pub trait KeyValue: Send + Sync {
 /// A value, and which of all that the key has had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    pub value: Arc<[u8]>,
+    pub value: Value,
     /// Another one after each change of the value. Never 0, which stands for no value.
     pub revision: u64,
 }

@@ -51,7 +51,7 @@ impl Current {
 
     pub fn found(self) -> Option<Found> {
         Some(Found {
-            value: self.value?,
+            value: self.value?.into(),
             revision: self.sequence,
         })
     }
