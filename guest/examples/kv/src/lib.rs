@@ -71,7 +71,7 @@ impl Kv {
         let mut out = Out::new(self.client.is_resp3);
         while !self.waits && !self.is_over {
             let rest = &input[done..];
-            if let Some(length) = self.client.run_row(rest, &mut self.args, &mut out) {
+            if let Some(length) = self.client.run_row(rest, &mut out) {
                 done += length;
                 continue;
             }

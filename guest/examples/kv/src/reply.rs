@@ -22,6 +22,11 @@ impl Out {
         std::mem::take(&mut self.bytes)
     }
 
+    /// Make room for so many bytes at once.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     pub fn ok(&mut self) {
         self.bytes.extend_from_slice(b"+OK\r\n");
     }

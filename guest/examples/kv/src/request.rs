@@ -71,27 +71,33 @@ fn array(bytes: &[u8], args: &mut Vec<Range<usize>>) -> Found {
         return Found::Wrong("invalid multibulk length");
     }
     for _ in 0..count {
-        match bytes.get(at) {
-            None => return Found::Part,
-            Some(b'$') => {}
-            Some(_) => return Found::Wrong("expected '$'"),
-        }
-        let (length, start) = match number(bytes, at + 1) {
-            Ok(Some(found)) => found,
+        let arg = match bulk(bytes, at) {
+            Ok(Some(arg)) => arg,
             Ok(None) => return Found::Part,
-            Err(()) => return Found::Wrong("invalid bulk length"),
+            Err(why) => return Found::Wrong(why),
         };
-        let end = start.saturating_add(length);
-        if end > MAX_COMMAND {
-            return Found::Wrong("invalid bulk length: a command has at most 1,000,000 bytes");
-        }
-        if bytes.len() < end + 2 {
-            return Found::Part;
-        }
-        args.push(start..end);
-        at = end + 2;
+        at = arg.end + 2;
+        args.push(arg);
     }
     Found::Command { length: at }
+}
+
+/// Where the string lies that begins at a place, with its length in a line before it; two
+/// bytes follow it. `None` if not all of it has come.
+pub fn bulk(bytes: &[u8], at: usize) -> Result<Option<Range<usize>>, &'static str> {
+    match bytes.get(at) {
+        None => return Ok(None),
+        Some(b'$') => {}
+        Some(_) => return Err("expected '$'"),
+    }
+    let Some((length, start)) = number(bytes, at + 1).map_err(|()| "invalid bulk length")? else {
+        return Ok(None);
+    };
+    let end = start.saturating_add(length);
+    if end > MAX_COMMAND {
+        return Err("invalid bulk length: a command has at most 1,000,000 bytes");
+    }
+    Ok((bytes.len() >= end + 2).then_some(start..end))
 }
 
 /// The number in decimal digits that a line has from a place on, and where the next line
