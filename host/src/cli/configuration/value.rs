@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Key, Kind};
+use crate::guest_file;
 use crate::output::escape::is_obeyed;
 
 /// One value of a flag.
@@ -19,7 +20,7 @@ pub(super) struct Item {
 }
 
 /// The largest file that a value is read from, in bytes.
-const MAX_SECRET: u64 = 64 << 10;
+const MAX_SECRET: usize = 64 << 10;
 
 impl Item {
     /// A value that was given as text, on the command line.
@@ -177,15 +178,11 @@ fn elsewhere(table: &DeTable<'_>, base: &Path) -> Result<(String, String), Strin
 /// The text of a small file, without the end of its last line.
 fn secret(path: &Path) -> Result<String, String> {
     let failed = |error: std::io::Error| crate::os_error::message(&error);
-    let found = std::fs::metadata(path).map_err(failed)?;
-    // Reading a FIFO might never end.
-    if !found.is_file() {
-        return Err("it is no file".to_owned());
-    }
-    if found.len() > MAX_SECRET {
+    let bytes = guest_file::read(path, MAX_SECRET).map_err(failed)?;
+    if bytes.len() > MAX_SECRET {
         return Err(format!("it is larger than {MAX_SECRET} bytes"));
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is no text in UTF-8")?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
