@@ -31,14 +31,15 @@ fn build(name: &str, source: &Path) -> Option<(Vec<u8>, String)> {
     Some((fs::read(output).expect("it was built"), ran.stdout))
 }
 
-/// Where the package is compiled.
+/// Where the package is compiled: a directory of its author's choice, which is that of single
+/// files, so that the standard library is compiled once.
 fn target() -> PathBuf {
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(home);
     cache.map_or_else(
         || kept("package-target"),
-        |cache| cache.join("hotsocket/test-target"),
+        |cache| cache.join("hotsocket/build/target"),
     )
 }
 
