@@ -67,20 +67,20 @@ fn row<'a, const ARGS: usize>(
 ) -> Option<usize> {
     let (mut count, mut done) = (0, 0);
     'row: while count < MOST && bytes[done..].first_chunk() == Some(start) {
-        let mut at = done + start.len();
+        let (command, mut at) = (&bytes[done..], start.len());
         let mut args = [&bytes[..0]; ARGS];
         for arg in &mut args {
-            // Half of one is found again when one by one has its turn.
-            let Ok(Some(found)) = request::bulk(bytes, at) else {
+            // One that is incomplete, or wrong, is left to be read one by one.
+            let Ok(Some(found)) = request::bulk(command, at) else {
                 break 'row;
             };
             at = found.end + 2;
-            *arg = &bytes[found];
+            *arg = &command[found];
         }
-        if take(args, at).is_none() {
+        if take(args, done + at).is_none() {
             break;
         }
-        done = at;
+        done += at;
         count += 1;
     }
     (count >= LEAST).then_some(done)
