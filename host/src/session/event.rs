@@ -76,8 +76,8 @@ impl Session {
         self.apply(effects)
     }
 
-    /// The event has failed, or was the first one of a successor, or its outcome is to be
-    /// kept for a restart.
+    /// End probation, keep a snapshot for a restart, or deal with the fault: what few events
+    /// need when they are over.
     async fn settle(
         &mut self,
         event: Event<'_>,

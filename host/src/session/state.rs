@@ -73,7 +73,8 @@ pub(super) struct Session {
     /// How others know of the session and wake it.
     pub entry: RosterEntry,
     pub service: Arc<Service>,
-    /// The event in progress, if somebody looks.
+    /// What taps will see of the event in progress; `None` between events, and if nobody
+    /// looks.
     pub recording: Option<Box<Recording>>,
     /// Those of the service when the session began: a reload changes none of them
     /// under a connection.

@@ -8,8 +8,8 @@ use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 
 use crate::size;
 
-/// What a key takes besides its own bytes and its value's: two allocations, and its
-/// places in the tables of a shard.
+/// What a key takes besides its own bytes and its value's: up to two allocations, if they
+/// are too long to lie in the table, and its places in the tables of a shard.
 const OVERHEAD: usize = 192;
 
 /// How much may be stored in all buckets together.
