@@ -186,3 +186,31 @@ fn secret(path: &Path) -> Result<String, String> {
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_the_text_of_a_small_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("secret");
+        for (bytes, expected) in [
+            (b"word\r\n".to_vec(), Ok("word")),
+            (b"two\nlines\n".to_vec(), Ok("two\nlines")),
+            (b"\xff\n".to_vec(), Err("it is no text in UTF-8")),
+            (
+                vec![b'x'; MAX_SECRET + 1],
+                Err("it is larger than 65536 bytes"),
+            ),
+        ] {
+            std::fs::write(&path, bytes).expect("written");
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(secret(&path), expected);
+        }
+        let fifo = dir.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).expect("a FIFO");
+        let why = secret(&fifo).expect_err("nobody writes to it");
+        assert!(why.contains("it is a FIFO"), "{why}");
+    }
+}
