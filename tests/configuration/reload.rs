@@ -4,13 +4,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
 use super::{replace, with_file};
 use crate::guests::differing;
 use crate::harness::files::rename_over;
-use crate::harness::{Client, PATIENCE, Server, prebuilt, wait_for};
+use crate::harness::{Client, PATIENCE, Process, Reader, Server, hotsocket, prebuilt, wait_for};
 
 const FIRST: &str = r#"
 [[service]]
@@ -75,9 +76,9 @@ fn services_and_listeners_come_and_go_under_open_connections() {
     assert_eq!(server.stop().code, 0);
 }
 
-/// It has been accepted by a loop that ends, as another one takes the socket over.
-#[test]
-fn whoever_waits_for_room_is_reset_by_no_reload() {
+/// A server with room for one connection, that one, and another that has been accepted and
+/// waits, after a reload in which another accept loop has taken the socket over.
+fn one_open_and_one_waiting() -> (Server, [Client; 2]) {
     let one = FIRST.replace("max-connections = 10", "max-connections = 1");
     let server = with_file(&one, &["counter"]).start();
     let mut first = server.connect();
@@ -87,14 +88,38 @@ fn whoever_waits_for_room_is_reset_by_no_reload() {
     server
         .stderr
         .wait("1 connections are open (--max-connections)");
-    for round in 1..=3 {
-        let keepalive = format!("{one}keepalive = \"{}s\"\n", 30 + round);
-        replace(&server, &keepalive);
-        server.stderr.wait_count("reloaded hotsocket.toml: ", round);
-    }
+    replace(&server, &format!("{one}keepalive = \"31s\"\n"));
+    server.stderr.wait("reloaded hotsocket.toml: ");
+    (server, [first, waiting])
+}
+
+#[test]
+fn whoever_waits_for_room_is_reset_by_no_reload() {
+    let (_server, [mut first, mut waiting]) = one_open_and_one_waiting();
     first.ask("b", "2 bytes so far\n");
     drop(first);
     waiting.expect("3 bytes so far\n");
+}
+
+#[test]
+fn whoever_waits_after_a_reload_is_reset_by_a_drain_and_with_the_service() {
+    let (server, [mut first, mut waiting]) = one_open_and_one_waiting();
+    let mut drain = hotsocket();
+    drain.args(["drain", "--max", "1h"]);
+    drain.env("XDG_RUNTIME_DIR", server.dir());
+    drain.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let drain = Process::spawn("drain", &mut drain, Reader::Test, PATIENCE);
+    server.stderr.wait("draining: ");
+    first.ask("b", "2 bytes so far\n");
+    drop(first);
+    waiting.expect_reset();
+    drop(drain);
+
+    let (server, [mut first, mut waiting]) = one_open_and_one_waiting();
+    replace(&server, "[[service]]\nname = \"other\"\nport = 0\n");
+    server.stderr.wait("service count removed");
+    let _ = first.rest();
+    waiting.expect_reset();
 }
 
 #[test]

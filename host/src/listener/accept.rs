@@ -30,11 +30,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Whom an accept loop lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intake {
+    /// Connections are accepted.
     Open,
-    /// No more are accepted; one that waits for a permit still gets it and a session, so
-    /// that a reload resets nobody.
+    /// No more are accepted, by this loop. One that waits for a permit goes on waiting, as
+    /// if it had just come, under the limits that hold now: a reload resets nobody.
     Closing,
-    /// One that waits for a permit is reset.
+    /// No more are accepted by any; one that waits for a permit is reset.
     Closed,
 }
 
@@ -58,22 +59,23 @@ pub async fn accept(
                     tracing::info!("accepting connections again");
                 }
                 let admitted = tokio::select! {
-                    // Whom there is room for gets in, also if the loop is just being stopped.
+                    // A peer for whom there is room gets in even if the loop is being stopped.
                     biased;
                     admitted = admit(incoming.peer(), &layers, &mut bucket, &service) => admitted,
                     until = intake.wait_for(|it| *it != Intake::Open) => {
                         if until.is_ok_and(|it| *it == Intake::Closing) {
-                            // In a task of its own, as the socket must be closed now.
+                            // In a task of its own, as the socket must be closed now. It ends
+                            // when there is room, or `Service::close_admission` is called.
                             tokio::spawn(async move {
                                 let peer = incoming.peer();
                                 let admitted = admit(peer, &layers, &mut bucket, &service).await;
-                                begin(incoming, admitted, &layers, &service);
+                                start_or_reset(incoming, admitted, &layers, &service);
                             });
                         }
                         return;
                     }
                 };
-                begin(incoming, admitted, &layers, &service);
+                start_or_reset(incoming, admitted, &layers, &service);
             }
             Err(error) if is_of_peer(&error) => {}
             Err(error) => {
@@ -119,8 +121,8 @@ async fn admit(
     service.admit(of_peer, of_listener).await
 }
 
-/// Let it in, or reset it.
-fn begin(
+/// Start the connection's task, or reset the connection if it was refused.
+fn start_or_reset(
     incoming: impl Incoming,
     admitted: Result<SessionPermit, Refused>,
     layers: &Arc<Layers>,

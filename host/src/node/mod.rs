@@ -128,12 +128,12 @@ impl Node {
             engines: Arc::new(engines),
             output: Arc::clone(&output),
             ids: ConnectionIds::default(),
-            accept: Box::new(move |socket, layers, service, stop| match socket {
+            accept: Box::new(move |socket, layers, service, intake| match socket {
                 Listening::Tcp(tcp) => {
-                    tokio::spawn(listener::accept(wrap(tcp), layers, service, stop))
+                    tokio::spawn(listener::accept(wrap(tcp), layers, service, intake))
                 }
                 Listening::Unix(unix) => {
-                    tokio::spawn(listener::accept(unix, layers, service, stop))
+                    tokio::spawn(listener::accept(unix, layers, service, intake))
                 }
             }),
         };

@@ -249,6 +249,10 @@ impl Node {
                 service.shut_down(Duration::MAX).await
             });
         }
+        // One that has begun since the reload did has not seen the new listeners.
+        if self.drain.has_begun() {
+            self.directory.stop_accepting();
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) struct RunningListener {
     pub(super) handle: Handle,
     /// Whom the accept loop lets in.
     pub(super) intake: watch::Sender<Intake>,
-    /// The accept loop; ends when `intake` does.
+    /// The accept loop; ends once `intake` is no longer open.
     pub(super) acceptor: JoinHandle<()>,
 }
 
@@ -67,9 +67,17 @@ impl RunningListener {
         );
     }
 
-    /// Let it accept no more. What has a session goes on.
+    /// Let it accept no more. Connections that have a session go on; `intake` says what
+    /// becomes of one that waits for a permit.
     pub(super) async fn stop(self, intake: Intake) {
-        self.intake.send_replace(intake);
+        self.intake.send_if_modified(|now| {
+            // A drain has closed it for good.
+            let changes = *now == Intake::Open;
+            if changes {
+                *now = intake;
+            }
+            changes
+        });
         let _ = self.acceptor.await;
     }
 }
@@ -167,6 +175,7 @@ impl RunningService {
         if let Some(watching) = self.watching.take() {
             watching.abort();
         }
+        self.service.close_admission();
         for listener in &self.listeners {
             listener.intake.send_replace(Intake::Closed);
         }

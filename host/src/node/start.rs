@@ -221,7 +221,7 @@ impl PreparedService {
 
 impl PreparedListener {
     pub(super) fn start(self, shared: &Shared, service: &Arc<Service>) -> RunningListener {
-        let (intake, seen) = watch::channel(Intake::Open);
+        let (intake, watched) = watch::channel(Intake::Open);
         let name = match self.options.name.is_empty() {
             true => self.address.to_string(),
             false => self.options.name.clone(),
@@ -229,7 +229,7 @@ impl PreparedListener {
         self.layers.begin(service, name);
         let service = Arc::clone(service);
         let layers = Arc::clone(&self.layers);
-        let accept_loop = (shared.accept)(self.socket, self.layers, service, seen);
+        let accept_loop = (shared.accept)(self.socket, self.layers, service, watched);
         RunningListener {
             layers,
             options: self.options,

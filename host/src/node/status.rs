@@ -40,7 +40,7 @@ pub struct ServiceView {
     pub named_listeners: BTreeMap<String, String>,
     /// What connections of each address go through.
     pub layers: Vec<(String, Arc<Layers>)>,
-    /// What the accept loops go by.
+    /// Closes the accept loops.
     pub intakes: Vec<watch::Sender<Intake>>,
     /// The file that is watched, if one is.
     pub watching: Option<String>,
@@ -63,8 +63,11 @@ impl Directory {
 
     /// Close the listening sockets of all services.
     pub fn stop_accepting(&self) {
-        for intake in self.all().iter().flat_map(|service| &service.intakes) {
-            intake.send_replace(Intake::Closed);
+        for view in self.all() {
+            view.service.close_admission();
+            for intake in &view.intakes {
+                intake.send_replace(Intake::Closed);
+            }
         }
     }
 

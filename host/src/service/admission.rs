@@ -78,7 +78,16 @@ impl Service {
         Err(Refused)
     }
 
+    /// Let no more connections in, also none that waits for a permit. Those that are open
+    /// go on.
+    pub fn close_admission(&self) {
+        self.permits.close();
+    }
+
     async fn wait_for_permit(&self) -> Result<Permit, Refused> {
+        if self.permits.is_closed() {
+            return Err(Refused);
+        }
         self.limit_counters.count(Limit::Connections);
         let (max, when_full) = {
             let limits = self.limits.load();

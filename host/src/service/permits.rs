@@ -42,6 +42,15 @@ impl Permits {
         Some(self.permit(taken))
     }
 
+    /// There will be none any more; those that were taken stay.
+    pub fn close(&self) {
+        self.free.close();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.free.is_closed()
+    }
+
     /// How many have been taken and not given back.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
@@ -112,5 +121,8 @@ mod tests {
         drop((one, two));
         let all: Vec<_> = (0..3).filter_map(|_| permits.try_take()).collect();
         assert_eq!(all.len(), 2);
+        permits.close();
+        drop(all);
+        assert!(permits.try_take().is_none() && permits.taken() == 0);
     }
 }
