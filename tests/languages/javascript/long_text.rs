@@ -1,5 +1,5 @@
-//! Long text is written and read at a cost that grows with its length and no faster: ten
-//! times the default CPU budget is enough on the busiest machine.
+//! Long text is written and read, within ten times the default CPU budget: a cost that
+//! grows faster than the text exceeds that, and a busy machine does not.
 
 use super::serve_text;
 use crate::harness::Server;
@@ -30,8 +30,7 @@ net.createServer((s) => s.on('data', (data) => answers[data](s))).listen(3000);
 
 #[test]
 fn long_text_is_written_and_read() {
-    // Node's queue has no end. The default budget is a matter of the machine: see the rows
-    // `text` of docs/javascript.md.
+    // Node's queue has no end. How long it takes is in docs/javascript.md.
     let Some(server) = start(&["--max-queue", "32M", "--cpu-budget", "1s"]) else {
         return;
     };
