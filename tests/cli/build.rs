@@ -122,6 +122,57 @@ fn a_package_builds_and_serves() {
     says(component, "package");
 }
 
+/// Cargo compiles a crate again if flags for all crates have changed, which takes minutes with
+/// the standard library: a crate outside the package needs such a flag for its path.
+#[test]
+fn a_package_and_a_single_file_share_the_standard_library() {
+    let single = kept("before_a_package.rs");
+    fs::write(&single, GUEST.replace("WORD", "single")).expect("written");
+    if build("before_a_package", &single).is_none() {
+        return;
+    }
+    let ran = run_within(
+        FIRST_BUILD,
+        &mut command(&repo("guest/examples/kv"), &kept("after_a_file.wasm")),
+    );
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(!ran.stderr.contains("Compiling std "), "{}", ran.stderr);
+    let component = fs::read(kept("after_a_file.wasm")).expect("it was built");
+    let sdk = repo("guest/sdk");
+    let path = sdk.to_str().expect("UTF-8").as_bytes();
+    assert!(
+        !component.windows(path.len()).any(|bytes| bytes == path),
+        "the SDK's path is in the component"
+    );
+}
+
+/// A guest that has other versions than a single file's compiles the macros again.
+#[test]
+fn the_examples_are_locked_to_the_versions_of_single_files() {
+    let versions = |path: &Path| {
+        let lock: toml::Table = fs::read_to_string(path)
+            .expect("a lock file")
+            .parse()
+            .expect("TOML");
+        let packages = lock["package"].as_array().expect("packages").clone();
+        packages.into_iter().map(|package| {
+            let text = |key: &str| package[key].as_str().expect("a text").to_owned();
+            (text("name"), text("version"))
+        })
+    };
+    let of_files: Vec<_> = versions(&repo("host/src/build/guest.lock")).collect();
+    for example in ["http", "kv", "mqtt", "postgres"] {
+        for (name, version) in versions(&repo(&format!("guest/examples/{example}/Cargo.lock"))) {
+            let mut same = of_files
+                .iter()
+                .filter(|(other, _)| *other == name)
+                .peekable();
+            let is_other = same.peek().is_some() && !same.any(|(_, other)| *other == version);
+            assert!(!is_other, "{example}: {name} {version}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_source_is_an_error_of_one_line() {
     let dir = temp_dir();

@@ -34,6 +34,17 @@ pub(super) struct Made {
     pub(super) inputs: Vec<PathBuf>,
 }
 
+/// A crate that is compiled by its full path, which must not get into the component.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outside {
+    /// The crate as cargo's metadata has it: a [package ID specification].
+    ///
+    /// [package ID specification]: https://doc.rust-lang.org/cargo/reference/pkgid-spec.html
+    pub(super) id: String,
+    /// The compiler's flag that hides its path.
+    pub(super) remap: String,
+}
+
 /// One call of cargo.
 pub(super) struct Cargo<'a> {
     pub(super) toolchain: &'a Toolchain,
@@ -41,8 +52,8 @@ pub(super) struct Cargo<'a> {
     pub(super) dir: &'a Path,
     /// The path that the user named, for error messages.
     pub(super) source: &'a Path,
-    /// Flags for every crate, besides the toolchain's. They replace `RUSTFLAGS`.
-    pub(super) rustflags: Vec<String>,
+    /// Crates on this machine outside the guest's workspace, and how their paths are hidden.
+    pub(super) outside: Vec<Outside>,
     /// Whether cargo's own variables, such as those of profiles, are inherited.
     pub(super) inherit_env: bool,
 }
@@ -71,7 +82,9 @@ impl Cargo<'_> {
             };
         }
         let mut flags = self.toolchain.rustflags.clone();
-        flags.extend(self.rustflags.iter().cloned());
+        if !self.toolchain.compiles_library() {
+            flags.extend(self.outside.iter().map(|outside| outside.remap.clone()));
+        }
         if let Some(home) = cargo_home() {
             flags.push(remap(&home, "cargo"));
         }
@@ -128,6 +141,7 @@ impl Cargo<'_> {
                 "--message-format=json-render-diagnostics",
             ])
             .args(self.toolchain.args)
+            .args(self.flags_of_crates())
             .args(args)
             .arg("--")
             .arg(STACK)
@@ -159,6 +173,26 @@ impl Cargo<'_> {
             component: encode::component(&module, self.source)?,
             inputs: dep_info::files(&list),
         })
+    }
+
+    /// Arguments that give each outside crate its flag, and no other crate. As flags for all
+    /// crates, cargo would compile the standard library again whenever a guest with other crates
+    /// follows. They are unstable, so a toolchain that brings its library does not use them.
+    fn flags_of_crates(&self) -> Vec<String> {
+        if !self.toolchain.compiles_library() || self.outside.is_empty() {
+            return Vec::new();
+        }
+        let config = |outside: &Outside| {
+            // JSON strings are TOML strings.
+            let [id, remap] = [&outside.id, &outside.remap].map(|text| Value::from(text.as_str()));
+            format!("profile.release.package.{id}.rustflags=[{remap}]")
+        };
+        let configs = self.outside.iter().map(config);
+        let configs = configs.flat_map(|config| ["--config".to_owned(), config]);
+        ["-Z".to_owned(), "profile-rustflags".to_owned()]
+            .into_iter()
+            .chain(configs)
+            .collect()
     }
 
     /// Whether the standard library is compiled, and has not been yet.

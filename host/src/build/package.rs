@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::cargo::Cargo;
+use super::cargo::{Cargo, Outside};
 use super::toolchain::{self, remap};
 use super::{Compiled, Error, Section, single, sources};
 
@@ -27,7 +27,7 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
         toolchain: &toolchain,
         dir: &dir,
         source: called,
-        rustflags: Vec::new(),
+        outside: Vec::new(),
         inherit_env: true,
     };
     let metadata = cargo.metadata()?;
@@ -49,10 +49,8 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
 
     let path = |key| metadata.get(key).and_then(Value::as_str).map(PathBuf::from);
     let root = path("workspace_root").unwrap_or_default();
-    // Crates on this machine outside the workspace are compiled by their full
-    // path, which must not get into the component.
     let outside = packages.iter().filter(|package| !is_below(package, &root));
-    cargo.rustflags = outside.filter_map(remap_of).collect();
+    cargo.outside = outside.filter_map(outside_of).collect();
     let profile = if has_profile(&root) {
         &[][..]
     } else {
@@ -134,12 +132,16 @@ fn is_below(package: &Value, root: &Path) -> bool {
     manifest.is_some_and(|manifest| manifest.starts_with(root))
 }
 
-fn remap_of(package: &Value) -> Option<String> {
+/// Of a crate outside the workspace, unless it comes from a registry or a repository.
+fn outside_of(package: &Value) -> Option<Outside> {
     if !package["source"].is_null() {
         return None;
     }
     let dir = Path::new(package["manifest_path"].as_str()?).parent()?;
-    Some(remap(dir, package["name"].as_str()?))
+    Some(Outside {
+        id: package["id"].as_str()?.to_owned(),
+        remap: remap(dir, package["name"].as_str()?),
+    })
 }
 
 /// Whether the author has chosen a profile; then ours must not override it.
@@ -164,13 +166,11 @@ mod tests {
 
     #[test]
     fn only_crates_of_this_machine_are_renamed() {
-        let local =
-            serde_json::json!({ "name": "a", "source": null, "manifest_path": "/x/a/Cargo.toml" });
-        assert_eq!(
-            remap_of(&local).as_deref(),
-            Some("--remap-path-prefix=/x/a=a")
-        );
-        let registry = serde_json::json!({ "name": "b", "source": "registry+…", "manifest_path": "/x/b/Cargo.toml" });
-        assert_eq!(remap_of(&registry), None);
+        let local = serde_json::json!({ "name": "a", "id": "path+file:///x/a#0.1.0", "source": null, "manifest_path": "/x/a/Cargo.toml" });
+        let outside = outside_of(&local).expect("a crate of this machine");
+        assert_eq!(outside.id, "path+file:///x/a#0.1.0");
+        assert_eq!(outside.remap, "--remap-path-prefix=/x/a=a");
+        let registry = serde_json::json!({ "name": "b", "id": "registry+…#b@0.1.0", "source": "registry+…", "manifest_path": "/x/b/Cargo.toml" });
+        assert_eq!(outside_of(&registry), None);
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         toolchain: &toolchain,
         dir: &package,
         source: file,
-        rustflags: Vec::new(),
+        outside: Vec::new(),
         inherit_env: false,
     };
     let target = [
