@@ -105,6 +105,8 @@ pub struct Outcome {
     /// What was wrong in that first time.
     early: Vec<String>,
     panics: u64,
+    /// The last lines of the server's log.
+    log: String,
 }
 
 /// What came of one time from the first connection to the last.
@@ -143,6 +145,7 @@ pub fn run(plan: Plan) -> Outcome {
         usage,
         early,
         panics: log.panics.load(Relaxed),
+        log: log.last(),
     }
 }
 

@@ -32,7 +32,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Enough for the soak's guests, and too little for a bomb.
 const COMPILE_MEMORY: &str = "400M";
 /// Lines of the log that are kept.
-const LINES: usize = 40;
+const LINES: usize = 1000;
 
 /// See the module's documentation.
 pub struct TestServer {

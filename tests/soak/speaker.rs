@@ -62,7 +62,8 @@ pub async fn run(shared: Arc<Shared>, number: u32, is_steady: bool) {
                 shared.stats.turned_away.fetch_add(1, Relaxed);
             }
             Err(finding) => {
-                let words = format!("speaker {id}: {}", finding.words);
+                let port = speaker.port;
+                let words = format!("speaker {id}, port {port}: {}", finding.words);
                 return shared.stats.find(&Finding { words, ..finding });
             }
         }
@@ -90,6 +91,10 @@ struct Speaker<'a> {
     got: Vec<u8>,
     heard: Heard,
     moved: Instant,
+    /// It has sent its FIN. A guest that loses its state then gets no mark, and needs none.
+    has_ended: bool,
+    /// As the server's log names the connection.
+    port: u16,
 }
 
 impl<'a> Speaker<'a> {
@@ -113,6 +118,8 @@ impl<'a> Speaker<'a> {
             got: Vec::new(),
             heard: Heard::default(),
             moved: Instant::now(),
+            has_ended: false,
+            port: 0,
         }
     }
 
@@ -121,6 +128,7 @@ impl<'a> Speaker<'a> {
             .await
             .map_err(|error| dropped(&error))?;
         let _ = socket.set_nodelay(true);
+        self.port = socket.local_addr().map_or(0, |address| address.port());
         let mut begin = vec![b'T', self.how];
         begin.extend(self.id.to_le_bytes());
         send(&mut socket, &begin).await?;
@@ -156,6 +164,7 @@ impl<'a> Speaker<'a> {
         } else {
             self.leave();
         }
+        self.has_ended = true;
         socket.shutdown().await.map_err(|error| dropped(&error))?;
         // The FIN, after what was on its way.
         loop {
@@ -249,7 +258,7 @@ impl<'a> Speaker<'a> {
             self.moved = Instant::now();
             self.take(&frame, &mut reply)?;
         }
-        if !reply.is_empty() {
+        if !reply.is_empty() && !self.has_ended {
             send(socket, &reply).await?;
         }
         Ok(true)

@@ -25,8 +25,9 @@ fn nothing_is_lost_doubled_or_reordered() {
     let complaints = outcome.complaints();
     assert!(
         complaints.is_empty(),
-        "{}\n{outcome}",
-        complaints.join("\n")
+        "{}\n{outcome}\n{}",
+        complaints.join("\n"),
+        outcome.log
     );
 }
 
