@@ -177,7 +177,9 @@ impl Cargo<'_> {
 
     /// Arguments that give each outside crate its flag, and no other crate. As flags for all
     /// crates, cargo would compile the standard library again whenever a guest with other crates
-    /// follows. They are unstable, so a toolchain that brings its library does not use them.
+    /// follows. They are [unstable], so a toolchain that brings its library does not use them.
+    ///
+    /// [unstable]: https://doc.rust-lang.org/cargo/reference/unstable.html#profile-rustflags-option
     fn flags_of_crates(&self) -> Vec<String> {
         if !self.toolchain.compiles_library() || self.outside.is_empty() {
             return Vec::new();

@@ -132,9 +132,11 @@ fn is_below(package: &Value, root: &Path) -> bool {
     manifest.is_some_and(|manifest| manifest.starts_with(root))
 }
 
-/// Of a crate outside the workspace, unless it comes from a registry or a repository.
+/// Of a crate outside the workspace, unless it comes from a registry or a repository. Nothing
+/// of a procedural macro gets into the component, and its author wants its real path in the
+/// compiler's messages.
 fn outside_of(package: &Value) -> Option<Outside> {
-    if !package["source"].is_null() {
+    if !package["source"].is_null() || is_macro(package) {
         return None;
     }
     let dir = Path::new(package["manifest_path"].as_str()?).parent()?;
@@ -142,6 +144,11 @@ fn outside_of(package: &Value) -> Option<Outside> {
         id: package["id"].as_str()?.to_owned(),
         remap: remap(dir, package["name"].as_str()?),
     })
+}
+
+fn is_macro(package: &Value) -> bool {
+    let mut targets = package["targets"].as_array().into_iter().flatten();
+    targets.any(|target| target["kind"] == serde_json::json!(["proc-macro"]))
 }
 
 /// Whether the author has chosen a profile; then ours must not override it.
@@ -172,5 +179,8 @@ mod tests {
         assert_eq!(outside.remap, "--remap-path-prefix=/x/a=a");
         let registry = serde_json::json!({ "name": "b", "id": "registry+…#b@0.1.0", "source": "registry+…", "manifest_path": "/x/b/Cargo.toml" });
         assert_eq!(outside_of(&registry), None);
+        let mut macros = local.clone();
+        macros["targets"] = serde_json::json!([{ "kind": ["proc-macro"] }]);
+        assert_eq!(outside_of(&macros), None);
     }
 }
