@@ -26,13 +26,28 @@ impl Client {
 
     /// Connect from this address of this machine.
     pub fn connect_from(local: IpAddr, address: SocketAddr) -> Self {
+        Self::try_connect_from(local, address).expect("the server accepts")
+    }
+
+    /// # Errors
+    /// When nobody listens there.
+    pub fn try_connect_from(local: IpAddr, address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
         let socket = socket.expect("a socket");
         socket
             .bind(&SocketAddr::new(local, 0).into())
             .expect("an address of this machine");
-        socket.connect(&address.into()).expect("the server accepts");
-        Self::on(socket.into())
+        socket.connect(&address.into())?;
+        Ok(Self::on(socket.into()))
+    }
+
+    /// The server resets the connection as soon as it accepts it. On a busy machine that is
+    /// before connect(2) returns, and its error.
+    pub fn expect_refusal(connected: io::Result<Self>) {
+        match connected {
+            Ok(mut client) => client.expect_reset(),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+        }
     }
 
     fn on(stream: TcpStream) -> Self {

@@ -31,7 +31,7 @@ fn beyond_the_limit_connections_are_refused_with_when_full_refuse() {
     let mut scene = Scene::start(&obeying(&[]), &args);
     let (one, _two) = (scene.client(), scene.client());
     for _ in 0..50 {
-        scene.server.connect().expect_reset();
+        Client::expect_refusal(Client::try_connect(scene.server.addresses[0]));
     }
     scene.reached("max-connections", 50, "--max-connections");
     scene.total("refused", 50);
@@ -45,7 +45,7 @@ fn connections_of_one_peer_are_limited() {
     let mut scene = Scene::start(&obeying(&[]), &["--max-per-peer", "3"]);
     let (one, _two) = (scene.client(), scene.client());
     for _ in 0..20 {
-        scene.server.connect().expect_reset();
+        Client::expect_refusal(Client::try_connect(scene.server.addresses[0]));
     }
     // Another one is not concerned.
     let other = Ipv4Addr::new(127, 0, 0, 2).into();

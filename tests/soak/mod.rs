@@ -158,10 +158,10 @@ fn run_once(server: &TestServer, plan: Plan) -> Storm {
         losing_swaps: AtomicU64::new(0),
         closed_times: AtomicU64::new(0),
         speakers: Speakers::new(plan.speakers, plan.topic_fault),
-        stall: if plan.fault.is_some() || plan.topic_fault.is_some() {
-            Duration::from_secs(2)
-        } else {
-            Duration::from_secs(30)
+        // What was dropped is found by the silence.
+        stall: match plan.fault.map(|fault| fault.kind).or(plan.topic_fault) {
+            Some(Kind::Drop) => Duration::from_secs(5),
+            _ => Duration::from_secs(30),
         },
         rate: plan.rate,
         endings: AtomicU64::new(0),
