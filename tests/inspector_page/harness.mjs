@@ -130,6 +130,13 @@ export async function go(page, view) {
   await page.evaluate((hash) => { location.hash = hash; }, `#/${view}`);
 }
 
+/** Go to the log, and wait until the server sends it: it begins with what is logged then. */
+export async function goToLog(page) {
+  const sent = page.waitForResponse('**/api/log');
+  await go(page, 'log');
+  await sent;
+}
+
 /** Wait until this is true in the page. */
 export async function until(page, condition, argument) {
   await page.waitForFunction(condition, argument, { timeout: 3 * PATIENCE });

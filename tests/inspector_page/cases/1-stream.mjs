@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { drop, go, hex, hexOf, look, rowsOf, until } from '../harness.mjs';
+import { drop, go, goToLog, hex, hexOf, look, rowsOf, until } from '../harness.mjs';
 
 export async function a_conversation_by_nc_appears_as_its_bytes(inspector) {
   const page = await inspector.open(inspector.counter);
@@ -262,8 +262,7 @@ export async function a_token_that_is_not_right_any_more_is_told_from_none(inspe
 
 export async function the_log_says_what_it_has_missed(inspector) {
   const page = await inspector.open(inspector.hostile);
-  await go(page, 'log');
-  await page.waitForResponse('**/api/log');
+  await goToLog(page);
   await go(page, 'swaps');
   await page.locator('swaps-view').waitFor();
   await go(page, 'log');

@@ -1,7 +1,7 @@
 // What peers and guests send is data: nothing of it runs, and nothing of it changes the page.
 
 import assert from 'node:assert/strict';
-import { go, look, until } from '../harness.mjs';
+import { go, goToLog, look, until } from '../harness.mjs';
 
 const TEXTS = [
   '<img src=x onerror=alert(1)><script>alert(2)</script><style>*{display:none}</style>',
@@ -34,8 +34,7 @@ export async function hostile_bytes_lines_labels_and_faults_are_only_shown(inspe
   }
   for (const shown of ['<script>alert(2)</script>', '\\u{202e}gnp.exe', '\\x1b[2J', '\\xff\\xc0\\x80']) await until(page, (part) => document.querySelector('stream-list').textContent.includes(part), shown);
   assert.deepEqual(await structure(page), shape, 'no elements but rows have come');
-  await go(page, 'log');
-  await page.locator('log-view .lines').waitFor();
+  await goToLog(page);
   peer.socket.write(`P${TEXTS.join(' ')}`);
   await until(page, () => document.querySelector('log-view .lines').textContent.includes('alert(1)'));
   await clean(page);
