@@ -37,6 +37,7 @@ fn begins(language: &str, component: &str) {
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     let told = "ok      conversation.test  10 steps, 1 swap, ";
     assert!(ran.stdout.starts_with(told), "{}", ran.stdout);
+    assert!(!ran.stderr.contains("warning: "), "{}", ran.stderr);
     // As its README says.
     let readme = fs::read_to_string(greeter.join("README.md")).expect("a README");
     assert!(readme.contains("hotsocket test . conversation.test"));

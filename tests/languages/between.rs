@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::own_copies::warnings_in;
 use super::{built, example, serve_large};
 use crate::harness::{
     FIRST_BUILD, Fetched, Ran, hotsocket, lacks_tools, prebuilt, repo, run_within,
@@ -23,6 +24,8 @@ fn converse(source: &Path, script: &Path, args: &[&str]) -> Option<Ran> {
     }
     assert!(ran.stdout.starts_with("ok      "), "{ran:?}");
     assert_eq!(ran.code, 0, "{ran:?}");
+    // What the project gives people to begin with has no mistakes.
+    assert!(warnings_in(&ran).is_empty(), "{ran:?}");
     Some(ran)
 }
 

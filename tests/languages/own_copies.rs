@@ -4,7 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{FIRST_BUILD, Fetched, hotsocket, lacks_tools, run_within, temp_dir};
+use super::built;
+use super::python::mishaps;
+use crate::harness::{
+    FIRST_BUILD, Fetched, Ran, build, hotsocket, kept, lacks_tools, run_within, temp_dir,
+};
 
 /// Build the first of these files, and return the names and places of the warnings;
 /// `None` if it cannot be built here.
@@ -17,13 +21,16 @@ fn warnings(files: &[(&str, &str)]) -> Option<Vec<String>> {
     for (name, text) in files {
         fs::write(dir.path().join(name), text).expect("written");
     }
-    let mut command = hotsocket();
-    command.arg("build").arg(dir.path().join(main));
-    let ran = run_within(FIRST_BUILD, &mut command);
+    let ran = build(&dir.path().join(main), &dir.path().join("guest.wasm"));
     if lacks_tools(&ran) {
         return None;
     }
     assert_eq!(ran.code, 0, "{ran:?}");
+    Some(warnings_in(&ran))
+}
+
+/// The names and places of the warnings among what a build has printed.
+pub fn warnings_in(ran: &Ran) -> Vec<String> {
     let warnings = ran.stderr.lines().filter_map(|line| {
         let (found, rest) = line.strip_prefix("warning: ")?.split_once(" is changed ")?;
         assert!(
@@ -32,7 +39,7 @@ fn warnings(files: &[(&str, &str)]) -> Option<Vec<String>> {
         );
         Some(found.to_owned())
     });
-    Some(warnings.collect())
+    warnings.collect()
 }
 
 #[track_caller]
@@ -150,46 +157,21 @@ fn what_a_connection_does_to_its_own_is_not_warned_of() {
     expect(&[("own.js", script)], &[]);
 }
 
+/// What has been built is kept, so that this build only prints the warnings again.
 #[test]
 fn a_list_of_all_clients_in_python_is_warned_of() {
-    let guest = "from hotsocket import Handler\n\
-                 clients = []\n\
-                 rooms = {}\n\
-                 count = 0\n\
-                 WORDS = ['a']\n\
-                 WORDS.append('b')\n\
-                 class Chat(Handler):\n\
-                 \x20   def open(self, conn):\n\
-                 \x20       global count\n\
-                 \x20       count += 1\n\
-                 \x20       clients.append(conn)\n\
-                 \x20       rooms['x'] = conn\n\
-                 \x20       self.words = list(WORDS)\n\
-                 \x20       self.words.append('c')\n\
-                 \x20   def data(self, conn, rooms):\n\
-                 \x20       count = 0\n\
-                 \x20       count += 1\n";
-    expect(
-        &[("chat.py", guest)],
-        &[
-            "chat.py:10: `count`",
-            "chat.py:11: `clients`",
-            "chat.py:12: `rooms`",
-        ],
-    );
-}
-
-/// None of what the project gives people to begin with.
-#[test]
-fn examples_and_templates_cause_no_warning() {
-    for name in [
-        "chat", "doorman", "echo", "hello", "lines", "silence", "whoami",
-    ] {
-        let path = super::example(&format!("{name}.js"));
-        let text = fs::read_to_string(path).expect("an example");
-        expect(&[(&format!("{name}.js"), &text)], &[]);
+    let source = mishaps();
+    if built(&source).is_none() {
+        return;
     }
-    let path = crate::harness::repo("guest/templates/js/server.js");
-    let text = fs::read_to_string(path).expect("a template");
-    expect(&[("server.js", &text)], &[]);
+    let ran = build(&source, &kept("own-copies.py.wasm"));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(
+        warnings_in(&ran),
+        [
+            "my-mishaps.1.py:22: `count`",
+            "my-mishaps.1.py:23: `clients`",
+            "my-mishaps.1.py:24: `rooms`",
+        ]
+    );
 }

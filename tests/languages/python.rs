@@ -37,16 +37,34 @@ fn the_python_package_passes_its_tests() {
     assert_eq!(ran.code, 0, "{ran:?}");
 }
 
-const MISHAPS: &str = r#"
+/// One guest for what a build in Python is needed for: each takes half a minute of a
+/// processor.
+pub const MISHAPS: &str = r#"
+import codecs
+import datetime
 import random
+import socket
 from hotsocket import Handler, Refuse
 from helper import half
+
+CODECS = "utf-16 utf-32 utf-8-sig cp1251 koi8-r gbk shift_jis idna punycode"
+clients = []
+rooms = {}
+count = 0
+WORDS = ["a"]
+WORDS.append("b")
 
 class Base(Handler):
     pass
 
 class Mishaps(Base):
     def open(self, conn):
+        global count
+        count += 1
+        clients.append(conn)
+        rooms["x"] = conn
+        self.words = list(WORDS)
+        self.words.append("c")
         print(f"{conn.peer} from", end=" ")
         print(random.random())
 
@@ -62,19 +80,50 @@ class Mishaps(Base):
                 conn.write(b"bye")
                 conn.end()
                 return b"%d" % conn.write(b"too late")
+            case b"late":
+                return late("ab")
+            case _ if data.startswith(b"connect "):
+                return connect(int(data[8:]))
             case _:
+                rooms = count = 0
+                count += 1
                 return data * 2
+
+def mean(numbers):
+    import statistics
+    return statistics.mean(numbers)
+
+def late(text):
+    for name in CODECS.split():
+        assert text.encode(name).decode(name) == text, name
+    day = datetime.datetime.strptime("26 Nov 2026", "%d %b %Y")
+    return f"{day:%Y-%m-%d} {codecs.encode(text.encode(), 'hex')} {mean([1, 2, 3])}".encode()
+
+def connect(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
+            other.sendall(b"a question")
+            return other.recv(100)
+    except OSError:
+        return b"refused"
 "#;
 
-#[test]
-fn a_python_exception_costs_one_connection_and_is_logged() {
-    // Not a name that Python could import.
+/// Where [`MISHAPS`] is, under a name that Python could not import.
+pub fn mishaps() -> PathBuf {
+    // Tests at the same time write the same.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = kept("mishaps");
     fs::create_dir_all(&dir).expect("a directory");
     fs::write(dir.join("helper.py"), "def half(x):\n    return x / 2\n").expect("written");
     let source = dir.join("my-mishaps.1.py");
     fs::write(&source, MISHAPS).expect("written");
-    let Some(component) = built(&source) else {
+    source
+}
+
+#[test]
+fn a_python_exception_costs_one_connection_and_is_logged() {
+    let Some(component) = built(&mishaps()) else {
         return;
     };
     let server = serve_large(component).start();
@@ -84,7 +133,7 @@ fn a_python_exception_costs_one_connection_and_is_logged() {
         (
             "raise",
             "guest panicked in `data`: TypeError: unsupported operand type(s) for /: 'str' and \
-             'int' (helper.py:2 in half, from my-mishaps.1.py:17 in data)",
+             'int' (helper.py:2 in half, from my-mishaps.1.py:33 in data)",
         ),
         ("deep", "RecursionError: maximum recursion depth exceeded"),
         ("text", "TypeError: write takes bytes, not str"),
@@ -146,65 +195,27 @@ fn mistakes_in_python_are_errors_of_the_build_with_their_place() {
 /// file any more.
 #[test]
 fn what_python_imports_late_is_there() {
-    let (_dir, source) = file(
-        "late.py",
-        r#"
-import codecs
-import datetime
-from hotsocket import Handler
-
-def mean(numbers):
-    import statistics
-    return statistics.mean(numbers)
-
-CODECS = "utf-16 utf-32 utf-8-sig cp1251 koi8-r gbk shift_jis idna punycode"
-
-class Late(Handler):
-    def data(self, conn, data):
-        text = data.decode()
-        for name in CODECS.split():
-            assert text.encode(name).decode(name) == text, name
-        day = datetime.datetime.strptime("26 Nov 2026", "%d %b %Y")
-        return f"{day:%Y-%m-%d} {codecs.encode(data, 'hex')} {mean([1, 2, 3])}".encode()
-"#,
-    );
-    let Some(component) = built(&source) else {
+    let Some(component) = built(&mishaps()) else {
         return;
     };
     let server = serve_large(component).start();
-    server.connect().ask("ab", "2026-11-26 b'6162' 2");
+    server.connect().ask("late", "2026-11-26 b'6162' 2");
 }
 
 /// With the grant, a guest has Python's own sockets.
 #[test]
 fn python_connects_to_others_if_it_may() {
-    let (_dir, source) = file(
-        "relay.py",
-        r#"
-import socket
-from hotsocket import Connection, Handler
-
-class Relay(Handler):
-    def data(self, conn: Connection, data: bytes) -> bytes:
-        port = int(data)
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
-                other.sendall(b"a question")
-                return other.recv(100)
-        except OSError:
-            return b"refused"
-"#,
-    );
-    let Some(component) = built(&source) else {
+    let Some(component) = built(&mishaps()) else {
         return;
     };
     let other = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = other.local_addr().expect("an address").port().to_string();
+    let port = other.local_addr().expect("an address").port();
+    let order = format!("connect {port}");
     let without = serve_large(component.clone()).start();
-    without.connect().ask(&port, "refused");
+    without.connect().ask(&order, "refused");
     let with = serve_large(component).arg("--allow-net").start();
     let mut client = with.connect();
-    client.send(&port);
+    client.send(&order);
     let (mut accepted, _) = other.accept().expect("a connection");
     let mut question = [0; 10];
     accepted.read_exact(&mut question).expect("ten bytes");
