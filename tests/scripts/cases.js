@@ -32,6 +32,8 @@ const cases = {
   'indexOf nothing': () => [b.indexOf(''), b.indexOf('', 3), b.indexOf('', 99), b.lastIndexOf('')],
   'includes': () => b.includes('\x03'),
   'indexOf text': () => [Buffer.from('a€b€').indexOf('€'), Buffer.from('a€b€').lastIndexOf('€'), Buffer.from('aXbX').indexOf('X', -2)],
+  'indexOf from any offset': () => ['X', 'bX', 'aa', Buffer.from('Xb'), Buffer.from('XX\n'), new Uint8Array([0])].map((wanted) =>
+    [undefined, 0, 1, 2, 1.5, 10, 12, 99, -1, -3, -99, NaN, null, Infinity, -Infinity].map((from) => Buffer.from('aXbXabcabXX\n').indexOf(wanted, from))),
   'indexOf in another encoding': () => Buffer.from('abcdef').indexOf('6364', 'hex'),
   'compare': () => [Buffer.compare(b, Buffer.from([1])), b.compare(Buffer.from([2])), b.compare(b)],
   'compare with Uint8Array': () => Buffer.compare(new Uint8Array([1]), new Uint8Array([2])),

@@ -123,6 +123,26 @@ for (const [name, missing] of [['indexOf', 0], ['lastIndexOf', Infinity]]) {
   };
 }
 
+// The package compares byte by byte, 40 µs for sixteen. The engine finds the first one.
+const { indexOf } = Uint8Array.prototype;
+const search = proto.indexOf;
+proto.indexOf = function (value, from, how) {
+  const bytes = typeof value === 'string' ? value !== '' && (how === undefined || how === 'utf8') : value instanceof Uint8Array && value.length > 0 && how === undefined;
+  // An offset that is text is an encoding.
+  if (!bytes || typeof from === 'string') return search.call(this, value, from, how);
+  const wanted = typeof value === 'string' ? Buffer.from(value) : value;
+  let at = Math.trunc(Number(from)) || 0;
+  if (at < 0) at = Math.max(at + this.length, 0);
+  for (; at + wanted.length <= this.length; at++) {
+    at = indexOf.call(this, wanted[0], at);
+    if (at < 0 || at + wanted.length > this.length) return -1;
+    let same = 1;
+    while (same < wanted.length && this[at + same] === wanted[same]) same++;
+    if (same === wanted.length) return at;
+  }
+  return -1;
+};
+
 const { fill, copyWithin } = Uint8Array.prototype;
 proto.fill = function (value, start, end, how) {
   if (typeof start === 'string') [how, start] = [start, undefined];
