@@ -39,7 +39,7 @@ fn the_python_package_passes_its_tests() {
 
 /// One guest for what a build in Python is needed for: each takes half a minute of a
 /// processor.
-pub const MISHAPS: &str = r#"
+const MISHAPS: &str = r#"
 import codecs
 import datetime
 import random
