@@ -7,6 +7,14 @@ const { StringDecoder } = require('string_decoder');
 const stream = require('stream');
 
 const b = Buffer.from('0102030405060708', 'hex');
+// A value, or the code of the error.
+const outcome = (make) => {
+  try {
+    return String(make());
+  } catch (error) {
+    return error.code ?? error.name;
+  }
+};
 const cases = {
   // ---- Buffer
   'hex with a space': () => Buffer.from('01 02', 'hex'),
@@ -32,8 +40,30 @@ const cases = {
   'indexOf nothing': () => [b.indexOf(''), b.indexOf('', 3), b.indexOf('', 99), b.lastIndexOf('')],
   'includes': () => b.includes('\x03'),
   'indexOf text': () => [Buffer.from('a€b€').indexOf('€'), Buffer.from('a€b€').lastIndexOf('€'), Buffer.from('aXbX').indexOf('X', -2)],
-  'indexOf from any offset': () => ['X', 'bX', 'aa', Buffer.from('Xb'), Buffer.from('XX\n'), new Uint8Array([0])].map((wanted) =>
-    [undefined, 0, 1, 2, 1.5, 10, 12, 99, -1, -3, -99, NaN, null, Infinity, -Infinity].map((from) => Buffer.from('aXbXabcabXX\n').indexOf(wanted, from))),
+  'found from any offset': () => ['X', 'bX', 'aa', '', 97, 353, 98.9, NaN, Buffer.from('Xb'), Buffer.from(''), new Uint8Array([98]), null].map((wanted) =>
+    [undefined, 0, 1, 2, 1.5, 10, 12, 99, -1, -3, -99, NaN, null, Infinity, -Infinity, {}, 'latin1', 'hex', 'ucs2', '', 'nope'].map((from) =>
+      ['indexOf', 'lastIndexOf', 'includes'].map((search) => outcome(() => Buffer.from('aXbXabcabXX\n')[search](wanted, from))).join()).join(' ')).join('\n'),
+  'found in wide characters': () => [Buffer.from('abc', 'ucs2'), Buffer.from('cab', 'ucs2')].map((bytes) =>
+    ['ab', 'b', '', Buffer.from([98, 0]), Buffer.from([0, 98]), Buffer.from([98])].map((wanted) =>
+      [0, 1, 2, -3].map((from) => `${bytes.indexOf(wanted, from, 'ucs2')},${bytes.lastIndexOf(wanted, from, 'utf16le')}`).join(' ')).join('; ')),
+  'parts': () => [undefined, 0, 1, 3.7, 7, 8, 99, -1, -2.5, -99, NaN, '2', 'x', null, Infinity, -Infinity].map((start) =>
+    [undefined, 0, 2, 8, -1, -9, NaN, '3', null].map((end) => `${b.subarray(start, end).toString('hex')},${b.slice(start, end).length}`).join(' ')).join('\n'),
+  ...Object.fromEntries(['', 'a', '12: ', 'é', '€uro', '\u{1f600}', '\0\x7f\x80\xff', 'x'.repeat(257), 'é'.repeat(256), '\ud83d', 'aGVsbG8', '_-8=', 'YWJj=YWJj', '6162zz', '616'].map((text) => [
+    `${escape(text).slice(0, 12)} in each encoding`,
+    () => [undefined, 'utf8', 'latin1', 'ascii', 'hex', 'base64', 'base64url', 'ucs2', 'UTF-16LE', 'nope', '', null, 5].map((how) => outcome(() => {
+      const short = Buffer.alloc(5);
+      const filled = text === '\ud83d' ? '' : outcome(() => Buffer.alloc(3, text, how).toString('hex'));
+      return [Buffer.from(text, how).toString('hex').slice(0, 40), Buffer.byteLength(text, how), short.write(text, 1, 3, how), short.write(text, how), short.toString('hex'), filled].join();
+    })).join(' '),
+  ])),
+  'bytes in each encoding': () => [[], [0x61], [0xff], [0xc3, 0xa9], [0xe2, 0x82], Array(257).fill(0x61), [...Array(300).fill(0x61), 0xc3], Array(256).fill(0xff)].map((bytes) =>
+    [undefined, 'utf8', 'latin1', 'ascii', 'hex', 'base64', 'base64url', 'ucs2', 'nope', '', null].map((how) => outcome(() => escape(Buffer.from(bytes).toString(how)))).join(' ')).join('\n'),
+  'made of anything': () => [undefined, null, 5, true, {}, { length: 2 }, { type: 'Buffer', data: [1, 2] }, new String('abc'), { valueOf: () => 'v' },
+    Object.assign(new Uint8Array(2), { valueOf: () => 'text' }), new Uint16Array([1, 256]), new DataView(new ArrayBuffer(3)), [1, 2.7, -1, '7']].map((value) => outcome(() => Buffer.from(value).toString('hex'))).join(' '),
+  'concat checks': () => [[], [b, new Uint8Array([1])], [b, [1]], [b, 'x'], [new Uint16Array(2)], 'x', { length: 1 }].map((list) =>
+    [undefined, 0, 3, 9, 12, -1, 1.5, '3', null].map((length) => outcome(() => Buffer.concat(list, length).toString('hex'))).join(' ')).join('\n'),
+  'alloc checks': () => [0, 2, -1, 1.5, NaN, '3', undefined, 2 ** 33].map((size) =>
+    [undefined, 0, 256, 'ab', '', Buffer.from('xy'), null, true].map((fill) => outcome(() => Buffer.alloc(size, fill).toString('hex'))).join(' ')).join('\n'),
   'indexOf in another encoding': () => Buffer.from('abcdef').indexOf('6364', 'hex'),
   'compare': () => [Buffer.compare(b, Buffer.from([1])), b.compare(Buffer.from([2])), b.compare(b)],
   'compare with Uint8Array': () => Buffer.compare(new Uint8Array([1]), new Uint8Array([2])),
@@ -100,19 +130,26 @@ const cases = {
   'typeof this': () => [typeof __filename, typeof __dirname, typeof exports, module.exports === exports],
 };
 
-const server = net.createServer((socket) => {
-  socket.on('data', () => {
-    for (const [name, run] of Object.entries(cases)) {
-      let got;
-      try {
-        got = util.inspect(run(), { breakLength: Infinity });
-      } catch (error) {
-        got = `${error.name} ${error.code} ${error.message}`;
-      }
-      console.log(`${name}: ${got}`);
+// Its client has ended when the last case runs.
+const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+  const left = Object.entries(cases);
+  // An event for each: none takes long.
+  function next() {
+    if (left.length === 0) {
+      console.log('over');
+      socket.end('done');
+      return;
     }
-    console.log('over');
-    socket.end('done');
-  });
+    const [name, run] = left.shift();
+    let got;
+    try {
+      got = util.inspect(run(), { breakLength: Infinity });
+    } catch (error) {
+      got = `${error.name} ${error.code} ${error.message}`;
+    }
+    console.log(`${name}: ${got}`);
+    setImmediate(next);
+  }
+  socket.on('data', next);
 });
 server.listen(process.env.PORT ?? 3100, '127.0.0.1', () => console.log('on', server.address().port));

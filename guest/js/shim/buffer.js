@@ -6,61 +6,29 @@ const base = require('buffer-from-npm');
 const text = require('./text.js');
 const { absent, coded } = require('./errors.js');
 const installChecks = require('./buffer_checks.js');
-const { outOfRange, wrongType, wrongValue } = require('./checks.js');
+const installMaking = require('./buffer_making.js');
+const installSearch = require('./buffer_search.js');
+const { encode, encoding } = installMaking;
+const { checkInteger, outOfRange, wrongType, wrongValue } = require('./checks.js');
 
 const { Buffer } = base;
 const proto = Buffer.prototype;
 
-const asBuffer = (bytes) => Object.setPrototypeOf(bytes, proto);
-
-function encoding(name) {
-  const known = text.encodingName(name);
-  if (known === undefined) {
-    throw coded(TypeError, 'ERR_UNKNOWN_ENCODING', `Unknown encoding: ${name}`);
-  }
-  return known;
-}
-
-const from = Buffer.from;
-Buffer.from = function (value, how, length) {
-  if (typeof value !== 'string') return from(value, how, length);
-  switch (encoding(how)) {
-    case 'utf8': return asBuffer(text.encode(value));
-    case 'latin1':
-    case 'ascii': return asBuffer(text.fromLatin1(value));
-    case 'base64':
-    case 'base64url': return fromBase64(value);
-    case 'hex': return fromHex(value);
-    default: return asBuffer(text.encodeUtf16(value));
-  }
-};
-
-// What is no base64 in it is skipped, and `=` ends it.
-function fromBase64(value) {
-  const plain = value.replaceAll('-', '+').replaceAll('_', '/');
-  try {
-    return asBuffer(Uint8Array.fromBase64(plain));
-  } catch {
-    return from(plain, 'base64');
-  }
-}
-
-// Up to the first pair that is none.
-function fromHex(value) {
-  const even = value.length - value.length % 2;
-  try {
-    return asBuffer(Uint8Array.fromHex(even === value.length ? value : value.slice(0, even)));
-  } catch {
-    const whole = value.search(/[^\da-f]/i);
-    return asBuffer(Uint8Array.fromHex(value.slice(0, whole - whole % 2)));
-  }
-}
+installMaking(Buffer);
+installSearch(Buffer);
 
 Object.defineProperty(Buffer, 'name', { value: 'Buffer' });
 
 const byteLength = Buffer.byteLength;
 Buffer.byteLength = function (value, how) {
-  return typeof value === 'string' ? Buffer.from(value, how).length : byteLength(value, how);
+  if (typeof value !== 'string') return byteLength(value, how);
+  // As many as there are at most, whatever is in it.
+  switch (text.encodingName(how)) {
+    case 'hex': return value.length >>> 1;
+    case 'base64':
+    case 'base64url': return (value.length - (/={1,2}$/.exec(value)?.[0].length ?? 0)) * 3 >>> 2;
+    default: return encode(value, how).length;
+  }
 };
 
 Buffer.isEncoding = (name) => typeof name === 'string' && text.encodingName(name) !== undefined;
@@ -69,6 +37,7 @@ const bound = (value, missing, length) =>
   value === undefined ? missing : Math.min(Math.max(Math.trunc(Number(value)) || 0, 0), length);
 
 proto.toString = function (how, start, end) {
+  if (how === undefined && start === undefined && end === undefined) return text.decode(this);
   const first = bound(start, 0, this.length);
   const last = bound(end, this.length, this.length);
   if (last <= first) return '';
@@ -113,44 +82,16 @@ proto.equals = function (other) {
   return this === other || (this.length === other.length && Buffer.compare(this, other) === 0);
 };
 
-// Nothing is everywhere.
-for (const [name, missing] of [['indexOf', 0], ['lastIndexOf', Infinity]]) {
-  const search = proto[name];
-  proto[name] = function (value, from, how) {
-    if (value !== '' && !(value instanceof Uint8Array && value.length === 0)) return search.call(this, value, from, how);
-    const at = typeof from === 'number' && !Number.isNaN(from) ? Math.trunc(from) : missing;
-    return Math.min(Math.max(at < 0 ? at + this.length : at, 0), this.length);
-  };
-}
-
-// The package compares byte by byte, 40 µs for sixteen. The engine finds the first one.
-const { indexOf } = Uint8Array.prototype;
-const search = proto.indexOf;
-proto.indexOf = function (value, from, how) {
-  const bytes = typeof value === 'string' ? value !== '' && (how === undefined || how === 'utf8') : value instanceof Uint8Array && value.length > 0 && how === undefined;
-  // An offset that is text is an encoding.
-  if (!bytes || typeof from === 'string') return search.call(this, value, from, how);
-  const wanted = typeof value === 'string' ? Buffer.from(value) : value;
-  let at = Math.trunc(Number(from)) || 0;
-  if (at < 0) at = Math.max(at + this.length, 0);
-  for (; at + wanted.length <= this.length; at++) {
-    at = indexOf.call(this, wanted[0], at);
-    if (at < 0 || at + wanted.length > this.length) return -1;
-    let same = 1;
-    while (same < wanted.length && this[at + same] === wanted[same]) same++;
-    if (same === wanted.length) return at;
-  }
-  return -1;
-};
-
 const { fill, copyWithin } = Uint8Array.prototype;
 proto.fill = function (value, start, end, how) {
   if (typeof start === 'string') [how, start] = [start, undefined];
   else if (typeof end === 'string') [how, end] = [end, undefined];
   const first = start === undefined ? 0 : fillRange('offset', start, 0, this.length);
   const last = end === undefined ? this.length : fillRange('end', end, 0, this.length);
-  if (how !== undefined && typeof how !== 'string') throw wrongType('encoding', 'of type string', how);
-  if (typeof how === 'string' && !Buffer.isEncoding(how)) throw coded(TypeError, 'ERR_UNKNOWN_ENCODING', `Unknown encoding: ${how}`);
+  if (typeof value === 'string' && how != null && how !== '') {
+    if (typeof how !== 'string') throw wrongType('encoding', 'of type string', how);
+    encoding(how);
+  }
   if (first >= last) return this;
   if (typeof value !== 'string' && !(value instanceof Uint8Array)) return fill.call(this, value & 255, first, last);
   const pattern = typeof value === 'string' ? Buffer.from(value, how) : value;
@@ -168,19 +109,26 @@ proto.fill = function (value, start, end, how) {
   return this;
 };
 
-const write = proto.write;
 proto.write = function (string, offset, length, how) {
-  if (typeof offset === 'string') [how, offset] = [offset, undefined];
+  if (typeof string !== 'string') throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'argument must be a string');
+  if (typeof offset === 'string') [how, offset, length] = [offset, undefined, undefined];
   else if (typeof length === 'string') [how, length] = [length, undefined];
-  if (encoding(how) !== 'utf8') return write.call(this, string, offset ?? 0, length ?? this.length - (offset ?? 0), how);
-  const room = Math.min(this.length - (offset ?? 0), length ?? Infinity);
-  let bytes = text.encode(string);
+  if (offset === undefined) offset = 0;
+  else checkInteger(offset, 'offset', 0, this.length);
+  let room = this.length - offset;
+  if (length !== undefined) {
+    checkInteger(length, 'length', 0, this.length);
+    room = Math.min(length, room);
+  }
+  let bytes = encode(string, how);
   if (bytes.length > room) {
     // No part of a character is written.
     bytes = bytes.subarray(0, room);
-    bytes = bytes.subarray(0, room - text.unfinished(bytes));
+    const name = how ? encoding(how) : 'utf8';
+    if (name === 'utf8') bytes = bytes.subarray(0, room - text.unfinished(bytes));
+    if (name === 'utf16le') bytes = bytes.subarray(0, room - room % 2);
   }
-  this.set(bytes, offset ?? 0);
+  this.set(bytes, offset);
   return bytes.length;
 };
 

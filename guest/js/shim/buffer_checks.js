@@ -1,5 +1,6 @@
 // The checks of `Buffer`'s functions, as Node makes them: the package buffer.js stands
-// upon has its own errors, or none. It still does the work.
+// upon has its own errors, or none. It still does the work. The functions that make
+// Buffers are in buffer_making.js.
 'use strict';
 
 const { coded } = require('./errors.js');
@@ -97,18 +98,9 @@ const isBytes = (value) => value instanceof Uint8Array;
 const checkBytes = (value, name) => {
   if (!isBytes(value)) throw wrongType(name, 'an instance of Buffer or Uint8Array', value);
 };
-// As Node makes whole numbers of what isn't one.
-const whole = (value, missing, name, most) => {
-  if (value === undefined) return missing;
-  value = Math.trunc(Number(value));
-  if (value !== value) return missing;
-  if (value < 0 || value > most) throw outOfRange(name, `>= 0 && <= ${most}`, value);
-  return value;
-};
 
 function methods(proto) {
-  const { copy, compare, includes, indexOf, lastIndexOf } = proto;
-  const write = proto.write;
+  const { copy, compare } = proto;
   for (const bits of [16, 32, 64]) {
     const swap = proto[`swap${bits}`];
     proto[`swap${bits}`] = function () {
@@ -144,90 +136,22 @@ function methods(proto) {
     if (from >= to) return 1;
     return compare.call(this, target, from, to, first, last);
   };
-  const searched = (search) => function (value, from, how) {
-    if (typeof value !== 'string' && typeof value !== 'number' && !isBytes(value)) {
-      throw wrongType('value', 'one of type number or string or an instance of Buffer or Uint8Array', value);
-    }
-    return search.call(this, value, from, how);
-  };
-  Object.assign(proto, { includes: searched(includes), indexOf: searched(indexOf), lastIndexOf: searched(lastIndexOf) });
-  proto.write = function (string, offset, length, how) {
-    if (typeof string !== 'string') throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'argument must be a string');
-    if (typeof offset === 'string') [how, offset, length] = [offset, undefined, undefined];
-    else if (typeof length === 'string') [how, length] = [length, undefined];
-    if (offset !== undefined) checkInteger(offset, 'offset', 0, this.length);
-    const room = this.length - (offset ?? 0);
-    if (length !== undefined) {
-      checkInteger(length, 'length', 0, this.length);
-      length = Math.min(length, room);
-    }
-    return write.call(this, string, offset, length, how);
-  };
 }
 
 function functions(Buffer) {
-  const { concat, compare, from } = Buffer;
-  const alloc = { alloc: Buffer.alloc, allocUnsafe: Buffer.allocUnsafe, allocUnsafeSlow: Buffer.allocUnsafeSlow };
-  for (const [name, make] of Object.entries(alloc)) {
-    Buffer[name] = function (size, fill, how) {
-      checkNumber(size, 'size');
-      if (!(size >= 0 && size <= MOST)) throw outOfRange('size', `>= 0 && <= ${MOST}`, size);
-      if (name !== 'alloc' || fill === undefined || fill === 0) return make(size);
-      if (how !== undefined && typeof how !== 'string') throw wrongType('encoding', 'of type string', how);
-      return make(size).fill(fill, how);
-    };
-    Object.defineProperty(Buffer[name], 'name', { value: name });
-  }
-  Buffer.concat = function (list, length) {
-    if (!Array.isArray(list)) throw wrongType('list', 'an instance of Array', list);
-    list.forEach((bytes, at) => checkBytes(bytes, `list[${at}]`));
-    if (list.length === 0) return Buffer.alloc(0);
-    if (length === undefined) return concat(list);
-    checkInteger(length, 'length', 0, MOST);
-    return concat(list, length);
-  };
+  const { byteLength, compare } = Buffer;
   Buffer.compare = function (first, second) {
     checkBytes(first, 'buf1');
     checkBytes(second, 'buf2');
     return compare(first, second);
   };
-  const KINDS = 'of type string or an instance of Buffer, ArrayBuffer, or Array or an Array-like Object';
-  Buffer.from = function (value, how, length) {
-    if (typeof value === 'string') return from(value, how);
-    if (typeof value === 'object' && value !== null) {
-      if (value instanceof ArrayBuffer || Object.prototype.toString.call(value) === '[object SharedArrayBuffer]') {
-        const offset = how === undefined ? 0 : +how || 0;
-        const rest = value.byteLength - offset;
-        if (rest < 0) throw coded(RangeError, 'ERR_BUFFER_OUT_OF_BOUNDS', '"offset" is outside of buffer bounds');
-        if (length !== undefined && +length > rest) throw coded(RangeError, 'ERR_BUFFER_OUT_OF_BOUNDS', '"length" is outside of buffer bounds');
-        return from(value, offset, length === undefined ? rest : Math.max(+length || 0, 0));
-      }
-      const plain = value.valueOf?.();
-      if (plain != null && plain !== value && (typeof plain === 'string' || typeof plain === 'object')) return Buffer.from(plain, how, length);
-      if (isBytes(value) || Array.isArray(value) || typeof value.length === 'number' || ArrayBuffer.isView(value)) return from(value);
-      if (value.length !== undefined || value.buffer instanceof ArrayBuffer) return Buffer.alloc(0);
-      if (value.type === 'Buffer' && Array.isArray(value.data)) return from(value.data);
-      const primitive = value[Symbol.toPrimitive]?.('string');
-      if (typeof primitive === 'string') return from(primitive, how);
-    }
-    throw wrongType('first argument', KINDS, value);
-  };
-  Buffer.copyBytesFrom = function (view, offset, length) {
-    if (!ArrayBuffer.isView(view) || view instanceof DataView) throw wrongType('view', 'an instance of TypedArray', view);
-    if (view.length === 0) return Buffer.alloc(0);
-    if (offset !== undefined) checkInteger(offset, 'offset', 0);
-    if (length !== undefined) checkInteger(length, 'length', 0);
-    const part = view.slice(offset ?? 0, length === undefined ? undefined : (offset ?? 0) + length);
-    return from(part.buffer, part.byteOffset, part.byteLength);
-  };
-  const { byteLength } = Buffer;
   Buffer.byteLength = function (value, how) {
     if (typeof value !== 'string' && !ArrayBuffer.isView(value) && !(value instanceof ArrayBuffer)) {
       throw wrongType('string', 'of type string or an instance of Buffer or ArrayBuffer', value);
     }
     return typeof value === 'string' ? byteLength(value, Buffer.isEncoding(how) ? how : 'utf8') : byteLength(value);
   };
-  for (const name of ['concat', 'compare', 'from', 'byteLength']) Object.defineProperty(Buffer[name], 'name', { value: name });
+  for (const name of ['compare', 'byteLength']) Object.defineProperty(Buffer[name], 'name', { value: name });
 }
 
 // Put them in place.

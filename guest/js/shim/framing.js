@@ -18,8 +18,9 @@ Object.defineProperty(FrameError.prototype, 'name', { value: 'FrameError', enume
 class Frames {
   #codec;
   #max;
+  // Nobody else's: a frame is a part of them that no other one has, and not a copy.
   #bytes;
-  // Frames up to here were given; in what follows, the codec has found nothing up to `#seen`.
+  // Frames up to here were given; from here to `#seen` the codec has found nothing.
   #taken = 0;
   #seen = 0;
 
@@ -30,9 +31,11 @@ class Frames {
   }
 
   feed(data) {
-    const half = this.#bytes.subarray(this.#taken);
+    const rest = this.#bytes.length - this.#taken;
+    const bytes = Buffer.from(data);
+    this.#seen -= this.#taken;
+    this.#bytes = rest === 0 ? bytes : Buffer.concat([this.#bytes.subarray(this.#taken), bytes]);
     this.#taken = 0;
-    this.#bytes = half.length === 0 ? Buffer.from(data) : Buffer.concat([half, Buffer.from(data)]);
     return this;
   }
 
@@ -46,22 +49,23 @@ class Frames {
   [Symbol.iterator]() { return this; }
 
   next() {
-    const rest = this.#bytes.subarray(this.#taken);
-    const found = this.#codec.find(rest, this.#seen);
+    const bytes = this.#bytes;
+    const begin = this.#taken;
+    const length = bytes.length - begin;
+    const found = this.#codec.find(bytes, begin, this.#seen);
     const whole = typeof found === 'object';
     if ((whole ? found.stop - found.start : found) > this.#max) {
       throw new FrameError(`more than ${this.#max} bytes in one piece`, 'ERR_HOTSOCKET_FRAME_TOO_LONG');
     }
     if (!whole) {
-      this.#seen = rest.length;
+      this.#seen = bytes.length;
       return { done: true, value: undefined };
     }
-    if (!(found.end > 0 && found.end <= rest.length)) {
-      throw new FrameError(`a codec has taken ${found.end} bytes of ${rest.length}`);
+    if (!(found.end > 0 && found.end <= length)) {
+      throw new FrameError(`a codec has taken ${found.end} bytes of ${length}`);
     }
-    this.#seen = 0;
-    this.#taken += found.end;
-    return { done: false, value: Buffer.from(rest.subarray(found.start, found.stop)) };
+    this.#taken = this.#seen = begin + found.end;
+    return { done: false, value: bytes.subarray(begin + found.start, begin + found.stop) };
   }
 
   // The bytes of a frame with these contents, to be written.
@@ -70,20 +74,20 @@ class Frames {
   }
 }
 
-// A codec is asked for the first frame in `bytes`: where its contents start and stop,
-// and where the frame ends; or, as a number, how long the contents are at least. Up to
-// `seen` it has found nothing before.
+// A codec is asked for the first frame in `bytes` from `begin` on: where, counted from
+// there, its contents start and stop, and where the frame ends; or, as a number, how long
+// the contents are at least. Up to `seen` it has found nothing before.
 function until(delimiter, isLine) {
   return {
-    find(bytes, seen) {
-      const stop = bytes.indexOf(delimiter, Math.max(0, seen - delimiter.length + 1));
-      if (stop < 0) {
-        const least = Math.max(0, bytes.length - delimiter.length + 1);
+    find(bytes, begin, seen) {
+      const at = bytes.indexOf(delimiter, Math.max(begin, seen - delimiter.length + 1));
+      if (at < 0) {
+        const least = Math.max(begin, bytes.length - delimiter.length + 1);
         // It may turn out to be the carriage return of its end.
-        return isLine && bytes[least - 1] === 13 ? least - 1 : least;
+        return (isLine && least > begin && bytes[least - 1] === 13 ? least - 1 : least) - begin;
       }
-      const returned = isLine && stop > 0 && bytes[stop - 1] === 13;
-      return { start: 0, stop: returned ? stop - 1 : stop, end: stop + delimiter.length };
+      const returned = isLine && at > begin && bytes[at - 1] === 13;
+      return { start: 0, stop: at - begin - (returned ? 1 : 0), end: at - begin + delimiter.length };
     },
     encode: (contents) => Buffer.concat([contents, delimiter]),
   };
@@ -91,13 +95,13 @@ function until(delimiter, isLine) {
 
 function prefixed(size) {
   return {
-    find(bytes) {
-      if (bytes.length < size) return 0;
+    find(bytes, begin) {
+      if (bytes.length - begin < size) return 0;
       // Also where it is more than a number has exactly.
       let length = 0;
-      for (let at = 0; at < size; at++) length = length * 256 + bytes[at];
+      for (let at = begin; at < begin + size; at++) length = length * 256 + bytes[at];
       const end = size + length;
-      return bytes.length < end ? length : { start: size, stop: end, end };
+      return bytes.length - begin < end ? length : { start: size, stop: end, end };
     },
     encode(contents) {
       const head = Buffer.alloc(size);
@@ -109,6 +113,14 @@ function prefixed(size) {
       if (length > 0) throw new FrameError(`${contents.length} bytes have no length of ${size} bytes`);
       return Buffer.concat([head, contents]);
     },
+  };
+}
+
+// A script's own, which is given what has come of the frame, and how much of it it knows.
+function own(codec) {
+  return {
+    find: (bytes, begin, seen) => codec.find(bytes.subarray(begin), seen - begin),
+    encode: (contents) => codec.encode(contents),
   };
 }
 
@@ -129,7 +141,7 @@ const frames = {
     return new Frames(prefixed(size), options);
   },
   // A format of the script's own: `{ find(bytes, seen), encode(contents) }`.
-  custom: (codec, options) => new Frames(codec, options),
+  custom: (codec, options) => new Frames(own(codec), options),
   FrameError,
 };
 

@@ -12,12 +12,15 @@ const { utf8 } = require('./host.js');
 const image = require('./image.js');
 
 const PIECE = 8192;
-const SHORT = 24;
 // From here on the host converts; a call costs as much as some hundred characters.
-const LONG = 1024;
+const LONG = 256;
 // What it takes at once, in code units (of three bytes at most) and in bytes.
 const MOST_UNITS = 256 << 10;
 const MOST_BYTES = 1 << 20;
+// A literal in a function would be another object at each call.
+const BEYOND_ASCII = /[^\0-\x7f]/;
+
+const { toBase64 } = Uint8Array.prototype;
 
 // The engine's own copies character by character. Joining text does not.
 const { repeat } = String.prototype;
@@ -44,18 +47,16 @@ function units(numbers) {
   return text;
 }
 
-// Each byte as the character of its number.
+// Each byte as the character of its number. This is twice as fast as `fromCharCode`.
 function latin1(bytes) {
-  return bytes.length <= PIECE ? units(bytes) : atob(Uint8Array.prototype.toBase64.call(bytes));
+  return atob(toBase64.call(bytes));
 }
 
 function fromLatin1(text) {
-  if (text.length > SHORT) {
-    try {
-      return Uint8Array.fromBase64(btoa(text));
-    } catch {
-      // It has other characters, of which Node takes the lower byte.
-    }
+  try {
+    return Uint8Array.fromBase64(btoa(text));
+  } catch {
+    // It has other characters, of which Node takes the lower byte.
   }
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
@@ -115,14 +116,14 @@ const hasHost = () => utf8 !== undefined && !image.isMaking();
 
 function encode(text) {
   if (text.length >= LONG && hasHost()) return encodeLong(text);
-  if (/^[\0-\x7f]*$/.test(text)) return fromLatin1(text);
+  if (!BEYOND_ASCII.test(text)) return fromLatin1(text);
   return fromLatin1(unescape(encodeURIComponent(text.toWellFormed())));
 }
 
 function decode(bytes) {
   if (bytes.length >= LONG && hasHost()) return decodeLong(bytes);
   const text = latin1(bytes);
-  if (!/[\x80-\xff]/.test(text)) return text;
+  if (!BEYOND_ASCII.test(text)) return text;
   try {
     return decodeURIComponent(escape(text));
   } catch {

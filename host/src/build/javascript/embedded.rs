@@ -28,6 +28,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
     file!("shim/block_list.js"),
     file!("shim/buffer.js"),
     file!("shim/buffer_checks.js"),
+    file!("shim/buffer_making.js"),
+    file!("shim/buffer_search.js"),
     file!("shim/checks.js"),
     file!("shim/capabilities.js"),
     file!("shim/clock.js"),
