@@ -7,8 +7,9 @@
 //!
 //! Needs `nats-server`. With nodes, a peer of one says what to publish, and a peer of the
 //! other reads it. Without, a client publishes and a client in another process gets it,
-//! which says by the machine's clock when that was. Each round does both a hundred times,
-//! and the medians of all are printed.
+//! which says by the machine's clock when that was. A third time is that of a peer's order
+//! and its answer: so much of the first is between peers and nodes, and has nothing beside
+//! it in the second. Each round does all a hundred times, and the medians are printed.
 
 #![allow(
     clippy::expect_used,
@@ -162,7 +163,7 @@ fn main() {
     let mut received = other.stdout.take().expect("a pipe");
     time(&mut received);
 
-    let (mut with_nodes, mut alone) = (Vec::new(), Vec::new());
+    let (mut with_nodes, mut peers, mut alone) = (Vec::new(), Vec::new(), Vec::new());
     // The first shows that the nodes have subscribed.
     loop {
         ask(&mut publisher, "publish t 1234567890\n");
@@ -185,6 +186,11 @@ fn main() {
         }
         for _ in 0..EACH_ROUND {
             let began = now();
+            ask(&mut publisher, "no-will\n");
+            peers.push(now() - began);
+        }
+        for _ in 0..EACH_ROUND {
+            let began = now();
             let sent = client.publish("alone", "1234567890".into());
             runtime.block_on(sent).expect("sent");
             alone.push(time(&mut received) - began);
@@ -192,8 +198,13 @@ fn main() {
     }
     let _ = other.kill();
     let _ = other.wait();
-    let (with_nodes, alone) = (median(&mut with_nodes), median(&mut alone));
+    let [with_nodes, peers, alone] = [with_nodes, peers, alone].map(|mut times| median(&mut times));
     println!("peer, node, NATS, node, peer: {with_nodes:.0} µs");
+    println!("peer, node, peer:             {peers:.0} µs");
     println!("client, NATS, client:         {alone:.0} µs");
     println!("ratio                         {:.2}", with_nodes / alone);
+    println!(
+        "from node to node alone       {:.2}",
+        (with_nodes - peers) / alone
+    );
 }
