@@ -179,33 +179,6 @@ pub fn for_compiling(
     })
 }
 
-/// The nice value of compilations: on a busy processor they get less time than
-/// serving threads.
-const NICENESS: i32 = 5;
-
-/// Lower the priority of the calling thread to that of compilations.
-pub fn lower_priority() {
-    set_niceness(NICENESS);
-}
-
-/// Let the calling thread run only where no other wants to, or nearly so, and make
-/// way at once for one that does. With the highest nice value alone it would first use
-/// up its time slice of about 3 ms, and others would wait for it: `SCHED_IDLE` of
-/// sched(7), which rustix does not have.
-pub fn lower_priority_to_idle() {
-    set_niceness(19);
-    let none = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the kernel reads the parameters of this call and keeps no pointer; 0 is
-    // the calling thread. A failure only leaves the nice value.
-    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const none) };
-}
-
-fn set_niceness(nice: i32) {
-    let thread = rustix::thread::gettid();
-    // A failure only lets the thread compete with those that serve.
-    let _ = rustix::process::setpriority_process(Some(thread), nice);
-}
-
 /// Prepare the calling thread for calls of guests: allocate its signal stack now.
 /// At the first call an allocation that fails would cost that call's connection.
 pub fn prepare_thread() {
@@ -218,7 +191,7 @@ pub fn prepare_thread() {
 pub fn lower_compiler_priority() {
     let _ = rayon::ThreadPoolBuilder::new()
         .thread_name(|index| format!("compile-{index}"))
-        .start_handler(|_| lower_priority())
+        .start_handler(|_| crate::priority::lower_priority())
         .build_global();
 }
 

@@ -7,6 +7,9 @@
 //! event that meets a tick gets the next ones soon, and one that has been in a
 //! single host function or instruction (`memory.fill`) all the time still meets
 //! the next.
+//!
+//! Where the kernel allows it the thread has a real-time priority: behind events that
+//! compute, a tick on a shared processor would else come some milliseconds late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -16,6 +19,7 @@ use std::time::Duration;
 use wasmtime::Engine;
 
 use crate::cpu_budget::TICK;
+use crate::priority::raise_priority;
 
 /// How long a rate lasts after the last request for it…
 const RATE_LASTS: Duration = Duration::from_secs(1);
@@ -100,7 +104,10 @@ impl EpochTicker {
         let ticking = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("epoch".to_owned())
-            .spawn(move || ticking.run(pauses, &mut advance))?;
+            .spawn(move || {
+                raise_priority();
+                ticking.run(pauses, &mut advance);
+            })?;
         Ok(EpochTicker {
             shared,
             thread: Some(thread),

@@ -67,6 +67,7 @@ pub mod measures;
 mod memory_limit;
 mod part_count;
 mod peer;
+mod priority;
 mod proof;
 mod reclaim;
 #[cfg(test)]
@@ -92,7 +93,7 @@ pub use effects::{
     recycle,
 };
 pub use endpoint::{Endpoint, UnixPeer};
-pub use engine::{lower_priority, prepare_thread};
+pub use engine::prepare_thread;
 pub use engine_pool::{EnginePool, LinkWasi};
 pub use environment::{Environment, MAX_SETTINGS, SettingError, Settings, check_setting};
 pub use fairness::let_others_run;
@@ -104,6 +105,7 @@ pub use lifecycle::{CloseReason, Origin, Succession};
 pub use limits::{Limits, PoolLimits};
 pub use log::LoggedConnection;
 pub use peer::{PeerFacts, ProxyFacts, TlsFacts};
+pub use priority::lower_priority;
 pub use sandbox::Sandbox;
 pub use store_data::StoreData;
 pub use thread::run_on_thread;

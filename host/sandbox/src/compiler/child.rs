@@ -22,6 +22,7 @@ use crate::component::{self, LoadError};
 use crate::engine;
 use crate::fault::one_line;
 use crate::function_cache::FunctionCache;
+use crate::priority;
 
 /// Threads that compile, at most: each has a stack and an arena of the
 /// allocator's in the address space.
@@ -73,7 +74,7 @@ fn confine(job: &Job) -> io::Result<()> {
         job.cpu_seconds,
         job.cpu_seconds.saturating_add(1),
     )?;
-    engine::lower_priority();
+    priority::lower_priority();
     Ok(())
 }
 
