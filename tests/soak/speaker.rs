@@ -129,9 +129,7 @@ impl<'a> Speaker<'a> {
             .map_err(|error| dropped(&error))?;
         let _ = socket.set_nodelay(true);
         self.port = socket.local_addr().map_or(0, |address| address.port());
-        let mut begin = vec![b'T', self.how];
-        begin.extend(self.id.to_le_bytes());
-        send(&mut socket, &begin).await?;
+        send(&mut socket, &self.beginning()).await?;
         while !self.has_begun {
             self.listen(&mut socket).await?;
         }
@@ -211,6 +209,12 @@ impl<'a> Speaker<'a> {
                 self.number += 1;
             }
         }
+    }
+
+    fn beginning(&self) -> Vec<u8> {
+        let mut begin = vec![b'T', self.how];
+        begin.extend(self.id.to_le_bytes());
+        begin
     }
 
     fn record(&self, number: u32) -> Vec<u8> {
@@ -295,10 +299,16 @@ impl<'a> Speaker<'a> {
                 self.awaits_mark = true;
                 reply.extend_from_slice(MAGIC);
                 reply.extend(self.marks.to_le_bytes());
-                reply.extend([u64::MAX; 3].iter().flat_map(|it| it.to_le_bytes()));
+                // Before the answer to its beginning it is like any other, at its first message.
+                let state = if self.has_begun { u64::MAX } else { 0 };
+                reply.extend([state; 3].iter().flat_map(|it| it.to_le_bytes()));
             }
             Some(b'Y') if number(4) == self.marks => {
                 self.awaits_mark = false;
+                if !self.has_begun {
+                    // The state was lost, and this with it.
+                    reply.extend(self.beginning());
+                }
                 let again = self.unanswered.iter().flat_map(|it| self.record(*it));
                 reply.extend(again);
             }
