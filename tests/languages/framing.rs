@@ -84,6 +84,19 @@ require('net').createServer((socket) => {
     p: (options) => frames.lengthPrefixed(2, options),
     d: (options) => frames.custom(digit, options),
   };
+  // What a codec leaves out is where the frame begins and ends.
+  const pairs = frames.custom({ find: (bytes) => (bytes.length < 2 ? bytes.length : { end: 2 }) });
+  const shared = new Uint8Array([97, 98, 99, 100, 101]);
+  const [first, second] = pairs.feed(shared.buffer);
+  shared.fill(0);
+  if (`${first} ${second} ${pairs.half}` !== 'ab cd e') throw new Error(`${first} ${second} ${pairs.half}`);
+  // And what it takes of others' frames is a mistake of its own.
+  const thief = frames.custom({ find: (bytes) => (bytes.length < 2 ? 0 : { start: -1, end: 2 }) });
+  try {
+    for (const frame of thief.feed('abcd')) throw new Error(frame);
+  } catch (error) {
+    if (!(error instanceof frames.FrameError)) throw error;
+  }
   let kind = state?.toString('latin1', 0, 1);
   let reader = kind && make[kind]({ max: 10, half: state.subarray(1) });
   socket.hotsocket.save(() => Buffer.concat([Buffer.from(kind), reader.half]));

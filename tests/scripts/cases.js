@@ -62,6 +62,24 @@ const cases = {
     Object.assign(new Uint8Array(2), { valueOf: () => 'text' }), new Uint16Array([1, 256]), new DataView(new ArrayBuffer(3)), [1, 2.7, -1, '7']].map((value) => outcome(() => Buffer.from(value).toString('hex'))).join(' '),
   'concat checks': () => [[], [b, new Uint8Array([1])], [b, [1]], [b, 'x'], [new Uint16Array(2)], 'x', { length: 1 }].map((list) =>
     [undefined, 0, 3, 9, 12, -1, 1.5, '3', null].map((length) => outcome(() => Buffer.concat(list, length).toString('hex'))).join(' ')).join('\n'),
+  'fill bounds': () => [[0, 5], [0, undefined, 4], [0, 'utf8'], [7, 1, 2], [7, 1.5], [7, 2, 9], ['ab', 'hex'], ['ab', 1, 'hex'], ['ab', 1, 3, 'hex'], ['a', 2 ** 33], ['a', undefined, 2]].map((how) =>
+    outcome(() => Buffer.alloc(5, 1).fill(...how).toString('hex'))).join(' '),
+  'write bounds': () => [['6162', undefined, undefined, 'hex'], ['abc', undefined, 1], ['', undefined, 9], ['abc', 'utf8', 1], ['abc', 1, 'latin1'], ['€€', 1], ['abcd', 2, 3], ['a', null], ['a', 4]].map((how) => outcome(() => {
+    const bytes = Buffer.alloc(3);
+    return [bytes.write(...how), bytes.toString('hex')];
+  })).join(' '),
+  'no encodings': () => ['constructor', '__proto__', 'toString', 'unicode-1-1-utf-8'].map((how) =>
+    [Buffer.isEncoding(how), outcome(() => Buffer.from('ab', how)), outcome(() => b.toString(how)), Buffer.byteLength('é', how)].join()).join(' '),
+  'copyBytesFrom copies': () => [Buffer.from('abc'), new Uint8Array([1, 2, 3]), new Uint16Array([1, 2, 300])].map((source) => {
+    const copies = [Buffer.copyBytesFrom(source), Buffer.copyBytesFrom(source, 1), Buffer.copyBytesFrom(source, 1, 1), Buffer.copyBytesFrom(source, 9)];
+    source[1] = 7;
+    return copies;
+  }),
+  'found among many': () => {
+    const bytes = Buffer.concat([Buffer.alloc(3000, 97), Buffer.from('b'), Buffer.alloc(3000, 97)]);
+    const wanted = Buffer.concat([Buffer.alloc(1500, 97), Buffer.from('b')]);
+    return [bytes.indexOf(wanted), bytes.lastIndexOf(wanted), bytes.indexOf(wanted, 1501), bytes.indexOf('a'.repeat(40), 2990), bytes.lastIndexOf('a'.repeat(40), 3010), bytes.indexOf('ab'.repeat(20), 'ucs2')];
+  },
   'alloc checks': () => [0, 2, -1, 1.5, NaN, '3', undefined, 2 ** 33].map((size) =>
     [undefined, 0, 256, 'ab', '', Buffer.from('xy'), null, true].map((fill) => outcome(() => Buffer.alloc(size, fill).toString('hex'))).join(' ')).join('\n'),
   'indexOf in another encoding': () => Buffer.from('abcdef').indexOf('6364', 'hex'),

@@ -9,7 +9,7 @@ const installChecks = require('./buffer_checks.js');
 const installMaking = require('./buffer_making.js');
 const installSearch = require('./buffer_search.js');
 const { encode, encoding } = installMaking;
-const { checkInteger, outOfRange, wrongType, wrongValue } = require('./checks.js');
+const { checkInteger, wrongType, wrongValue } = require('./checks.js');
 
 const { Buffer } = base;
 const proto = Buffer.prototype;
@@ -26,7 +26,10 @@ Buffer.byteLength = function (value, how) {
   switch (text.encodingName(how)) {
     case 'hex': return value.length >>> 1;
     case 'base64':
-    case 'base64url': return (value.length - (/={1,2}$/.exec(value)?.[0].length ?? 0)) * 3 >>> 2;
+    case 'base64url': return (value.length - (value.endsWith('==') ? 2 : value.endsWith('=') ? 1 : 0)) * 3 >>> 2;
+    case 'latin1':
+    case 'ascii': return value.length;
+    case 'utf16le': return value.length * 2;
     default: return encode(value, how).length;
   }
 };
@@ -70,13 +73,6 @@ for (const [name, how] of [
   proto[name] = function (start, end) { return this.toString(how, start, end); };
 }
 
-function fillRange(name, value, least, most) {
-  if (typeof value !== 'number') throw wrongType(name, 'of type number', value);
-  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value);
-  if (!(value >= least && value <= most)) throw outOfRange(name, `>= ${least} && <= ${most}`, value);
-  return value;
-}
-
 proto.equals = function (other) {
   if (!(other instanceof Uint8Array)) throw wrongType('otherBuffer', 'an instance of Buffer or Uint8Array', other);
   return this === other || (this.length === other.length && Buffer.compare(this, other) === 0);
@@ -84,13 +80,23 @@ proto.equals = function (other) {
 
 const { fill, copyWithin } = Uint8Array.prototype;
 proto.fill = function (value, start, end, how) {
-  if (typeof start === 'string') [how, start] = [start, undefined];
-  else if (typeof end === 'string') [how, end] = [end, undefined];
-  const first = start === undefined ? 0 : fillRange('offset', start, 0, this.length);
-  const last = end === undefined ? this.length : fillRange('end', end, 0, this.length);
-  if (typeof value === 'string' && how != null && how !== '') {
-    if (typeof how !== 'string') throw wrongType('encoding', 'of type string', how);
-    encoding(how);
+  if (typeof value === 'string') {
+    if (typeof start === 'string') [how, start] = [start, undefined];
+    else if (typeof end === 'string') [how, end] = [end, undefined];
+    if (how != null && how !== '') {
+      if (typeof how !== 'string') throw wrongType('encoding', 'of type string', how);
+      encoding(how);
+    }
+  }
+  let [first, last] = [0, this.length];
+  // An end without a start means nothing.
+  if (start !== undefined) {
+    checkInteger(start, 'offset', 0, 2 ** 32);
+    first = start;
+    if (end !== undefined) {
+      checkInteger(end, 'end', 0, this.length);
+      last = end;
+    }
   }
   if (first >= last) return this;
   if (typeof value !== 'string' && !(value instanceof Uint8Array)) return fill.call(this, value & 255, first, last);
@@ -111,20 +117,22 @@ proto.fill = function (value, start, end, how) {
 
 proto.write = function (string, offset, length, how) {
   if (typeof string !== 'string') throw coded(TypeError, 'ERR_INVALID_ARG_TYPE', 'argument must be a string');
-  if (typeof offset === 'string') [how, offset, length] = [offset, undefined, undefined];
-  else if (typeof length === 'string') [how, length] = [length, undefined];
-  if (offset === undefined) offset = 0;
+  // Without an offset the rest means nothing.
+  if (offset === undefined) [offset, length, how] = [0, undefined, undefined];
+  else if (length === undefined && typeof offset === 'string') [how, offset] = [offset, 0];
   else checkInteger(offset, 'offset', 0, this.length);
+  if (typeof length === 'string') [how, length] = [length, undefined];
   let room = this.length - offset;
   if (length !== undefined) {
     checkInteger(length, 'length', 0, this.length);
     room = Math.min(length, room);
   }
-  let bytes = encode(string, how);
+  const name = how ? encoding(how) : 'utf8';
+  // Each of its units takes a byte at least.
+  let bytes = encode(name === 'utf8' ? string.slice(0, room) : string, name);
   if (bytes.length > room) {
     // No part of a character is written.
     bytes = bytes.subarray(0, room);
-    const name = how ? encoding(how) : 'utf8';
     if (name === 'utf8') bytes = bytes.subarray(0, room - text.unfinished(bytes));
     if (name === 'utf16le') bytes = bytes.subarray(0, room - room % 2);
   }

@@ -54,8 +54,9 @@ function fromHex(value) {
   const even = value.length - value.length % 2;
   try {
     return Uint8Array.fromHex(even === value.length ? value : value.slice(0, even));
-  } catch {
+  } catch (error) {
     const whole = value.search(/[^\da-f]/i);
+    if (whole < 0) throw error;
     return Uint8Array.fromHex(value.slice(0, whole - whole % 2));
   }
 }
@@ -83,7 +84,7 @@ module.exports = function install(Buffer) {
         const rest = value.byteLength - offset;
         if (rest < 0) throw coded(RangeError, 'ERR_BUFFER_OUT_OF_BOUNDS', '"offset" is outside of buffer bounds');
         if (length !== undefined && +length > rest) throw coded(RangeError, 'ERR_BUFFER_OUT_OF_BOUNDS', '"length" is outside of buffer bounds');
-        return packagesFrom(value, offset, length === undefined ? rest : Math.max(+length || 0, 0));
+        return packagesFrom(value, Math.trunc(offset), Math.trunc(length === undefined ? rest : Math.max(+length || 0, 0)));
       }
       const plain = value.valueOf?.();
       if (plain != null && plain !== value && (typeof plain === 'string' || typeof plain === 'object')) return Buffer.from(plain, how, length);
@@ -91,7 +92,7 @@ module.exports = function install(Buffer) {
       if (value.length !== undefined || value.buffer instanceof ArrayBuffer) return Buffer.alloc(0);
       if (value.type === 'Buffer' && Array.isArray(value.data)) return packagesFrom(value.data);
       const primitive = value[Symbol.toPrimitive]?.('string');
-      if (typeof primitive === 'string') return asBuffer(encode(primitive, how));
+      if (typeof primitive === 'string') return Buffer.from(primitive, how);
     }
     throw wrongType('first argument', KINDS, value);
   };
@@ -101,8 +102,8 @@ module.exports = function install(Buffer) {
     if (view.length === 0) return Buffer.alloc(0);
     if (offset !== undefined) checkInteger(offset, 'offset', 0);
     if (length !== undefined) checkInteger(length, 'length', 0);
-    const part = view.slice(offset ?? 0, length === undefined ? undefined : (offset ?? 0) + length);
-    return packagesFrom(part.buffer, part.byteOffset, part.byteLength);
+    const part = view.subarray(offset ?? 0, length === undefined ? undefined : (offset ?? 0) + length);
+    return asBuffer(new Uint8Array(part.buffer.slice(part.byteOffset, part.byteOffset + part.byteLength)));
   };
 
   function make(size) {

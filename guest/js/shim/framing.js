@@ -14,6 +14,9 @@ class FrameError extends Error {
 }
 Object.defineProperty(FrameError.prototype, 'name', { value: 'FrameError', enumerable: false, configurable: true, writable: true });
 
+// As a Buffer of its own, where `Buffer.from` would share the memory too.
+const copy = (data) => Buffer.from(data instanceof ArrayBuffer ? new Uint8Array(data) : data);
+
 // Call `feed` with what has come and iterate: `for (const frame of frames.feed(data))`.
 class Frames {
   #codec;
@@ -32,7 +35,7 @@ class Frames {
 
   feed(data) {
     const rest = this.#bytes.length - this.#taken;
-    const bytes = Buffer.from(data);
+    const bytes = copy(data);
     this.#seen -= this.#taken;
     this.#bytes = rest === 0 ? bytes : Buffer.concat([this.#bytes.subarray(this.#taken), bytes]);
     this.#taken = 0;
@@ -42,7 +45,7 @@ class Frames {
   // What has come of a frame that is not whole.
   get half() { return Buffer.from(this.#bytes.subarray(this.#taken)); }
   set half(half) {
-    this.#bytes = Buffer.from(half);
+    this.#bytes = copy(half);
     this.#taken = this.#seen = 0;
   }
 
@@ -53,19 +56,22 @@ class Frames {
     const begin = this.#taken;
     const length = bytes.length - begin;
     const found = this.#codec.find(bytes, begin, this.#seen);
-    const whole = typeof found === 'object';
-    if ((whole ? found.stop - found.start : found) > this.#max) {
-      throw new FrameError(`more than ${this.#max} bytes in one piece`, 'ERR_HOTSOCKET_FRAME_TOO_LONG');
-    }
-    if (!whole) {
+    if (typeof found !== 'object') {
+      this.#check(found);
       this.#seen = bytes.length;
       return { done: true, value: undefined };
     }
-    if (!(found.end > 0 && found.end <= length)) {
-      throw new FrameError(`a codec has taken ${found.end} bytes of ${length}`);
+    const { start = 0, end, stop = end } = found;
+    if (!(end > 0 && end <= length && start >= 0 && start <= stop && stop <= end)) {
+      throw new FrameError(`a codec has taken ${end} bytes of ${length}, with contents from ${start} to ${stop}`);
     }
-    this.#taken = this.#seen = begin + found.end;
-    return { done: false, value: bytes.subarray(begin + found.start, begin + found.stop) };
+    this.#check(stop - start);
+    this.#taken = this.#seen = begin + end;
+    return { done: false, value: bytes.subarray(begin + start, begin + stop) };
+  }
+
+  #check(length) {
+    if (length > this.#max) throw new FrameError(`more than ${this.#max} bytes in one piece`, 'ERR_HOTSOCKET_FRAME_TOO_LONG');
   }
 
   // The bytes of a frame with these contents, to be written.

@@ -198,7 +198,8 @@ function join(first, second) {
 }
 
 const NAMES = {
-  'utf8': 'utf8', 'utf-8': 'utf8', 'unicode-1-1-utf-8': 'utf8',
+  __proto__: null,
+  'utf8': 'utf8', 'utf-8': 'utf8',
   'hex': 'hex', 'base64': 'base64', 'base64url': 'base64url',
   'latin1': 'latin1', 'binary': 'latin1', 'ascii': 'ascii',
   'ucs2': 'utf16le', 'ucs-2': 'utf16le', 'utf16le': 'utf16le', 'utf-16le': 'utf16le',
@@ -224,7 +225,7 @@ class TextEncoder {
   }
 }
 
-const LABELS = { 'ascii': 'latin1', 'iso-8859-1': 'latin1', 'windows-1252': 'latin1', 'us-ascii': 'latin1', 'utf-16': 'utf16le' };
+const LABELS = { __proto__: null, 'unicode-1-1-utf-8': 'utf8', 'ascii': 'latin1', 'iso-8859-1': 'latin1', 'windows-1252': 'latin1', 'us-ascii': 'latin1', 'utf-16': 'utf16le' };
 
 class TextDecoder {
   #name;
