@@ -105,7 +105,9 @@ impl EpochTicker {
         let thread = thread::Builder::new()
             .name("epoch".to_owned())
             .spawn(move || {
-                raise_priority();
+                if !raise_priority() {
+                    tracing::debug!("ticks have no real-time priority: the kernel refuses it");
+                }
                 ticking.run(pauses, &mut advance);
             })?;
         Ok(EpochTicker {
