@@ -46,7 +46,7 @@ impl Reclaimer {
         std::thread::Builder::new()
             .name("reclaim".to_owned())
             .spawn(move || {
-                let _ = crate::priority::lower_priority_to_idle();
+                crate::priority::lower_priority_to_idle();
                 while let Some(instance) = finished.blocking_recv() {
                     drop(instance);
                 }
