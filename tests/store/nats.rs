@@ -208,3 +208,20 @@ fn what_is_no_bucket_is_said() {
         "{told}"
     );
 }
+
+#[test]
+fn one_call_takes_only_so_many_bytes() {
+    let Some((nats, _dir)) = nats() else {
+        return;
+    };
+    let server = server(&nats);
+    let mut a = server.connect();
+    let too_many = "error: the values have more than 16 MiB together";
+    a.orders(&[
+        ("fill 16 big 900000", "ok"),
+        ("get-filled 16 big", "16"),
+        ("fill 19 big 900000", too_many),
+        ("fill 3 more 900000", "ok"),
+        ("get-filled 16 big", "16"),
+    ]);
+}

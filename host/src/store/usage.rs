@@ -8,21 +8,30 @@ use hotsocket_sandbox::limit_counters::{Limit, LimitCounters};
 
 use crate::size;
 
-/// What a key takes besides its own bytes and its value's: up to two allocations, if they
-/// are too long to lie in the table, and its places in the tables of a shard.
+/// What a key takes besides its own bytes and its value's: their allocations, if they are
+/// too long to lie in the table, and its places in the tables of a shard.
 const OVERHEAD: usize = 192;
+/// A key of more bytes does not lie in the tables.
+const SHORT_KEY: usize = 24;
+/// How often such a key is kept: among the entries, in their order, by its end, and in what
+/// waits for the file.
+const COPIES: usize = 4;
 
 /// How much may be stored in all buckets together.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreLimits {
-    /// Bytes of keys and values; each key counts [`OVERHEAD`] more.
+    /// As [`size_of`] counts them.
     pub max_size: usize,
     pub max_keys: usize,
 }
 
 /// What a key counts, with a value of so many bytes.
 pub fn size_of(key: &str, value: usize) -> usize {
-    key.len() + value + OVERHEAD
+    let copies = match key.len() <= SHORT_KEY {
+        true => 1,
+        false => COPIES,
+    };
+    key.len() * copies + value + OVERHEAD
 }
 
 /// See the module's documentation.

@@ -9,7 +9,7 @@ use super::parameters::{
 };
 use super::{BucketId, Condition, Found, KeyValue, Life, MAX_KEYS, Reply, StoreError};
 
-/// The values that one call gives, in bytes.
+/// The values that one call gives, in bytes, and those with which it waits.
 const MAX_VALUES: usize = 16 << 20;
 
 type Pair = (Arc<str>, Arc<[u8]>);
@@ -26,22 +26,26 @@ pub fn get(
     let mut replies = Vec::with_capacity(keys.len());
     for key in keys {
         let reply = store.get(bucket, &key);
-        // Those that wait count when they are there; then all of them are in memory.
+        // Those that wait count when they are there.
         if let Reply::Ready(Ok(Some(found))) = &reply {
             room = take(room, found.value.len())?;
         }
         replies.push(reply.map(|found| Some((key, found?.value.shared()))));
     }
-    match Reply::all(replies) {
-        ready @ Reply::Ready(_) => Ok(ready),
-        Reply::Pending(all) => Ok(Reply::Pending(Box::pin(async move {
-            let all = all.await?;
-            let found = all.iter().flatten();
-            let mut sizes = found.map(|(_, value)| value.len());
-            sizes.try_fold(MAX_VALUES, take)?;
-            Ok(all)
-        }))),
+    if all_ready(&replies) {
+        return Ok(Reply::all(replies));
     }
+    Ok(Reply::Pending(Box::pin(async move {
+        let (mut room, mut all) = (MAX_VALUES, Vec::with_capacity(replies.len()));
+        for reply in replies {
+            let found = reply.wait().await?;
+            if let Some((_, value)) = &found {
+                room = take(room, value.len())?;
+            }
+            all.push(found);
+        }
+        Ok(all)
+    })))
 }
 
 /// Values as `get-values` gives them.
@@ -94,23 +98,31 @@ pub fn get_values(
     if later.is_empty() {
         return Ok(Reply::Ready(Ok(values)));
     }
-    Ok(Reply::all(later).map(move |found| {
-        let mut found = found.iter();
-        while let Some(found) = found.next()
-            && values.push(found.as_ref(), most)
-        {}
-        values
-    }))
+    Ok(Reply::Pending(Box::pin(async move {
+        for reply in later {
+            if !values.push(reply.wait().await?.as_ref(), most) {
+                break;
+            }
+        }
+        Ok(values)
+    })))
 }
 
 pub fn set(caller: &mut Caller<'_>, (bucket, pairs): (In, WasmList<(Text, Bytes)>)) -> Begun<()> {
     may_change(caller)?;
     let pairs = all(caller, &pairs)?;
     let (store, bucket) = opened(caller, &bucket)?;
+    let mut room = MAX_VALUES;
     let mut replies = Vec::with_capacity(pairs.len());
     for (key, value) in &pairs {
         let (key, value) = (key_of(caller, key)?, value_of(caller, value)?);
-        replies.push(store.set(bucket, &key, value, Condition::Always, Life::Forever));
+        let size = value.len();
+        let reply = store.set(bucket, &key, value, Condition::Always, Life::Forever);
+        // Each that waits has a copy, also of the same bytes.
+        if let Reply::Pending(_) = &reply {
+            room = take(room, size)?;
+        }
+        replies.push(reply);
     }
     Ok(Reply::all(replies).map(drop))
 }
@@ -141,6 +153,10 @@ fn all<T: wasmtime::component::Lift>(
 fn opened(caller: &Caller<'_>, bucket: &In) -> Result<(Arc<dyn KeyValue>, BucketId), Refused> {
     let bucket = caller.data().handles.get(bucket)?.0;
     Ok((Arc::clone(key_value(caller)?), bucket))
+}
+
+fn all_ready<T>(replies: &[Reply<T>]) -> bool {
+    replies.iter().all(|reply| matches!(reply, Reply::Ready(_)))
 }
 
 fn take(room: usize, size: usize) -> Result<usize, StoreError> {

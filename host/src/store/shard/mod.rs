@@ -7,6 +7,9 @@
 //! A call hashes its key once, and looks it up once: the table is hashbrown's, which takes
 //! a hash ([`At`]) that has chosen the shard already.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap, hash_map};
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
@@ -237,6 +240,13 @@ impl Shard {
             return false;
         };
         of.order.remove(at.key);
+        // The table keeps the room for all that it ever had: with a bucket after the other
+        // that is filled and emptied, that would be any amount.
+        if of.entries.capacity() > 8 && of.entries.len() < of.entries.capacity() / 4 {
+            let (hasher, most) = (&self.hasher, of.entries.len() * 2);
+            let hash = |entry: &Entry| At::new(hasher, at.bucket, &entry.key).hash;
+            of.entries.shrink_to(most, hash);
+        }
         usage.remove_key(size_of(at.key, entry.value.len()));
         self.move_end(at, entry.end, None);
         self.note(at, usage);
