@@ -62,6 +62,14 @@ impl Messenger {
                 conn.abort();
                 return;
             }
+            "pause" => {
+                conn.pause();
+                "ok".to_owned()
+            }
+            "start-tls" => match conn.start_tls("go\n") {
+                Ok(()) => return,
+                Err(error) => format!("{error:?}"),
+            },
             _ => "what?".to_owned(),
         };
         conn.write(format!("{result}\n"));

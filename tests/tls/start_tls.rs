@@ -5,7 +5,7 @@
 mod ends;
 
 use super::{Authority, Secure, TlsClient, secured};
-use crate::guests::{COUNT, Guest, RESTORE, SAVE, guest, obeying};
+use crate::guests::{COUNT, Guest, RESTORE, SAVE, guest, messenger, obeying};
 use crate::harness::{Client, Serve, count_lines, serve, wait_for};
 use crate::inspector::{Viewer, briefs};
 
@@ -375,4 +375,19 @@ tls-mode = "starttls"
     let mut later = client("later");
     later.ask("s", "go");
     config.handshake(later).expect("a handshake").ask("x", "x");
+}
+
+/// A handshake may take long, and what an event asks for besides does not wait for it.
+#[test]
+fn what_is_asked_for_with_tls_is_done_at_once() {
+    let secure = start(serve(messenger()));
+    let mut client = secure.server.connect();
+    client.send("event t\npublish other one\nstart-tls\n");
+    client.expect("ok\nok\ngo\n");
+    wait_for("the message", || {
+        secure.server.ask_topics()["published"] == 1
+    });
+    assert_eq!(secure.server.ask(&["publish", "t"]).code, 0);
+    let mut client = secure.handshake(client);
+    client.expect("1 t 0 \n");
 }

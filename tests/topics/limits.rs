@@ -124,3 +124,43 @@ fn who_publishes_too_much_waits() {
     // Meanwhile a swap would not have had to wait for it: it has no event in progress.
     a.read(3 * 10176);
 }
+
+/// A node of the index for each token.
+#[test]
+fn a_long_pattern_counts_as_several_subscriptions() {
+    let server = start(&["--max-subscriptions", "4"]);
+    let [mut a, mut b] = connect(&server);
+    let tokens = |count: usize| vec!["x"; count].join(".");
+    // Topics are in a table, however long they are.
+    a.order(&format!("event {}", tokens(100)));
+    a.order(&format!("event {}.*", tokens(32)));
+    a.order(&format!("leave {}.*", tokens(32)));
+    a.order("event x.*");
+    a.order(&format!("event {}.>", tokens(16)));
+    a.ask("event y\n", "ok\n");
+    a.expect_over();
+    assert_eq!(server.limit_reached("max-subscriptions"), 1);
+    b.ask("count x.y\n", "0\n");
+}
+
+#[test]
+fn to_publish_what_nobody_gets_is_not_free() {
+    let server = start(&["--max-fan-out", "1K"]);
+    let [mut a] = connect(&server);
+    a.order("event *.*.*.*");
+    a.order("many nobody.is.here 30 0");
+    server
+        .stderr
+        .wait("it publishes more than it may, and waits (--max-fan-out)");
+}
+
+/// Nobody reads it meanwhile, so it is not silent.
+#[test]
+fn a_connection_that_is_held_is_not_idle() {
+    let server = start(&["--max-fan-out", "1K", "--idle-timeout", "1s"]);
+    let [mut a] = connect(&server);
+    a.ask("many nobody 48 0\n", "ok\n");
+    // In two seconds.
+    a.ask("?\n", "what?\n");
+    assert_eq!(server.limit_reached("max-fan-out"), 1);
+}

@@ -81,3 +81,51 @@ fn code_without_messages_in_between() {
     b.order("publish t two");
     a.expect_line("1 t 2 two");
 }
+
+/// A message is the only event that may still come, so it is the first.
+#[test]
+fn a_message_that_kills_new_code_of_a_paused_peer_goes_to_the_old() {
+    let server = start(&[]);
+    let [mut a, mut b] = connect(&server);
+    a.order("event t");
+    a.ask("pause\n", "ok\n");
+    server.swap(forgetful(), &[]);
+    assert_eq!(server.ask(&["publish", "t"]).code, 0);
+    a.expect_line("1 t 0 ");
+    b.ask("x\n", "new\n");
+}
+
+/// New code that takes no messages has had no event with one: when it dies of the first,
+/// the old code gets both.
+#[test]
+fn a_message_is_no_event_of_code_that_takes_none() {
+    let server = start(&[]);
+    let [mut a, mut b] = connect(&server);
+    a.order("event t");
+    let mute = guest().body("open", "(call $ok)").data(
+        r#"(if (i32.eq (i32.load8_u (local.get $at)) (i32.const 33)) (then (call $trap)))
+               (call $say "mute")"#,
+    );
+    server.swap(&mute, &[]);
+    b.ask("x", "mute");
+    assert_eq!(server.ask(&["publish", "t"]).code, 0);
+    a.send("!\n");
+    a.expect("what?\n");
+    a.expect_line("1 t 0 ");
+}
+
+/// The server has room for some more instances than connections, and here all connections
+/// need another one at once.
+#[test]
+fn all_that_die_of_a_message_go_back() {
+    let server = start(&["--max-connections", "400"]);
+    let mut all: Vec<_> = (0..400).map(|_| server.connect()).collect();
+    for client in &mut all {
+        client.ask("event t\n", "ok\n");
+    }
+    server.swap(forgetful(), &[]);
+    assert_eq!(server.ask(&["publish", "t"]).code, 0);
+    for client in &mut all {
+        client.expect_line("1 t 0 ");
+    }
+}

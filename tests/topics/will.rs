@@ -60,3 +60,41 @@ fn one_that_is_taken_back_is_not() {
     c.order("publish gone last");
     a.expect_line("1 gone 3 last");
 }
+
+/// The peer of the event hears no more, but all others do.
+#[test]
+fn what_an_event_says_before_it_aborts_is_published() {
+    let server = start(&[]);
+    let [mut a, mut b] = connect(&server);
+    a.order("event t");
+    b.send("publish t one\nwill t farewell\nabort\n");
+    b.expect_reset();
+    a.expect_line("1 t 2 one");
+    a.expect_line("2 t 2 farewell");
+}
+
+/// A peer could keep others from hearing of what it has sent.
+#[test]
+fn what_an_event_says_is_published_though_its_peer_is_gone() {
+    let server = start(&[]);
+    let [mut a, mut b] = connect(&server);
+    a.order("event t");
+    server.freeze();
+    b.send("publish t one\nwill t farewell\nwrite 100000\nwrite 100000\n");
+    b.reset();
+    server.signal(rustix::process::Signal::CONT);
+    a.expect_line("1 t 2 one");
+    a.expect_line("2 t 2 farewell");
+}
+
+#[test]
+fn a_subscription_too_many_takes_nothing_else_with_it() {
+    let server = start(&["--max-subscriptions", "1"]);
+    let [mut a, mut b] = connect(&server);
+    a.order("event t");
+    b.send("publish t one\nevent x\nevent y\npublish t two\nwill t farewell\n");
+    b.expect_rest("ok\nok\nok\nok\nok\n");
+    a.expect_line("1 t 2 one");
+    a.expect_line("2 t 2 two");
+    a.expect_line("3 t 2 farewell");
+}

@@ -93,6 +93,12 @@ pub struct SessionRequests {
 }
 
 impl Effects {
+    /// What is to be carried out with topics, in the order in which it was asked for.
+    pub fn take_topics(&mut self) -> Vec<TopicRequest> {
+        let requests = self.session.as_mut();
+        requests.map_or_else(Vec::new, |requests| std::mem::take(&mut requests.topics))
+    }
+
     /// Whether TLS is to begin when the event is over.
     pub fn starts_tls(&self) -> bool {
         let session = self.session.as_deref();

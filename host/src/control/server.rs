@@ -256,7 +256,7 @@ async fn of_service(
         )),
         Request::Publish { topic, .. } => {
             let messages = vec![body.into_boxed_slice()];
-            let receivers = topics.publish(&topic, messages, 0).await;
+            let receivers = topics.publish(&topic, messages, 0).await.receivers;
             let nats = topics.has_nats();
             Ok(Answer::Published { receivers, nats })
         }

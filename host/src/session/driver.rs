@@ -31,6 +31,9 @@ impl Session {
             self.give_way().await;
             self.follow_rollouts().await?;
             if self.awaits_tls() {
+                // The handshake may take long, and others wait for what was asked for
+                // before it.
+                self.carry_out_requests().await?;
                 Box::pin(self.secure()).await?;
             }
             self.exchange_messages().await?;

@@ -42,7 +42,13 @@ impl Session {
         self.note_cpu();
         self.recording = recording;
         match opened {
-            Ok(()) => self.succeed(effects),
+            Ok(()) => {
+                self.succeed(effects)?;
+                match &self.recovery {
+                    Some(recovery) if recovery.is_asked() => self.keep_snapshot().await,
+                    _ => Ok(()),
+                }
+            }
             Err(fault) => {
                 self.record_fault(&fault);
                 Err(CloseCause::from_open(fault))
@@ -84,9 +90,13 @@ impl Session {
         called: Result<Effects, Fault>,
     ) -> Result<(), CloseCause> {
         match called.and_then(|effects| self.check_probation(event, effects)) {
-            Ok(effects) => {
-                if let Some(probation) = self.probation.take() {
-                    self.end_probation(*probation)?;
+            Ok(mut effects) => {
+                if let Some(probation) = self.probation.take()
+                    && let Err(cause) = self.end_probation(*probation)
+                {
+                    // The peer gets nothing more, but others do.
+                    self.request_topics(effects.take_topics());
+                    return Err(cause);
                 }
                 self.succeed(effects)?;
                 match self.recovery {
@@ -184,7 +194,8 @@ impl Session {
     }
 
     /// Apply what an event asked for.
-    pub fn apply(&mut self, effects: Effects) -> Result<(), CloseCause> {
+    pub fn apply(&mut self, mut effects: Effects) -> Result<(), CloseCause> {
+        let topics = effects.take_topics();
         let Effects {
             written,
             sent,
@@ -198,14 +209,16 @@ impl Session {
             hold_open,
             session,
         } = effects;
-        if let Some(error) = failed {
-            return Err(CloseCause::PeerGone(error));
-        }
         for (id, after) in timers {
             let max = self.limits.max_timers;
             if !self.timers.apply(id, after, max) {
                 return Err(CloseCause::TooManyTimers);
             }
+        }
+        // The event has succeeded, and others hear of it, whatever has become of its peer.
+        self.request_topics(topics);
+        if let Some(error) = failed {
+            return Err(CloseCause::PeerGone(error));
         }
         if abort {
             return Err(CloseCause::GuestAborted);
@@ -247,10 +260,8 @@ impl Session {
             reading,
             checkpoint,
             label,
-            topics,
             ..
         } = requests;
-        self.request_topics(topics);
         if let Some(reading) = reading {
             self.channel.set_reading(reading);
         }

@@ -239,11 +239,24 @@ impl Session {
     fn end_probation_if_nothing_can_come(&mut self) -> Result<(), CloseCause> {
         if self.timers.next().is_none()
             && !self.channel.may_call()
+            && !self.awaits_message()
             && let Some(probation) = self.probation.take()
         {
             return self.end_probation(*probation);
         }
         Ok(())
+    }
+
+    /// Whether the successor's first event will be a message. One that has ended its side
+    /// in `open`, or reads on, does not wait for one.
+    fn awaits_message(&self) -> bool {
+        let probation = self.probation.as_ref();
+        let ends_or_reads = probation.is_some_and(|probation| {
+            let effects = &probation.held_back;
+            let requests = effects.session.as_ref();
+            effects.end || effects.abort || requests.is_some_and(|it| it.reading == Some(true))
+        });
+        self.may_get_message() && !ends_or_reads
     }
 
     /// The successor's first event has succeeded: apply what it asked for in
@@ -292,7 +305,9 @@ impl Session {
             // An `end` that is delivered again has not been called yet.
             peer_ended: self.channel.peer_ended() && !matches!(event, Event::End),
         });
-        self.rollout.drain = probation.drain;
+        // A later rollout may have set an end meanwhile.
+        let drains = [probation.drain, self.rollout.drain.take()];
+        self.rollout.drain = drains.into_iter().flatten().min_by_key(|it| it.until);
         let entrance = Entrance {
             kind: MarkKind::Rollback,
             is_held: false,

@@ -29,11 +29,13 @@
 //! - [`start_tls`]: TLS begins in the middle of a session
 //! - [`close`]: every way a session ends
 //! - [`log`]: what the log says of a session; [`record`]: what taps see of it
-//! - [`timers`]: what the guest has set; [`topics`]: what connections say to each other
+//! - [`timers`]: what the guest has set; [`topics`]: what connections say to each other,
+//!   with [`subscriptions`], and [`fan_out`]: how much
 
 mod close;
 mod driver;
 mod event;
+mod fan_out;
 mod hibernate;
 mod log;
 mod migrate;
@@ -42,6 +44,7 @@ mod record;
 mod restart;
 mod start_tls;
 mod state;
+mod subscriptions;
 mod succession;
 mod timers;
 mod topics;

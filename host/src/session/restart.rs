@@ -62,6 +62,11 @@ impl Recovery {
         self.checkpoints = Checkpoints::Due;
     }
 
+    /// Whether it has, in the event that has just succeeded.
+    pub fn is_asked(&self) -> bool {
+        self.checkpoints == Checkpoints::Due
+    }
+
     /// An event has succeeded. Whether a snapshot is to be taken.
     fn is_due(&mut self, snapshot_every: u32) -> bool {
         self.events = self.events.saturating_add(1);

@@ -5,7 +5,6 @@
 //! touches them. A session whose guest has nothing to do with topics has none of this.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hotsocket_sandbox::limit_counters::Limit;
 use hotsocket_sandbox::{Publication, TopicRequest, WhenFull};
@@ -13,16 +12,18 @@ use tokio::time::Instant;
 
 use super::close::CloseCause;
 use super::event::Event;
+use super::fan_out::Budget;
 use super::log::logged;
-use super::state::Session;
-use crate::topics::{Mail, Mailbox, Message, Subscriber, Topics};
+use super::state::{Body, Session};
+use super::subscriptions::Subscriptions;
+use crate::topics::{Mail, Mailbox, Message, Published, Subscriber, Topics};
 
 /// Messages for the peer up to this size, in bytes, are put together and sent at once.
 const GATHERED: usize = 16 << 10;
-/// What a message costs for each receiver in addition to its bytes, as it takes time
-/// even if it is empty.
+/// What a message costs in addition to its bytes, once and for each receiver, as it takes
+/// time even if it is empty and nobody gets it; and each node of the patterns' trie that
+/// is visited.
 const OVERHEAD: usize = 64;
-
 /// See the module's documentation.
 pub(super) struct SessionTopics {
     topics: Arc<Topics>,
@@ -31,8 +32,7 @@ pub(super) struct SessionTopics {
     due: Vec<TopicRequest>,
     /// Made with the first subscription.
     mailbox: Option<Arc<Mailbox>>,
-    /// The patterns, in the order in which they were subscribed to.
-    subscriptions: Vec<(Box<str>, u32)>,
+    subscriptions: Subscriptions,
     will: Option<Box<Publication>>,
     /// Events were left in the mailbox.
     more: bool,
@@ -47,7 +47,7 @@ impl SessionTopics {
             connection,
             due: Vec::new(),
             mailbox: None,
-            subscriptions: Vec::new(),
+            subscriptions: Subscriptions::default(),
             will: None,
             more: false,
             budget: None,
@@ -61,9 +61,7 @@ impl SessionTopics {
     }
 
     fn unsubscribe(&mut self, pattern: &str) {
-        let count = self.subscriptions.len();
-        self.subscriptions.retain(|(known, _)| **known != *pattern);
-        if self.subscriptions.len() < count {
+        if self.subscriptions.remove(pattern) {
             self.topics.unsubscribe(pattern, self.connection);
         }
     }
@@ -71,37 +69,9 @@ impl SessionTopics {
 
 impl Drop for SessionTopics {
     fn drop(&mut self) {
-        for (pattern, _) in &self.subscriptions {
+        for pattern in self.subscriptions.patterns() {
             self.topics.unsubscribe(pattern, self.connection);
         }
-    }
-}
-
-/// What a connection may publish, in bytes times receivers: so much a second, a second's
-/// worth at once, and more on credit.
-#[derive(Debug, Default)]
-struct Budget {
-    used: u64,
-    /// When it was last paid back.
-    at: Option<Instant>,
-    /// What was used on credit is paid for with time: no event comes until then.
-    held_until: Option<Instant>,
-}
-
-impl Budget {
-    /// Use some, of so much a second. Returns whether credit begins with it.
-    fn charge(&mut self, cost: u64, each_second: u64, now: Instant) -> bool {
-        let passed = self
-            .at
-            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        let paid = (passed.as_secs_f64() * each_second as f64) as u64;
-        self.used = self.used.saturating_sub(paid).saturating_add(cost);
-        self.at = Some(now);
-        let Some(credit @ 1..) = self.used.checked_sub(each_second) else {
-            return false;
-        };
-        let time = Duration::from_secs_f64(credit as f64 / each_second.max(1) as f64);
-        self.held_until.replace(now + time).is_none()
     }
 }
 
@@ -122,13 +92,12 @@ impl Session {
     /// Carry out what the last events have asked for, and take what is in the mailbox:
     /// all that is for the peer, and one event at most.
     pub async fn exchange_messages(&mut self) -> Result<(), CloseCause> {
-        let Some(topics) = &self.topics else {
+        if self.topics.is_none() {
             return Ok(());
-        };
-        if !topics.due.is_empty() {
-            Box::pin(self.carry_out()).await?;
         }
-        let takes_event = !self.is_held() && !self.channel.awaits_drained();
+        self.carry_out_requests().await?;
+        self.is_held();
+        let takes_event = self.takes_messages();
         if !self.has_mail(takes_event) {
             return Ok(());
         }
@@ -138,9 +107,38 @@ impl Session {
         }
     }
 
+    /// Carry out what the last events have asked for.
+    pub async fn carry_out_requests(&mut self) -> Result<(), CloseCause> {
+        match &self.topics {
+            Some(topics) if !topics.due.is_empty() => Box::pin(self.carry_out()).await,
+            _ => Ok(()),
+        }
+    }
+
     fn has_mail(&self, with_event: bool) -> bool {
         let topics = self.topics.as_ref();
         topics.is_some_and(|topics| topics.has_mail(with_event))
+    }
+
+    /// Whether the guest may be called with a message now. New code that takes none has
+    /// not had its first event with one: its predecessor may still get it.
+    pub fn takes_messages(&self) -> bool {
+        let keeps_them = self.probation.is_some() && !self.is_subscriber();
+        self.held_until().is_none() && !self.channel.awaits_drained() && !keeps_them
+    }
+
+    /// Whether the code that is awake takes messages.
+    fn is_subscriber(&self) -> bool {
+        match &self.body {
+            Body::Awake(instance) => instance.is_subscriber(),
+            Body::Asleep(_) => true,
+        }
+    }
+
+    /// Whether a message may still come without the guest doing anything.
+    pub fn may_get_message(&self) -> bool {
+        let topics = self.topics.as_ref();
+        topics.is_some_and(|topics| topics.subscriptions.has_events()) && self.is_subscriber()
     }
 
     /// Whether [`Self::exchange_messages`] would do something.
@@ -177,6 +175,7 @@ impl Session {
             return Ok(());
         };
         let mut requests = std::mem::take(&mut topics.due).into_iter().peekable();
+        let mut carried_out = Ok(());
         while let Some(request) = requests.next() {
             let Some(topics) = &mut self.topics else {
                 return Ok(());
@@ -187,20 +186,12 @@ impl Session {
                     delivery,
                     when_full,
                 } => {
-                    let known = topics
-                        .subscriptions
-                        .iter()
-                        .find(|(known, _)| *known == pattern);
-                    let last = topics.subscriptions.last().map_or(0, |(_, number)| *number);
-                    let number = known.map_or(last + 1, |(_, number)| *number);
-                    if known.is_none() {
-                        if topics.subscriptions.len() >= self.limits.max_subscriptions {
-                            return Err(CloseCause::TooManySubscriptions);
-                        }
-                        // Most connections have one or two, for long.
-                        topics.subscriptions.reserve_exact(1);
-                        topics.subscriptions.push((pattern.clone(), number));
-                    }
+                    let max = self.limits.max_subscriptions;
+                    let Some(number) = topics.subscriptions.add(&pattern, delivery, max) else {
+                        // The connection is over, but what it says to others is not.
+                        carried_out = Err(CloseCause::TooManySubscriptions);
+                        continue;
+                    };
                     let max = self.limits.max_mailbox;
                     let mailbox = topics.mailbox.get_or_insert_with(|| {
                         let session = Arc::clone(self.entry.handle());
@@ -227,18 +218,26 @@ impl Session {
                     self.publish(&topic, messages).await;
                 }
             }
+            // Thousands may follow.
+            if requests.peek().is_some() {
+                self.pace.begin_event();
+                self.give_way().await;
+            }
         }
-        Ok(())
+        carried_out
     }
 
     async fn publish(&mut self, topic: &str, messages: Vec<Box<[u8]>>) {
         let length: usize = messages.iter().map(|bytes| bytes.len() + OVERHEAD).sum();
+        let count = messages.len();
         let connection = self.connection();
         let topics = &self.service.topics;
-        let receivers = topics.publish(topic, messages, connection.id).await;
+        let Published { receivers, visited } = topics.publish(topic, messages, connection.id).await;
         // NATS is one more, whoever is behind it.
         let receivers = receivers + usize::from(topics.has_nats());
+        let to_find = OVERHEAD.saturating_mul(count + visited) as u64;
         let cost = (length as u64).saturating_mul(receivers as u64);
+        let cost = cost.saturating_add(to_find);
         let Some(topics) = &mut self.topics else {
             return;
         };
@@ -359,28 +358,5 @@ impl Session {
                 .publish(&topic, vec![bytes], sender)
                 .await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credit_is_paid_back_with_time() {
-        let mut budget = Budget::default();
-        let now = Instant::now();
-        assert!(!budget.charge(600, 1000, now));
-        assert!(!budget.charge(400, 1000, now));
-        assert!(budget.charge(500, 1000, now));
-        // No second warning while it lasts.
-        assert!(!budget.charge(500, 1000, now));
-        let in_a_second = now + Duration::from_secs(1);
-        assert_eq!(budget.held_until, Some(in_a_second));
-        budget.held_until = None;
-        assert!(!budget.charge(0, 1000, in_a_second));
-        let later = in_a_second + Duration::from_secs(1);
-        assert!(!budget.charge(1000, 1000, later));
-        assert_eq!(budget.held_until, None);
     }
 }

@@ -124,7 +124,7 @@ impl Session {
             }
         }
         let awaits_alarm = due.is_some();
-        let takes_events = held_until.is_none() && !self.channel.awaits_drained();
+        let takes_events = self.takes_messages();
         poll_fn(|cx| {
             self.entry.handle().register(cx.waker());
             if self.rollout.must_look(&self.service.rollouts) {

@@ -54,6 +54,15 @@ pub struct Mail {
     pub is_over: bool,
 }
 
+/// What became of messages that were put into a mailbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Of those: there was no room.
+    pub refused: u64,
+    /// Older ones, to make room.
+    pub evicted: u64,
+}
+
 impl Mailbox {
     pub fn new(session: Arc<SessionHandle>, max: usize) -> Self {
         Mailbox {
@@ -81,11 +90,13 @@ impl Mailbox {
         self.session.connection.id
     }
 
-    /// Put messages in, and wake the session. Returns how many messages were dropped.
-    pub fn put(&self, messages: &[Arc<Message>], subscriber: &Subscriber) -> u64 {
+    /// Put messages in, and wake the session.
+    pub fn put(&self, messages: &[Arc<Message>], subscriber: &Subscriber) -> Dropped {
+        let mut dropped = Dropped::default();
         let mut waiting = self.waiting.lock();
-        let put = |message| waiting.put(message, subscriber, self.max);
-        let dropped = messages.iter().map(put).sum();
+        for message in messages {
+            waiting.put(message, subscriber, self.max, &mut dropped);
+        }
         drop(waiting);
         // It is awake already, or about to look here.
         if !self.is_due.swap(true, Ordering::SeqCst) {
@@ -127,33 +138,36 @@ impl Mailbox {
 }
 
 impl Waiting {
-    fn put(&mut self, message: &Arc<Message>, subscriber: &Subscriber, max: usize) -> u64 {
+    fn put(
+        &mut self,
+        message: &Arc<Message>,
+        subscriber: &Subscriber,
+        max: usize,
+        dropped: &mut Dropped,
+    ) {
         let size = size(message);
-        let mut dropped = 0;
-        if self.bytes.saturating_add(size) > max {
+        let is_full = |bytes: usize| bytes.saturating_add(size) > max;
+        if is_full(self.bytes) {
             match (subscriber.when_full, subscriber.delivery) {
-                _ if self.is_over => return 1,
-                (WhenFull::Close, _) => {
-                    self.is_over = true;
-                    return 1;
-                }
-                (WhenFull::DropOldest, Delivery::Direct) => return 1,
-                (WhenFull::DropOldest, Delivery::Event) => {
-                    while self.bytes.saturating_add(size) > max
+                (WhenFull::Close, _) => self.is_over = true,
+                (WhenFull::DropOldest, Delivery::Event) if !self.is_over => {
+                    while is_full(self.bytes)
                         && let Some(oldest) = self.events.pop_front()
                     {
                         self.forget(&oldest);
-                        dropped += 1;
+                        self.missed += 1;
+                        dropped.evicted += 1;
                     }
+                    // What waits for the peer may take all the room.
+                    self.missed += u64::from(is_full(self.bytes));
                 }
+                (WhenFull::DropOldest, _) => {}
+            }
+            if is_full(self.bytes) {
+                dropped.refused += 1;
+                return;
             }
         }
-        if self.bytes.saturating_add(size) > max {
-            // What waits for the peer takes all the room.
-            self.missed += dropped + 1;
-            return dropped + 1;
-        }
-        self.missed += dropped;
         self.bytes += size;
         match subscriber.delivery {
             Delivery::Direct => {
@@ -162,7 +176,6 @@ impl Waiting {
             }
             Delivery::Event => self.events.push_back(Arc::clone(message)),
         }
-        dropped
     }
 
     fn forget(&mut self, message: &Message) {
@@ -202,7 +215,7 @@ mod tests {
         let mailbox = &subscriber.mailbox;
         let sent: Vec<_> = [100, 200, 300, 400].into_iter().map(message).collect();
         let dropped = mailbox.put(&sent, &subscriber);
-        assert_eq!(dropped, 2);
+        assert_eq!((dropped.refused, dropped.evicted), (0, 2));
         assert!(mailbox.is_due());
         let mail = mailbox.take(true);
         assert!(!mailbox.is_due());
@@ -221,9 +234,9 @@ mod tests {
         for delivery in [Delivery::Event, Delivery::Direct] {
             let subscriber = subscriber(delivery, WhenFull::Close);
             let mailbox = &subscriber.mailbox;
-            assert_eq!(mailbox.put(&[message(800)], &subscriber), 0);
-            assert_eq!(mailbox.put(&[message(800)], &subscriber), 1);
-            assert_eq!(mailbox.put(&[message(1)], &subscriber), 0);
+            assert_eq!(mailbox.put(&[message(800)], &subscriber).refused, 0);
+            assert_eq!(mailbox.put(&[message(800)], &subscriber).refused, 1);
+            assert_eq!(mailbox.put(&[message(1)], &subscriber).refused, 0);
             assert!(mailbox.take(false).is_over);
         }
     }
@@ -232,8 +245,8 @@ mod tests {
     fn a_new_direct_message_is_dropped_where_there_is_no_room() {
         let subscriber = subscriber(Delivery::Direct, WhenFull::DropOldest);
         let mailbox = &subscriber.mailbox;
-        assert_eq!(mailbox.put(&[message(800)], &subscriber), 0);
-        assert_eq!(mailbox.put(&[message(801)], &subscriber), 1);
+        assert_eq!(mailbox.put(&[message(800)], &subscriber).refused, 0);
+        assert_eq!(mailbox.put(&[message(801)], &subscriber).refused, 1);
         let mail = mailbox.take(true);
         assert_eq!(mail.direct.len(), 1);
         assert!(!mail.is_over && mail.missed == 0);

@@ -25,13 +25,14 @@ use hotsocket_sandbox::limit_counters::RateLimitedLog;
 use hotsocket_sandbox::{CountSubscribers, Publication, let_others_run};
 use parking_lot::RwLock;
 
-pub use index::{Subscriber, TopicUse};
+pub use index::{Size, Subscriber, TopicUse, is_exact};
 pub use mailbox::{Mail, Mailbox};
 
 use crate::nats::NatsStatus;
 use index::Index;
+use mailbox::Dropped;
 use nats::Nats;
-use slice::Slice;
+use slice::{SLICE, Slice};
 
 /// Locks by topic; those who publish under one topic take turns.
 const TURNS: usize = 16;
@@ -43,6 +44,16 @@ pub struct Message {
     /// The connection that has published it; 0 for none.
     pub sender: u64,
     pub bytes: Arc<[u8]>,
+}
+
+/// What publishing came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Connections that have subscribed, but for the sender.
+    pub receivers: usize,
+    /// Nodes of the patterns' trie that were visited to find them, which takes time also
+    /// where there are none.
+    pub visited: usize,
 }
 
 /// The topics of a service.
@@ -120,10 +131,10 @@ impl Topics {
     }
 
     /// Put messages into the mailboxes of all who have subscribed to a topic, but for the
-    /// sender's, and hand them to other nodes. Returns how many mailboxes those are.
-    pub async fn publish(&self, topic: &str, messages: Vec<Box<[u8]>>, sender: u64) -> usize {
+    /// sender's, and hand them to other nodes.
+    pub async fn publish(&self, topic: &str, messages: Vec<Box<[u8]>>, sender: u64) -> Published {
         let Some(turn) = self.turn(topic) else {
-            return 0;
+            return Published::default();
         };
         let _turn = turn.lock().await;
         let count = messages.len() as u64;
@@ -137,7 +148,11 @@ impl Topics {
         let slice = self.index.read().matching(topic, 0, count);
         let nats = self.nats.get();
         if slice.subscribers.is_empty() && nats.is_none() {
-            return 0;
+            let visited = slice.visited;
+            return Published {
+                receivers: 0,
+                visited,
+            };
         }
         let topic: Arc<str> = topic.into();
         let message = |bytes: Box<[u8]>| Message {
@@ -147,19 +162,19 @@ impl Topics {
         };
         let messages: Vec<_> = messages.into_iter().map(message).map(Arc::new).collect();
         let next = |from| self.index.read().matching(&topic, from, count);
-        let receivers = self.put(slice, next, &messages).await;
+        let published = self.put(slice, next, &messages).await;
         if let Some(nats) = nats {
             nats.publish(&messages);
         }
-        receivers
+        published
     }
 
     /// A message has come from another node, because this one has subscribed to a
     /// pattern: put it into the mailboxes of those who get it because of this pattern.
     /// (NATS sends a message once for each of a node's patterns that match; each
-    /// connection takes the one that it subscribed to first.) Returns how many those are;
-    /// `None` if the topic does not match.
-    pub async fn deliver(&self, pattern: &str, topic: &str, bytes: &[u8]) -> Option<usize> {
+    /// connection takes the one that it subscribed to first.) `None` if the topic does not
+    /// match.
+    pub async fn deliver(&self, pattern: &str, topic: &str, bytes: &[u8]) -> Option<Published> {
         let turn = self.turn(topic)?;
         let _turn = turn.lock().await;
         let slice = self.index.read().matching_first(topic, pattern, 0)?;
@@ -181,47 +196,67 @@ impl Topics {
         self.turns.get(turn)
     }
 
-    /// Put messages into the mailboxes of a slice and of those after it. Returns how many
-    /// those are. Who subscribes or unsubscribes meanwhile may get them or not.
+    /// Put messages into the mailboxes of a slice and of those after it. Who subscribes or
+    /// unsubscribes meanwhile may get them or not.
     async fn put(
         &self,
         mut slice: Slice,
         next: impl Fn(u64) -> Slice,
         messages: &[Arc<Message>],
-    ) -> usize {
-        let count = messages.len() as u64;
+    ) -> Published {
         let sender = messages.first().map_or(0, |message| message.sender);
         if slice.is_cut {
-            self.note_dropped(count);
-            if let Some(suppressed) = self.cuts.due() {
-                tracing::warn!(
-                    kind = "limit",
-                    suppressed = suppressed.count(),
-                    "more patterns match a topic of many tokens than are looked at: some subscribers do not get its messages{suppressed}"
-                );
-            }
+            self.note_cut(messages.len() as u64);
         }
-        let mut receivers = 0;
+        let at_once = (SLICE / messages.len().max(1)).max(1);
+        let mut published = Published::default();
         loop {
-            let mut dropped = 0;
-            for subscriber in &slice.subscribers {
-                if subscriber.mailbox.connection() != sender {
-                    dropped += subscriber.mailbox.put(messages, subscriber);
-                    receivers += 1;
+            published.visited += slice.visited;
+            for some in slice.subscribers.chunks(at_once) {
+                if published.receivers > 0 {
+                    let_others_run().await;
                 }
+                published.receivers += self.put_at_once(some, messages, sender);
             }
-            self.note_dropped(dropped);
             let Some(from) = slice.next else {
-                break;
+                return published;
             };
-            let_others_run().await;
+            if slice.subscribers.is_empty() {
+                let_others_run().await;
+            }
             slice = next(from);
         }
-        let delivered = receivers as u64 * count;
+    }
+
+    /// Returns how many mailboxes those are.
+    fn put_at_once(&self, to: &[Subscriber], messages: &[Arc<Message>], sender: u64) -> usize {
+        let (mut receivers, mut dropped) = (0, Dropped::default());
+        for subscriber in to {
+            if subscriber.mailbox.connection() != sender {
+                let Dropped { refused, evicted } = subscriber.mailbox.put(messages, subscriber);
+                dropped.refused += refused;
+                dropped.evicted += evicted;
+                receivers += 1;
+            }
+        }
+        self.note_dropped(dropped.refused + dropped.evicted);
+        let all = receivers as u64 * messages.len() as u64;
+        let delivered = all.saturating_sub(dropped.refused);
         self.counters
             .delivered
             .fetch_add(delivered, Ordering::Relaxed);
         receivers
+    }
+
+    fn note_cut(&self, messages: u64) {
+        self.note_dropped(messages);
+        if let Some(suppressed) = self.cuts.due() {
+            tracing::warn!(
+                kind = "limit",
+                suppressed = suppressed.count(),
+                "more patterns match a topic of many tokens than are looked at: some subscribers do not get its messages{suppressed}"
+            );
+        }
     }
 
     /// From now on what connections publish is sent there, too, as long as there is room.
@@ -246,18 +281,19 @@ impl Topics {
         }
     }
 
-    /// How many topics and patterns have subscribers, and how many subscriptions there are.
-    pub fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> Size {
         self.index.read().size()
     }
 
-    /// At most so many of the patterns that have subscribers, in alphabetical order, and
-    /// how many there are.
+    /// The patterns that have subscribers, in alphabetical order, and how many there are.
+    /// Of more than so many, any so many of them: connections wait for the index meanwhile,
+    /// however large they have made it.
     pub fn list(&self, at_most: usize) -> (Vec<TopicUse>, usize) {
-        let mut all = self.index.read().list();
-        let count = all.len();
+        let (mut all, count) = {
+            let index = self.index.read();
+            (index.list(at_most), index.size().topics)
+        };
         all.sort_unstable_by(|a, b| a.pattern.cmp(&b.pattern));
-        all.truncate(at_most);
         (all, count)
     }
 }
@@ -265,5 +301,32 @@ impl Topics {
 impl CountSubscribers for Topics {
     fn subscribers(&self, topic: &str) -> u64 {
         self.index.read().count(topic) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hotsocket_sandbox::{Delivery, WhenFull};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_refused_is_not_delivered() {
+        let topics = Topics::default();
+        for (connection, delivery) in [(1, Delivery::Direct), (2, Delivery::Event)] {
+            let subscriber = Subscriber {
+                mailbox: Mailbox::for_tests(connection),
+                delivery,
+                when_full: WhenFull::DropOldest,
+                number: 1,
+            };
+            topics.subscribe("t", subscriber);
+        }
+        // Each mailbox has room for one: the second is refused, or takes its place.
+        let messages = vec![vec![0; 800].into(), vec![1; 800].into()];
+        let published = topics.publish("t", messages, 0).await;
+        assert_eq!(published.receivers, 2);
+        let totals = topics.totals();
+        assert_eq!((totals.delivered, totals.dropped), (3, 2));
     }
 }

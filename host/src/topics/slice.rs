@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, btree_map};
 
 use super::Subscriber;
 
-/// Connections in one slice: filling their mailboxes takes about 50 µs.
+/// Connections in one slice, and messages that are put into mailboxes at once: about 50 µs.
 pub const SLICE: usize = 256;
 /// Of one pattern, by the id of their connection.
 pub type Subscribers = BTreeMap<u64, Subscriber>;
@@ -18,17 +18,20 @@ pub struct Slice {
     pub subscribers: Vec<Subscriber>,
     /// There are more, from this id on.
     pub next: Option<u64>,
+    /// Nodes of the patterns' trie that were visited to find them.
+    pub visited: usize,
     /// More patterns match than are looked at.
     pub is_cut: bool,
 }
 
 impl Slice {
-    pub fn of<'a>(mut all: impl Iterator<Item = &'a Subscriber>) -> Self {
-        let subscribers: Vec<_> = all.by_ref().take(SLICE).cloned().collect();
+    pub fn of<'a>(mut all: impl Iterator<Item = &'a Subscriber>, most: usize) -> Self {
+        let subscribers: Vec<_> = all.by_ref().take(most).cloned().collect();
         let next = all.next().map(|subscriber| subscriber.mailbox.connection());
         Slice {
             subscribers,
             next,
+            visited: 0,
             is_cut: false,
         }
     }

@@ -13,7 +13,7 @@ use crate::rollout::Generation;
 use crate::roster::Carried;
 use crate::service::{Counters, NamedService, Service};
 use crate::store::StoreStatus;
-use crate::topics::Totals;
+use crate::topics::{Size, Totals};
 
 /// One service, with what takes a while to find out and is needed several times.
 struct Sample<'a> {
@@ -21,7 +21,7 @@ struct Sample<'a> {
     service: &'a Service,
     carried: Carried,
     store: StoreStatus,
-    topics: (usize, usize),
+    topics: Size,
     messages: Totals,
     generations: Vec<ShownGeneration>,
 }
@@ -268,12 +268,12 @@ impl Writer<'_, '_, '_> {
         self.gauge(
             "hotsocket_topics",
             "Topics and patterns that have subscribers.",
-            |s| s.topics.0 as u64,
+            |s| s.topics.topics as u64,
         )?;
         self.gauge(
             "hotsocket_subscriptions",
             "Subscriptions of connections.",
-            |s| s.topics.1 as u64,
+            |s| s.topics.subscriptions as u64,
         )?;
         self.counter(
             "hotsocket_messages_published",

@@ -69,7 +69,8 @@ pub struct ServiceStatus {
 /// What connections say to each other.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Topics {
-    /// Those with subscribers, in alphabetical order, [`MAX_TOPICS`](super::MAX_TOPICS) at most.
+    /// Those with subscribers, in alphabetical order; of more than
+    /// [`MAX_TOPICS`](super::MAX_TOPICS), any so many.
     pub topics: Vec<TopicStatus>,
     /// How many have subscribers.
     pub count: usize,

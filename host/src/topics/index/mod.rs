@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hotsocket_sandbox::{Delivery, WhenFull};
 
 use super::Mailbox;
-use super::slice::{Merged, Slice, Subscribers};
+use super::slice::{Merged, SLICE, Slice, Subscribers};
 
 /// Nodes visited for one message: less than half a millisecond.
 const MAX_VISITED: usize = 4096;
@@ -47,6 +47,15 @@ pub struct TopicUse {
 pub struct Index {
     exact: HashMap<Box<str>, Entry>,
     patterns: Node,
+    size: Size,
+}
+
+/// How much there is in an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Topics and patterns with subscribers.
+    pub topics: usize,
+    pub subscriptions: usize,
 }
 
 /// The subscribers of one pattern, by the id of their connection.
@@ -66,16 +75,24 @@ struct Node {
 
 impl Entry {
     /// Returns whether it is the first.
-    fn insert(&mut self, subscriber: Subscriber) -> bool {
+    fn insert(&mut self, subscriber: Subscriber, size: &mut Size) -> bool {
         let is_first = self.subscribers.is_empty();
-        self.subscribers
-            .insert(subscriber.mailbox.connection(), subscriber);
+        let connection = subscriber.mailbox.connection();
+        let before = self.subscribers.insert(connection, subscriber);
+        size.subscriptions += usize::from(before.is_none());
+        size.topics += usize::from(is_first);
         is_first
     }
 
     /// Returns whether it was the last.
-    fn remove(&mut self, connection: u64) -> bool {
-        self.subscribers.remove(&connection).is_some() && self.subscribers.is_empty()
+    fn remove(&mut self, connection: u64, size: &mut Size) -> bool {
+        if self.subscribers.remove(&connection).is_none() {
+            return false;
+        }
+        let was_last = self.subscribers.is_empty();
+        size.subscriptions -= 1;
+        size.topics -= usize::from(was_last);
+        was_last
     }
 
     fn list(&self, pattern: &str) -> Option<TopicUse> {
@@ -90,32 +107,35 @@ impl Entry {
 impl Index {
     /// Returns whether the pattern had no subscriber before.
     pub fn insert(&mut self, pattern: &str, subscriber: Subscriber) -> bool {
+        let size = &mut self.size;
         if is_exact(pattern) {
             return match self.exact.get_mut(pattern) {
-                Some(entry) => entry.insert(subscriber),
+                Some(entry) => entry.insert(subscriber, size),
                 None => self
                     .exact
                     .entry(pattern.into())
                     .or_default()
-                    .insert(subscriber),
+                    .insert(subscriber, size),
             };
         }
         let mut node = &mut self.patterns;
         for token in pattern.split('.') {
             node = node.children.entry(token.into()).or_default();
         }
-        node.entry.insert(subscriber)
+        node.entry.insert(subscriber, size)
     }
 
     /// Returns whether the pattern has no subscriber any more, but had one.
     pub fn remove(&mut self, pattern: &str, connection: u64) -> bool {
+        let size = &mut self.size;
         if !is_exact(pattern) {
-            return self.patterns.remove(pattern.split('.'), connection);
+            return self.patterns.remove(pattern.split('.'), connection, size);
         }
         let entry = self.exact.get_mut(pattern);
-        let was_last = entry.is_some_and(|entry| entry.remove(connection));
+        let was_last = entry.is_some_and(|entry| entry.remove(connection, size));
         if was_last {
             self.exact.remove(pattern);
+            shrink(&mut self.exact);
         }
         was_last
     }
@@ -124,17 +144,18 @@ impl Index {
     /// id, from this one on. So many messages are published under it; they are counted
     /// with the first connections, from 0 on.
     pub fn matching(&self, topic: &str, from: u64, messages: u64) -> Slice {
-        let (entries, is_cut) = self.entries(topic);
+        let (entries, visited) = self.entries(topic);
         if from == 0 {
             for entry in &entries {
                 entry.messages.fetch_add(messages, Ordering::Relaxed);
             }
         }
         let mut slice = match entries[..] {
-            [entry] => Slice::of(entry.subscribers.range(from..).map(|(_, it)| it)),
-            _ => Slice::of(Merged::new(subscribers(&entries), from)),
+            [entry] => Slice::of(entry.subscribers.range(from..).map(|(_, it)| it), SLICE),
+            _ => Slice::of(Merged::new(subscribers(&entries), from), SLICE),
         };
-        slice.is_cut = is_cut;
+        slice.visited = visited;
+        slice.is_cut = visited == MAX_VISITED;
         slice
     }
 
@@ -147,7 +168,7 @@ impl Index {
             true => self.exact.get(pattern),
             false => self.patterns.entry(pattern.split('.')),
         }?;
-        let (entries, is_cut) = self.entries(topic);
+        let (entries, visited) = self.entries(topic);
         let (of_pattern, others): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .partition(|entry| std::ptr::eq(*entry, own));
@@ -157,7 +178,9 @@ impl Index {
         if from == 0 {
             own.messages.fetch_add(1, Ordering::Relaxed);
         }
-        let mut slice = Slice::of(own.subscribers.range(from..).map(|(_, it)| it));
+        // Each of them may be looked up under all the others.
+        let most = (MAX_VISITED / (others.len() + 1)).clamp(1, SLICE);
+        let mut slice = Slice::of(own.subscribers.range(from..).map(|(_, it)| it), most);
         slice.subscribers.retain(|subscriber| {
             let connection = subscriber.mailbox.connection();
             let mut others = others
@@ -165,7 +188,8 @@ impl Index {
                 .filter_map(|it| it.subscribers.get(&connection));
             others.all(|other| other.number > subscriber.number)
         });
-        slice.is_cut = is_cut;
+        slice.visited = visited;
+        slice.is_cut = visited == MAX_VISITED;
         Some(slice)
     }
 
@@ -181,35 +205,29 @@ impl Index {
         }
     }
 
-    /// Of the patterns that match, and whether there were too many to find all.
-    fn entries(&self, topic: &str) -> (Vec<&Entry>, bool) {
+    /// Of the patterns that match, and how many nodes were visited: [`MAX_VISITED`] of them
+    /// may not have been all.
+    fn entries(&self, topic: &str) -> (Vec<&Entry>, usize) {
         let mut entries = Vec::new();
         let mut left = MAX_VISITED;
         entries.extend(self.exact.get(topic));
         if !self.patterns.children.is_empty() {
             self.patterns.find(topic, &mut entries, &mut left);
         }
-        (entries, left == 0)
+        (entries, MAX_VISITED - left)
     }
 
-    /// All patterns that have subscribers, in no order.
-    /// How many topics and patterns have subscribers, and how many those are together.
-    pub fn size(&self) -> (usize, usize) {
-        let mut entries = Vec::new();
-        self.patterns.all(&mut entries);
-        let counts = self.exact.values().chain(entries);
-        let counts = counts.map(|entry| entry.subscribers.len());
-        counts
-            .filter(|count| *count > 0)
-            .fold((0, 0), |(topics, all), count| (topics + 1, all + count))
+    pub fn size(&self) -> Size {
+        self.size
     }
 
-    pub fn list(&self) -> Vec<TopicUse> {
-        let exact = self.exact.iter();
+    /// Patterns that have subscribers, in no order; if there are more, any so many of them.
+    pub fn list(&self, at_most: usize) -> Vec<TopicUse> {
+        let exact = self.exact.iter().take(at_most);
         let mut all: Vec<_> = exact
             .filter_map(|(topic, entry)| entry.list(topic))
             .collect();
-        self.patterns.list(&mut String::new(), &mut all);
+        self.patterns.list(&mut String::new(), at_most, &mut all);
         all
     }
 }
@@ -244,28 +262,30 @@ impl Node {
 
     /// Forget a subscriber, and nodes that nobody needs any more. Returns whether it was
     /// the last of its pattern.
-    fn remove<'a>(&mut self, mut tokens: impl Iterator<Item = &'a str>, connection: u64) -> bool {
+    fn remove<'a>(
+        &mut self,
+        mut tokens: impl Iterator<Item = &'a str>,
+        connection: u64,
+        size: &mut Size,
+    ) -> bool {
         let Some(token) = tokens.next() else {
-            return self.entry.remove(connection);
+            return self.entry.remove(connection, size);
         };
         let Some(node) = self.children.get_mut(token) else {
             return false;
         };
-        let was_last = node.remove(tokens, connection);
+        let was_last = node.remove(tokens, connection, size);
         if node.children.is_empty() && node.entry.subscribers.is_empty() {
             self.children.remove(token);
+            shrink(&mut self.children);
         }
         was_last
     }
 
-    fn all<'a>(&'a self, entries: &mut Vec<&'a Entry>) {
-        entries.push(&self.entry);
-        for node in self.children.values() {
-            node.all(entries);
+    fn list(&self, pattern: &mut String, at_most: usize, all: &mut Vec<TopicUse>) {
+        if all.len() >= at_most {
+            return;
         }
-    }
-
-    fn list(&self, pattern: &mut String, all: &mut Vec<TopicUse>) {
         all.extend(self.entry.list(pattern));
         let length = pattern.len();
         for (token, node) in &self.children {
@@ -273,7 +293,7 @@ impl Node {
                 pattern.push('.');
             }
             pattern.push_str(token);
-            node.list(pattern, all);
+            node.list(pattern, at_most, all);
             pattern.truncate(length);
         }
     }
@@ -283,7 +303,15 @@ fn subscribers<'a>(entries: &[&'a Entry]) -> impl Iterator<Item = &'a Subscriber
     entries.iter().map(|entry| &entry.subscribers)
 }
 
+/// A table keeps the room for all that it ever had: whoever subscribes and unsubscribes
+/// would fill the memory with it.
+fn shrink<V>(table: &mut HashMap<Box<str>, V>) {
+    if table.capacity() > 8 && table.len() < table.capacity() / 4 {
+        table.shrink_to(table.len() * 2);
+    }
+}
+
 /// Whether a pattern matches one topic only.
-fn is_exact(pattern: &str) -> bool {
+pub fn is_exact(pattern: &str) -> bool {
     !pattern.contains(['*', '>'])
 }

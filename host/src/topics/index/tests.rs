@@ -106,7 +106,7 @@ fn the_first_of_several_subscriptions_counts() {
     let found = index.matching("a.b", 0, 1).subscribers;
     assert_eq!(found.len(), 1);
     assert!(found.iter().all(|it| it.delivery == Delivery::Direct));
-    let listed: Vec<_> = index.list().into_iter().map(|it| it.pattern).collect();
+    let listed: Vec<_> = index.list(100).into_iter().map(|it| it.pattern).collect();
     assert_eq!(listed.len(), 2, "{listed:?}");
 }
 
@@ -153,4 +153,50 @@ fn what_matches_beyond_all_measure_is_cut() {
         index.insert(short, subscriber(1, bits));
     }
     assert!(!index.matching(&["a"; 11].join("."), 0, 1).is_cut);
+}
+
+#[test]
+fn of_many_topics_some_are_listed_and_all_are_counted() {
+    let mut index = Index::default();
+    for number in 0..20 {
+        index.insert(&format!("t.{number}"), subscriber(1, number));
+        index.insert(&format!("t.{number}.*"), subscriber(1, number));
+        index.insert("t.>", subscriber(u64::from(number), number));
+    }
+    assert_eq!(index.list(7).len(), 7);
+    assert_eq!(index.list(30).len(), 30);
+    assert_eq!(index.list(100).len(), 41);
+    let size = Size {
+        topics: 41,
+        subscriptions: 60,
+    };
+    assert_eq!(index.size(), size);
+    assert!(!index.remove("t.1", 2));
+    assert!(index.remove("t.1", 1) && index.remove("t.1.*", 1));
+    for connection in 0..20 {
+        index.remove("t.>", connection);
+    }
+    assert_eq!((index.size().topics, index.size().subscriptions), (38, 38));
+}
+
+/// Otherwise one connection after the other could leave large, empty tables behind.
+#[test]
+fn tables_shrink_with_what_is_in_them() {
+    let mut index = Index::default();
+    let names = |number: u32| [format!("t.{number}"), format!("t.{number}.*")];
+    for name in (0..10_000).flat_map(names) {
+        index.insert(&name, subscriber(1, 1));
+    }
+    for name in (1..10_000).flat_map(names) {
+        index.remove(&name, 1);
+    }
+    let children = index.patterns.children.get("t").map(|node| &node.children);
+    let rooms = [
+        Some(index.exact.capacity()),
+        children.map(HashMap::capacity),
+    ];
+    assert!(
+        rooms.iter().all(|room| room.is_some_and(|it| it <= 16)),
+        "{rooms:?}"
+    );
 }

@@ -20,7 +20,7 @@ use super::interest::{Change, Interest};
 use super::outbox::Outbox;
 use crate::nats::{self, Health, NatsOptions, NatsStatus, OptionsError, Use};
 use crate::topics::slice::SLICE;
-use crate::topics::{Message, Topics};
+use crate::topics::{Message, Published, Topics};
 
 /// What a shutdown waits for the last messages to be sent.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
@@ -186,14 +186,14 @@ async fn receive(
         let topic = subject.strip_prefix(nats.prefix.as_str());
         let topic = topic.and_then(|topic| topic.strip_prefix('.'));
         let topic = topic.filter(|topic| is_topic(topic) && payload.len() <= MAX_MESSAGE);
-        let receivers = match topic {
+        let delivered = match topic {
             Some(topic) => topics.deliver(&pattern, topic, &payload).await,
             None => None,
         };
-        match receivers {
-            Some(receivers) => {
+        match delivered {
+            Some(Published { receivers, visited }) => {
                 nats.health.received();
-                filled += receivers;
+                filled += receivers + visited;
             }
             None => nats.health.invalid(&subject, payload.len()),
         }
