@@ -1,6 +1,8 @@
 //! What a guest asks for through `hotsocket:session`: not to be read, a snapshot, a
 //! name in the log.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use crate::guests::{COUNT, Guest, RESTORE, SAVE, counting, guest};
@@ -117,4 +119,52 @@ fn a_label_names_the_connection_in_the_log() {
     assert!(line.contains(r" (alice\x1b[2J): guest trapped"), "{line}");
     let line = server.stderr.wait("closed: fault");
     assert!(line.contains(r" (alice\x1b[2J) closed: "), "{line}");
+}
+
+#[test]
+fn a_snapshot_of_what_open_has_made() {
+    let guest = checkpointing().body(
+        "open",
+        &format!(
+            r#"{RESTORE} (if (i32.eqz (local.get $origin))
+                 (then (global.set $state (i32.const 7)) (call $checkpoint)))
+               (call $ok)"#
+        ),
+    );
+    let server = serve(guest.build()).args(&["--on-trap", "restart"]).start();
+    let mut client = server.connect();
+    client.send("!");
+    server.stderr.wait("restarted from the snapshot");
+    client.ask("x", "A8");
+}
+
+/// The kernel says that a Unix socket is over as soon as its peer has closed it, but what
+/// the peer has sent before is there to be read.
+#[test]
+fn what_a_paused_peer_has_sent_is_read_though_it_is_gone() {
+    let guest = guest()
+        .data(&format!(
+            r#"(if (i32.eq (i32.load8_u (local.get $at)) (i32.const 112))
+                 (then (call $pause) {FOR_A_MOMENT} (call $say "paused"))
+                 (else (call $print "all read")))"#
+        ))
+        // It looks at the connection once more, and lets it wait on.
+        .body(
+            "timer",
+            "(if (i32.eq (local.get $id) (i32.const 1))
+               (then (call $set-timer (i32.const 2) (i64.const 300)))
+               (else (call $resume)))",
+        )
+        .with_session();
+    let serve = serve(guest.build()).listen(&["unix:it.sock", "127.0.0.1:0"]);
+    let path = serve.path("it.sock");
+    let mut server = serve.start();
+    let mut stream = UnixStream::connect(path).expect("the server accepts");
+    stream.write_all(b"p").expect("taken");
+    let mut answer = [0; 6];
+    stream.read_exact(&mut answer).expect("an answer");
+    stream.write_all(b"x").expect("taken");
+    drop(stream);
+    server.stdout.wait("all read");
+    assert!(server.is_well());
 }

@@ -46,7 +46,11 @@ impl<S: Socket> Transport for SocketTransport<S> {
         wanted.set(PollFlags::OUT, to_write);
         let mut sockets = [PollFd::new(&self.0, wanted)];
         let now = Timespec::default();
-        poll(&mut sockets, Some(&now)).is_ok_and(|ready| ready > 0)
+        let polled = poll(&mut sockets, Some(&now));
+        let [socket] = sockets;
+        // POLLHUP comes with every end of a Unix socket's peer, also while bytes of its are
+        // unread (unix_poll in Linux' net/unix/af_unix.c).
+        polled.is_ok() && socket.revents().intersects(wanted | PollFlags::ERR)
     }
 
     fn ends_when_dropped(&self) -> bool {
