@@ -53,12 +53,12 @@ impl Channel {
         cx: &mut Context<'_>,
         directions: Directions,
     ) -> Poll<Option<Ready>> {
-        let to_write = directions.write && !self.queue.is_empty();
+        let to_write = directions.write && (!self.queue.is_empty() || self.fin_waits);
         let to_read = directions.read && self.is_readable();
         // A task that has used up its share would be told that nothing is there.
         let tried = poll_fn(|cx| {
-            if to_write && let Poll::Ready(written) = self.poll_flush(cx) {
-                return Poll::Ready(written.map_or_else(Ready::Failed, |()| Ready::Wrote));
+            if to_write && let Poll::Ready(ready) = self.poll_send(cx) {
+                return Poll::Ready(ready);
             }
             match to_read {
                 true => self.poll_read(cx),
@@ -94,11 +94,11 @@ impl Channel {
     /// When the channel times out if nothing moves, and why.
     pub fn deadline(&self, limits: &Limits) -> Option<(Instant, ChannelTimeout)> {
         // Nearly always, and asked twice for each event.
-        if self.queue.is_empty() && !self.fin_sent() && limits.idle_timeout.is_none() {
+        let is_sent = self.queue.is_empty() && !self.fin_waits;
+        if is_sent && !self.fin_sent() && limits.idle_timeout.is_none() {
             return None;
         }
-        let write = (!self.queue.is_empty())
-            .then(|| (self.taken + limits.write_timeout, ChannelTimeout::Write));
+        let write = (!is_sent).then(|| (self.taken + limits.write_timeout, ChannelTimeout::Write));
         let half_close = self.fin_sent().then(|| {
             let due = self.moved + limits.half_close_timeout;
             (due, ChannelTimeout::HalfClose)
@@ -106,9 +106,9 @@ impl Channel {
         let idle = limits
             .idle_timeout
             .map(|time| (self.moved + time, ChannelTimeout::Idle));
-        [write, half_close, idle]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(due, _)| *due)
+        // Nothing is read while the session is held: the peer may not be silent at all.
+        let silence = [half_close, idle].into_iter().flatten();
+        let silence = silence.filter(|_| !self.is_held);
+        write.into_iter().chain(silence).min_by_key(|(due, _)| *due)
     }
 }

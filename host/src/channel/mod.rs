@@ -13,16 +13,17 @@
 //! - [`write_queue`]: bytes that wait for the peer
 //! - [`read_buffer`]: buffers for reading, shared by the channels of a thread
 //! - [`lend`]: the transport in other hands
+//! - [`fin`]: how FIN follows what is queued
 //! - [`deadline`]: when a channel on which nothing moves is over
-//! - [`closing`]: flush, FIN, and reading on until the peer is done
+//! - [`closing`]: flush, and reading on until the peer is done
 
 mod closing;
 mod deadline;
+mod fin;
 mod lend;
 mod read_buffer;
 mod write_queue;
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -62,6 +63,9 @@ pub struct Channel {
     is_paused: bool,
     /// The session delivers no event now.
     is_held: bool,
+    /// FIN is due, but cannot be sent yet: what announces it, as close_notify of TLS,
+    /// waits for the peer.
+    fin_waits: bool,
     /// When bytes last moved; kept up only as far as a timeout needs it.
     moved: Instant,
     /// When the peer last took some of what is queued, or the queue began. What the
@@ -121,6 +125,7 @@ impl Channel {
             until_empty: false,
             is_paused: false,
             is_held: false,
+            fin_waits: false,
             moved: Instant::now(),
             taken: Instant::now(),
             traffic: Traffic::default(),
@@ -210,6 +215,10 @@ impl Channel {
 
     /// Read nothing for the time being, whatever the guest wants.
     pub fn hold(&mut self, is_held: bool) {
+        if self.is_held && !is_held {
+            // The peer could not make itself heard.
+            self.moved = Instant::now();
+        }
         self.is_held = is_held;
     }
 
@@ -298,42 +307,11 @@ impl Channel {
         self.queue.clear();
     }
 
-    /// Send FIN when this side is done and everything is sent. True when both
-    /// sides are done.
-    ///
-    /// # Errors
-    /// When the connection is broken.
-    pub async fn end_if_done(&mut self) -> io::Result<bool> {
-        if self.peer_ended() && !self.held_open {
-            self.end_writing();
-        }
-        if self.write == WriteSide::Ending && self.queue.is_empty() {
-            // Both sides are done: the socket is closed next, which sends FIN.
-            if self.peer_ended() && self.stream_mut()?.ends_when_dropped() {
-                self.write = WriteSide::Ended;
-                return Ok(true);
-            }
-            self.send_fin().await?;
-            self.moved = Instant::now();
-        }
-        Ok(self.peer_ended() && self.fin_sent())
-    }
-
-    async fn send_fin(&mut self) -> io::Result<()> {
-        poll_fn(|cx| Pin::new(&mut **self.stream_mut()?).poll_shutdown(cx)).await?;
-        self.write = WriteSide::Ended;
-        Ok(())
-    }
-
     /// Write what the peer has room for, then read, if the channel is to be
     /// read.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Ready> {
-        if !self.queue.is_empty() {
-            match self.poll_flush(cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Ready::Wrote),
-                Poll::Ready(Err(error)) => return Poll::Ready(Ready::Failed(error)),
-                Poll::Pending => {}
-            }
+        if let Poll::Ready(ready) = self.poll_send(cx) {
+            return Poll::Ready(ready);
         }
         match self.is_readable() {
             true => self.poll_read(cx),
