@@ -149,6 +149,9 @@ impl TlsTransport {
     }
 }
 
+/// Reads in a row that give no content: of one read there may be no whole record yet.
+const EMPTY_READS: usize = 2;
+
 /// Writes some bytes to a stream.
 type Send<'a> = dyn FnMut(&mut Stream, &[u8]) -> Poll<io::Result<usize>> + 'a;
 
@@ -190,7 +193,9 @@ impl AsyncRead for TlsTransport {
             return Poll::Ready(Ok(()));
         }
         let before = space.filled().len();
-        loop {
+        // Records without content, of which a peer may send as many as it likes, are no
+        // reason to keep the thread.
+        for _ in 0..EMPTY_READS {
             this.send_own(cx)?;
             if let Some(error) = &this.broken {
                 let error = io::Error::new(io::ErrorKind::InvalidData, (**error).clone());
@@ -240,6 +245,8 @@ impl AsyncRead for TlsTransport {
                 return Poll::Ready(Ok(()));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
