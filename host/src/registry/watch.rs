@@ -103,7 +103,7 @@ struct Reading {
 impl ServedFile {
     /// Swap if the file has new content. False if there is nothing to do before the
     /// next event or the next second.
-    async fn look_and_consider(&mut self, registry: &Registry) -> bool {
+    async fn look_and_consider(&mut self, registry: &Arc<Registry>) -> bool {
         let active = registry.active().number;
         self.retry = self.retry.filter(|retry| retry.active == active);
         if self.retry.is_some_and(|retry| retry.due <= Instant::now()) {
@@ -173,11 +173,17 @@ impl ServedFile {
     }
 
     /// Swap to this content.
-    async fn consider(&mut self, component: ComponentBytes, registry: &Registry) {
+    async fn consider(&mut self, component: ComponentBytes, registry: &Arc<Registry>) {
         let hash = component.hash();
         let last = self.retry.take().filter(|last| last.content == hash);
         let source = Source::File(self.path.clone());
-        match registry.swap(component, source, None).await {
+        // A swap that has begun is finished, also if the file is not watched any more.
+        let swapping = Arc::clone(registry);
+        let swap = tokio::spawn(async move { swapping.swap(component, source, None).await });
+        let Ok(swapped) = swap.await else {
+            return;
+        };
+        match swapped {
             Ok(report) => {
                 if report.outcome == Outcome::Unchanged && self.last_warning.is_some() {
                     report.log();
