@@ -209,3 +209,16 @@ fn a_way_back_to_the_old_code_does_not_end_draining() {
     client.send("x");
     client.expect_rest("A2bye 6");
 }
+
+/// While the new code is on trial, yet newer code comes that gives connections some time.
+#[test]
+fn a_way_back_to_the_old_code_keeps_a_later_end() {
+    let server = serve(polite("A").build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    let bad = polite("B").data("(call $trap)");
+    server.swap(&bad, &["--policy", "migrate"]);
+    server.swap(&polite("C"), &["--policy", "drain=2s"]);
+    client.send("x");
+    client.expect_rest("A2bye 6");
+}
