@@ -103,11 +103,17 @@ fn one_call_takes_only_so_many_keys() {
             "get-filled 1001 k",
             "error: one call takes at most 1,000 keys",
         ),
-        ("fill 17 big 1000000", "ok"),
+        ("fill 16 big 1000000", "ok"),
+        ("set big16 *1000000", "ok"),
         ("get-filled 16 big", "16"),
         (
             "get-filled 17 big",
             "error: the values have more than 16 MiB together",
         ),
+        (
+            "fill 17 new 1000000",
+            "error: the values have more than 16 MiB together",
+        ),
+        ("get new0", "none"),
     ]);
 }

@@ -11,6 +11,7 @@ use crate::component::LoadError;
 use crate::contract::Exports;
 use crate::engine_pool::{EnginePool, GuestEngine};
 use crate::fairness::Fairness;
+use crate::fault::Event;
 use crate::hash::Hash;
 use crate::limits::LiveLimits;
 use crate::measures::Measures;
@@ -87,6 +88,12 @@ impl CompiledGuest {
         let loaded = self.small.as_ref().or_else(|| self.large.get())?;
         let places = loaded.shared.places;
         (places > 1).then(|| engines.room(places, self.small.is_none()))
+    }
+
+    /// Whether it can be called with messages.
+    pub fn is_subscriber(&self) -> bool {
+        let loaded = self.small.as_ref().or_else(|| self.large.get());
+        loaded.is_some_and(|loaded| loaded.exports.has(Event::Message))
     }
 
     pub(crate) fn small(&self) -> Option<&Arc<LoadedGuest>> {

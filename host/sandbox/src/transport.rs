@@ -19,10 +19,16 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
     /// `WouldBlock` when nothing fits; any other error ends the connection.
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Whether bytes can be read, or written, right now, or the connection is broken,
-    /// also where `poll_read` and `poll_write` have not heard of it yet. False where
+    /// Whether bytes can be read, or written, right now, or an error is known of, also
+    /// where `poll_read` and `poll_write` have not heard of it yet. False where
     /// they always have.
     fn is_ready_now(&self, _to_read: bool, _to_write: bool) -> bool {
+        false
+    }
+
+    /// Whether the peer is gone and has left nothing to read, also where nobody reads or
+    /// writes and so has heard of it.
+    fn is_broken(&self) -> bool {
         false
     }
 

@@ -39,10 +39,10 @@ impl Channel {
         (waits || self.is_paused) && self.queue.is_empty()
     }
 
-    /// Whether the connection is broken, as far as the kernel knows.
+    /// Whether the peer is gone, and nothing of it is unread, as far as the kernel knows.
     pub fn is_broken(&self) -> bool {
         let stream = self.stream.as_ref();
-        stream.is_some_and(|stream| stream.is_ready_now(false, false))
+        stream.is_some_and(|stream| stream.is_broken())
     }
 
     /// A deadline is over. After a pause of the machine the peer may have done long
@@ -108,7 +108,7 @@ impl Channel {
             .map(|time| (self.moved + time, ChannelTimeout::Idle));
         // Nothing is read while the session is held: the peer may not be silent at all.
         let silence = [half_close, idle].into_iter().flatten();
-        let silence = silence.filter(|_| !self.is_held);
+        let silence = silence.filter(|_| self.held_since.is_none());
         write.into_iter().chain(silence).min_by_key(|(due, _)| *due)
     }
 }

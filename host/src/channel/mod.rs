@@ -61,8 +61,8 @@ pub struct Channel {
     until_empty: bool,
     /// The guest wants nothing read until it says so.
     is_paused: bool,
-    /// The session delivers no event now.
-    is_held: bool,
+    /// The session delivers no event since then.
+    held_since: Option<Instant>,
     /// FIN is due, but cannot be sent yet: what announces it, as close_notify of TLS,
     /// waits for the peer.
     fin_waits: bool,
@@ -124,7 +124,7 @@ impl Channel {
             is_full: false,
             until_empty: false,
             is_paused: false,
-            is_held: false,
+            held_since: None,
             fin_waits: false,
             moved: Instant::now(),
             taken: Instant::now(),
@@ -170,7 +170,7 @@ impl Channel {
 
     /// Whether the channel is to be read now.
     fn is_readable(&self) -> bool {
-        !(self.is_full || self.is_paused || self.is_held || self.peer_ended())
+        !(self.is_full || self.is_paused || self.held_since.is_some() || self.peer_ended())
     }
 
     /// Read on, or nothing more until then.
@@ -215,11 +215,16 @@ impl Channel {
 
     /// Read nothing for the time being, whatever the guest wants.
     pub fn hold(&mut self, is_held: bool) {
-        if self.is_held && !is_held {
-            // The peer could not make itself heard.
-            self.moved = Instant::now();
+        match (self.held_since, is_held) {
+            (None, true) => self.held_since = Some(Instant::now()),
+            (Some(since), false) => {
+                // The peer could not make itself heard.
+                let now = Instant::now();
+                self.moved = (self.moved + (now - since)).min(now);
+                self.held_since = None;
+            }
+            (None, false) | (Some(_), true) => {}
         }
-        self.is_held = is_held;
     }
 
     /// Whether `drained` is due. True once for each time it is.

@@ -34,6 +34,15 @@ impl Socket for UnixStream {
 #[derive(Debug)]
 pub struct SocketTransport<S>(pub S);
 
+impl<S: Socket> SocketTransport<S> {
+    fn poll_now(&self, wanted: PollFlags) -> PollFlags {
+        let mut sockets = [PollFd::new(&self.0, wanted)];
+        let polled = poll(&mut sockets, Some(&Timespec::default()));
+        let [socket] = sockets;
+        polled.map_or(PollFlags::empty(), |_| socket.revents())
+    }
+}
+
 impl<S: Socket> Transport for SocketTransport<S> {
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
@@ -44,13 +53,16 @@ impl<S: Socket> Transport for SocketTransport<S> {
         let mut wanted = PollFlags::empty();
         wanted.set(PollFlags::IN, to_read);
         wanted.set(PollFlags::OUT, to_write);
-        let mut sockets = [PollFd::new(&self.0, wanted)];
-        let now = Timespec::default();
-        let polled = poll(&mut sockets, Some(&now));
-        let [socket] = sockets;
-        // POLLHUP comes with every end of a Unix socket's peer, also while bytes of its are
-        // unread (unix_poll in Linux' net/unix/af_unix.c).
-        polled.is_ok() && socket.revents().intersects(wanted | PollFlags::ERR)
+        self.poll_now(wanted).intersects(wanted | PollFlags::ERR)
+    }
+
+    /// POLLHUP comes with every end of a Unix socket's peer, also while bytes of its are
+    /// unread (unix_poll in Linux' net/unix/af_unix.c).
+    fn is_broken(&self) -> bool {
+        let polled = self.poll_now(PollFlags::empty());
+        let is_over = polled.contains(PollFlags::HUP)
+            && rustix::io::ioctl_fionread(&self.0).is_ok_and(|unread| unread == 0);
+        is_over || polled.contains(PollFlags::ERR)
     }
 
     fn ends_when_dropped(&self) -> bool {

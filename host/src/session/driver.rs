@@ -82,6 +82,8 @@ impl Session {
                 }
                 Woken::Channel(Ready::Wrote) => {
                     self.channel.note_progress(&self.limits);
+                    // Behind a FIN nothing is written: it had to wait.
+                    self.record_fin();
                     if self.channel.queued() > 0 {
                         self.let_others_run().await;
                     }
@@ -122,12 +124,18 @@ impl Session {
         Ok(())
     }
 
+    fn record_fin(&self) {
+        if self.channel.fin_sent() {
+            self.record_mark(|| Mark::new(MarkKind::FinSent, "this side has ended"));
+        }
+    }
+
     /// Send FIN when this side is done, and see whether both are.
     async fn end_if_done(&mut self) -> Result<(), CloseCause> {
         let was_sent = self.channel.fin_sent();
         let ended = self.channel.end_if_done().await;
-        if !was_sent && self.channel.fin_sent() {
-            self.record_mark(|| Mark::new(MarkKind::FinSent, "this side has ended"));
+        if !was_sent {
+            self.record_fin();
         }
         match ended.map_err(CloseCause::PeerGone)? {
             true => Err(CloseCause::Ended),

@@ -10,7 +10,9 @@
 
 use std::sync::Arc;
 
-use hotsocket_sandbox::{Cause, CloseReason, Effects, Fault, Origin, Succession, one_line};
+use hotsocket_sandbox::{
+    Cause, CloseReason, Effects, Fault, Origin, Succession, TopicRequest, one_line,
+};
 use tokio::time::Instant;
 
 use super::close::CloseCause;
@@ -247,16 +249,25 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the successor's first event will be a message. One that has ended its side
-    /// in `open`, or reads on, does not wait for one.
+    /// Whether the successor's first event will be a message: not if it has asked for
+    /// something else to come first in `open`, or for other messages.
     fn awaits_message(&self) -> bool {
-        let probation = self.probation.as_ref();
-        let ends_or_reads = probation.is_some_and(|probation| {
-            let effects = &probation.held_back;
+        let asks_for_more = |effects: &Effects| {
             let requests = effects.session.as_ref();
-            effects.end || effects.abort || requests.is_some_and(|it| it.reading == Some(true))
-        });
-        self.may_get_message() && !ends_or_reads
+            let subscribes = |request: &TopicRequest| {
+                matches!(
+                    request,
+                    TopicRequest::Subscribe { .. } | TopicRequest::Unsubscribe(_)
+                )
+            };
+            let of_session = requests.is_some_and(|requests| {
+                requests.reading == Some(true) || requests.topics.iter().any(subscribes)
+            });
+            let to_write = effects.awaits_drained || effects.awaits_empty;
+            of_session || to_write || effects.end || effects.abort || effects.starts_tls()
+        };
+        let probation = self.probation.as_ref();
+        self.may_get_message() && !probation.is_some_and(|it| asks_for_more(&it.held_back))
     }
 
     /// The successor's first event has succeeded: apply what it asked for in
@@ -305,9 +316,15 @@ impl Session {
             // An `end` that is delivered again has not been called yet.
             peer_ended: self.channel.peer_ended() && !matches!(event, Event::End),
         });
-        // A later rollout may have set an end meanwhile.
+        // A later rollout may have set an end meanwhile: for the code that has died, or for
+        // all but its own.
         let drains = [probation.drain, self.rollout.drain.take()];
-        self.rollout.drain = drains.into_iter().flatten().min_by_key(|it| it.until);
+        let is_active = self.service.rollouts.current().generation.number == serving;
+        self.rollout.drain = drains
+            .into_iter()
+            .flatten()
+            .filter(|_| !is_active)
+            .min_by_key(|drain| drain.until);
         let entrance = Entrance {
             kind: MarkKind::Rollback,
             is_held: false,

@@ -36,9 +36,12 @@ impl Session {
         timers: Timers,
         entrance: Entrance,
     ) -> Result<Effects, Fault> {
-        // Where many have died at once, the places of the dead are free only when those
-        // that come after them are there.
-        let instance = self.wait_for_room(generation).await?;
+        let service = Arc::clone(&self.service);
+        let made =
+            service
+                .sandbox
+                .instantiate(&generation.guest, Some(self.served()), generation.number);
+        let instance = made.await?;
         self.enter_with(instance, generation, origin, timers, entrance)
             .await
     }

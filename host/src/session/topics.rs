@@ -14,7 +14,7 @@ use super::close::CloseCause;
 use super::event::Event;
 use super::fan_out::Budget;
 use super::log::logged;
-use super::state::{Body, Session};
+use super::state::Session;
 use super::subscriptions::Subscriptions;
 use crate::topics::{Mail, Mailbox, Message, Published, Subscriber, Topics};
 
@@ -120,19 +120,20 @@ impl Session {
         topics.is_some_and(|topics| topics.has_mail(with_event))
     }
 
-    /// Whether the guest may be called with a message now. New code that takes none has
-    /// not had its first event with one: its predecessor may still get it.
+    /// Whether the guest may be called with a message now.
     pub fn takes_messages(&self) -> bool {
-        let keeps_them = self.probation.is_some() && !self.is_subscriber();
-        self.held_until().is_none() && !self.channel.awaits_drained() && !keeps_them
+        let waits = self.held_until().is_some() || self.channel.awaits_drained();
+        !waits && !self.keeps_messages()
     }
 
-    /// Whether the code that is awake takes messages.
+    /// New code that takes no messages has not had its first event with one: its
+    /// predecessor may still get it.
+    fn keeps_messages(&self) -> bool {
+        self.probation.is_some() && !self.is_subscriber()
+    }
+
     fn is_subscriber(&self) -> bool {
-        match &self.body {
-            Body::Awake(instance) => instance.is_subscriber(),
-            Body::Asleep(_) => true,
-        }
+        self.generation.generation().guest.is_subscriber()
     }
 
     /// Whether a message may still come without the guest doing anything.
@@ -187,23 +188,23 @@ impl Session {
                     when_full,
                 } => {
                     let max = self.limits.max_subscriptions;
-                    let Some(number) = topics.subscriptions.add(&pattern, delivery, max) else {
+                    if let Some(number) = topics.subscriptions.add(&pattern, delivery, max) {
+                        let max = self.limits.max_mailbox;
+                        let mailbox = topics.mailbox.get_or_insert_with(|| {
+                            let session = Arc::clone(self.entry.handle());
+                            Arc::new(Mailbox::new(session, max))
+                        });
+                        let subscriber = Subscriber {
+                            mailbox: Arc::clone(mailbox),
+                            delivery,
+                            when_full,
+                            number,
+                        };
+                        self.service.topics.subscribe(&pattern, subscriber);
+                    } else {
                         // The connection is over, but what it says to others is not.
                         carried_out = Err(CloseCause::TooManySubscriptions);
-                        continue;
-                    };
-                    let max = self.limits.max_mailbox;
-                    let mailbox = topics.mailbox.get_or_insert_with(|| {
-                        let session = Arc::clone(self.entry.handle());
-                        Arc::new(Mailbox::new(session, max))
-                    });
-                    let subscriber = Subscriber {
-                        mailbox: Arc::clone(mailbox),
-                        delivery,
-                        when_full,
-                        number,
-                    };
-                    self.service.topics.subscribe(&pattern, subscriber);
+                    }
                 }
                 TopicRequest::Unsubscribe(pattern) => topics.unsubscribe(&pattern),
                 TopicRequest::SetWill(will) => topics.will = will.map(Box::new),
@@ -256,10 +257,16 @@ impl Session {
     /// Write what is for the peer. Returns what is for the guest: how many messages it
     /// has missed, and the next one.
     fn take_mail(&mut self, with_event: bool) -> Result<(u64, Option<Arc<Message>>), CloseCause> {
+        let keeps_messages = self.keeps_messages();
         let topics = self.topics.as_mut();
         let Some((topics, mailbox)) = topics.and_then(|topics| {
-            let mailbox = topics.mailbox.as_ref()?.take(with_event);
-            Some((topics, mailbox))
+            let mailbox = topics.mailbox.as_ref()?;
+            if keeps_messages {
+                // For the code that is awake they would be lost anyway.
+                self.service.topics.note_dropped(mailbox.make_room());
+            }
+            let mail = mailbox.take(with_event);
+            Some((topics, mail))
         }) else {
             return Ok((0, None));
         };

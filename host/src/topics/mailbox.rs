@@ -105,6 +105,23 @@ impl Mailbox {
         dropped
     }
 
+    /// Drop all events if there was no room for another: nobody misses them as long as the
+    /// code takes none. Returns how many.
+    pub fn make_room(&self) -> u64 {
+        let mut waiting = self.waiting.lock();
+        if !waiting.is_over || waiting.events.is_empty() {
+            return 0;
+        }
+        waiting.is_over = false;
+        let events = std::mem::take(&mut waiting.events);
+        for message in &events {
+            waiting.forget(message);
+        }
+        // And the one that there was no room for.
+        waiting.missed += events.len() as u64 + 1;
+        events.len() as u64
+    }
+
     /// Whether something was put in since [`Self::take`].
     pub fn is_due(&self) -> bool {
         self.is_due.load(Ordering::SeqCst)

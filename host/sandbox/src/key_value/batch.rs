@@ -9,7 +9,7 @@ use super::parameters::{
 };
 use super::{BucketId, Condition, Found, KeyValue, Life, MAX_KEYS, Reply, StoreError};
 
-/// The values that one call gives, in bytes, and those with which it waits.
+/// The values that one call gives, or sets, in bytes.
 const MAX_VALUES: usize = 16 << 20;
 
 type Pair = (Arc<str>, Arc<[u8]>);
@@ -112,17 +112,13 @@ pub fn set(caller: &mut Caller<'_>, (bucket, pairs): (In, WasmList<(Text, Bytes)
     may_change(caller)?;
     let pairs = all(caller, &pairs)?;
     let (store, bucket) = opened(caller, &bucket)?;
-    let mut room = MAX_VALUES;
+    // A list may have the same bytes a thousand times, and each is copied.
+    let mut sizes = pairs.iter().map(|(_, value)| value.len());
+    sizes.try_fold(MAX_VALUES, take)?;
     let mut replies = Vec::with_capacity(pairs.len());
     for (key, value) in &pairs {
         let (key, value) = (key_of(caller, key)?, value_of(caller, value)?);
-        let size = value.len();
-        let reply = store.set(bucket, &key, value, Condition::Always, Life::Forever);
-        // Each that waits has a copy, also of the same bytes.
-        if let Reply::Pending(_) = &reply {
-            room = take(room, size)?;
-        }
-        replies.push(reply);
+        replies.push(store.set(bucket, &key, value, Condition::Always, Life::Forever));
     }
     Ok(Reply::all(replies).map(drop))
 }

@@ -122,6 +122,10 @@ macro_rules! pass_on {
                 to_read && self.holds_bytes() || self.stream.is_ready_now(to_read, to_write)
             }
 
+            fn is_broken(&self) -> bool {
+                !self.holds_bytes() && self.stream.is_broken()
+            }
+
             fn ends_when_dropped(&self) -> bool {
                 self.stream.ends_when_dropped()
             }

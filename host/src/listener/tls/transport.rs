@@ -176,6 +176,10 @@ impl Transport for TlsTransport {
         has_plain || self.stream.is_ready_now(to_read, to_write)
     }
 
+    fn is_broken(&self) -> bool {
+        self.records.plain.is_empty() && self.stream.is_broken()
+    }
+
     fn reset(self: Box<Self>) {
         self.stream.reset();
     }
