@@ -12,9 +12,9 @@ const RESERVED: u64 = 64;
 /// The limit of this process before it was raised.
 static INHERITED: OnceLock<Rlimit> = OnceLock::new();
 
-/// Raise the soft limit of open files to the hard one, and lower
-/// `max_connections` to what fits in it, with a warning.
-pub fn raise_limit(max_connections: &mut usize) {
+/// Raise the soft limit of open files to the hard one, and lower the `max_connections` of
+/// all services to what fits in it together, with a warning.
+pub fn raise_limit<'a>(max_connections: impl Iterator<Item = &'a mut usize>) {
     let limit = *INHERITED.get_or_init(|| getrlimit(Resource::Nofile));
     let raised = Rlimit {
         current: limit.maximum,
@@ -29,16 +29,32 @@ pub fn raise_limit(max_connections: &mut usize) {
     let fitting = usize::try_from(files.saturating_sub(RESERVED))
         .unwrap_or(usize::MAX)
         .max(1);
-    if fitting < *max_connections {
+    let all: Vec<_> = max_connections.collect();
+    let together = all
+        .iter()
+        .fold(0, |sum: usize, max| sum.saturating_add(**max));
+    if fitting < together {
+        let of_all = match all.len() {
+            0 | 1 => "",
+            _ => " of all services together",
+        };
         tracing::warn!(
             kind = "limit",
             limit = "descriptors",
-            "--max-connections is lowered from {max_connections} to {fitting}: this process may open \
+            "--max-connections{of_all} is lowered from {together} to {fitting}: this process may open \
              {files} files; raise that with `ulimit -n {}`",
-            *max_connections as u64 + RESERVED
+            (together as u64).saturating_add(RESERVED)
         );
-        *max_connections = fitting;
+        for max in all {
+            *max = share(*max, fitting, together);
+        }
     }
+}
+
+/// What is left of a limit when all of them together are lowered.
+fn share(of: usize, fitting: usize, together: usize) -> usize {
+    let share = of as u128 * fitting as u128 / together.max(1) as u128;
+    usize::try_from(share).unwrap_or(usize::MAX).max(1)
 }
 
 /// Let a program have the limit that this process was started with: some programs close
@@ -59,6 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn services_share_what_fits_in_proportion() {
+        assert_eq!(share(10_000, 4000, 10_000), 4000);
+        assert_eq!(share(3000, 2000, 4000), 1500);
+        assert_eq!(share(1, 2, 4000), 1);
+        assert_eq!(share(usize::MAX, 5, usize::MAX), 5);
+    }
+
+    #[test]
     fn programs_get_the_limit_from_before() {
         let before = getrlimit(Resource::Nofile);
         let asked = |command: &mut Command| {
@@ -69,7 +93,7 @@ mod tests {
             String::from_utf8(output.stdout).expect("a number")
         };
         let fresh = asked(&mut Command::new("sh"));
-        raise_limit(&mut 1);
+        raise_limit(std::iter::once(&mut 1));
         assert_eq!(asked(inherit_limit(&mut Command::new("sh"))), fresh);
         // Other tests of this process may have been under way, but they need no more.
         let _ = setrlimit(Resource::Nofile, before);

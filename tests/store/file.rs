@@ -216,3 +216,20 @@ fn a_full_disk_is_survived() {
         .connect()
         .orders(&[("get k", "after"), ("keys", "big0 big1 big2 k")]);
 }
+
+#[test]
+fn what_is_lost_at_the_end_is_said() {
+    let dir = temp_dir();
+    let file = dir.path().join("store");
+    let server = served(&["--code-cache", "none", "--store"])
+        .arg(&file)
+        .ulimit("-S -f 2000; trap '' XFSZ")
+        .start();
+    let mut a = server.connect();
+    a.orders(&[("fill 3 big 1000000", "ok")]);
+    server.stderr.wait("it is tried again");
+    let ran = server.stop();
+    let name = file.display();
+    let said = format!("the last changes are not in {name}, and are lost: {name} cannot be used");
+    assert_eq!(count_lines(&ran.stderr, &said), 1, "{}", ran.stderr);
+}

@@ -19,7 +19,7 @@ const HANDSHAKE_FAILURE: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 40];
 const PROTOCOL_VERSION: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 70];
 
 /// What a good client sends first.
-fn hello(authority: &Authority) -> Vec<u8> {
+pub fn hello(authority: &Authority) -> Vec<u8> {
     let mut roots = rustls::RootCertStore::empty();
     let pem = authority.pem.as_bytes();
     let root = rustls::pki_types::pem::PemObject::from_pem_slice(pem).expect("PEM");

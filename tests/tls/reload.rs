@@ -4,6 +4,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use super::bad_peers::hello;
 use super::{Authority, Secure, TlsClient, secured, start};
 use crate::harness::files::{rename_over, turn_link};
 use crate::harness::{Serve, prebuilt, wait_for};
@@ -173,4 +176,89 @@ fn other_options_are_for_new_handshakes() {
     server.stderr.wait("none.pem: No such file");
     config().connect(&server).ask("y", "y");
     open.ask("after", "after");
+}
+
+/// As for want of descriptors, when a new pair comes.
+#[test]
+fn what_cannot_be_read_now_is_read_later() {
+    let secure = start(Serve::prebuilt("echo"));
+    let pid = Pid::from_raw(secure.server.pid() as i32);
+    let limit = |files: Option<u64>| {
+        let all = Rlimit {
+            current: files.or(Some(1000)),
+            maximum: Some(20_000),
+        };
+        prlimit(pid, Resource::Nofile, all).expect("a limit of the same user");
+    };
+    let next = Authority::new("the next");
+    let new = next.issue(&["a.test"]);
+    limit(Some(3));
+    rename_over(&secure.server.path("a.pem"), new.certificate.as_bytes());
+    rename_over(&secure.server.path("a.key"), new.key.as_bytes());
+    secure.server.stderr.wait("cannot read a.");
+    limit(None);
+    wait_served(&secure, &next).ask("x", "x");
+}
+
+/// Each reload that touches a listener makes another one, which goes with it.
+#[test]
+fn listeners_before_are_not_kept_by_connections() {
+    let authority = Authority::new("an authority");
+    let serve = Serve::nothing().listen(&[]);
+    authority.issue(&["a.test"]).write(&serve, "a");
+    let file = |keepalive: u32| {
+        format!(
+            "[[service]]\nguest = \"echo.wasm\"\nlisten = \"127.0.0.1:0\"\n\
+             tls-cert = \"a.pem\"\ntls-key = \"a.key\"\nkeepalive = \"{keepalive}s\"\n"
+        )
+    };
+    fs::write(serve.path("echo.wasm"), prebuilt("echo")).expect("written");
+    fs::write(serve.path("hotsocket.toml"), file(30)).expect("written");
+    let server = serve.args(&["--config", "hotsocket.toml"]).start();
+    let watches = || {
+        let all = fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("a process");
+        let links = all.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+        links
+            .filter(|link| link.ends_with("anon_inode:inotify"))
+            .count()
+    };
+    let mut open = Vec::new();
+    let at_first = watches();
+    for round in 1..=4 {
+        let mut client = authority.client().connect(&server);
+        client.ask("x", "x");
+        open.push(client);
+        rename_over(&server.path("hotsocket.toml"), file(30 + round).as_bytes());
+        server
+            .stderr
+            .wait_count("reloaded hotsocket.toml: ", round as usize);
+    }
+    wait_for("the watches to be gone", || watches() <= at_first);
+    for client in &mut open {
+        client.ask("y", "y");
+    }
+}
+
+#[test]
+fn the_number_of_handshakes_follows() {
+    let authority = Authority::new("an authority");
+    let serve = Serve::nothing().listen(&[]);
+    authority.issue(&["a.test"]).write(&serve, "a");
+    let file = |handshakes: u32| {
+        format!(
+            "[[service]]\nguest = \"echo.wasm\"\nlisten = \"127.0.0.1:0\"\n\
+             tls-cert = \"a.pem\"\ntls-key = \"a.key\"\n\
+             handshake-timeout = \"1h\"\nmax-handshakes = {handshakes}\n"
+        )
+    };
+    fs::write(serve.path("echo.wasm"), prebuilt("echo")).expect("written");
+    fs::write(serve.path("hotsocket.toml"), file(1)).expect("written");
+    let server = serve.args(&["--config", "hotsocket.toml"]).start();
+    let mut stuck = server.connect();
+    stuck.send(hello(&authority));
+    // It has been answered.
+    stuck.read(1);
+    rename_over(&server.path("hotsocket.toml"), file(2).as_bytes());
+    server.stderr.wait("reloaded hotsocket.toml: ");
+    authority.client().connect(&server).ask("x", "x");
 }

@@ -30,6 +30,7 @@ pub(super) async fn follow(path: PathBuf, shared: &Shared) -> Infallible {
     };
     // Whatever happened since the start is found now.
     let mut read = None;
+    let mut failure = None;
     loop {
         let stamp = look(true).await;
         if stamp.is_none() || stamp == read {
@@ -40,17 +41,27 @@ pub(super) async fn follow(path: PathBuf, shared: &Shared) -> Infallible {
         let file = path.clone();
         match thread.run(move || Token::read(&file)).await {
             Ok(Ok(token)) => {
+                failure = None;
                 if shared.set_token(token) {
                     tracing::info!(kind = "admin", "the admin address has another token");
                     warn_if_readable(&path);
                 }
             }
             Ok(Err(error)) => {
-                tracing::warn!(kind = "admin", "{error}; the token before stays");
+                let what = error.to_string();
+                if failure.as_ref() != Some(&what) {
+                    tracing::warn!(kind = "admin", "{what}; the token before stays");
+                }
+                failure = Some(what);
+                // It may be possible to read it later, and nothing tells of that.
+                read = None;
+                signal.wait().await;
             }
             Err(error) => {
                 let (path, error) = (path.display(), crate::os_error::message(&error));
                 tracing::warn!(kind = "admin", "cannot read {path}: {error}");
+                read = None;
+                signal.wait().await;
             }
         }
     }

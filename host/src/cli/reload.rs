@@ -121,8 +121,9 @@ fn options(loaded: &mut Loaded, inherited: &[Inherited]) -> Result<Options, Stri
                 service.name()
             ));
         }
-        descriptors::raise_limit(&mut service.limits.max_connections);
     }
+    let services = options.services.iter_mut();
+    descriptors::raise_limit(services.map(|service| &mut service.limits.max_connections));
     serve::adopt(&mut options.services, inherited)?;
     Ok(options)
 }

@@ -286,9 +286,8 @@ pub(super) fn run_in_runtime(
     };
     let mut options = config.options;
     log::start(&output, config.log_format, config.log_level);
-    for service in &mut options.services {
-        descriptors::raise_limit(&mut service.limits.max_connections);
-    }
+    let services = options.services.iter_mut();
+    descriptors::raise_limit(services.map(|service| &mut service.limits.max_connections));
     let runtime = start_runtime(THREAD_STACK + options.pool().max_stack);
     let code = match runtime {
         Ok(runtime) => {
@@ -362,7 +361,7 @@ pub(super) async fn stop(
     supervisor: Option<&Supervisor>,
     within: Duration,
 ) -> ExitCode {
-    let left = server.left();
+    let left = server.left_while_stopping();
     if let Some(supervisor) = supervisor {
         supervisor.stopping();
     }

@@ -167,6 +167,8 @@ fn serve(
             let info = ConnectionInfo { id, local, peer };
             let connection = ServedConnection { info, facts };
             let tls = layers.start_tls();
+            // They last as long as the listener, and not as long as its connections.
+            drop(layers);
             session::serve(service, connection, stream, permit, tls).await;
         } else {
             service.counters.closed.count(session::HANDSHAKE);

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::{EnginePool, PoolLimits};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 pub use check::check;
 pub use options::{Control, Guest, Options, Place, ServiceListener, ServiceOptions, StartError};
@@ -213,8 +214,15 @@ impl Node {
         &self.drain
     }
 
-    /// Connections open now, with those in their handshake, also while the node stops.
+    /// Connections open at that time, with those in their handshake, of the services that
+    /// there are then. None as soon as the node stops.
     pub fn left(&self) -> impl Fn() -> usize + use<> {
+        let directory = Arc::clone(&self.directory);
+        move || directory.left()
+    }
+
+    /// The same of the services that there are now, also while the node stops.
+    pub fn left_while_stopping(&self) -> impl Fn() -> usize + use<> {
         let services = self.services.iter();
         let services: Vec<_> = services
             .map(|running| Arc::clone(&running.service))
@@ -242,19 +250,34 @@ impl Node {
         for task in &self.tasks {
             task.abort();
         }
+        let began = Instant::now();
         // So that whoever looks sees that no more connections are accepted.
         self.drain.begin(Order::new(Duration::ZERO, true));
         for service in &mut self.services {
             service.stop_accepting().await;
         }
         self.directory.set(Vec::new());
-        let mut stopping = self.removed;
+        let mut stopping = JoinSet::new();
+        let longest = self.grace().saturating_add(self.linger());
         for service in self.services {
             stopping.spawn(service.shut_down(within));
         }
         let mut cut_off = CutOff::default();
         while let Some(stopped) = stopping.join_next().await {
             cut_off += stopped.unwrap_or_default();
+        }
+        // Those have their own times, which nobody waits for any more.
+        let removed = async {
+            while let Some(stopped) = self.removed.join_next().await {
+                cut_off += stopped.unwrap_or_default();
+            }
+        };
+        let left = longest.min(within).saturating_sub(began.elapsed());
+        if timeout(left, removed).await.is_err() {
+            tracing::warn!(
+                kind = "stopped",
+                "connections of services that were removed are cut off"
+            );
         }
         self.taps.finish(LAST_LOOK).await;
         match cut_off.total() {

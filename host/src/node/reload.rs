@@ -154,11 +154,16 @@ impl Node {
             None => &[],
         };
         let mut tls = TlsLayers::new(options.limits.max_handshakes);
+        let same_handshakes =
+            running.options.limits.max_handshakes == options.limits.max_handshakes;
         let mut listeners = Vec::new();
         for (wanted, place) in options.listeners.iter().zip(places) {
             let found = place.and_then(|at| Some((at, running.listeners.get(at)?)));
             let bound = match found {
-                Some((at, running)) if is_same(&running.options, wanted) => {
+                Some((at, running))
+                    if is_same(&running.options, wanted)
+                        && (same_handshakes || wanted.layers.tls.is_none()) =>
+                {
                     listeners.push(ListenerChange::Keep(at));
                     continue;
                 }
@@ -282,6 +287,15 @@ impl RunningService {
             }
         }
         let stopped: Vec<_> = before.into_iter().flatten().collect();
+        self.service
+            .counters
+            .certificate_expiry
+            .lock()
+            .retain(|name, _| {
+                self.listeners
+                    .iter()
+                    .any(|it| it.address.to_string() == *name)
+            });
         for listener in &stopped {
             let goes_on = self
                 .listeners

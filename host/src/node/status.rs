@@ -61,6 +61,12 @@ impl Directory {
         services.iter().map(|view| view.named()).collect()
     }
 
+    /// Connections open now, with those in their handshake.
+    pub fn left(&self) -> usize {
+        let services = self.0.read();
+        services.iter().map(|view| view.service.taken()).sum()
+    }
+
     /// Close the listening sockets of all services.
     pub fn stop_accepting(&self) {
         for view in self.all() {

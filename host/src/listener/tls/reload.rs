@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Tls;
 use super::material::{Change, Material};
+use super::{Tls, TlsError};
 use crate::watch::{ChangeSignal, FileThread, Stamp, directories_of, settle};
 
 /// Between two warnings that a certificate expires.
@@ -121,10 +121,18 @@ impl Reload {
         };
         match self.thread.run(read).await {
             Ok((material, changes)) => {
-                self.read = settled;
+                // What cannot be read now, as for want of descriptors, can be later, and
+                // nothing tells of that.
+                let is_unread = |change: &Change| matches!(change, Err(TlsError::Read { .. }));
+                let all_read = !changes.iter().any(is_unread);
+                self.read = settled.filter(|_| all_read);
                 self.apply(&tls, material, changes);
             }
             Err(error) => self.warn(vec![format!("cannot read the certificates: {error}")]),
+        }
+        if self.read.is_none() {
+            drop(tls);
+            self.signal.wait().await;
         }
     }
 
