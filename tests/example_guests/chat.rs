@@ -93,19 +93,19 @@ fn people_talk_in_rooms() {
     });
 }
 
-/// Names, rooms and half-typed lines go on.
+/// Names, rooms and half-typed lines go on, also where half a character has been typed.
 fn talk_through_swaps(server: &Server, generations: &[Vec<u8>]) {
     let mut ann = enter(server, "ann", 0);
     let mut bob = enter(server, "bob", 1);
     ann.expect("* bob has come\n");
     for (round, next) in generations.iter().enumerate() {
-        ann.send(format!("round {round}, half a "));
+        ann.send([format!("round {round}, half a caf").as_bytes(), b"\xc3"].concat());
         // In the host before the swap: the next thing that Bob hears is from Ann.
         bob.send(format!("and {round}\n"));
         ann.expect(format!("bob: and {round}\n"));
         assert_eq!(server.swap(next.clone(), &[])["migrated"], 2);
-        ann.send("line\n");
-        bob.expect(format!("ann: round {round}, half a line\n"));
+        ann.send(b"\xa9\n");
+        bob.expect(format!("ann: round {round}, half a caf\u{e9}\n"));
         ann.send("/who\n");
         ann.expect("* ann (you)\n* bob\n");
     }

@@ -180,3 +180,28 @@ fn halves_go_on_through_swaps() {
     client.ask("\r\n", "0\r\n\r\n");
     client.ask("GET / HTTP/1.1\r\n\r\n", response("hello, request 2\n"));
 }
+
+#[test]
+fn a_response_to_head_has_no_body() {
+    let server = start();
+    let mut client = server.connect();
+    client.send(
+        "HEAD /x HTTP/1.1\r\nContent-Length: 1\r\n\r\nxGET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+    );
+    let answer = client.rest().expect("FIN");
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, rest) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(rest.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
+/// Its client would take another response for the rest of the one that has begun.
+#[test]
+fn a_response_that_has_begun_ends_where_its_request_is_wrong() {
+    let server = start();
+    let mut client = server.connect();
+    client.send("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n");
+    let answer = client.rest().expect("FIN");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.ends_with("3\r\nabc\r\n"), "{answer}");
+}

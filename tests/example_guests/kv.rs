@@ -182,3 +182,37 @@ fn a_client_that_does_not_read_gets_no_more_than_it_takes() {
     client.expect_rest("+PONG\r\n");
     assert_eq!(server.limit_reached("max-queue"), 0);
 }
+
+#[test]
+fn large_values_are_read_one_after_the_other() {
+    let server = start();
+    let mut client = server.connect();
+    let value = "x".repeat(900_000);
+    client.ask(
+        format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$900000\r\n{value}\r\n"),
+        "+OK\r\n",
+    );
+    client.send("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n".repeat(40));
+    for _ in 0..40 {
+        client.expect(format!("$900000\r\n{value}\r\n"));
+    }
+}
+
+#[test]
+fn a_number_without_end_is_none() {
+    let server = start();
+    for endless in ["*", "*1\r\n$"] {
+        let mut client = server.connect();
+        client.send(endless.to_owned() + &"0".repeat(1000));
+        let answer = client.rest().expect("FIN");
+        assert!(answer.starts_with(b"-ERR Protocol error"), "{answer:?}");
+    }
+}
+
+#[test]
+fn who_is_refused_goes_on_as_before() {
+    let server = start();
+    let mut client = server.connect();
+    client.ask("HELLO 3 AUTH default x\r\n", "-ERR syntax error\r\n");
+    client.ask("GET none\r\n", "$-1\r\n");
+}

@@ -298,3 +298,24 @@ fn what_is_retained_on_one_node_is_on_all_that_share_the_store() {
         assert_eq!(late.end().stdout, "state/door 1 open\n");
     }
 }
+
+/// More than a client may have without acknowledging it.
+#[test]
+fn all_that_is_retained_comes() {
+    if lacks_program("mosquitto_sub") {
+        return;
+    }
+    let server = start(&[]);
+    let large = "x".repeat(60_000);
+    for number in 1..=9 {
+        let topic = format!("large/{number}");
+        server.publish(&["-t", &topic, "-m", &large, "-r", "-q", "1"]);
+    }
+    let mut late = server.start_subscriber(&["-t", "large/+", "-q", "1", "-C", "9", "-F", "%t %l"]);
+    let mut lines: Vec<_> = late.end().stdout.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    let expected: Vec<_> = (1..=9)
+        .map(|number| format!("large/{number} 60000"))
+        .collect();
+    assert_eq!(lines, expected);
+}

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::guests::differing;
-use crate::harness::{Serve, Server, lacks_program, prebuilt, run};
+use crate::harness::{Client, Serve, Server, lacks_program, prebuilt, run};
 
 fn start() -> Server {
     Serve::prebuilt("postgres").start()
@@ -89,4 +89,28 @@ fn what_is_no_postgres_client_is_told_so_and_closed() {
         answer.starts_with('E') && answer.contains("08P01"),
         "{answer}"
     );
+}
+
+/// They would not fit into a snapshot.
+#[test]
+fn long_queries_do_not_lose_the_session_at_a_swap() {
+    let server = start();
+    let mut client = server.connect();
+    let message = |kind: &[u8], body: &[u8]| {
+        let length = (body.len() as u32 + 4).to_be_bytes();
+        [kind, &length, body].concat()
+    };
+    client.send(message(b"", b"\0\x03\0\0user\0me\0\0"));
+    let ready =
+        |client: &mut Client| while client.read(1) != b"Z" || client.read(5) != b"\0\0\0\x05I" {};
+    ready(&mut client);
+    let long = format!("select '{}'\0", "x".repeat(600_000));
+    for _ in 0..2 {
+        client.send(message(b"Q", long.as_bytes()));
+        ready(&mut client);
+    }
+    let answer = server.swap(differing(prebuilt("postgres")), &[]);
+    assert_eq!(answer["migrated"], 1);
+    client.send(message(b"Q", b"select count(*) from queries\0"));
+    client.expect("T");
 }

@@ -95,12 +95,17 @@ pub struct Frames<C, const MAX: usize = 65_536> {
     taken: usize,
     /// How many bytes after `taken` the codec has looked at.
     seen: usize,
+    /// What every further call gives: nothing is kept then of what comes.
+    error: Option<FrameError>,
     codec: PhantomData<fn() -> C>,
 }
 
 impl<C: Codec, const MAX: usize> Frames<C, MAX> {
-    /// Append what the peer has sent.
+    /// Append what the peer has sent. After an error it is dropped.
     pub fn push(&mut self, bytes: &[u8]) {
+        if self.error.is_some() {
+            return;
+        }
         self.bytes.drain(..self.taken);
         self.taken = 0;
         self.bytes.extend_from_slice(bytes);
@@ -115,6 +120,18 @@ impl<C: Codec, const MAX: usize> Frames<C, MAX> {
     // Not an iterator: it goes on after `None`.
     #[allow(clippy::should_implement_trait, reason = "see above")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
+        let next = match &self.error {
+            Some(error) => return Err(error.clone()),
+            None => self.take(),
+        };
+        if let Err(error) = &next {
+            // What has come stays: with it a successor finds the same error.
+            self.error = Some(error.clone());
+        }
+        next
+    }
+
+    fn take(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
         let bytes = &self.bytes[self.taken..];
         let (length, frame) = match C::find(bytes, self.seen).map_err(FrameError::Invalid)? {
             Found::Frame { contents, end } => (contents.len(), Some((contents, end))),
@@ -151,6 +168,9 @@ impl<C: Codec, const MAX: usize> Frames<C, MAX> {
     }
 
     /// The bytes of a frame with these contents, to be written.
+    ///
+    /// # Panics
+    /// When the contents are too long for their length: see [`LengthPrefixed`].
     #[must_use]
     pub fn encode(contents: impl AsRef<[u8]>) -> Vec<u8> {
         C::encode(contents.as_ref())
@@ -163,6 +183,7 @@ impl<C, const MAX: usize> Default for Frames<C, MAX> {
             bytes: Vec::new(),
             taken: 0,
             seen: 0,
+            error: None,
             codec: PhantomData,
         }
     }
@@ -246,7 +267,7 @@ impl<const DELIMITER: u8> Codec for Delimited<DELIMITER> {
 }
 
 /// The length of the contents in `SIZE` bytes (1 to 8), the most significant one
-/// first, then the contents.
+/// first, then the contents. To encode contents that are too long for that panics.
 #[derive(Clone, Copy, Debug)]
 pub enum LengthPrefixed<const SIZE: usize = 4> {}
 
@@ -269,7 +290,13 @@ impl<const SIZE: usize> Codec for LengthPrefixed<SIZE> {
 
     fn encode(contents: &[u8]) -> Vec<u8> {
         let length = (contents.len() as u64).to_be_bytes();
-        [&length[8 - SIZE..], contents].concat()
+        let (above, length) = length.split_at(8 - SIZE);
+        assert!(
+            above.iter().all(|byte| *byte == 0),
+            "{} bytes have no length of {SIZE} bytes",
+            contents.len()
+        );
+        [length, contents].concat()
     }
 }
 
@@ -357,6 +384,28 @@ mod tests {
         let mut frames = Frames::<LengthPrefixed<8>, 10>::default();
         frames.push(&[255; 8]);
         assert_eq!(frames.next(), Err(FrameError::TooLong { max: 10 }));
+    }
+
+    #[test]
+    fn nothing_is_kept_after_an_error() {
+        let mut frames = Frames::<Lines, 10>::default();
+        frames.push(b"one\n01234567890");
+        assert_eq!(frames.next(), Ok(Some(b"one".to_vec())));
+        let error = Err(FrameError::TooLong { max: 10 });
+        assert_eq!(frames.next(), error);
+        frames.push(&[b'x'; 100_000]);
+        frames.push(b"\ntwo\n");
+        assert_eq!(frames.next(), error);
+        assert_eq!(frames.half(), b"01234567890");
+        let mut successor = Frames::<Lines, 10>::from_half(frames.half());
+        successor.push(b"\ntwo\n");
+        assert_eq!(successor.next(), error);
+    }
+
+    #[test]
+    #[should_panic(expected = "300 bytes have no length of 1 bytes")]
+    fn a_length_that_does_not_fit_is_not_cut() {
+        let _ = Frames::<LengthPrefixed<1>>::encode([0; 300]);
     }
 
     /// A format of one's own: a digit, and as many bytes.

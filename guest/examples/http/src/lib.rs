@@ -60,6 +60,8 @@ enum Reply {
     EchoChunked,
     Count,
     Nothing,
+    /// The same without its body: the request was HEAD.
+    NothingShown,
 }
 
 impl Handler for Http {
@@ -149,6 +151,7 @@ impl Http {
                 };
             }
             // The body is read, so that the next request is found after it.
+            _ if !shows => Reply::NothingShown,
             _ => Reply::Nothing,
         };
         if head.expects_continue && self.input.is_empty() {
@@ -190,12 +193,18 @@ impl Http {
                     Reply::EchoChunked => {
                         conn.write(body::chunk(&self.input[range]));
                     }
-                    Reply::Count | Reply::Nothing => {}
+                    Reply::Count | Reply::Nothing | Reply::NothingShown => {}
                 }
             }
             Decoded::Nothing if taken == 0 => return false,
             Decoded::Nothing => {}
             Decoded::End => ends = true,
+            // A response has begun, and there is no way to say so in its middle.
+            Decoded::Bad if *reply == Reply::EchoChunked => {
+                self.phase = Phase::Over;
+                conn.end();
+                return false;
+            }
             Decoded::Bad => {
                 self.is_last = true;
                 return self.respond(conn, "400 Bad Request", "", true);
@@ -214,6 +223,7 @@ impl Http {
             }
             Reply::Count => self.respond(conn, "200 OK", &text, true),
             Reply::Nothing => self.respond(conn, "404 Not Found", "nothing here\n", true),
+            Reply::NothingShown => self.respond(conn, "404 Not Found", "nothing here\n", false),
         }
     }
 

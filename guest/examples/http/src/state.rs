@@ -7,6 +7,8 @@ use crate::body::{Chunks, Sizes};
 use crate::{Http, Phase, Reply};
 
 const VERSION: u32 = 1;
+/// Of [`Reply`].
+const REPLIES: u64 = 5;
 /// Numbers before the input.
 const NUMBERS: usize = 6;
 
@@ -31,8 +33,9 @@ impl Http {
                     Reply::EchoChunked => 1,
                     Reply::Count => 2,
                     Reply::Nothing => 3,
+                    Reply::NothingShown => 4,
                 };
-                (1, kind * 4 + reply, left, *count)
+                (1, kind * REPLIES + reply, left, *count)
             }
             Phase::Sending { size, left } => (2, *size, *left, 0),
             Phase::Over => (3, 0, 0, 0),
@@ -57,18 +60,19 @@ impl Http {
         let phase = match number(0) {
             0 => Phase::Head,
             1 => Phase::Body {
-                sizes: match one / 4 {
+                sizes: match one / REPLIES {
                     0 => Sizes::Left(two),
                     1 => Sizes::Chunked(Chunks::Size),
                     2 => Sizes::Chunked(Chunks::Data(two)),
                     3 => Sizes::Chunked(Chunks::DataEnd),
                     _ => Sizes::Chunked(Chunks::Trailer),
                 },
-                reply: match one % 4 {
+                reply: match one % REPLIES {
                     0 => Reply::Echo,
                     1 => Reply::EchoChunked,
                     2 => Reply::Count,
-                    _ => Reply::Nothing,
+                    3 => Reply::Nothing,
+                    _ => Reply::NothingShown,
                 },
                 count: three,
             },

@@ -133,21 +133,27 @@ impl Client {
         args: Args<'_, '_>,
         out: &mut Out,
     ) -> Result<(), Failure> {
-        if args.len() > 1 {
-            match args.get(1) {
-                b"2" => self.is_resp3 = false,
-                b"3" => self.is_resp3 = true,
+        let is_resp3 = match args.len() {
+            0 | 1 => self.is_resp3,
+            _ => match args.get(1) {
+                b"2" => false,
+                b"3" => true,
                 _ => return Err(Failure::Other("NOPROTO unsupported protocol version")),
-            }
-        }
+            },
+        };
+        let mut name = None;
         let mut options = args.from(2);
         while let Some(option) = options.next() {
             if option.eq_ignore_ascii_case(b"SETNAME") {
-                let name = options.next().ok_or(Failure::Syntax)?;
-                self.set_name(conn, name);
+                name = Some(options.next().ok_or(Failure::Syntax)?);
             } else {
                 return Err(Failure::Syntax);
             }
+        }
+        // Only now: who has got an error goes on as before.
+        self.is_resp3 = is_resp3;
+        if let Some(name) = name {
+            self.set_name(conn, name);
         }
         out.is_resp3 = self.is_resp3;
         out.map(6);

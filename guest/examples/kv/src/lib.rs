@@ -73,18 +73,18 @@ impl Kv {
             let rest = &input[done..];
             if let Some(length) = self.client.run_row(rest, &mut out) {
                 done += length;
-                continue;
-            }
-            match request::find(rest, &mut self.args) {
-                Found::Command { length } => {
-                    let args = Args::new(rest, &self.args);
-                    self.is_over = !self.client.run(conn, args, &mut out);
-                    done += length;
-                }
-                Found::Part => break,
-                Found::Wrong(why) => {
-                    out.error(&format!("ERR Protocol error: {why}"));
-                    self.is_over = true;
+            } else {
+                match request::find(rest, &mut self.args) {
+                    Found::Command { length } => {
+                        let args = Args::new(rest, &self.args);
+                        self.is_over = !self.client.run(conn, args, &mut out);
+                        done += length;
+                    }
+                    Found::Part => break,
+                    Found::Wrong(why) => {
+                        out.error(&format!("ERR Protocol error: {why}"));
+                        self.is_over = true;
+                    }
                 }
             }
             if out.len() >= SENT {

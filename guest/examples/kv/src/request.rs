@@ -8,6 +8,8 @@ pub const MAX_COMMAND: usize = 1_000_000;
 const MAX_ARGS: usize = 10_000;
 /// The longest line of the protocol, in bytes.
 const MAX_LINE: usize = 64 << 10;
+/// As many as the largest number has.
+const MAX_DIGITS: usize = 20;
 
 /// What the client's bytes begin with.
 #[derive(Debug, PartialEq, Eq)]
@@ -115,7 +117,8 @@ fn number(bytes: &[u8], at: usize) -> Result<Option<(usize, usize)>, ()> {
         _ => {}
     }
     let mut number: usize = 0;
-    for (index, byte) in bytes.iter().enumerate().skip(at) {
+    // Zeros before it would have no end.
+    for (index, byte) in bytes.iter().enumerate().skip(at).take(MAX_DIGITS + 2) {
         match byte {
             b'0'..=b'9' => {
                 let digit = usize::from(byte - b'0');
@@ -132,7 +135,10 @@ fn number(bytes: &[u8], at: usize) -> Result<Option<(usize, usize)>, ()> {
             _ => return Err(()),
         }
     }
-    Ok(None)
+    match bytes.len() - at.min(bytes.len()) < MAX_DIGITS + 2 {
+        true => Ok(None),
+        false => Err(()),
+    }
 }
 
 fn inline(bytes: &[u8], args: &mut Vec<Range<usize>>) -> Found {

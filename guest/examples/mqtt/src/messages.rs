@@ -88,7 +88,12 @@ impl Mqtt {
         }
         conn.write(packet::suback(id, &granted));
         for (message, qos) in retained {
-            let qos = qos.min(message.qos);
+            // A client that has just come cannot have acknowledged anything: what there is
+            // no room to keep goes without, rather than the client.
+            let qos = match self.session.has_room(&message) {
+                true => qos.min(message.qos),
+                false => 0,
+            };
             self.send(conn, Publish { qos, ..message })?;
         }
         Ok(())

@@ -72,17 +72,21 @@ impl Session {
         matching.map(|filter| filter.qos).max()
     }
 
+    /// Whether one more message can be kept.
+    pub fn has_room(&self, message: &Publish) -> bool {
+        let size = |topic: &str, payload: &[u8]| topic.len() + payload.len() + 64;
+        let kept = self.unacknowledged.iter();
+        let kept: usize = kept.map(|it| size(&it.topic, &it.payload)).sum();
+        self.unacknowledged.len() < MAX_UNACKNOWLEDGED
+            && kept + size(&message.topic, &message.payload) <= MAX_UNACKNOWLEDGED_BYTES
+    }
+
     /// Give a message an id, and keep it until it is acknowledged.
     ///
     /// # Errors
     /// The client acknowledges too little.
     pub fn keep(&mut self, message: &mut Publish, now: Duration) -> Result<(), String> {
-        let size = |topic: &str, payload: &[u8]| topic.len() + payload.len() + 64;
-        let kept = self.unacknowledged.iter();
-        let kept: usize = kept.map(|it| size(&it.topic, &it.payload)).sum();
-        if self.unacknowledged.len() >= MAX_UNACKNOWLEDGED
-            || kept + size(&message.topic, &message.payload) > MAX_UNACKNOWLEDGED_BYTES
-        {
+        if !self.has_room(message) {
             return Err("it does not acknowledge messages".to_owned());
         }
         loop {

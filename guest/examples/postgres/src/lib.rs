@@ -18,6 +18,9 @@ use message::{Found, Out, Startup};
 
 /// Queries that are kept: the oldest ones go.
 const MAX_QUERIES: usize = 100;
+/// What is kept of a query, in bytes: with half a message all of them fit into a snapshot
+/// (`--max-snapshot`).
+const MAX_QUERY: usize = 1 << 10;
 
 /// One connection.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -87,7 +90,11 @@ impl Postgres {
         match message::startup(body) {
             // What comes with the request would have come in plain text, from anybody.
             Startup::Tls if conn.can_start_tls() && !self.input.is_empty() => {
-                out.error("FATAL", "08P01", "unencrypted data after the request for TLS");
+                out.error(
+                    "FATAL",
+                    "08P01",
+                    "unencrypted data after the request for TLS",
+                );
                 self.phase = Phase::Over;
             }
             Startup::Tls if conn.can_start_tls() => {
@@ -188,7 +195,11 @@ impl Postgres {
 
     fn keep(&mut self, query: &str) {
         self.asked += 1;
-        self.queries.push(query.to_owned());
+        let mut end = query.len().min(MAX_QUERY);
+        while !query.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.queries.push(query[..end].to_owned());
         if self.queries.len() > MAX_QUERIES {
             self.queries.remove(0);
         }

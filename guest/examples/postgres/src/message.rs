@@ -5,8 +5,8 @@ use std::ops::Range;
 
 /// As PostgreSQL has it for the first message.
 const MAX_STARTUP: usize = 10_000;
-/// Longer messages are refused.
-const MAX_MESSAGE: usize = 1 << 20;
+/// Longer messages are refused: half of one is part of a snapshot, which may have 1 MiB.
+const MAX_MESSAGE: usize = 900_000;
 /// The type `text`.
 const TEXT: u32 = 25;
 
