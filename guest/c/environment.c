@@ -10,14 +10,20 @@
 
 #include "guest.h"
 
+/* In hotsocket.c. */
+bool hs_is_utf8(const char *text);
+guest_string_t hs_utf8(const void *text, size_t size);
+void hs_free_utf8(guest_string_t made, const void *text);
+
 /* ---- Session */
 
 void hs_pause(void) { hotsocket_session_session_pause(); }
 void hs_resume(void) { hotsocket_session_session_resume(); }
 void hs_checkpoint(void) { hotsocket_session_session_checkpoint(); }
 void hs_set_label(const char *name) {
-    guest_string_t label = {(uint8_t *)name, strlen(name)};
+    guest_string_t label = hs_utf8(name, strlen(name));
     hotsocket_session_session_label(&label);
+    hs_free_utf8(label, name);
 }
 
 /* ---- Time, random bytes, settings */
@@ -43,6 +49,8 @@ const char *hs_setting(const char *name) {
     guest_string_t asked = {(uint8_t *)name, strlen(name)}, value;
     free(last);
     last = NULL;
+    /* No setting has any other name. */
+    if (!hs_is_utf8(name)) return NULL;
     if (!hotsocket_environment_environment_setting(&asked, &value)) return NULL;
     last = malloc(value.len + 1);
     if (last == NULL) hs_panic("no memory for a setting of %zu bytes", value.len);
@@ -57,9 +65,7 @@ const char *hs_setting(const char *name) {
 static hotsocket_environment_environment_value_t value(const hs_field *field) {
     hotsocket_environment_environment_value_t made = {.tag = (uint8_t)field->kind};
     switch (field->kind) {
-    case HS_TEXT:
-        made.val.text = (guest_string_t){(uint8_t *)field->text, strlen(field->text)};
-        break;
+    case HS_TEXT: made.val.text = hs_utf8(field->text, strlen(field->text)); break;
     case HS_INTEGER: made.val.integer = field->integer; break;
     case HS_NUMBER: made.val.number = field->number; break;
     default: made.val.boolean = field->boolean; break;
@@ -73,7 +79,9 @@ void hs_log(hs_level level, const hs_field *fields, size_t count, const char *fo
     va_start(args, format);
     int size = vsnprintf(small, sizeof small, format, args);
     va_end(args);
-    if (size >= (int)sizeof small && (message = malloc((size_t)size + 1)) != NULL) {
+    if (size >= (int)sizeof small) {
+        message = malloc((size_t)size + 1);
+        if (message == NULL) hs_panic("no memory for a line of %d bytes", size);
         va_start(args, format);
         vsnprintf(message, (size_t)size + 1, format, args);
         va_end(args);
@@ -82,13 +90,18 @@ void hs_log(hs_level level, const hs_field *fields, size_t count, const char *fo
     hotsocket_environment_environment_field_t made[32];
     if (count > sizeof made / sizeof made[0]) count = sizeof made / sizeof made[0];
     for (size_t i = 0; i < count; i++) {
-        made[i].name = (guest_string_t){(uint8_t *)fields[i].name, strlen(fields[i].name)};
+        made[i].name = hs_utf8(fields[i].name, strlen(fields[i].name));
         made[i].value = value(&fields[i]);
     }
-    if (size >= 0 && message != NULL) {
-        guest_string_t text = {(uint8_t *)message, (size_t)size};
+    if (size >= 0) {
+        guest_string_t text = hs_utf8(message, (size_t)size);
         hotsocket_environment_environment_list_field_t list = {made, count};
         hotsocket_environment_environment_log((uint8_t)level, &text, &list);
+        hs_free_utf8(text, message);
+    }
+    for (size_t i = 0; i < count; i++) {
+        hs_free_utf8(made[i].name, fields[i].name);
+        if (fields[i].kind == HS_TEXT) hs_free_utf8(made[i].value.val.text, fields[i].text);
     }
     if (message != small) free(message);
 }

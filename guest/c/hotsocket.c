@@ -84,103 +84,8 @@ void hs_set_timer(uint32_t id, uint64_t after_ms) {
 }
 void hs_clear_timer(uint32_t id) { hotsocket_socket_connection_clear_timer(id); }
 
-/* ---- Frames */
-
-void hs_push(hs_frames *frames, const void *data, size_t size) {
-    size_t half = frames->size - frames->taken;
-    if (frames->taken > 0) memmove(frames->bytes, frames->bytes + frames->taken, half);
-    frames->taken = 0;
-    frames->size = half;
-    if (frames->room - half < size) {
-        frames->room = half + size;
-        frames->bytes = realloc(frames->bytes, frames->room);
-        if (frames->bytes == NULL) hs_panic("no memory for %zu bytes of a frame", frames->room);
-    }
-    if (size > 0) memcpy(frames->bytes + half, data, size);
-    frames->size += size;
-}
-
-hs_frame hs_half(const hs_frames *frames) {
-    return (hs_frame){frames->bytes + frames->taken, frames->size - frames->taken};
-}
-
-/* The frame that the codec has found, if it is not too long; it ends after `end` bytes. */
-static hs_found take(hs_frames *frames, hs_found found, const hs_frame *contents, size_t end) {
-    if (found == HS_INVALID) return found;
-    if (contents->size > (frames->max > 0 ? frames->max : 64 * 1024)) return HS_TOO_LONG;
-    frames->seen = found == HS_FRAME ? 0 : frames->size - frames->taken;
-    if (found == HS_FRAME) frames->taken += end;
-    return found;
-}
-
-hs_found hs_next(hs_frames *frames, hs_codec *codec, hs_frame *frame) {
-    hs_frame half = hs_half(frames);
-    size_t end = 0;
-    *frame = (hs_frame){half.data, 0};
-    hs_found found = codec(half.data, half.size, frame, &end);
-    if (found == HS_FRAME && (end == 0 || end > half.size))
-        hs_panic("a codec has taken %zu bytes of %zu", end, half.size);
-    return take(frames, found, frame, end);
-}
-
-/* Without the carriage return before the delimiter, if there is one to be left out. */
-static hs_found until(hs_frames *frames, uint8_t delimiter, bool carriage_return, hs_frame *frame) {
-    hs_frame half = hs_half(frames);
-    size_t left = half.size - frames->seen;
-    const uint8_t *end = left > 0 ? memchr(half.data + frames->seen, delimiter, left) : NULL;
-    size_t size = end != NULL ? (size_t)(end - half.data) : half.size, whole = size + 1;
-    if (carriage_return && size > 0 && half.data[size - 1] == '\r') size--;
-    *frame = (hs_frame){half.data, size};
-    return take(frames, end != NULL ? HS_FRAME : HS_PART, frame, whole);
-}
-
-hs_found hs_next_line(hs_frames *frames, hs_frame *line) { return until(frames, '\n', true, line); }
-hs_found hs_next_until(hs_frames *frames, uint8_t delimiter, hs_frame *frame) {
-    return until(frames, delimiter, false, frame);
-}
-
-hs_found hs_next_prefixed(hs_frames *frames, size_t prefix, hs_frame *frame) {
-    hs_frame half = hs_half(frames);
-    uint64_t length = 0;
-    if (half.size < prefix) return HS_PART;
-    for (size_t i = 0; i < prefix; i++) length = length << 8 | half.data[i];
-    /* Also where it does not fit into `size_t`. */
-    *frame = (hs_frame){half.data + prefix, length > SIZE_MAX ? SIZE_MAX : (size_t)length};
-    bool whole = half.size - prefix >= length;
-    return take(frames, whole ? HS_FRAME : HS_PART, frame, prefix + frame->size);
-}
-
-/* ---- Lines */
-
-typedef void send_line(guest_string_t *line);
-
-static void format_line(send_line *send, const char *format, va_list args) {
-    char small[512], *line = small;
-    va_list again;
-    va_copy(again, args);
-    int size = vsnprintf(small, sizeof small, format, args);
-    if (size >= (int)sizeof small && (line = malloc((size_t)size + 1)) != NULL)
-        vsnprintf(line, (size_t)size + 1, format, again);
-    va_end(again);
-    if (size >= 0 && line != NULL) {
-        guest_string_t string = {(uint8_t *)line, (size_t)size};
-        send(&string);
-    }
-    if (line != small) free(line);
-}
-
-#define FORMATTED(send)                                                                            \
-    va_list args;                                                                                  \
-    va_start(args, format);                                                                        \
-    format_line(send, format, args);                                                               \
-    va_end(args)
-
-void hs_print(const char *format, ...) { FORMATTED(hotsocket_socket_output_print); }
-void hs_error(const char *format, ...) { FORMATTED(hotsocket_socket_output_error); }
-void hs_panic(const char *format, ...) {
-    FORMATTED(hotsocket_socket_output_panic);
-    __builtin_trap();
-}
+/* ---- Text. The server takes UTF-8 only: any other would end the instance. The other
+ * files of the SDK call these, too. */
 
 /* How many bytes at `at` are one character of UTF-8, or (negative) are the
  * beginning of one that goes wrong. */
@@ -200,25 +105,95 @@ static int character(const uint8_t *at, size_t left) {
     return length;
 }
 
-void hs_print_bytes(const void *data, size_t size) {
-    const uint8_t *in = data;
-    uint8_t *line = malloc(size * 3 + 1), *out = line;
-    if (line == NULL) hs_panic("no memory to print %zu bytes", size);
-    for (size_t at = 0; at < size;) {
-        int length = character(in + at, size - at);
-        if (length > 0) {
-            memcpy(out, in + at, (size_t)length);
-            out += length;
-        } else {
-            memcpy(out, "\xef\xbf\xbd", 3);
-            out += 3;
-            length = -length;
-        }
+/* How many bytes at the beginning are whole characters. */
+static size_t characters(const uint8_t *text, size_t size) {
+    size_t at = 0;
+    while (at < size) {
+        int length = character(text + at, size - at);
+        if (length < 0) break;
         at += (size_t)length;
     }
-    guest_string_t string = {line, (size_t)(out - line)};
-    hotsocket_socket_output_print(&string);
-    free(line);
+    return at;
+}
+
+bool hs_is_utf8(const char *text) {
+    size_t size = strlen(text);
+    return characters((const uint8_t *)text, size) == size;
+}
+
+/* With U+FFFD for what is no character; how many bytes that makes. `out` may be NULL. */
+static size_t replace(const uint8_t *in, size_t size, uint8_t *out) {
+    size_t made = 0;
+    for (size_t at = 0; at < size;) {
+        size_t good = characters(in + at, size - at);
+        if (out != NULL) memcpy(out + made, in + at, good);
+        made += good;
+        at += good;
+        if (at == size) break;
+        if (out != NULL) memcpy(out + made, "\xef\xbf\xbd", 3);
+        made += 3;
+        at += (size_t)-character(in + at, size - at);
+    }
+    return made;
+}
+
+/* The text itself, or a copy with U+FFFD for what is not UTF-8, which `hs_free_utf8`
+ * frees. */
+guest_string_t hs_utf8(const void *text, size_t size) {
+    if (characters(text, size) == size) return (guest_string_t){(uint8_t *)text, size};
+    size_t made = replace(text, size, NULL);
+    uint8_t *copy = size <= SIZE_MAX / 3 ? malloc(made) : NULL;
+    /* Also in a panic: these words are UTF-8. */
+    if (copy == NULL) hs_panic("no memory for a text of %zu bytes", size);
+    replace(text, size, copy);
+    return (guest_string_t){copy, made};
+}
+
+void hs_free_utf8(guest_string_t made, const void *text) {
+    if (made.ptr != text) free(made.ptr);
+}
+
+/* ---- Lines */
+
+typedef void send_line(guest_string_t *line);
+
+static void send_bytes(send_line *send, const void *text, size_t size) {
+    guest_string_t line = hs_utf8(text, size);
+    send(&line);
+    hs_free_utf8(line, text);
+}
+
+static void format_line(send_line *send, const char *format, va_list args) {
+    char small[512], *line = small;
+    va_list again;
+    va_copy(again, args);
+    int size = vsnprintf(small, sizeof small, format, args);
+    if (size >= (int)sizeof small) {
+        line = malloc((size_t)size + 1);
+        /* Also in a panic: these words are short. */
+        if (line == NULL) hs_panic("no memory for a line of %d bytes", size);
+        vsnprintf(line, (size_t)size + 1, format, again);
+    }
+    va_end(again);
+    if (size >= 0) send_bytes(send, line, (size_t)size);
+    if (line != small) free(line);
+}
+
+#define FORMATTED(send)                                                                            \
+    va_list args;                                                                                  \
+    va_start(args, format);                                                                        \
+    format_line(send, format, args);                                                               \
+    va_end(args)
+
+void hs_print(const char *format, ...) { FORMATTED(hotsocket_socket_output_print); }
+void hs_error(const char *format, ...) { FORMATTED(hotsocket_socket_output_error); }
+void hs_panic(const char *format, ...) {
+    FORMATTED(hotsocket_socket_output_panic);
+    __builtin_trap();
+}
+
+void hs_print_bytes(const void *data, size_t size) {
+    send_bytes(hotsocket_socket_output_print, data, size);
 }
 
 /* ---- Functions of the C library, so that a guest imports no WASI. A definition
@@ -231,23 +206,37 @@ typedef struct {
 
 static stream out, err;
 
-static void send_text(stream *from) {
-    guest_string_t line = {from->text, from->size};
-    from->size = 0;
-    (from == &out ? hotsocket_socket_output_print : hotsocket_socket_output_error)(&line);
+/* The first bytes as a line; the others stay. */
+static void send_text(stream *from, size_t size) {
+    send_line *send = from == &out ? hotsocket_socket_output_print : hotsocket_socket_output_error;
+    send_bytes(send, from->text, size);
+    from->size -= size;
+    memmove(from->text, from->text + size, from->size);
 }
 
 /* What has come with no newline waits for it, or until the connection is over. */
 static void finish_lines(void) {
     fflush(NULL);
-    if (out.size > 0) send_text(&out);
-    if (err.size > 0) send_text(&err);
+    if (out.size > 0) send_text(&out, out.size);
+    if (err.size > 0) send_text(&err, err.size);
+}
+
+/* How many bytes at the end are a character that has not come whole. */
+static size_t unfinished(const stream *from) {
+    size_t size = 1;
+    while (size < 3 && (from->text[from->size - size] & 0xc0) == 0x80) size++;
+    return character(from->text + from->size - size, size) == -(int)size ? size : 0;
 }
 
 static void put(stream *to, const uint8_t *text, size_t size) {
     for (size_t i = 0; i < size; i++) {
-        if (text[i] != '\n') to->text[to->size++] = text[i];
-        if (text[i] == '\n' || to->size == sizeof to->text) send_text(to);
+        if (text[i] == '\n') {
+            send_text(to, to->size);
+            continue;
+        }
+        to->text[to->size++] = text[i];
+        /* A line that is longer becomes several; no character is cut. */
+        if (to->size == sizeof to->text) send_text(to, to->size - unfinished(to));
     }
 }
 
@@ -328,7 +317,11 @@ bool exports_hotsocket_socket_handler_open(
     bool accepted = origin->tag == HOTSOCKET_SOCKET_TYPES_ORIGIN_ACCEPTED;
     const char *why = accepted ? on_open() : resume(origin);
     hotsocket_socket_types_origin_free(origin);
-    if (why != NULL) guest_string_dup(refused, why);
+    if (why != NULL) {
+        guest_string_t words = hs_utf8(why, strlen(why));
+        guest_string_dup_n(refused, (const char *)words.ptr, words.len);
+        hs_free_utf8(words, why);
+    }
     return why == NULL;
 }
 

@@ -75,6 +75,9 @@ typedef struct {
     /* The SDK's own. */
     uint8_t *bytes;
     size_t size, room, taken, seen;
+    /* HS_TOO_LONG or HS_INVALID. It stays, as nothing is known of where the next frame
+     * begins; what comes is not kept. */
+    int error;
 } hs_frames;
 
 typedef struct {
@@ -89,7 +92,8 @@ typedef enum {
     HS_INVALID   /* a codec of your own: no frame begins like this */
 } hs_found;
 
-/* Append what the peer has sent. */
+/* Append what the peer has sent. After HS_TOO_LONG or HS_INVALID it is dropped: nothing is
+ * known of where the next frame begins, and every further call gives the same error. */
 void hs_push(hs_frames *frames, const void *data, size_t size);
 /* Lines that end in `\n` or `\r\n`, which are not part of them. */
 hs_found hs_next_line(hs_frames *frames, hs_frame *line);
@@ -127,7 +131,8 @@ void hs_resume(void);
 /* With `--on-trap restart`: the state is worth keeping now. `on_save` is called when
  * this event has succeeded, and from the first call on only then. */
 void hs_checkpoint(void);
-/* Call the connection so in the log. The first 64 bytes count; "" takes it away. */
+/* Call the connection so in the log. The first 64 bytes count; "" takes it away. Here and
+ * in all that is printed and logged, what is not UTF-8 becomes U+FFFD. */
 void hs_set_label(const char *name);
 
 /* ---- What a guest needs of its surroundings. In `hotsocket test` time is the
@@ -208,7 +213,7 @@ typedef enum {
 /* What became of a request. */
 typedef enum {
     HS_DONE,
-    HS_NOT_A_TOPIC,  /* it is no topic, or no pattern: tokens joined by dots */
+    HS_NOT_A_TOPIC,  /* it is no topic, or no pattern: tokens of UTF-8 joined by dots */
     HS_TOO_LARGE,    /* a message has more than 64 KiB */
     HS_TOO_MUCH,     /* this event has published 1 MiB already, or asked 4,096 times */
     HS_NO_SUBSCRIBER /* HS_EVENT, and the guest does not define `on_message` */
@@ -233,7 +238,8 @@ void hs_clear_will(void);
 
 /* ---- Values by keys, which outlive the connections that set them. All connections of a
  * server share them; with `hotsocket serve --store FILE` they outlive the server, too. Each
- * call takes effect at once, whatever becomes of the event. Names and keys are UTF-8.
+ * call takes effect at once, whatever becomes of the event. Names and keys are UTF-8: with
+ * others a call fails.
  *
  *     int64_t count;
  *     hs_bucket visits = hs_store_open("visits");
@@ -357,7 +363,7 @@ hs_tls_start hs_start_tls(const void *last, size_t size);
  * printf does. The newline is added. */
 void hs_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void hs_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same for bytes that may hold anything; what is not UTF-8 becomes U+FFFD. */
+/* The same for bytes that may hold anything, zero bytes too. */
 void hs_print_bytes(const void *text, size_t size);
 
 /* Give up: the server logs why, and this connection ends; no other does. A

@@ -8,6 +8,9 @@
 
 #include "bindings/store.h"
 
+/* In hotsocket.c. A key is not replaced by another that is UTF-8: two would be one. */
+bool hs_is_utf8(const char *text);
+
 /* The number of a handle is the value of the C type. */
 #define BUCKET(bucket) ((wasi_keyvalue_store_borrow_bucket_t){bucket})
 
@@ -31,6 +34,12 @@ static hs_stored failed(wasi_keyvalue_store_error_t *error) {
     return HS_STORE_FAILED;
 }
 
+static hs_stored not_utf8(void) {
+    free(failure);
+    failure = strdup("a name or key is not UTF-8");
+    return HS_STORE_FAILED;
+}
+
 static hs_stored answer(bool yes) { return yes ? HS_STORE_YES : HS_STORE_NO; }
 
 static store_string_t text(const char *name) {
@@ -46,6 +55,7 @@ static hotsocket_store_store_lifetime_t lifetime(uint64_t ttl_ms) {
 }
 
 hs_bucket hs_store_open(const char *name) {
+    if (!hs_is_utf8(name)) return not_utf8(), 0;
     store_string_t string = text(name);
     wasi_keyvalue_store_own_bucket_t bucket;
     wasi_keyvalue_store_error_t error;
@@ -63,6 +73,7 @@ static hs_stored keep(store_option_list_u8_t *found, hs_value *value) {
 }
 
 hs_stored hs_store_get(hs_bucket bucket, const char *key, hs_value *value) {
+    if (!hs_is_utf8(key)) return not_utf8();
     store_string_t name = text(key);
     store_option_list_u8_t found;
     wasi_keyvalue_store_error_t error;
@@ -77,6 +88,7 @@ hs_stored hs_store_set(hs_bucket bucket, const char *key, const void *data, size
 
 hs_stored hs_store_set_with(hs_bucket bucket, const char *key, const void *data, size_t size,
                             hs_condition condition, uint64_t ttl_ms) {
+    if (!hs_is_utf8(key)) return not_utf8();
     store_string_t name = text(key);
     store_list_u8_t value = {(uint8_t *)data, size};
     hotsocket_store_store_lifetime_t life = lifetime(ttl_ms);
@@ -90,6 +102,7 @@ hs_stored hs_store_set_with(hs_bucket bucket, const char *key, const void *data,
 }
 
 hs_stored hs_store_delete(hs_bucket bucket, const char *key) {
+    if (!hs_is_utf8(key)) return not_utf8();
     store_string_t name = text(key);
     wasi_keyvalue_store_error_t error;
     bool had;
@@ -98,6 +111,7 @@ hs_stored hs_store_delete(hs_bucket bucket, const char *key) {
 }
 
 hs_stored hs_store_increment(hs_bucket bucket, const char *key, int64_t delta, int64_t *sum) {
+    if (!hs_is_utf8(key)) return not_utf8();
     store_string_t name = text(key);
     wasi_keyvalue_store_error_t error;
     if (!wasi_keyvalue_atomics_increment(BUCKET(bucket), &name, delta, sum, &error))
@@ -106,6 +120,7 @@ hs_stored hs_store_increment(hs_bucket bucket, const char *key, int64_t delta, i
 }
 
 hs_stored hs_store_cas(hs_bucket bucket, const char *key, hs_change *change, void *context) {
+    if (!hs_is_utf8(key)) return not_utf8();
     store_string_t name = text(key);
     wasi_keyvalue_atomics_own_cas_t seen;
     wasi_keyvalue_store_error_t error;
@@ -132,6 +147,7 @@ hs_stored hs_store_cas(hs_bucket bucket, const char *key, hs_change *change, voi
 }
 
 hs_stored hs_store_ttl(hs_bucket bucket, const char *key, uint64_t *ttl_ms) {
+    if (!hs_is_utf8(key)) return not_utf8();
     store_string_t name = text(key);
     hotsocket_store_store_option_lifetime_t life;
     wasi_keyvalue_store_error_t error;
@@ -142,6 +158,7 @@ hs_stored hs_store_ttl(hs_bucket bucket, const char *key, uint64_t *ttl_ms) {
 }
 
 hs_stored hs_store_expire(hs_bucket bucket, const char *key, uint64_t ttl_ms) {
+    if (!hs_is_utf8(key)) return not_utf8();
     store_string_t name = text(key);
     hotsocket_store_store_lifetime_t life = lifetime(ttl_ms);
     wasi_keyvalue_store_error_t error;
@@ -153,6 +170,7 @@ hs_stored hs_store_expire(hs_bucket bucket, const char *key, uint64_t ttl_ms) {
 
 hs_stored hs_store_keys(hs_bucket bucket, const char *prefix, hs_each_key *each, void *context) {
     const uint32_t most = 1000; /* what the server gives in one call */
+    if (!hs_is_utf8(prefix)) return not_utf8();
     store_string_t name = text(prefix), cursor = {0};
     bool any = false;
     do {

@@ -7,6 +7,9 @@
 
 #include "bindings/topics.h"
 
+/* In hotsocket.c. A topic is not replaced by another that is UTF-8: two would be one. */
+bool hs_is_utf8(const char *text);
+
 static topics_string_t text(const char *topic) {
     return (topics_string_t){(uint8_t *)topic, strlen(topic)};
 }
@@ -17,6 +20,7 @@ static hs_asked result(bool done, hotsocket_topics_topics_topic_error_t error) {
 }
 
 hs_asked hs_subscribe(const char *pattern, hs_delivery delivery, hs_when_full when_full) {
+    if (!hs_is_utf8(pattern)) return HS_NOT_A_TOPIC;
     topics_string_t name = text(pattern);
     hotsocket_topics_topics_topic_error_t error = 0;
     bool done = hotsocket_topics_topics_subscribe(
@@ -26,11 +30,13 @@ hs_asked hs_subscribe(const char *pattern, hs_delivery delivery, hs_when_full wh
 }
 
 void hs_unsubscribe(const char *pattern) {
+    if (!hs_is_utf8(pattern)) return;
     topics_string_t name = text(pattern);
     hotsocket_topics_topics_unsubscribe(&name);
 }
 
 hs_asked hs_publish(const char *topic, const void *data, size_t size) {
+    if (!hs_is_utf8(topic)) return HS_NOT_A_TOPIC;
     topics_string_t name = text(topic);
     topics_list_u8_t bytes = {(uint8_t *)data, size};
     hotsocket_topics_topics_topic_error_t error = 0;
@@ -39,11 +45,13 @@ hs_asked hs_publish(const char *topic, const void *data, size_t size) {
 }
 
 uint64_t hs_subscribers(const char *topic) {
+    if (!hs_is_utf8(topic)) return 0;
     topics_string_t name = text(topic);
     return hotsocket_topics_topics_subscribers(&name);
 }
 
 hs_asked hs_set_will(const char *topic, const void *data, size_t size) {
+    if (!hs_is_utf8(topic)) return HS_NOT_A_TOPIC;
     topics_string_t name = text(topic);
     topics_list_u8_t bytes = {(uint8_t *)data, size};
     hotsocket_topics_topics_topic_error_t error = 0;

@@ -64,6 +64,130 @@ fn a_failure_in_c_costs_one_connection_and_is_logged() {
     quiet.ask("c", "c");
 }
 
+/// Sends what it gets to the host in all ways. With `n` it uses it as a name, with `p` and
+/// `q` it prints it with `printf`, `q` without a newline, and with `!` it gives up.
+const TEXTS: &str = r#"
+#include <hotsocket.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *why(const char *name) {
+    hs_bucket bucket = hs_store_open("texts");
+    hs_value value;
+    int64_t sum;
+    hs_unsubscribe(name);
+    bool refused = hs_subscribe(name, HS_DIRECT, HS_CLOSE) == HS_NOT_A_TOPIC &&
+                   hs_publish(name, "", 0) == HS_NOT_A_TOPIC && hs_subscribers(name) == 0 &&
+                   hs_set_will(name, "", 0) == HS_NOT_A_TOPIC && hs_setting(name) == NULL &&
+                   hs_store_open(name) == 0 &&
+                   hs_store_get(bucket, name, &value) == HS_STORE_FAILED &&
+                   hs_store_increment(bucket, name, 1, &sum) == HS_STORE_FAILED &&
+                   hs_store_set(bucket, name, "", 0) == HS_STORE_FAILED;
+    return refused ? hs_store_error() : "taken";
+}
+
+const char *on_open(void) { return hs_id() == 2 ? "no \xff" : NULL; }
+
+void on_data(const uint8_t *data, size_t size) {
+    static char text[65537];
+    const char *answer = "ok";
+    memcpy(text, data, size);
+    text[size] = 0;
+    if (text[0] == 'n') {
+        answer = why(text);
+    } else if (text[0] == 'p') {
+        printf("%.*s\n", (int)size, text);
+    } else if (text[0] == 'q') {
+        printf("%s", text);
+    } else {
+        hs_set_label(text);
+        hs_print("print %s", text);
+        hs_error("error %s", text);
+        hs_log(HS_INFO, HS_FIELDS(hs_text("name", text), hs_integer(text, 1)), "log %s", text);
+    }
+    if (text[0] == '!') hs_panic("panic %s", text);
+    hs_write(answer, strlen(answer));
+}
+"#;
+
+#[test]
+fn text_in_c_that_is_not_utf_8_is_sent_with_replacement_characters() {
+    let source = kept("texts.c");
+    fs::write(&source, TEXTS).expect("written");
+    let Some(component) = built(&source) else {
+        return;
+    };
+    let server = serve(component).start();
+    let mut client = server.connect();
+    client.ask(b"a\xffb", "ok");
+    server.stdout.wait("print a\u{fffd}b");
+    server.stderr.wait("error a\u{fffd}b");
+    let logged = "INFO log a\u{fffd}b name=a\u{fffd}b a\u{fffd}b=1";
+    server.stdout.wait(logged);
+    // Longer than what is formatted without an allocation.
+    let long = "z".repeat(1000);
+    client.ask([long.as_bytes(), b"\xf0\x9f"].concat(), "ok");
+    server.stdout.wait(&format!("print {long}\u{fffd}"));
+    client.ask(b"p\xff%s", "ok");
+    server.stdout.wait("p\u{fffd}%s");
+    // Two names must not become one.
+    client.ask(b"n\xff", "a name or key is not UTF-8");
+    server.connect().expect_over();
+    server.stderr.wait("refused the connection: no \u{fffd}");
+    let mut other = server.connect();
+    other.ask(b"\xff", "ok");
+    other.send(b"!\xff");
+    other.expect_over();
+    server
+        .stderr
+        .wait("(\u{fffd}): guest panicked in `data`: panic !\u{fffd}");
+    client.ask(b"q\xe2\x82", "ok");
+    client.end();
+    client.expect_rest("");
+    server.stdout.wait("q\u{fffd}");
+}
+
+/// Prints lines in which the 4096th byte is the first, the second, … of a character.
+const LONG_LINES: &str = r#"
+#include <hotsocket.h>
+#include <stdio.h>
+#include <string.h>
+
+void on_data(const uint8_t *data, size_t size) {
+    static const char *characters[] = {"\u00e9", "\u20ac", "\U0001f600"};
+    static char x[4096];
+    memset(x, 'x', sizeof x);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t inside = 1; inside <= strlen(characters[i]); inside++)
+            printf("%.*s%sy\n", (int)(sizeof x - inside), x, characters[i]);
+    hs_write(data, size);
+}
+"#;
+
+/// Such a line becomes two.
+#[test]
+fn no_character_of_a_long_line_in_c_is_cut() {
+    let source = kept("long-lines.c");
+    fs::write(&source, LONG_LINES).expect("written");
+    let Some(component) = built(&source) else {
+        return;
+    };
+    let server = serve(component).start();
+    server.connect().ask("a", "a");
+    let said = server.stop().stdout;
+    let mut expected = String::new();
+    for character in ["\u{e9}", "\u{20ac}", "\u{1f600}"] {
+        for inside in 1..=character.len() {
+            let x = "x".repeat(4096 - inside);
+            expected += &match inside == character.len() {
+                true => format!("{x}{character}\ny\n"),
+                false => format!("{x}\n{character}y\n"),
+            };
+        }
+    }
+    assert!(said.contains(&expected), "{said}");
+}
+
 #[test]
 fn mistakes_in_c_show_the_compilers_messages() {
     let source = kept("mistake.c");

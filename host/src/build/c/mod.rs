@@ -30,6 +30,7 @@ const FILES: &[(&str, &[u8])] = &[
         "hotsocket.c",
         include_bytes!("../../../../guest/c/hotsocket.c"),
     ),
+    ("framing.c", include_bytes!("../../../../guest/c/framing.c")),
     (
         "environment.c",
         include_bytes!("../../../../guest/c/environment.c"),
@@ -117,7 +118,7 @@ const FILES: &[(&str, &[u8])] = &[
 ];
 
 /// What every guest is made of besides its own file.
-const PARTS: [&str; 3] = ["hotsocket", "environment", "guest"];
+const PARTS: [&str; 4] = ["hotsocket", "framing", "environment", "guest"];
 
 /// What is linked only if the guest uses it.
 const PACKAGES: [Package; 5] = [
