@@ -23,9 +23,14 @@ function plain(line) {
 
 net.createServer((socket) => {
   const { hotsocket } = socket;
-  // What the code before has left: name, room and half a line. No name before it is told.
-  let [name = '', room = '', ...half] = hotsocket.state ? String(hotsocket.state).split('\n') : [];
-  const lines = hotsocket.frames.lines({ max: 1000, half: Buffer.from(half.join('\n')) });
+  // What the code before has left: name, room and half a line, which stays bytes, as it
+  // may end in half a character. No name before it is told.
+  const { state = Buffer.from('\n\n') } = hotsocket;
+  const newline = state.indexOf('\n');
+  const second = state.indexOf('\n', newline + 1);
+  let name = state.toString('utf8', 0, newline);
+  let room = state.toString('utf8', newline + 1, second);
+  const lines = hotsocket.frames.lines({ max: 1000, half: state.subarray(second + 1) });
   hotsocket.save(() => Buffer.concat([Buffer.from(`${name}\n${room}\n`), lines.half]));
   socket.write('Your name?\n');
 
@@ -76,7 +81,7 @@ net.createServer((socket) => {
       for (const line of lines.feed(data)) obey(plain(line));
     } catch (error) {
       if (!(error instanceof hotsocket.frames.FrameError)) throw error;
-      socket.end(`${error.message}\n`);
+      if (socket.writable) socket.end(`${error.message}\n`);
     }
   });
 

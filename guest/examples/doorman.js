@@ -11,12 +11,15 @@ const REST = 10_000;
 
 net.createServer((socket) => {
   const { hotsocket } = socket;
-  // When the visitor came as text, a newline, and the half of a name.
-  const [, came, half] = /^(\d+)\n([^]*)$/.exec(hotsocket.state?.toString() ?? '') ?? [];
+  // When the visitor came as text, a newline, and the half of a name, which stays bytes, as
+  // it may end in half a character.
+  const { state = Buffer.alloc(0) } = hotsocket;
+  const newline = state.indexOf('\n');
+  const [came] = /^\d+$/.exec(state.toString('latin1', 0, Math.max(newline, 0))) ?? [];
   // On the clock of all instances.
   const since = came === undefined ? performance.now() : came / 1e6;
-  const names = hotsocket.frames.lines({ max: 64, half });
-  hotsocket.save(() => `${Math.round(since * 1e6)}\n${names.half}`);
+  const names = hotsocket.frames.lines({ max: 64, half: came && state.subarray(newline + 1) });
+  hotsocket.save(() => Buffer.concat([Buffer.from(`${Math.round(since * 1e6)}\n`), names.half]));
 
   socket.write(`${hotsocket.setting('greeting') ?? 'Hello'}, who is there?\n`);
 
@@ -39,7 +42,7 @@ net.createServer((socket) => {
       for (const name of names.feed(data)) named(name.toString());
     } catch (error) {
       if (!(error instanceof hotsocket.frames.FrameError)) throw error;
-      socket.end(`${error.message}\n`);
+      if (socket.writable) socket.end(`${error.message}\n`);
     }
   });
 }).listen(3000);

@@ -31,7 +31,7 @@ net.createServer((socket) => {
     } catch (error) {
       if (!(error instanceof frames.FrameError)) throw error;
       out.push(Buffer.from(`${error.message}\n`));
-      socket.end(Buffer.concat(out));
+      if (socket.writable) socket.end(Buffer.concat(out));
       return;
     }
     socket.write(Buffer.concat(out));

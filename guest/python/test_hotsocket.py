@@ -1,6 +1,8 @@
 """What of the package can be tested without a server."""
 
 import io
+import sys
+import traceback
 import types
 import unittest
 from unittest import mock
@@ -97,7 +99,7 @@ class Glue(unittest.TestCase):
         print("b", end="", file=out)
         print("c\nd", "e\ud800", sep="\n", file=out)
         out.write("rest")
-        self.assertEqual(sent, ["a 1", "bc\nd", "e?"])
+        self.assertEqual(sent, ["a 1", "bc\nd", "e\ufffd"])
         out.finish()
         out.finish()
         self.assertEqual(sent[3:], ["rest"])
@@ -141,8 +143,9 @@ class Framing(unittest.TestCase):
                 half, frames = frames.half, make()
                 frames.half = half
         except framing.FrameError as error:
-            with self.assertRaises(type(error)):
+            with self.assertRaises(type(error)) as again:
                 next(frames)
+            self.assertIs(again.exception, error)
             return out, str(error)
         return out, frames.half
 
@@ -166,6 +169,45 @@ class Framing(unittest.TestCase):
         self.assertEqual(self.cut(lines, b"one\n0123456789a\ntwo\n", 1)[1], long)
         self.assertEqual(self.cut(ends, b"0123456789a-", 1)[1], long)
         self.assertEqual(self.cut(prefixed, b"\0\x0b", 1)[1], long)
+
+    def test_after_an_error_it_stays_and_nothing_is_kept(self):
+        class Digits(framing.Frames):
+            def find(self, data, start, seen):
+                if len(data) == start:
+                    return 0
+                if not data[start:start + 1].isdigit():
+                    raise framing.FrameError("no digit")
+                return framing.Found(start, start + 1, start + 1)
+
+        for frames, begins, error, told in [
+            (framing.Lines(max=10), b"one\n0123456789a", framing.TooLong, "more than 10 bytes"),
+            (framing.LengthPrefixed(2, max=10), b"\0\x01x\0\x0b", framing.TooLong, "more than"),
+            (Digits(), b"1x", framing.FrameError, "^no digit$"),
+        ]:
+            with self.assertRaisesRegex(error, told) as first:
+                list(frames.feed(begins))
+            self.assertEqual(frames.half, b"")
+            places = []
+            for _ in range(16):
+                with self.assertRaises(error) as again:
+                    list(frames.feed(b"1\n" * 32_768))
+                self.assertIs(again.exception, first.exception)
+                places.append(len(traceback.extract_tb(again.exception.__traceback__)))
+            self.assertEqual(set(places), {places[0]})
+            self.assertEqual(frames.half, b"")
+            self.assertLess(sys.getsizeof(frames._bytes), 1000)
+            # As after a swap.
+            frames.half = b""
+            self.assertEqual(list(frames.feed(b"")), [])
+            self.assertEqual(frames.half, b"")
+
+    def test_a_half_ends_an_error(self):
+        lines = framing.Lines(max=10)
+        with self.assertRaises(framing.TooLong):
+            next(lines.feed(b"0123456789a"))
+        lines.half = b"tw"
+        self.assertEqual(list(lines.feed(b"o\nth")), [b"two"])
+        self.assertEqual(lines.half, b"th")
 
 
 class Writing(unittest.TestCase):
@@ -191,6 +233,25 @@ class Surroundings(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "no level is called 'warning'"):
                 environment.log("warning", "slow")
         log.assert_called_once_with("warn", "slow", {"level": 3, "message": "too"})
+
+    def test_bytes_that_are_not_utf_8_become_replacement_characters(self):
+        name = b"a\xffb".decode(errors="surrogateescape")
+        sent = []
+        print(name, file=glue._Output(sent.append))
+        with mock.patch.object(host, "label") as label:
+            Connection().set_label(name)
+        server = mock.MagicMock()
+        with mock.patch.object(host, "_environment", server):
+            environment.info(name, **{name: name})
+        with mock.patch.object(host, "setting", return_value=None) as setting:
+            environment.setting(name)
+        sent += label.call_args.args + setting.call_args.args
+        sent += [server.log.call_args.args[1], server.Field.call_args.args[0]]
+        sent += server.Value_Text.call_args.args
+        self.assertEqual(sent, ["a\ufffdb"] * 6)
+        # Others stay as they are.
+        for text in ("", "a", "\xe9\u20ac\U0001f600", "\ufeffa\ufffd"):
+            self.assertEqual(host.sendable(text), text)
 
     def test_random_bytes_are_asked_for_in_pieces(self):
         with mock.patch.object(host, "random", side_effect=bytes) as random:

@@ -51,6 +51,14 @@ fn a_checkpoint_is_where_a_restart_begins_in_every_language() {
 }
 
 #[test]
+fn half_a_character_goes_through_a_swap_in_every_language() {
+    let script = repo("tests/languages/half_character.test");
+    for kind in ["rs", "c", "js", "py"] {
+        converse(&example(&format!("doorman.{kind}")), &script, &[]);
+    }
+}
+
+#[test]
 fn what_is_known_of_a_peer_outlives_a_trap() {
     let source = repo("tests/languages/peer/trap.c");
     let args = ["--on-trap", "restart"];

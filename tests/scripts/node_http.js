@@ -13,6 +13,7 @@ const server = http.createServer((req, res) => {
   if (req.url === '/204') { res.writeHead(204); res.end(); return; }
   if (req.url === '/empty') { res.end(); return; }
   if (req.url === '/throw') { try { res.setHeader('a b', '1'); } catch (e) { console.log(e.code, e.message); } try { res.setHeader('a', 'x\ny'); } catch (e) { console.log(e.code, e.message); } res.end(); try { res.setHeader('x', 1); } catch (e) { console.log(e.code, e.message); } return; }
+  if (req.url === '/length') { let length = 0; req.on('data', (d) => { length += d.length; }); req.on('end', () => res.end(`${length}\n`)); return; }
   let n = 0; req.on('data', (d) => { n += d.length; console.log('data', String(d)); });
   req.on('end', () => res.end(`got ${n}\n`));
 });

@@ -26,6 +26,8 @@ class Frames {
   // Frames up to here were given; from here to `#seen` the codec has found nothing.
   #taken = 0;
   #seen = 0;
+  // What is thrown from now on: nothing is kept then of what comes.
+  #error;
 
   constructor(codec, { max = MAX, half = '' } = {}) {
     this.#codec = codec;
@@ -33,7 +35,9 @@ class Frames {
     this.half = half;
   }
 
+  // After an error it is dropped.
   feed(data) {
+    if (this.#error) return this;
     const rest = this.#bytes.length - this.#taken;
     const bytes = copy(data);
     this.#seen -= this.#taken;
@@ -42,16 +46,29 @@ class Frames {
     return this;
   }
 
-  // What has come of a frame that is not whole.
+  // What has come of a frame that is not whole; after an error nothing. With another one
+  // all begins anew.
   get half() { return Buffer.from(this.#bytes.subarray(this.#taken)); }
   set half(half) {
     this.#bytes = copy(half);
     this.#taken = this.#seen = 0;
+    this.#error = undefined;
   }
 
   [Symbol.iterator]() { return this; }
 
   next() {
+    if (this.#error) throw this.#error;
+    try {
+      return this.#next();
+    } catch (error) {
+      this.half = '';
+      this.#error = error;
+      throw error;
+    }
+  }
+
+  #next() {
     const bytes = this.#bytes;
     const begin = this.#taken;
     const length = bytes.length - begin;

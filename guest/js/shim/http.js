@@ -12,7 +12,10 @@ const { OutgoingMessage, ServerResponse, STATUS_CODES, hide, validateHeaderName,
 const MOST_HEAD = 16 * 1024;
 const MOST_HEADERS = 2000;
 HTTPParser.encoding = 'latin1';
-HTTPParser.maxHeaderSize = MOST_HEAD;
+// Heads are counted below: the package adds bodies to them, and forgets the limit of a
+// parser after its first request.
+HTTPParser.maxHeaderSize = Infinity;
+const { consumeLine, parseHeader } = HTTPParser.prototype;
 
 function Server(options, onRequest) {
   if (!(this instanceof Server)) return new Server(options, onRequest);
@@ -44,7 +47,10 @@ function connected(socket) {
   const server = this;
   const { IncomingMessage: Request = IncomingMessage, ServerResponse: Response = ServerResponse } = server.options_;
   const parser = new HTTPParser(HTTPParser.REQUEST);
-  parser.maxHeaderSize = server.options_.maxHeaderSize ?? MOST_HEAD;
+  const mostHead = server.options_.maxHeaderSize || MOST_HEAD;
+  // The bytes of the head, the trailers or the size of a chunk that is being read, with
+  // those of a line that has not ended.
+  let size = 0;
   // Responses whose turn has not come, in order of their requests; the first is being sent.
   const turns = [];
   let request = null;
@@ -59,6 +65,18 @@ function connected(socket) {
     if (!heard) socket.destroy();
   });
 
+  parser.consumeLine = function () {
+    const start = this.offset;
+    const line = consumeLine.call(this);
+    size += this.offset - start;
+    const ofChunk = this.state === 'BODY_CHUNKHEAD';
+    if (ofChunk && size > MOST_HEAD) wrong(this, 'HPE_CHUNK_EXTENSIONS_OVERFLOW', 'Chunk extensions overflow');
+    if (!ofChunk && size > mostHead) wrong(this, 'HPE_HEADER_OVERFLOW', 'Header overflow');
+    // An empty line ends a head and trailers, or is no part of them.
+    if (line === '' || (ofChunk && line !== undefined)) size = 0;
+    return line;
+  };
+  parser.parseHeader = header;
   parser.BODY_CHUNKHEAD = chunkHead;
   parser[HTTPParser.kOnHeaders] = (trailers) => { request?.rawTrailers.push(...trailers); };
   parser[HTTPParser.kOnHeadersComplete] = function (info) {
@@ -168,20 +186,17 @@ function connected(socket) {
       return;
     }
     if (socket.writable && (socket._httpMessage === null || !socket._httpMessage.headersSent)) {
-      const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-      socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+      const status = { HPE_HEADER_OVERFLOW: 431, HPE_CHUNK_EXTENSIONS_OVERFLOW: 413 }[error.code] ?? 400;
+      socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
     }
     socket.destroy();
   }
 
   function data(chunk) {
-    let taken = parser.execute(chunk);
-    // A line that does not end, where the package counts none.
-    if (parser.line.length > MOST_HEAD) taken = new Error('max header size exceeded');
+    const taken = parser.execute(chunk);
     if (taken instanceof Error) {
       socket.removeListener('data', data);
-      const overflow = /max header size/.test(taken.message);
-      failed(Object.assign(taken, { code: overflow ? 'HPE_HEADER_OVERFLOW' : taken.code?.replace('CONSTANT', 'METHOD') ?? 'HPE_INVALID_METHOD', bytesParsed: 0, rawPacket: chunk }));
+      failed(Object.assign(taken, { code: taken.code?.replace('CONSTANT', 'METHOD') ?? 'HPE_INVALID_METHOD', bytesParsed: 0, rawPacket: chunk }));
     } else if (upgraded) {
       socket.removeListener('data', data);
       socket.removeListener('end', end);
@@ -219,13 +234,30 @@ function connected(socket) {
   });
 }
 
+function wrong(parser, code, message) {
+  // Not the script's fault: see `execute`.
+  parser.isUserCall = false;
+  throw Object.assign(new Error(`Parse Error: ${message}`), { code });
+}
+
+// A line of a head or of trailers must be a header. The package skips what has no name
+// right before its colon, and joins lines that are folded: a proxy may read them in
+// another way, and so another length (RFC 9112, 5.1 and 5.2). It refuses carriage returns
+// itself.
+function header(line, headers) {
+  if (!/^[\^_`a-zA-Z\-0-9!#$%&'*+.|~]+:[\t\r\x20-\x7e\x80-\xff]*$/.test(line)) {
+    const first = this.state === 'HEADER' && headers.length === 0;
+    if (first && line.startsWith(' ')) wrong(this, 'HPE_UNEXPECTED_SPACE', 'Unexpected space after start line');
+    wrong(this, 'HPE_INVALID_HEADER_TOKEN', 'Invalid header token');
+  }
+  parseHeader.call(this, line, headers);
+}
+
 // The size of a chunk must be one: the package takes anything else for the last.
 function chunkHead() {
   const line = this.consumeLine();
   if (line === undefined) return;
-  if (!/^[\da-f]{1,8}[ \t]*(;.*)?$/i.test(line)) {
-    throw Object.assign(new Error('Parse Error: Invalid character in chunk size'), { code: 'HPE_INVALID_CHUNK_SIZE' });
-  }
+  if (!/^[\da-f]{1,8}[ \t]*(;.*)?$/i.test(line)) wrong(this, 'HPE_INVALID_CHUNK_SIZE', 'Invalid character in chunk size');
   this.body_bytes = parseInt(line, 16);
   this.state = this.body_bytes === 0 ? 'BODY_CHUNKTRAILERS' : 'BODY_CHUNK';
 }
@@ -235,25 +267,19 @@ function chunkHead() {
 function check(parser, { headers, versionMajor, versionMinor }) {
   let length = false;
   let encoding = false;
-  const wrong = (code, message) => {
-    // Not the script's fault: see `execute`.
-    parser.isUserCall = false;
-    throw Object.assign(new Error(`Parse Error: ${message}`), { code });
-  };
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at].toLowerCase();
     if (name === 'content-length') {
-      if (!/^\d+$/.test(headers[at + 1])) wrong('HPE_INVALID_CONTENT_LENGTH', 'Invalid character in Content-Length');
+      if (!/^\d+$/.test(headers[at + 1])) wrong(parser, 'HPE_INVALID_CONTENT_LENGTH', 'Invalid character in Content-Length');
       length = true;
     } else if (name === 'transfer-encoding') {
       encoding = true;
-      if (!/(?:^|,)\s*chunked\s*$/i.test(headers[at + 1])) wrong('HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`');
-      if (!parser.isChunked) wrong('HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`');
+      if (!/(?:^|,)\s*chunked\s*$/i.test(headers[at + 1])) wrong(parser, 'HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`');
+      if (!parser.isChunked) wrong(parser, 'HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`');
     }
-    if (!/^[\^_`a-zA-Z\-0-9!#$%&'*+.|~]+$/.test(headers[at])) wrong('HPE_INVALID_HEADER_TOKEN', 'Invalid header token');
   }
-  if (length && encoding) wrong('HPE_INVALID_TRANSFER_ENCODING', 'Transfer-Encoding can\'t be present with Content-Length');
-  if (versionMajor !== 1 || versionMinor > 1) wrong('HPE_INVALID_VERSION', 'Invalid HTTP version');
+  if (length && encoding) wrong(parser, 'HPE_INVALID_TRANSFER_ENCODING', 'Transfer-Encoding can\'t be present with Content-Length');
+  if (versionMajor !== 1 || versionMinor > 1) wrong(parser, 'HPE_INVALID_VERSION', 'Invalid HTTP version');
 }
 
 module.exports = absent({

@@ -37,7 +37,7 @@ def random(count: int) -> bytes:
 
 def setting(name: str, default: str | None = None) -> str | None:
     """What the server was started with for this name (`--set NAME=VALUE`)."""
-    value = host.setting(name)
+    value = host.setting(host.sendable(name))
     return default if value is None else value
 
 

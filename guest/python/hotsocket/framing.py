@@ -54,13 +54,15 @@ class Frames(ABC):
     """What has come of a stream, as frames of at most `max` bytes of contents.
 
     An iterator: after `feed` it gives the frames that are whole, and goes on after
-    more has come. It raises `TooLong` as soon as a frame is known to be longer.
+    more has come. It raises `TooLong` as soon as a frame is known to be longer. After a
+    `FrameError` nothing is kept of what comes, and the error is raised each time.
     """
 
     def __init__(self, max: int = 65_536) -> None:
         self.max = max
         self._bytes = bytearray()
         self._taken = self._seen = 0
+        self._error: FrameError | None = None
 
     @abstractmethod
     def find(self, data: bytearray, start: int, seen: int) -> Found | int:
@@ -69,31 +71,43 @@ class Frames(ABC):
         contents will have. Raise `FrameError` if no frame begins like this."""
 
     def feed(self, data: bytes) -> "Frames":
-        """Append what the peer has sent."""
-        del self._bytes[: self._taken]
-        self._seen -= self._taken
-        self._taken = 0
-        self._bytes += data
+        """Append what the peer has sent. After an error it is dropped."""
+        if self._error is None:
+            del self._bytes[: self._taken]
+            self._seen -= self._taken
+            self._taken = 0
+            self._bytes += data
         return self
 
     @property
     def half(self) -> bytes:
-        """What has come of a frame that is not whole."""
+        """What has come of a frame that is not whole; after an error nothing. With another
+        one all begins anew."""
         return bytes(self._bytes[self._taken :])
 
     @half.setter
     def half(self, half: bytes) -> None:
         self._bytes = bytearray(half)
         self._taken = self._seen = 0
+        self._error = None
 
     def __iter__(self) -> "Frames":
         return self
 
     def __next__(self) -> bytes:
-        found = self.find(self._bytes, self._taken, max(self._seen, self._taken))
-        length = found if isinstance(found, int) else found.stop - found.start
-        if length > self.max:
-            raise TooLong(f"more than {self.max} bytes in one piece")
+        if self._error is not None:
+            # Its places in the source would become more each time.
+            raise self._error.with_traceback(None)
+        try:
+            found = self.find(self._bytes, self._taken, max(self._seen, self._taken))
+            length = found if isinstance(found, int) else found.stop - found.start
+            if length > self.max:
+                raise TooLong(f"more than {self.max} bytes in one piece")
+        except FrameError as error:
+            # Nothing is known of where the next frame begins.
+            self.half = b""
+            self._error = error
+            raise
         if isinstance(found, int):
             self._seen = len(self._bytes)
             raise StopIteration

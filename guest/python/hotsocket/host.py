@@ -42,7 +42,7 @@ def log(level: str, message: str, fields: dict[str, object]) -> None:
     """A line with a level and fields."""
     if _environment is None:
         return
-    listed = [_environment.Field(name, _value(value)) for name, value in fields.items()]
+    listed = [_environment.Field(sendable(name), _value(value)) for name, value in fields.items()]
     _environment.log(_environment.Level[level.upper()], sendable(message), listed)
 
 
@@ -57,8 +57,11 @@ def _value(value: object):
 
 
 def sendable(text: str) -> str:
-    """Lone surrogates, which no UTF-8 has, become question marks."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+    """Lone surrogates, which no UTF-8 has, become U+FFFD. They are what `surrogateescape`
+    makes of bytes that are not UTF-8."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def write_error(err: Err) -> tuple[str, str]:
