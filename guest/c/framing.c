@@ -7,13 +7,7 @@
 #include <string.h>
 
 void hs_push(hs_frames *frames, const void *data, size_t size) {
-    if (frames->error != 0) {
-        /* Not before: frames that were taken lie in it until the next push. */
-        free(frames->bytes);
-        frames->bytes = NULL;
-        frames->room = 0;
-        return;
-    }
+    if (frames->error != 0) return;
     size_t half = frames->size - frames->taken;
     if (frames->taken > 0) memmove(frames->bytes, frames->bytes + frames->taken, half);
     frames->taken = 0;
@@ -36,8 +30,8 @@ static hs_found take(hs_frames *frames, hs_found found, const hs_frame *contents
     size_t max = frames->max > 0 ? frames->max : 64 * 1024;
     if (found != HS_INVALID && contents->size > max) found = HS_TOO_LONG;
     if (found == HS_TOO_LONG || found == HS_INVALID) {
+        /* What has come stays: with it a successor finds the same error. */
         frames->error = found;
-        frames->size = frames->taken = frames->seen = 0;
         return found;
     }
     frames->seen = found == HS_FRAME ? 0 : frames->size - frames->taken;

@@ -46,8 +46,8 @@ class Frames {
     return this;
   }
 
-  // What has come of a frame that is not whole; after an error nothing. With another one
-  // all begins anew.
+  // What has come of a frame that is not whole. It stays as it is after an error, so that a
+  // successor finds the same one. With another half all begins anew.
   get half() { return Buffer.from(this.#bytes.subarray(this.#taken)); }
   set half(half) {
     this.#bytes = copy(half);
@@ -62,7 +62,6 @@ class Frames {
     try {
       return this.#next();
     } catch (error) {
-      this.half = '';
       this.#error = error;
       throw error;
     }

@@ -81,8 +81,8 @@ class Frames(ABC):
 
     @property
     def half(self) -> bytes:
-        """What has come of a frame that is not whole; after an error nothing. With another
-        one all begins anew."""
+        """What has come of a frame that is not whole. It stays as it is after an error, so
+        that a successor finds the same one. With another half all begins anew."""
         return bytes(self._bytes[self._taken :])
 
     @half.setter
@@ -105,7 +105,6 @@ class Frames(ABC):
                 raise TooLong(f"more than {self.max} bytes in one piece")
         except FrameError as error:
             # Nothing is known of where the next frame begins.
-            self.half = b""
             self._error = error
             raise
         if isinstance(found, int):

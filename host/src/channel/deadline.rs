@@ -33,10 +33,10 @@ pub struct Directions {
 impl Channel {
     /// Whether nothing is read or written now, so that a peer that is gone would go
     /// unnoticed: the guest writes on after the peer's FIN, or has paused the peer, and
-    /// has nothing to write.
+    /// has nothing to write. After our FIN a deadline ends it, and the peer's end is none.
     pub fn is_unwatched(&self) -> bool {
         let waits = self.peer_ended() && self.write == WriteSide::Open;
-        (waits || self.is_paused) && self.queue.is_empty()
+        (waits || self.is_paused) && self.queue.is_empty() && !self.fin_sent()
     }
 
     /// Whether the peer is gone, and nothing of it is unread, as far as the kernel knows.
@@ -68,7 +68,8 @@ impl Channel {
         if let Poll::Ready(ready) = pin!(unconstrained(tried)).poll(cx) {
             return Poll::Ready(Some(ready));
         }
-        let stream = self.stream.as_ref();
+        // An error that nobody reads or writes for would stay for ever.
+        let stream = self.stream.as_ref().filter(|_| to_read || to_write);
         match stream.is_some_and(|stream| stream.is_ready_now(to_read, to_write)) {
             true => Poll::Pending,
             false => Poll::Ready(None),

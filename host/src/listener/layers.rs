@@ -126,11 +126,9 @@ impl Layers {
         }
     }
 
-    /// The listener begins to serve: its metrics show when its certificates expire.
-    pub fn begin(&self, service: &Arc<Service>, listener: String) {
-        if let Some(tls) = self.tls.as_ref().or(self.start_tls.as_ref()) {
-            tls.show_expiry(service, listener);
-        }
+    /// When the first certificate of the listener expires, in seconds since 1970.
+    pub fn expiry(&self) -> Option<i64> {
+        self.tls.as_ref().or(self.start_tls.as_ref())?.expiry()
     }
 
     /// The certificates of the listener, which has this address.

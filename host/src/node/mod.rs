@@ -19,11 +19,13 @@ mod running;
 mod start;
 mod status;
 
+use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hotsocket_sandbox::{EnginePool, PoolLimits};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -75,6 +77,8 @@ pub struct Node {
     pool: PoolLimits,
     /// Services that a reload has removed, until their connections are closed.
     removed: JoinSet<CutOff>,
+    /// True when nobody waits for those connections any more.
+    cut_removed: watch::Sender<bool>,
     /// Listeners that a reload has removed, until they accept no more.
     stopping: JoinSet<()>,
 }
@@ -187,6 +191,7 @@ impl Node {
             shared,
             pool,
             removed: JoinSet::new(),
+            cut_removed: watch::Sender::new(false),
             stopping: JoinSet::new(),
         })
     }
@@ -260,24 +265,22 @@ impl Node {
         let mut stopping = JoinSet::new();
         let longest = self.grace().saturating_add(self.linger());
         for service in self.services {
-            stopping.spawn(service.shut_down(within));
+            stopping.spawn(service.shut_down(within, pending()));
         }
         let mut cut_off = CutOff::default();
         while let Some(stopped) = stopping.join_next().await {
             cut_off += stopped.unwrap_or_default();
         }
         // Those have their own times, which nobody waits for any more.
-        let removed = async {
-            while let Some(stopped) = self.removed.join_next().await {
-                cut_off += stopped.unwrap_or_default();
+        let mut left = longest.min(within).saturating_sub(began.elapsed());
+        while !self.removed.is_empty() {
+            match timeout(left, self.removed.join_next()).await {
+                Ok(stopped) => cut_off += stopped.and_then(Result::ok).unwrap_or_default(),
+                Err(_) => {
+                    self.cut_removed.send_replace(true);
+                    left = Duration::MAX;
+                }
             }
-        };
-        let left = longest.min(within).saturating_sub(began.elapsed());
-        if timeout(left, removed).await.is_err() {
-            tracing::warn!(
-                kind = "stopped",
-                "connections of services that were removed are cut off"
-            );
         }
         self.taps.finish(LAST_LOOK).await;
         match cut_off.total() {

@@ -249,9 +249,11 @@ impl Node {
                 "service {} removed; open connections, which are closed: {open}",
                 service.name
             );
+            let mut cut = self.cut_removed.subscribe();
             self.removed.spawn(async move {
                 service.stop_accepting().await;
-                service.shut_down(Duration::MAX).await
+                let cut = async { drop(cut.wait_for(|cut| *cut).await) };
+                service.shut_down(Duration::MAX, cut).await
             });
         }
         // One that has begun since the reload did has not seen the new listeners.
@@ -287,15 +289,6 @@ impl RunningService {
             }
         }
         let stopped: Vec<_> = before.into_iter().flatten().collect();
-        self.service
-            .counters
-            .certificate_expiry
-            .lock()
-            .retain(|name, _| {
-                self.listeners
-                    .iter()
-                    .any(|it| it.address.to_string() == *name)
-            });
         for listener in &stopped {
             let goes_on = self
                 .listeners

@@ -185,9 +185,12 @@ impl RunningService {
     }
 
     /// Close every connection, and wait for that at most the grace and linger times, and
-    /// at most `within`; then close the store.
-    pub(super) async fn shut_down(self, within: Duration) -> CutOff {
-        let cut_off = self.service.shut_down(within).await;
+    /// at most `within` and until `cut`; then close the store.
+    pub(super) async fn shut_down(self, within: Duration, cut: impl Future<Output = ()>) -> CutOff {
+        let cut_off = tokio::select! {
+            cut_off = self.service.shut_down(within) => cut_off,
+            () = cut => CutOff::of(&self.service.roster),
+        };
         // Wills are the last that is published.
         if let Some(link) = self.link {
             link.stop().await;

@@ -222,11 +222,6 @@ impl PreparedService {
 impl PreparedListener {
     pub(super) fn start(self, shared: &Shared, service: &Arc<Service>) -> RunningListener {
         let (intake, watched) = watch::channel(Intake::Open);
-        let name = match self.options.name.is_empty() {
-            true => self.address.to_string(),
-            false => self.options.name.clone(),
-        };
-        self.layers.begin(service, name);
         let service = Arc::clone(service);
         let layers = Arc::clone(&self.layers);
         let accept_loop = (shared.accept)(self.socket, self.layers, service, watched);

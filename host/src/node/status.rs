@@ -152,7 +152,19 @@ impl ServiceView {
             name: self.name.clone(),
             service: Arc::clone(&self.service),
             store: Arc::clone(&self.store),
+            expiries: self.expiries(),
         }
+    }
+
+    fn expiries(&self) -> Vec<(String, i64)> {
+        let of_listener = |(address, layers): &(String, Arc<Layers>)| {
+            let expires = layers.expiry()?;
+            let mut named = self.named_listeners.iter();
+            let name = named.find(|(_, named)| *named == address);
+            let label = name.map_or(address, |(name, _)| name);
+            Some((label.clone(), expires))
+        };
+        self.layers.iter().filter_map(of_listener).collect()
     }
 
     fn status(&self) -> ServiceStatus {

@@ -1,11 +1,9 @@
 //! Totals of a service since its start, for `hotsocket status` and the metrics.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hotsocket_sandbox::Cause;
 use hotsocket_sandbox::limit_counters::Limit;
-use parking_lot::Mutex;
 
 use crate::by_name::ByName;
 use crate::session::{CLOSE_CAUSES, REFUSED};
@@ -26,8 +24,6 @@ pub struct Counters {
     pub closed: ByName,
     /// TLS handshakes, by [`TLS_OUTCOMES`].
     pub tls_handshakes: ByName,
-    /// When the first certificate of each listener expires, in seconds since 1970.
-    pub certificate_expiry: Mutex<BTreeMap<String, i64>>,
     /// Instances saved and dropped because their connection was quiet…
     pub hibernated: AtomicU64,
     /// …and made again for its next event.
@@ -70,7 +66,6 @@ impl Default for Counters {
             refused: ByName::new(REFUSING.iter().copied()),
             closed: ByName::new(CLOSE_CAUSES.iter().copied()),
             tls_handshakes: ByName::new(TLS_OUTCOMES.iter().copied()),
-            certificate_expiry: Mutex::default(),
             hibernated: AtomicU64::new(0),
             woken: AtomicU64::new(0),
         }

@@ -68,7 +68,8 @@ pub struct CutOff {
 }
 
 impl CutOff {
-    fn of(roster: &Roster) -> Self {
+    /// What those that are open wait for now.
+    pub fn of(roster: &Roster) -> Self {
         let mut cut_off = CutOff::default();
         for handle in roster.all() {
             *match handle.waits_for() {
@@ -124,6 +125,9 @@ pub struct NamedService {
     pub name: String,
     pub service: Arc<Service>,
     pub store: Arc<dyn Store>,
+    /// For each listener with TLS, by its name or address, when the first of its
+    /// certificates expires, in seconds since 1970.
+    pub expiries: Vec<(String, i64)>,
 }
 
 /// See the module's documentation.

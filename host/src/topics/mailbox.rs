@@ -37,6 +37,10 @@ struct Waiting {
     missed: u64,
     /// There was no room, and the connection is to be closed.
     is_over: bool,
+    /// Also because of a message for the peer.
+    misses_direct: bool,
+    /// Events that there was no room for since.
+    refused: u64,
 }
 
 /// What a session takes out at once.
@@ -109,7 +113,7 @@ impl Mailbox {
     /// code takes none. Returns how many.
     pub fn make_room(&self) -> u64 {
         let mut waiting = self.waiting.lock();
-        if !waiting.is_over || waiting.events.is_empty() {
+        if !waiting.is_over || waiting.misses_direct {
             return 0;
         }
         waiting.is_over = false;
@@ -117,8 +121,7 @@ impl Mailbox {
         for message in &events {
             waiting.forget(message);
         }
-        // And the one that there was no room for.
-        waiting.missed += events.len() as u64 + 1;
+        waiting.missed += events.len() as u64 + std::mem::take(&mut waiting.refused);
         events.len() as u64
     }
 
@@ -166,7 +169,13 @@ impl Waiting {
         let is_full = |bytes: usize| bytes.saturating_add(size) > max;
         if is_full(self.bytes) {
             match (subscriber.when_full, subscriber.delivery) {
-                (WhenFull::Close, _) => self.is_over = true,
+                (WhenFull::Close, delivery) => {
+                    self.is_over = true;
+                    match delivery {
+                        Delivery::Direct => self.misses_direct = true,
+                        Delivery::Event => self.refused += 1,
+                    }
+                }
                 (WhenFull::DropOldest, Delivery::Event) if !self.is_over => {
                     while is_full(self.bytes)
                         && let Some(oldest) = self.events.pop_front()

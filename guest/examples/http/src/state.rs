@@ -7,8 +7,8 @@ use crate::body::{Chunks, Sizes};
 use crate::{Http, Phase, Reply};
 
 const VERSION: u32 = 1;
-/// Of [`Reply`].
-const REPLIES: u64 = 5;
+/// From here on it is [`Reply::NothingShown`], which came after the others.
+const NOT_SHOWN: u64 = 20;
 /// Numbers before the input.
 const NUMBERS: usize = 6;
 
@@ -28,14 +28,14 @@ impl Http {
                     Sizes::Chunked(Chunks::DataEnd) => (3, 0),
                     Sizes::Chunked(Chunks::Trailer) => (4, 0),
                 };
-                let reply = match reply {
-                    Reply::Echo => 0,
-                    Reply::EchoChunked => 1,
-                    Reply::Count => 2,
-                    Reply::Nothing => 3,
-                    Reply::NothingShown => 4,
+                let one = match reply {
+                    Reply::Echo => kind * 4,
+                    Reply::EchoChunked => kind * 4 + 1,
+                    Reply::Count => kind * 4 + 2,
+                    Reply::Nothing => kind * 4 + 3,
+                    Reply::NothingShown => NOT_SHOWN + kind,
                 };
-                (1, kind * REPLIES + reply, left, *count)
+                (1, one, left, *count)
             }
             Phase::Sending { size, left } => (2, *size, *left, 0),
             Phase::Over => (3, 0, 0, 0),
@@ -60,19 +60,19 @@ impl Http {
         let phase = match number(0) {
             0 => Phase::Head,
             1 => Phase::Body {
-                sizes: match one / REPLIES {
+                sizes: match one.checked_sub(NOT_SHOWN).unwrap_or(one / 4) {
                     0 => Sizes::Left(two),
                     1 => Sizes::Chunked(Chunks::Size),
                     2 => Sizes::Chunked(Chunks::Data(two)),
                     3 => Sizes::Chunked(Chunks::DataEnd),
                     _ => Sizes::Chunked(Chunks::Trailer),
                 },
-                reply: match one % REPLIES {
+                reply: match one % 4 {
+                    _ if one >= NOT_SHOWN => Reply::NothingShown,
                     0 => Reply::Echo,
                     1 => Reply::EchoChunked,
                     2 => Reply::Count,
-                    3 => Reply::Nothing,
-                    _ => Reply::NothingShown,
+                    _ => Reply::Nothing,
                 },
                 count: three,
             },

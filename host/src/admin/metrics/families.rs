@@ -19,6 +19,7 @@ use crate::topics::{Size, Totals};
 struct Sample<'a> {
     name: &'a str,
     service: &'a Service,
+    expiries: &'a [(String, i64)],
     carried: Carried,
     store: StoreStatus,
     topics: Size,
@@ -45,6 +46,7 @@ impl<'a> Sample<'a> {
         Sample {
             name: &named.name,
             service,
+            expiries: &named.expiries,
             carried: service.roster.carried(),
             store: named.store.status(),
             topics: service.topics.size(),
@@ -246,13 +248,8 @@ impl Writer<'_, '_, '_> {
             "outcome",
             |s| &s.service.counters.tls_handshakes,
         )?;
-        let expiry: Vec<_> = self
-            .all
-            .iter()
-            .map(|s| (s, s.service.counters.certificate_expiry.lock().clone()))
-            .collect();
-        let samples = expiry.iter().flat_map(|(s, listeners)| {
-            listeners.iter().map(|(listener, expires)| {
+        let samples = self.all.iter().flat_map(|s| {
+            s.expiries.iter().map(|(listener, expires)| {
                 let labels = vec![("service", s.name), ("listener", listener.as_str())];
                 (labels, u64::try_from(*expires).unwrap_or(0))
             })

@@ -29,13 +29,12 @@ mod validity;
 
 use std::io;
 use std::num::NonZero;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hotsocket_sandbox::limit_counters::{Limit, LimitCounters, RateLimitedLog};
 use hotsocket_sandbox::{Endpoint, Stream};
-use parking_lot::Mutex;
 use rustls::crypto::CryptoProvider;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
@@ -68,8 +67,6 @@ pub struct Tls {
     /// them at most.
     turns: Semaphore,
     failures: RateLimitedLog,
-    /// Services, and their listeners by name, whose metrics show when certificates expire.
-    shown: Mutex<Vec<(Weak<Service>, String)>>,
 }
 
 /// The layers of the listeners of a service: those with the same options share one.
@@ -162,7 +159,6 @@ impl Tls {
             max_handshakes,
             turns: Semaphore::new(threads),
             failures: RateLimitedLog::default(),
-            shown: Mutex::default(),
         });
         tokio::spawn(Reload::new(&tls).run());
         Ok(tls)
@@ -269,32 +265,15 @@ impl Tls {
     fn replace(&self, material: Material) -> Result<(), TlsError> {
         let config = self.config.load().replaced(material, &self.options)?;
         self.config.store(Arc::new(config));
-        self.publish_expiry();
         Ok(())
     }
 
-    /// Let the metrics of a service show when certificates of its listener expire, from now
-    /// on.
-    pub fn show_expiry(&self, service: &Arc<Service>, listener: String) {
-        self.shown.lock().push((Arc::downgrade(service), listener));
-        self.publish_expiry();
-    }
-
-    fn publish_expiry(&self) {
+    /// When the first certificate expires, in seconds since 1970.
+    pub fn expiry(&self) -> Option<i64> {
         let config = self.config.load();
         let pairs = config.material.pairs.iter();
-        let Some(first) = pairs.map(|pair| pair.value.not_after).min() else {
-            return;
-        };
-        let first = i64::try_from(first).unwrap_or(i64::MAX);
-        self.shown.lock().retain(|(service, listener)| {
-            let Some(service) = service.upgrade() else {
-                return false;
-            };
-            let mut shown = service.counters.certificate_expiry.lock();
-            shown.insert(listener.clone(), first);
-            true
-        });
+        let first = pairs.map(|pair| pair.value.not_after).min()?;
+        Some(i64::try_from(first).unwrap_or(i64::MAX))
     }
 
     /// The certificates that new handshakes on the listener with this address may use.
