@@ -1,4 +1,4 @@
-//! Writes `docs/benchmarks.md`: the table, with an introduction and the losses.
+//! Writes the pages of the benchmark: a table, with an introduction and the losses.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,17 +10,58 @@ use crate::table::Line;
 /// A ratio from here on counts as a loss.
 const LOSS: f64 = 1.05;
 
-const INTRO: &str = include_str!("intro.md");
+/// A page, on which some of the rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Beside a server without a sandbox.
+    Native,
+    /// Beside programs that do the same.
+    Programs,
+}
 
-/// Write the page.
-pub fn save(checkout: &Path, conditions: &str, table: &str, lines: &[Line]) -> Result<()> {
-    let path = checkout.join("docs/benchmarks.md");
-    let page = INTRO
-        .replace("{conditions}", conditions)
-        .replace("{table}", table.trim_end())
-        .replace("{losses}", losses(lines).trim_end());
-    std::fs::write(&path, page)
-        .map_err(|error| format!("cannot write {}: {error}", path.display()).into())
+impl Page {
+    pub const ALL: [Page; 2] = [Page::Native, Page::Programs];
+
+    /// Where a row of this name is.
+    pub fn of(row: &str) -> Self {
+        const OF_PROGRAMS: [&str; 4] = ["fan-out", "http-", "kv-", "tls-"];
+        match OF_PROGRAMS.iter().any(|begin| row.starts_with(begin)) {
+            true => Page::Programs,
+            false => Page::Native,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Page::Native => "docs/benchmarks.md",
+            Page::Programs => "docs/benchmarks-programs.md",
+        }
+    }
+
+    fn intro(self) -> &'static str {
+        match self {
+            Page::Native => include_str!("intro.md"),
+            Page::Programs => include_str!("intro_programs.md"),
+        }
+    }
+
+    /// Write it.
+    pub fn save(
+        self,
+        checkout: &Path,
+        conditions: &str,
+        table: &str,
+        lines: &[Line],
+    ) -> Result<()> {
+        let path = checkout.join(self.name());
+        let page = self
+            .intro()
+            .replace("{conditions}", conditions)
+            .replace("{table}", table.trim_end())
+            .replace("{losses}", losses(lines).trim_end());
+        std::fs::write(&path, page)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()).into())
+    }
 }
 
 /// Where hotsocket is worse than the native server: for each figure from which

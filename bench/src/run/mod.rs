@@ -33,9 +33,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::machine::{self, Cpus};
+use crate::report::Page;
 use crate::subject::Subject;
 use crate::table::{self, Line};
-use crate::{Result, cleanup, report};
+use crate::{Result, cleanup};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -79,7 +80,8 @@ pub struct Args {
     #[arg(long)]
     peers: bool,
 
-    /// Also write docs/benchmarks.md
+    /// Also write docs/benchmarks.md and docs/benchmarks-programs.md, each if all of its
+    /// rows are measured
     #[arg(long)]
     save: bool,
 }
@@ -188,13 +190,19 @@ pub fn run(args: Args) -> Result<()> {
         true => row.quick || !quick,
         false => args.only.iter().any(|word| named(row, word)),
     };
-    let rows: Vec<Row> = all.into_iter().filter(wanted).collect();
+    let (rows, others): (Vec<Row>, Vec<Row>) = all.into_iter().partition(wanted);
+    let is_on = |page: Page| move |row: &Row| Page::of(&row.name) == page;
+    let whole = |page: &Page| !others.iter().any(is_on(*page));
+    let pages: Vec<Page> = Page::ALL.into_iter().filter(whole).collect();
     if args.list {
         rows.iter().for_each(|row| println!("{}", row.name));
         return Ok(());
     }
     if rows.is_empty() {
         return Err("no row has this in its name; --list shows them".into());
+    }
+    if args.save && pages.is_empty() {
+        return Err("--save needs all rows of a page".into());
     }
     machine::raise_open_files();
     cleanup::on_signals()?;
@@ -230,7 +238,7 @@ pub fn run(args: Args) -> Result<()> {
         let measured = (row.measure)(&plan).map_err(|error| format!("{}: {error}", row.name))?;
         for line in measured {
             eprintln!("{}", line.row(names.len()));
-            lines.push(line);
+            lines.push((Page::of(&row.name), line));
         }
     }
     let cpus = match plan.cpus {
@@ -243,10 +251,17 @@ pub fn run(args: Args) -> Result<()> {
         plan.rounds,
         hotsocket::duration::show(plan.duration),
     );
-    let table = table::markdown(&names, &lines);
-    println!("{conditions}\n\n{table}");
-    if args.save {
-        report::save(&plan.checkout, &conditions, &table, &lines)?;
+    for page in Page::ALL {
+        let of_page = lines.extract_if(.., |(of, _)| *of == page);
+        let of_page: Vec<Line> = of_page.map(|(_, line)| line).collect();
+        if of_page.is_empty() {
+            continue;
+        }
+        let table = table::markdown(&names, &of_page);
+        println!("{conditions}\n\n{table}");
+        if args.save && pages.contains(&page) {
+            page.save(&plan.checkout, &conditions, &table, &of_page)?;
+        }
     }
     Ok(())
 }
