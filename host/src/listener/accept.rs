@@ -167,7 +167,8 @@ fn serve(
             let info = ConnectionInfo { id, local, peer };
             let connection = ServedConnection { info, facts };
             let tls = layers.start_tls();
-            // They last as long as the listener, and not as long as its connections.
+            // A connection needs no more of them than the TLS that it may begin: what it
+            // holds lasts longer than the listener.
             drop(layers);
             session::serve(service, connection, stream, permit, tls).await;
         } else {
