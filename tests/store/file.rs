@@ -230,6 +230,6 @@ fn what_is_lost_at_the_end_is_said() {
     server.stderr.wait("it is tried again");
     let ran = server.stop();
     let name = file.display();
-    let said = format!("the last changes are not in {name}, and are lost: {name} cannot be used");
+    let said = format!("the last changes are lost: {name} cannot be used");
     assert_eq!(count_lines(&ran.stderr, &said), 1, "{}", ran.stderr);
 }

@@ -176,12 +176,9 @@ impl Writer {
             if !journal.is_dirty.load(Ordering::Acquire) || is_failing && is_stopping {
                 if is_stopping {
                     if is_failing {
-                        let path = self.file.path().display();
+                        // It names the file.
                         let why = Arc::clone(&journal.done.borrow().why);
-                        tracing::error!(
-                            kind = "store",
-                            "the last changes are not in {path}, and are lost: {why}"
-                        );
+                        tracing::error!(kind = "store", "the last changes are lost: {why}");
                     }
                     journal.done.send_modify(|done| done.is_over = true);
                     return;
