@@ -5,6 +5,8 @@ mod check;
 mod file;
 mod many_reloads;
 mod reload;
+mod reload_listeners;
+mod removed;
 mod services;
 
 use std::fs;

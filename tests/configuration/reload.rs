@@ -9,11 +9,11 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use super::{replace, with_file};
-use crate::guests::{blocks, differing, guest};
+use crate::guests::differing;
 use crate::harness::files::rename_over;
 use crate::harness::{Client, PATIENCE, Process, Reader, Server, hotsocket, prebuilt, wait_for};
 
-const FIRST: &str = r#"
+pub(super) const FIRST: &str = r#"
 [[service]]
 name = "count"
 guest = "counter.wasm"
@@ -23,7 +23,7 @@ grace = "1s"
 "#;
 
 /// The address of a service.
-fn address(server: &Server, service: &str) -> SocketAddr {
+pub(super) fn address(server: &Server, service: &str) -> SocketAddr {
     let status = server.ask_json(&["status", "--service", service]);
     let address = status["listeners"][0].as_str().expect("an address");
     address.parse().expect("an address")
@@ -340,34 +340,4 @@ fn the_size_of_components_that_are_sent_follows() {
     replace(&server, FIRST);
     server.stderr.wait("service count: max-component");
     assert_eq!(server.swap(larger, &[])["generation"], 2);
-}
-
-#[test]
-fn a_service_that_was_removed_delays_no_end() {
-    let slow = FIRST
-        .replace("\"count\"", "\"slow\"")
-        .replace("counter", "flood")
-        .replace("\"1s\"", "\"10m\"");
-    let serve = with_file(&format!("{FIRST}{slow}"), &["counter"]);
-    fs::write(serve.path("flood.wasm"), flooding()).expect("written");
-    let server = serve.start();
-    let mut client = Client::connect(address(&server, "slow"));
-    client.send("x");
-    client.read(1);
-    replace(&server, FIRST);
-    server.stderr.wait("service slow removed");
-    // Far less than its ten minutes.
-    let ran = server.stop();
-    let said = "stopped with 1 connections cut off";
-    assert!(ran.stderr.contains(said), "{}", ran.stderr);
-}
-
-/// Its peer reads nothing of all this.
-fn flooding() -> Vec<u8> {
-    guest()
-        .data(&format!(
-            "(global.set $state (i32.const 0)) {}",
-            blocks(100)
-        ))
-        .build()
 }

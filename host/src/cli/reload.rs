@@ -2,6 +2,7 @@
 //! node go by it; after it was refused, also when a file changes that it names. A file that
 //! is wrong, or asks for what can't be had, changes nothing and is logged in one line.
 
+use std::future::pending;
 use std::path::PathBuf;
 
 use hotsocket_sandbox::run_on_thread;
@@ -11,7 +12,7 @@ use super::serve;
 use crate::descriptors;
 use crate::listener::Inherited;
 use crate::log::BUILD;
-use crate::node::{Node, Options, ServiceOptions};
+use crate::node::{ClosingStore, Node, Options, ServiceOptions, StartError};
 use crate::watch::Stamp;
 
 /// What it takes to read the configuration again. [`Self::changed`] or a signal says when
@@ -22,6 +23,8 @@ pub(super) struct Reloader {
     inherited: Vec<Inherited>,
     watch: FileWatch,
     in_force: InForce,
+    /// The store that the file was refused for, as a service that was removed still has it.
+    waits_for: Option<ClosingStore>,
 }
 
 impl Reloader {
@@ -38,13 +41,24 @@ impl Reloader {
             given,
             inherited,
             in_force: started,
+            waits_for: None,
         }
     }
 
     /// Wait until the file has other content, or, after it was refused, until a file that it
-    /// names has changed: a guest, a certificate. Safe to cancel.
+    /// names has changed (a guest, a certificate) or can be had (a store). Safe to cancel.
     pub(super) async fn changed(&mut self) {
-        self.watch.changed().await;
+        let waits_for = self.waits_for.as_mut();
+        let can_be_had = async {
+            match waits_for {
+                Some(store) => store.closed().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.watch.changed() => {}
+            () = can_be_had => {}
+        }
     }
 
     /// Let the node go by what the file says now. If this is dropped before it is done,
@@ -64,8 +78,12 @@ impl Reloader {
             }
             Err(error) => tracing::warn!(
                 kind = "reload",
-                "not reloaded: {error}; the configuration stays as it is until {file} or a file \
-                 that it names changes"
+                "not reloaded: {error}; the configuration stays as it is until {}{file} or a file \
+                 that it names changes",
+                match self.waits_for {
+                    Some(_) => "then, or until ",
+                    None => "",
+                }
             ),
         }
     }
@@ -95,6 +113,7 @@ impl Reloader {
         });
         let (read, named) = read.await.map_err(|error| format!("no thread: {error}"))?;
         self.watch.also(named);
+        self.waits_for = None;
         let (loaded, options) = read?;
         if self.in_force.loses_all_services(&loaded) {
             return Err(format!(
@@ -102,9 +121,13 @@ impl Reloader {
                 self.file.display()
             ));
         }
-        node.reload(options)
-            .await
-            .map_err(|error| error.to_string())?;
+        node.reload(options).await.map_err(|error| {
+            let text = error.to_string();
+            if let StartError::StoreClosing(store) = error {
+                self.waits_for = Some(store);
+            }
+            text
+        })?;
         self.watch.also(Stamps::new());
         Ok(self.in_force.change_to(&loaded))
     }

@@ -51,13 +51,26 @@ impl ListenAddress {
             (Some(own), Some(others)) => {
                 own.port() != 0 && (covers(self, &others) || covers(other, &own))
             }
-            (None, None) => match (self, other) {
-                (ListenAddress::Unix { path, .. }, ListenAddress::Unix { path: other, .. }) => {
-                    path == other
-                }
-                _ => self == other,
-            },
+            (None, None) => self.is_place_of(other),
             _ => false,
+        }
+    }
+
+    /// Whether they differ at most in the mode of the socket's file.
+    pub fn is_place_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (ListenAddress::Unix { path, .. }, ListenAddress::Unix { path: other, .. }) => {
+                path == other
+            }
+            _ => self == other,
+        }
+    }
+
+    /// What is said of the mode of a Unix socket's file.
+    pub fn mode(&self) -> Option<u32> {
+        match self {
+            ListenAddress::Unix { mode, .. } => *mode,
+            _ => None,
         }
     }
 

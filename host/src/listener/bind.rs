@@ -124,6 +124,9 @@ pub struct Bound {
     address: ListenAddress,
     /// Of a Unix socket, with the mode that it gets.
     file: Option<(Arc<SocketFile>, u32)>,
+    /// Of a socket that another listener has had until now: what is to hold instead. It
+    /// waits for [`Handle::set_options`], as the other one may go on.
+    pending: Option<SocketOptions>,
 }
 
 /// Another hold on a socket that listens: whoever takes it over accepts from the same
@@ -160,6 +163,7 @@ impl Bound {
             asked: self.asked.clone(),
             address: self.address.clone(),
             file: self.file.clone(),
+            pending: self.pending,
         })
     }
 
@@ -175,13 +179,12 @@ impl Bound {
                 let socket = TcpListener::from_std(self.socket.into())?;
                 return Ok(Listening::Tcp(socket.into()));
             }
-            let file = match self.file {
-                Some((file, mode)) => {
-                    file.allow(mode)?;
-                    Some(file)
-                }
-                None => None,
-            };
+            if let Some((file, mode)) = &self.file
+                && self.pending.is_none()
+            {
+                file.allow(*mode)?;
+            }
+            let file = self.file.map(|(file, _)| file);
             let socket = UnixListener::from_std(OwnedFd::from(self.socket).into())?;
             Ok(Listening::Unix(Unix::new(socket, file)))
         };
@@ -193,8 +196,9 @@ impl Handle {
     /// Whether it listens where this address says. One that took a free port does.
     pub fn is_at(&self, address: &ListenAddress) -> bool {
         let held = self.0.lock();
-        held.as_ref()
-            .is_some_and(|held| held.asked == *address || held.address == *address)
+        let is =
+            |held: &Bound| held.asked.is_place_of(address) || held.address.is_place_of(address);
+        held.as_ref().is_some_and(is)
     }
 
     /// Hold the socket no longer.
@@ -202,8 +206,8 @@ impl Handle {
         *self.0.lock() = None;
     }
 
-    /// The socket once more, for another listener, with these options for what is
-    /// accepted from now on.
+    /// The socket once more, for another listener. Its options and the mode of its file are
+    /// those of `options` and `address` from [`Self::set_options`] on.
     ///
     /// # Errors
     /// When this process may have no more descriptors. `address` names it if nobody
@@ -217,12 +221,36 @@ impl Handle {
         let Some(held) = &*held else {
             return Err(BindError::new(address, io::ErrorKind::NotConnected.into()));
         };
-        let bound = held.duplicate()?;
-        if bound.address.socket_addr().is_some() {
-            let set = inherited(&bound.socket, options);
-            set.map_err(|error| BindError::new(&bound.asked, error))?;
+        let mut bound = held.duplicate()?;
+        bound.pending = Some(options);
+        if let (Some((_, mode)), ListenAddress::Unix { mode: wanted, .. }) =
+            (&mut bound.file, address)
+        {
+            *mode = wanted.unwrap_or_else(usual_mode);
+            bound.asked = address.clone();
+            bound.address = address.clone();
         }
         Ok(bound)
+    }
+
+    /// Let what was asked for when the socket was taken over hold for what is accepted from
+    /// now on. Nothing to do for a socket that was not.
+    ///
+    /// # Errors
+    /// As setsockopt(2) and chmod(2).
+    pub fn set_options(&self) -> io::Result<()> {
+        let mut held = self.0.lock();
+        let Some(held) = &mut *held else {
+            return Ok(());
+        };
+        let Some(options) = held.pending.take() else {
+            return Ok(());
+        };
+        match &held.file {
+            Some((file, mode)) => file.allow(*mode),
+            None if held.address.socket_addr().is_some() => inherited(&held.socket, options),
+            None => Ok(()),
+        }
     }
 }
 
@@ -266,6 +294,7 @@ pub fn bind(asked: ListenAddress, options: SocketOptions) -> Result<Bound, BindE
         asked,
         address,
         file,
+        pending: None,
     })
 }
 
@@ -325,6 +354,7 @@ pub fn adopt(inherited: &Inherited, options: SocketOptions) -> Result<Bound, Bin
         asked: address.clone(),
         address,
         file: None,
+        pending: None,
     })
 }
 

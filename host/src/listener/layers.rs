@@ -101,9 +101,16 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// The layers of a listener that may have a name. The options are valid (see
+    /// The layers of a listener that may have a name, and may take the socket over from the
+    /// one with the layers `before`. The options are valid (see
     /// [`ListenerOptions::validate`]).
-    pub fn new(options: &ListenerOptions, name: Option<Arc<str>>, tls: Option<Arc<Tls>>) -> Self {
+    pub fn new(
+        options: &ListenerOptions,
+        name: Option<Arc<str>>,
+        tls: Option<Arc<Tls>>,
+        before: Option<&Layers>,
+    ) -> Self {
+        let before = before.and_then(|before| before.limits.as_ref());
         let proxy = |policies: &Ranges<HeaderPolicy>| {
             ProxyProtocol::new(policies.clone(), options.proxy_timeout)
         };
@@ -119,7 +126,7 @@ impl Layers {
         let is_known = facts.listener.is_some() || facts.may_start_tls;
         Layers {
             facts: is_known.then(|| Arc::new(facts)),
-            limits: ListenerLimits::new(options),
+            limits: ListenerLimits::new(options, before),
             proxy: options.proxy_protocol.as_ref().map(proxy),
             tls,
             start_tls,

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use hotsocket_sandbox::Endpoint;
 use hotsocket_sandbox::limit_counters::{Limit, RateLimitedLog};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::layers::ListenerOptions;
 use super::ranges::Ranges;
 use crate::limits::WhenFull;
-use crate::service::{Refused, Service};
+use crate::service::{Permit, Permits, Refused, Service};
 
 /// Whether a range of addresses may connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +30,9 @@ pub struct ListenerLimits {
     access: Ranges<Access>,
     /// Only those that are allowed may connect: there is such a range.
     is_closed: bool,
-    /// A permit for each connection that may be open, and how many there are.
-    permits: Option<(Arc<Semaphore>, usize)>,
+    /// A permit for each connection that may be open, and how many there are to be: from
+    /// [`Self::take_effect`] on, as the listener before this one may have them, too.
+    permits: Option<(Arc<Permits>, usize)>,
     rate: Option<u32>,
     denied: RateLimitedLog,
     full: RateLimitedLog,
@@ -50,22 +50,42 @@ enum Verdict {
 }
 
 impl ListenerLimits {
-    /// `None` if there are none.
-    pub fn new(options: &ListenerOptions) -> Option<Self> {
+    /// `None` if there are none. Connections of the listener `before`, whose socket this
+    /// one takes over, count as its own.
+    pub fn new(options: &ListenerOptions, before: Option<&ListenerLimits>) -> Option<Self> {
         let has_some = !options.access.is_empty()
             || options.max_per_listener.is_some()
             || options.max_accept_rate.is_some();
+        let permits = |max| match before.and_then(|before| before.permits.as_ref()) {
+            Some((permits, _)) => (Arc::clone(permits), max),
+            None => (Permits::new(max), max),
+        };
         has_some.then(|| ListenerLimits {
             is_closed: options.access.has(Access::Allow),
             access: options.access.clone(),
-            permits: options
-                .max_per_listener
-                .map(|max| (Arc::new(Semaphore::new(max)), max)),
+            permits: options.max_per_listener.map(permits),
             rate: options.max_accept_rate,
             denied: RateLimitedLog::default(),
             full: RateLimitedLog::default(),
             too_fast: RateLimitedLog::default(),
         })
+    }
+
+    /// The listener begins to accept: there are as many permits as its options say.
+    pub fn take_effect(&self) {
+        if let Some((permits, max)) = &self.permits {
+            permits.resize(*max);
+        }
+    }
+
+    /// Let in all that wait for a permit, unless the listener that has taken the socket
+    /// over (`after`) has such a limit, too.
+    pub fn lift(&self, after: Option<&ListenerLimits>) {
+        if let Some((permits, _)) = &self.permits
+            && after.is_none_or(|after| after.permits.is_none())
+        {
+            permits.resize(Permits::MAX);
+        }
     }
 
     /// For the accept loop, which keeps it.
@@ -98,7 +118,7 @@ impl ListenerLimits {
         &self,
         bucket: &mut Option<Bucket>,
         service: &Service,
-    ) -> Result<Option<OwnedSemaphorePermit>, Refused> {
+    ) -> Result<Option<Permit>, Refused> {
         if let Some(bucket) = bucket
             && let Some(ready) = bucket.take()
         {
@@ -158,11 +178,11 @@ impl ListenerLimits {
 
     async fn permit(
         &self,
-        permits: &Arc<Semaphore>,
+        permits: &Arc<Permits>,
         max: usize,
         service: &Service,
-    ) -> Result<OwnedSemaphorePermit, Refused> {
-        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+    ) -> Result<Permit, Refused> {
+        if let Some(permit) = permits.try_take() {
             return Ok(permit);
         }
         let limit = Limit::PerListener;
@@ -185,8 +205,7 @@ impl ListenerLimits {
             service.counters.refused.count(limit.name());
             return Err(Refused);
         }
-        let permit = Arc::clone(permits).acquire_owned().await;
-        permit.map_err(|_| Refused)
+        permits.take().await.ok_or(Refused)
     }
 
     fn log_rate(&self, rate: u32, service: &Service) {

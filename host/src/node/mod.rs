@@ -7,7 +7,8 @@
 //!
 //! - [`options`]: what can be said to it
 //! - [`start`]: from a service's options to one that can serve
-//! - [`reload`]: to other options, while connections are open
+//! - [`reload`]: to other options, while connections are open; [`same`]: what of them is
+//!   there already
 //! - [`running`]: a service that serves, and what ends with it
 //! - [`mod@check`]: whether services could be served
 //! - [`status`]: what the control socket and the admin address see of it
@@ -16,6 +17,7 @@ mod check;
 mod options;
 mod reload;
 mod running;
+mod same;
 mod start;
 mod status;
 
@@ -30,7 +32,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 pub use check::check;
-pub use options::{Control, Guest, Options, Place, ServiceListener, ServiceOptions, StartError};
+pub use options::{
+    ClosingStore, Control, Guest, Options, Place, ServiceListener, ServiceOptions, StartError,
+};
 
 use crate::admin::{Admin, AdminError};
 use crate::control::server::{self, ControlSocket};
@@ -77,6 +81,8 @@ pub struct Node {
     pool: PoolLimits,
     /// Services that a reload has removed, until their connections are closed.
     removed: JoinSet<CutOff>,
+    /// The stores in files that those had.
+    closing_stores: Vec<ClosingStore>,
     /// True when nobody waits for those connections any more.
     cut_removed: watch::Sender<bool>,
     /// Listeners that a reload has removed, until they accept no more.
@@ -191,6 +197,7 @@ impl Node {
             shared,
             pool,
             removed: JoinSet::new(),
+            closing_stores: Vec::new(),
             cut_removed: watch::Sender::new(false),
             stopping: JoinSet::new(),
         })

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use hotsocket_sandbox::{
     CodeCacheDir, Compiler, ComponentBytes, Fault, Grants, LoadError, PoolLimits, Settings,
 };
+use tokio::sync::watch;
 
 use super::BUILT_IN_NAME;
 use crate::admin::{AdminError, AdminOptions};
@@ -260,6 +261,24 @@ pub enum Control {
     None,
 }
 
+/// The store in a file of a service that was removed. Another service can have it from
+/// [`Self::closed`] on.
+#[derive(Clone, Debug)]
+pub struct ClosingStore {
+    pub(super) path: PathBuf,
+    /// The service's name.
+    pub(super) of: String,
+    /// Its sender is dropped when the store has been closed.
+    pub(super) closed: watch::Receiver<()>,
+}
+
+impl ClosingStore {
+    /// Wait until the store has been closed. Safe to cancel.
+    pub async fn closed(&mut self) {
+        while self.closed.changed().await.is_ok() {}
+    }
+}
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -304,6 +323,11 @@ pub enum StartError {
         by: String,
         service: String,
     },
+    #[error(
+        "service {}, which was removed, has the store {} until its connections are closed",
+        .0.of, .0.path.display()
+    )]
+    StoreClosing(ClosingStore),
     #[error(transparent)]
     Control(#[from] ControlSocketError),
     #[error(transparent)]

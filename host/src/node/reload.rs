@@ -8,15 +8,16 @@
 //! What does not change without a restart is up to the caller to say: the control socket,
 //! the code cache, and of a service that stays its grants, its store and its NATS.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hotsocket_sandbox::{ComponentBytes, Environment, Sandbox};
+use tokio::sync::watch;
 
 use super::running::{RunningListener, RunningService};
+use super::same::{is_same, is_same_guest, same_places};
 use super::start::{self, BoundListener, BoundService, PreparedListener, PreparedService};
-use super::{Guest, Node, Options, Place, ServiceListener, ServiceOptions, StartError};
+use super::{ClosingStore, Node, Options, Place, ServiceOptions, StartError};
 use crate::listener::tls::TlsLayers;
 use crate::listener::{Handle, Intake};
 use crate::registry::{self, SwapError};
@@ -99,20 +100,23 @@ impl Node {
     }
 
     /// A service that is added cannot have the store of one that runs, also if that is
-    /// to be removed: it has it until its connections are closed.
+    /// to be removed by the same options, or was by others: it has it until its connections
+    /// are closed.
     fn check_store(&self, options: &ServiceOptions) -> Result<(), StartError> {
         let Some(path) = options.store_file() else {
             return Ok(());
         };
         let mut services = self.services.iter();
-        match services.find(|running| running.options.store_file() == Some(path)) {
-            None => Ok(()),
-            Some(running) => Err(StartError::StoreInUse {
+        if let Some(running) = services.find(|it| it.options.store_file() == Some(path)) {
+            return Err(StartError::StoreInUse {
                 path: path.to_owned(),
                 by: running.name.clone(),
                 service: options.name(),
-            }),
+            });
         }
+        let mut closing = self.closing_stores.iter();
+        let closing = closing.find(|it| it.path == path && it.closed.has_changed().is_ok());
+        closing.map_or(Ok(()), |it| Err(StartError::StoreClosing(it.clone())))
     }
 
     /// The sockets of listeners that will be gone.
@@ -168,8 +172,12 @@ impl Node {
                     continue;
                 }
                 Some((_, running)) => {
-                    let socket = running.handle.take_over(&running.address, wanted.sockets)?;
-                    BoundListener::new(wanted.clone(), socket, &mut tls)?
+                    let address = match &wanted.place {
+                        Place::At(address) if address.is_place_of(&running.address) => address,
+                        _ => &running.address,
+                    };
+                    let socket = running.handle.take_over(address, wanted.sockets)?;
+                    BoundListener::new(wanted.clone(), socket, &mut tls, Some(&running.layers))?
                 }
                 None => start::bind(wanted.clone(), component, handles, &mut tls)?,
             };
@@ -208,6 +216,8 @@ impl Node {
     /// Make the changes.
     fn apply(&mut self, changes: Vec<Change>) {
         while self.removed.try_join_next().is_some() {}
+        self.closing_stores
+            .retain(|it| it.closed.has_changed().is_ok());
         let mut before = std::mem::take(&mut self.services);
         let (mut added, mut stopped) = (Vec::new(), Vec::new());
         for change in changes {
@@ -250,10 +260,20 @@ impl Node {
                 service.name
             );
             let mut cut = self.cut_removed.subscribe();
+            let (open, closed) = watch::channel(());
+            if let Some(path) = service.options.store_file() {
+                self.closing_stores.push(ClosingStore {
+                    path: path.to_owned(),
+                    of: service.name.clone(),
+                    closed,
+                });
+            }
             self.removed.spawn(async move {
                 service.stop_accepting().await;
                 let cut = async { drop(cut.wait_for(|cut| *cut).await) };
-                service.shut_down(Duration::MAX, cut).await
+                let cut_off = service.shut_down(Duration::MAX, cut).await;
+                drop(open);
+                cut_off
             });
         }
         // One that has begun since the reload did has not seen the new listeners.
@@ -290,11 +310,12 @@ impl RunningService {
         }
         let stopped: Vec<_> = before.into_iter().flatten().collect();
         for listener in &stopped {
-            let goes_on = self
-                .listeners
-                .iter()
-                .any(|it| it.address == listener.address);
-            if !goes_on {
+            let mut now = self.listeners.iter();
+            let after = now.find(|it| it.address.is_place_of(&listener.address));
+            if let Some(limits) = &listener.layers.limits {
+                limits.lift(after.and_then(|it| it.layers.limits.as_ref()));
+            }
+            if after.is_none() {
                 let address = &listener.address;
                 tracing::info!(kind = "listening", %address, "no longer listening on {address}");
             }
@@ -330,54 +351,4 @@ fn log_not_swapped(registry: &registry::Registry, error: &SwapError) {
         "{}: {error}; still serving generation {active}",
         error.what()
     );
-}
-
-/// For each wanted listener the place of the running one that listens where it wants to.
-fn same_places(running: &[RunningListener], wanted: &[ServiceListener]) -> Vec<Option<usize>> {
-    let mut taken = vec![false; running.len()];
-    let find = |wanted: &ServiceListener| {
-        let mut candidates = running.iter().zip(&mut taken).enumerate();
-        candidates.find_map(|(at, (listener, taken))| {
-            let found = !*taken && is_same_place(listener, &wanted.place);
-            *taken |= found;
-            found.then_some(at)
-        })
-    };
-    wanted.iter().map(find).collect()
-}
-
-fn is_same_place(running: &RunningListener, wanted: &Place) -> bool {
-    match (&running.options.place, wanted) {
-        (Place::OfGuest, Place::OfGuest) => true,
-        (Place::Inherited(one), Place::Inherited(other)) => one.is(other),
-        (Place::At(one), Place::At(other)) => one == other,
-        (_, Place::At(other)) => running.address == *other && !takes_a_free_port(other),
-        _ => false,
-    }
-}
-
-fn takes_a_free_port(address: &crate::listener::ListenAddress) -> bool {
-    let address = address.socket_addr();
-    address.is_some_and(|address: SocketAddr| address.port() == 0)
-}
-
-/// Whether a listener that listens there already is as it is wanted.
-fn is_same(running: &ServiceListener, wanted: &ServiceListener) -> bool {
-    running.sockets == wanted.sockets
-        && running.layers == wanted.layers
-        && running.name == wanted.name
-}
-
-fn is_same_guest(before: &Guest, now: &Guest) -> bool {
-    match (before, now) {
-        (Guest::BuiltIn, Guest::BuiltIn) => true,
-        (Guest::File(before), Guest::File(now)) => before == now,
-        (
-            Guest::Built { component, .. },
-            Guest::Built {
-                component: other, ..
-            },
-        ) => component.hash() == other.hash(),
-        _ => false,
-    }
 }

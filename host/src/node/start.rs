@@ -81,19 +81,22 @@ pub(super) struct PreparedListener {
 }
 
 impl BoundListener {
+    /// `before` are the layers of the listener whose socket this one takes over.
+    ///
     /// # Errors
     /// When what the files of its options say cannot be used.
     pub(super) fn new(
         options: ServiceListener,
         socket: Bound,
         tls: &mut TlsLayers,
+        before: Option<&Layers>,
     ) -> Result<Self, StartError> {
         let name = Some(options.name.as_str()).filter(|name| !name.is_empty());
         let tls = match (&options.layers.tls, socket.address().socket_addr()) {
             (Some(options), Some(_)) => Some(tls.get(options)?),
             _ => None,
         };
-        let layers = Layers::new(&options.layers, name.map(Arc::from), tls);
+        let layers = Layers::new(&options.layers, name.map(Arc::from), tls, before);
         Ok(BoundListener {
             options,
             socket,
@@ -222,6 +225,16 @@ impl PreparedService {
 impl PreparedListener {
     pub(super) fn start(self, shared: &Shared, service: &Arc<Service>) -> RunningListener {
         let (intake, watched) = watch::channel(Intake::Open);
+        if let Err(error) = self.handle.set_options() {
+            tracing::warn!(
+                "{}: its options and its mode stay as they were: {}",
+                self.address,
+                crate::os_error::message(&error)
+            );
+        }
+        if let Some(limits) = &self.layers.limits {
+            limits.take_effect();
+        }
         let service = Arc::clone(service);
         let layers = Arc::clone(&self.layers);
         let accept_loop = (shared.accept)(self.socket, self.layers, service, watched);
@@ -298,7 +311,7 @@ pub(super) fn bind(
         Place::At(address) => address.clone(),
         Place::Inherited(socket) => {
             let socket = listener::adopt(socket, listener.sockets)?;
-            return BoundListener::new(listener, socket, tls);
+            return BoundListener::new(listener, socket, tls, None);
         }
     };
     let held = handles.iter().position(|handle| handle.is_at(&address));
@@ -308,7 +321,7 @@ pub(super) fn bind(
             .take_over(&address, listener.sockets)?,
         None => listener::bind(address, listener.sockets)?,
     };
-    BoundListener::new(listener, socket, tls)
+    BoundListener::new(listener, socket, tls, None)
 }
 
 /// Call the guest's first event, in an instance that serves no connection.

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 
 use hotsocket_sandbox::limit_counters::Limit;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Service;
 use super::permits::Permit;
@@ -14,7 +13,7 @@ use crate::roster::PeerPermit;
 /// The right of one connection to be open. Free again when it is dropped.
 pub struct SessionPermit {
     _among_all: Permit,
-    _of_listener: Option<OwnedSemaphorePermit>,
+    _of_listener: Option<Permit>,
     of_peer: Option<PeerPermit>,
 }
 
@@ -31,7 +30,7 @@ impl Service {
     pub async fn admit(
         &self,
         of_peer: Option<PeerPermit>,
-        of_listener: Option<OwnedSemaphorePermit>,
+        of_listener: Option<Permit>,
     ) -> Result<SessionPermit, Refused> {
         let among_all = match self.permits.try_take() {
             Some(permit) => permit,

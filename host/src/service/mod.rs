@@ -32,6 +32,7 @@ pub use admission::{Refused, SessionPermit};
 pub use awake::{AwakeReasons, StaysAwake};
 pub use counters::{Counters, TLS_OUTCOMES};
 pub use lines::ServiceLines;
+pub use permits::{Permit, Permits};
 
 use crate::limits::Limits;
 use crate::registry::{Registry, Rules};
@@ -39,7 +40,6 @@ use crate::rollout::{Rollouts, Source};
 use crate::roster::{Roster, WaitsFor};
 use crate::store::Store;
 use crate::topics::Topics;
-use permits::Permits;
 
 /// Beyond the grace and linger times, what a shutdown waits for sessions that
 /// have had theirs.
@@ -206,9 +206,8 @@ impl Service {
     pub fn configure(&self, limits: &Limits, rules: Rules, access_log: bool) {
         self.sandbox.set_limits(limits.sandbox());
         self.registry.configure(rules, limits);
-        let before = self.limits.swap(Arc::new(limits.clone()));
-        self.permits
-            .resize(before.max_connections, limits.max_connections);
+        self.limits.store(Arc::new(limits.clone()));
+        self.permits.resize(limits.max_connections);
         self.access_log.store(access_log, Ordering::Relaxed);
     }
 

@@ -7,14 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// See the module's documentation: [`Self::take`] one for each connection.
+#[derive(Debug)]
 pub struct Permits {
     free: Arc<Semaphore>,
+    /// How many there are, of which [`Self::resize`] makes more or fewer.
+    max: AtomicUsize,
     taken: AtomicUsize,
     /// Permits that are to disappear as soon as connections give them back.
     excess: AtomicUsize,
 }
 
 /// The right of one connection to be open. Free again when it is dropped.
+#[derive(Debug)]
 pub struct Permit {
     permits: Arc<Permits>,
     /// Present until it is dropped.
@@ -22,9 +26,13 @@ pub struct Permit {
 }
 
 impl Permits {
+    /// So many that nobody waits.
+    pub const MAX: usize = Semaphore::MAX_PERMITS / 2;
+
     pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Permits {
             free: Arc::new(Semaphore::new(max)),
+            max: AtomicUsize::new(max),
             taken: AtomicUsize::new(0),
             excess: AtomicUsize::new(0),
         })
@@ -64,9 +72,10 @@ impl Permits {
         }
     }
 
-    /// Change how many there are. Connections that are open beyond that stay open; for
-    /// each of them no other is admitted.
-    pub fn resize(&self, from: usize, to: usize) {
+    /// Change how many there are; one at a time may. Connections that are open beyond that
+    /// stay open; for each of them no other is admitted.
+    pub fn resize(&self, to: usize) {
+        let from = self.max.swap(to, Ordering::Relaxed);
         if to < from {
             let forgotten = self.free.forget_permits(from - to);
             let excess = from - to - forgotten;
@@ -105,19 +114,19 @@ mod tests {
         let permits = Permits::new(3);
         let mut open: Vec<_> = (0..3).filter_map(|_| permits.try_take()).collect();
         assert!(open.len() == 3 && permits.try_take().is_none());
-        permits.resize(3, 1);
+        permits.resize(1);
         open.pop();
         open.pop();
         assert!(permits.try_take().is_none(), "one is open");
         open.pop();
         let one = permits.try_take();
         assert!(one.is_some() && permits.try_take().is_none());
-        permits.resize(1, 2);
+        permits.resize(2);
         let two = permits.try_take();
         assert!(two.is_some() && permits.try_take().is_none());
         // Lowered and raised again while both are open.
-        permits.resize(2, 1);
-        permits.resize(1, 2);
+        permits.resize(1);
+        permits.resize(2);
         drop((one, two));
         let all: Vec<_> = (0..3).filter_map(|_| permits.try_take()).collect();
         assert_eq!(all.len(), 2);

@@ -180,6 +180,8 @@ impl Writer {
                         let why = Arc::clone(&journal.done.borrow().why);
                         tracing::error!(kind = "store", "the last changes are lost: {why}");
                     }
+                    // Whoever has waited for the end may open it.
+                    drop(self.file);
                     journal.done.send_modify(|done| done.is_over = true);
                     return;
                 }
