@@ -9,7 +9,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use super::{replace, with_file};
-use crate::guests::differing;
+use crate::guests::{counting, differing, with_spare_memories};
 use crate::harness::files::rename_over;
 use crate::harness::{Client, PATIENCE, Process, Reader, Server, hotsocket, prebuilt, wait_for};
 
@@ -340,4 +340,22 @@ fn the_size_of_components_that_are_sent_follows() {
     replace(&server, FIRST);
     server.stderr.wait("service count: max-component");
     assert_eq!(server.swap(larger, &[])["generation"], 2);
+}
+
+#[test]
+fn a_guest_for_which_there_is_no_room_is_not_reloaded_to() {
+    let serve = with_file(&FIRST.replace("= 10", "= 200"), &["counter"]);
+    let many = with_spare_memories(counting("B"), "(memory 1)");
+    fs::write(serve.path("many.wasm"), many.build()).expect("writable");
+    let server = serve.start();
+    let mut clients: Vec<_> = (0..33).map(|_| server.connect()).collect();
+    let ask = |client: &mut Client| client.ask("x", "1 bytes so far\n");
+    clients.iter_mut().for_each(ask);
+    let with_many = FIRST
+        .replace("= 10", "= 200")
+        .replace("counter.wasm", "many.wasm");
+    replace(&server, &with_many);
+    let line = server.stderr.wait("not reloaded: ");
+    assert!(line.contains("there is room for 32 connections"), "{line}");
+    clients[0].ask("x", "2 bytes so far\n");
 }

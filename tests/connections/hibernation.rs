@@ -1,7 +1,7 @@
 //! `--hibernate-after`: the instance of a quiet connection is saved and dropped, and
 //! made again for the next event.
 
-use crate::guests::{COUNT, Guest, RESTORE, counting};
+use crate::guests::{COUNT, Guest, RESTORE, counting, opening};
 use crate::harness::{Serve, Server, serve, wait_for};
 
 /// In `open`, of an instance that was woken.
@@ -184,6 +184,49 @@ fn a_trap_in_the_woken_instance_is_survived_with_on_trap_restart() {
     client.ask("x", "A2");
 }
 
+/// A connection that was restarted as it woke still gets the event that woke it.
+#[test]
+fn an_end_that_wakes_comes_once_also_after_a_restart() {
+    let guest = counting("A")
+        .body(
+            "open",
+            &format!(
+                r#"(if (i32.eq (local.get $origin) (i32.const {WOKEN})) (then (call $trap)))
+                   (if (local.get $origin) (then (call $print-digit "ended " (local.get $ended))))
+                   {RESTORE} (call $ok)"#
+            ),
+        )
+        .body("end", r#"(call $print "the end")"#);
+    let server = drowsy(&guest).args(&["--on-trap", "restart"]).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    asleep(&server, 1);
+    client.end();
+    server.stdout.wait("the end");
+    server.stdout.wait("ended 0");
+    client.expect_rest("");
+}
+
+/// Those asleep begin to migrate when they wake.
+#[test]
+fn connections_asleep_do_not_hide_that_the_others_fail() {
+    // It stays awake, as nothing could wake it.
+    let held = r#"(call $hold-open) (call $say "held")"#;
+    let server = drowsy(&counting("A").body("end", held)).start();
+    let mut clients: Vec<_> = (0..64).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.ask("x", "A1"));
+    let mut awake: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for client in &mut awake {
+        client.end();
+        client.expect("held");
+    }
+    asleep(&server, 64);
+    let ran = server.try_swap(&opening("B", "(call $trap)"), &["--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(answer["outcome"], "undone", "{answer}");
+    clients.iter_mut().for_each(|client| client.ask("x", "A2"));
+}
+
 #[test]
 fn a_swap_lets_it_sleep_and_the_new_code_wakes() {
     let server = drowsy(&counting("A")).start();
@@ -236,5 +279,23 @@ fn a_hibernated_connection_says_farewell_when_the_server_stops() {
     asleep(&server, 1);
     server.close_all();
     client.expect_rest("bye1");
+    assert_eq!(server.end().code, 0);
+}
+
+#[test]
+fn a_trap_as_it_wakes_for_its_farewell_is_logged() {
+    let guest = counting("A").body(
+        "open",
+        &format!(
+            "(if (i32.eq (local.get $origin) (i32.const {WOKEN})) (then (call $trap))) {RESTORE} (call $ok)"
+        ),
+    );
+    let mut server = drowsy(&guest).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    asleep(&server, 1);
+    server.close_all();
+    client.expect_rest("");
+    server.stderr.wait("guest trapped in `open`");
     assert_eq!(server.end().code, 0);
 }

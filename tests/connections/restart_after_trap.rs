@@ -1,7 +1,7 @@
 //! `--on-trap restart`: a connection survives the trap of its instance, with its last
 //! snapshot.
 
-use crate::guests::{COUNT, Guest, SAVE, counting, opening};
+use crate::guests::{COUNT, Guest, RESTORE, SAVE, counting, opening};
 use crate::harness::{Client, Server, serve};
 
 /// A guest that counts, and dies of an `!` as the first byte.
@@ -104,4 +104,25 @@ fn a_trap_in_save_is_survived_when_no_successor_opens() {
     let answer = server.swap(&opening("B", "(call $trap)"), &[]);
     assert_eq!(answer["failed"], 1);
     client.ask("x", "A2");
+}
+
+#[test]
+fn what_could_not_be_restarted_is_not_said_to_be() {
+    // 3: restarted.
+    let open = format!(
+        "(if (i32.eq (local.get $origin) (i32.const 3)) (then (call $trap))) {RESTORE} (call $ok)"
+    );
+    let server = restarting(&mortal("A").body("open", &open), &[]);
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    client.send("!");
+    client.expect_rest("");
+    server.settle();
+    assert_eq!(server.connections("restarts"), 0);
+    let log = server.stop().stderr;
+    assert!(!log.contains("restarted"), "{log}");
+    for event in ["`data`", "`open`"] {
+        let line = format!("guest trapped in {event}");
+        assert_eq!(log.matches(&line).count(), 1, "{log}");
+    }
 }

@@ -1,6 +1,6 @@
 //! The new code may be bad: that costs nothing but the swap.
 
-use crate::guests::{Guest, RESTORE, counting, guest, opening};
+use crate::guests::{COUNT, Guest, RESTORE, counting, guest, opening};
 use crate::harness::{Client, Serve, Server, serve, wait_for};
 
 /// It does this in its first event after a migration, and then dies.
@@ -235,6 +235,31 @@ fn connections_in_probation_do_not_come_back_through_bad_code() {
         .for_each(|client| client.ask("x", "A2"));
 }
 
+/// Back on the code that it came from, a connection has no other one to go back to: no event
+/// comes twice.
+#[test]
+fn code_that_was_rolled_back_to_is_in_no_probation() {
+    let old = counting("A")
+        .body(
+            "open",
+            &format!("(i32.store (i32.const 904) (local.get $origin)) {RESTORE} (call $ok)"),
+        )
+        .data(&format!(
+            r#"(if (i32.load (i32.const 904)) (then (call $trap)))
+               {COUNT} (call $say-digit "A" (global.get $state))"#
+        ));
+    let server = serve(old.build()).start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.swap(&counting("B"), &[]);
+    server.roll_back(&[]);
+    client.send("x");
+    client.expect_rest("");
+    let log = server.stop().stderr;
+    assert_eq!(log.matches("guest trapped in `data`").count(), 1, "{log}");
+    assert!(!log.contains("back on generation"), "{log}");
+}
+
 #[test]
 fn too_many_failures_undo_the_swap() {
     let server = serve(counting("A").build())
@@ -246,6 +271,7 @@ fn too_many_failures_undo_the_swap() {
     assert_eq!(ran.code, 1, "{ran:?}");
     let answer: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(answer["outcome"], "undone");
+    assert!(answer["compile_ms"].as_u64() > Some(0), "{answer}");
     clients.iter_mut().for_each(|client| client.ask("x", "A2"));
     server.connect().ask("x", "A1");
     let last = server.history().pop().expect("generations");

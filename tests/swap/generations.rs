@@ -1,9 +1,10 @@
 //! One generation after the other: swap, roll back, history, two swaps at once.
 
 use std::fs;
+use std::thread;
 
 use crate::guests::{counting, opening};
-use crate::harness::serve;
+use crate::harness::{serve, wait_for};
 
 #[test]
 fn a_connection_talks_on_across_a_swap_and_a_rollback() {
@@ -181,4 +182,26 @@ fn two_swaps_at_once_take_turns() {
     server.roll_back(&[]);
     server.roll_back(&[]);
     clients.iter_mut().for_each(|client| client.ask("x", "A3"));
+}
+
+/// Whoever asks for a rollback means the code that is active then.
+#[test]
+fn a_rollback_during_a_swap_that_is_undone_goes_no_further() {
+    let server = serve(counting("A").build())
+        .args(&["--rollback-after", "1/10", "--start-budget", "3s"])
+        .start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.swap(&counting("B"), &[]);
+    client.ask("x", "B2");
+    thread::scope(|scope| {
+        let swap = scope.spawn(|| server.try_swap(&opening("C", "(call $spin)"), &[]));
+        wait_for("generation 3", || server.status()["generation"] == 3);
+        let refused = server.ask(&["rollback"]).failure(1);
+        let why = "not rolled back: generation 3 is not active any more";
+        assert!(refused.contains(why), "{refused}");
+        assert!(refused.contains("still serving generation 2"), "{refused}");
+        assert_eq!(swap.join().expect("no panic").code, 1);
+    });
+    client.ask("x", "B3");
 }

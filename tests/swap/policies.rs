@@ -74,6 +74,8 @@ fn close_says_farewell() {
         client.ask("x", "A1");
         let answer = server.swap(&polite("B"), args);
         assert_eq!(answer["closed"], 1);
+        // It only waits for its peer's end.
+        assert_eq!(answer["remaining"], 0);
         client.expect_rest("bye 6");
         server.connect().ask("x", "B1");
         server.roll_back(args);

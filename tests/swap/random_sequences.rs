@@ -273,7 +273,7 @@ impl Stage {
             }
             Do::Rollback => match self
                 .runtime
-                .block_on(self.server.registry().roll_back(None))
+                .block_on(self.server.registry().roll_back(None, None))
             {
                 Ok(report) => {
                     self.model.trail.pop();

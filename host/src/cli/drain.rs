@@ -109,12 +109,17 @@ fn report(args: &Args, last: &DrainStatus, has_ended: bool) -> Reply {
             "answer": "drain",
             "ended": has_ended,
             "closed": closed,
+            "left": match has_ended { true => 0, false => last.left },
         });
         return format!("{}\n", escape::json(&answer)).into();
     }
-    let mut text = match has_ended {
-        true => "drained: the server has ended".to_owned(),
-        false => "drained: no connection is left; the server accepts none any more".to_owned(),
+    let mut text = match (has_ended, last.left) {
+        (true, _) => "drained: the server has ended".to_owned(),
+        (false, 0) => "drained: no connection is left; the server accepts none any more".to_owned(),
+        (false, left) => format!(
+            "drained: {} left, in the middle of an event; the server accepts none any more",
+            connections(left)
+        ),
     };
     if closed > 0 {
         text.push_str(&format!(

@@ -120,9 +120,12 @@ async fn serve_until_end(
         let stop = tokio::select! {
             () = reloader.reload(server) => None,
             code = signals.stop() => Some(code),
+            // It is refused in the end, but may take minutes to build a guest.
+            () = drain.has_ended() => None,
         };
+        supervisor.reloaded(drain.has_begun());
         match stop {
-            None => supervisor.reloaded(),
+            None => {}
             Some(_) if end.is_some() => return AT_ONCE,
             Some(_) => {
                 end = Some(drain_by_signal(server));

@@ -36,7 +36,7 @@ impl Supervisor {
     }
 
     /// The server reads its configuration again; [`Self::reloaded`] in the end, whether it
-    /// was valid or not. systemd wants the time as well (`Type=notify-reload`,
+    /// was valid or not, or was not waited for. systemd wants the time as well (`Type=notify-reload`,
     /// systemd.service(5)).
     pub(super) fn reloading(&self) {
         if let Ok(now) = NotifyState::monotonic_usec_now() {
@@ -44,8 +44,13 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn reloaded(&self) {
-        notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    pub(super) fn reloaded(&self, drains: bool) {
+        let status = NotifyState::Status("serving");
+        match drains {
+            // What it says while it drains stays.
+            true => notify(&[NotifyState::Ready]),
+            false => notify(&[NotifyState::Ready, status]),
+        }
     }
 
     /// The server closes its connections, which takes a while. It must still beat. Only

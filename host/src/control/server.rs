@@ -292,7 +292,7 @@ async fn of_service(
             }
         }
         Request::Rollback { policy } => {
-            let swapped = registry.roll_back(parse_policy(policy)?).await;
+            let swapped = registry.roll_back(parse_policy(policy)?, None).await;
             swapped
                 .map(Answer::Rollback)
                 .map_err(|error| report_failure(registry, &error))

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use hotsocket_sandbox::{EnginePool, PoolLimits};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 pub use check::check;
 pub use options::{
@@ -279,13 +279,19 @@ impl Node {
             cut_off += stopped.unwrap_or_default();
         }
         // Those have their own times, which nobody waits for any more.
-        let mut left = longest.min(within).saturating_sub(began.elapsed());
+        let mut end = tokio::time::Instant::now()
+            .checked_add(longest.min(within).saturating_sub(began.elapsed()));
         while !self.removed.is_empty() {
-            match timeout(left, self.removed.join_next()).await {
+            let stopped = self.removed.join_next();
+            let stopped = match end {
+                Some(end) => timeout_at(end, stopped).await,
+                None => Ok(stopped.await),
+            };
+            match stopped {
                 Ok(stopped) => cut_off += stopped.and_then(Result::ok).unwrap_or_default(),
                 Err(_) => {
                     self.cut_removed.send_replace(true);
-                    left = Duration::MAX;
+                    end = None;
                 }
             }
         }

@@ -209,7 +209,9 @@ impl Node {
         ));
         sandbox.set_store(Arc::clone(&running.store) as _);
         let guest = source.to_string();
-        registry::compile(&sandbox, component.clone(), &guest, None).await?;
+        let compiled = registry::compile(&sandbox, component.clone(), &guest, None).await?;
+        let registry = &running.service.registry;
+        registry.check_room(&compiled, &source, options.rules.policy)?;
         Ok((component, source))
     }
 
@@ -326,7 +328,12 @@ impl RunningService {
         }
         let watch_changed = self.options.watch != options.watch;
         self.options = options;
-        if let Some((component, source)) = update.guest {
+        let active = self.service.registry.active().guest.hash;
+        if self.watched().is_some() && (watch_changed || update.guest.is_some()) {
+            // It finds other content than what is served, swaps to it, and tries again if
+            // that fails for a reason that passes.
+            self.watch(active);
+        } else if let Some((component, source)) = update.guest {
             self.watch(component.hash());
             let registry = Arc::clone(&self.service.registry);
             tokio::spawn(async move {
@@ -335,7 +342,6 @@ impl RunningService {
                 }
             });
         } else if watch_changed {
-            let active = self.service.registry.active().guest.hash;
             self.watch(active);
         }
         stopped

@@ -112,7 +112,7 @@ impl RunningService {
         })
     }
 
-    fn watched(&self) -> Option<&Path> {
+    pub(super) fn watched(&self) -> Option<&Path> {
         match &self.options.guest {
             Guest::File(path) if self.options.watch => Some(path),
             _ => None,

@@ -45,6 +45,8 @@ pub enum SwapError {
     },
     #[error("no earlier generation is kept")]
     NoPrevious,
+    #[error("generation {from} is not active any more")]
+    NotActive { from: u64 },
     #[error("{failed} connections failed on generation {generation}, and no earlier one is kept")]
     NotUndone { generation: u64, failed: usize },
 }
@@ -56,14 +58,16 @@ impl SwapError {
         match self {
             SwapError::Load { error, .. } => error.may_pass(),
             SwapError::Thread { .. } | SwapError::NoRoom { .. } => true,
-            SwapError::NoPrevious | SwapError::NotUndone { .. } => false,
+            SwapError::NoPrevious | SwapError::NotActive { .. } | SwapError::NotUndone { .. } => {
+                false
+            }
         }
     }
 
     /// What did not happen, for the line that tells why.
     pub fn what(&self) -> &'static str {
         match self {
-            SwapError::NoPrevious => "not rolled back",
+            SwapError::NoPrevious | SwapError::NotActive { .. } => "not rolled back",
             SwapError::NotUndone { .. } => "not undone",
             _ => "not swapped",
         }

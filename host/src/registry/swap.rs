@@ -18,6 +18,9 @@ use crate::roster::SessionHandle;
 
 /// Migrations let through at once, and then in every beat.
 const BATCH: usize = 16;
+/// Migrations in flight: each has two places in the pool of instances, and there are 128
+/// more of them than connections.
+const MAX_IN_FLIGHT: usize = 64;
 /// Between two batches.
 const BATCH_INTERVAL: Duration = Duration::from_millis(2);
 /// A session in the middle of an event is waited for this long beyond the
@@ -106,7 +109,10 @@ impl Registry {
 
     /// Whether the pool of instances has room for the open connections, if they
     /// are to migrate to this guest.
-    fn check_room(
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn check_room(
         &self,
         guest: &CompiledGuest,
         source: &Source,
@@ -142,7 +148,7 @@ impl Registry {
         self.publish(&rollout, &step.previous, outcome);
         self.conduct(&rollout).await;
         if rollout.stats.must_undo() {
-            return self.undo(&rollout).await;
+            return self.undo(&rollout, step.begun, step.compiling).await;
         }
         let report = self.report(&step, &rollout);
         self.log(&report);
@@ -154,21 +160,39 @@ impl Registry {
     ///
     /// # Errors
     /// When there is none, or it isn't kept any more.
-    pub async fn roll_back(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
+    ///
+    /// Whoever asks means a generation: `from`, or the one that is active now. When another
+    /// one is by the time that it is this rollback's turn (a swap was undone, somebody else
+    /// has rolled back), that is an error, too.
+    pub async fn roll_back(
+        &self,
+        policy: Option<Policy>,
+        from: Option<u64>,
+    ) -> Result<Report, SwapError> {
         let begun = Instant::now();
-        let swapped = self.roll_back_one(policy).await;
+        let swapped = self.roll_back_one(begun, policy, from).await;
         self.totals.note(begun.elapsed(), &swapped);
         swapped
     }
 
-    async fn roll_back_one(&self, policy: Option<Policy>) -> Result<Report, SwapError> {
+    async fn roll_back_one(
+        &self,
+        begun: Instant,
+        policy: Option<Policy>,
+        from: Option<u64>,
+    ) -> Result<Report, SwapError> {
+        let from = from.unwrap_or_else(|| self.active().number);
         let _swapping = self.swapping.lock().await;
+        let active = self.active().number;
+        if active != from {
+            return Err(SwapError::NotActive { from });
+        }
         let policy = policy.unwrap_or(self.settings().rules.policy);
         let target = self.kept.lock().previous();
         if let Some(target) = target {
             self.check_room(&target.guest, &target.source, policy)?;
         }
-        self.go_back(policy, Outcome::RolledBack, "rolled back".to_owned())
+        self.go_back(policy, Outcome::RolledBack, begun, Duration::ZERO)
             .await
     }
 
@@ -185,7 +209,7 @@ impl Registry {
                 continue;
             }
             let begun = Instant::now();
-            let undone = self.undo(&rollout).await;
+            let undone = self.undo(&rollout, begun, Duration::ZERO).await;
             self.totals.note(begun.elapsed(), &undone);
             if let Err(error) = undone {
                 not_undone = rollout.number;
@@ -202,9 +226,14 @@ impl Registry {
     }
 
     /// Take back a swap on which too many connections have failed.
-    async fn undo(&self, rollout: &Rollout) -> Result<Report, SwapError> {
+    async fn undo(
+        &self,
+        rollout: &Rollout,
+        begun: Instant,
+        compiling: Duration,
+    ) -> Result<Report, SwapError> {
         let failed = rollout.stats.count().failed;
-        let back = self.go_back(Policy::Migrate, Outcome::Undone, "undone".to_owned());
+        let back = self.go_back(Policy::Migrate, Outcome::Undone, begun, compiling);
         let mut report = back.await.map_err(|_no_previous| SwapError::NotUndone {
             generation: rollout.generation.number,
             failed,
@@ -218,20 +247,24 @@ impl Registry {
         &self,
         policy: Policy,
         outcome: Outcome,
-        end: String,
+        begun: Instant,
+        compiling: Duration,
     ) -> Result<Report, SwapError> {
-        let begun = Instant::now();
         let target = self.kept.lock().previous().ok_or(SwapError::NoPrevious)?;
         let previous = self.rollouts.active();
         self.kept.lock().go_back();
         let rollout = self.rollout(target, policy, false);
-        self.publish(&rollout, &previous, end);
+        let end = match outcome {
+            Outcome::Undone => "undone",
+            _ => "rolled back",
+        };
+        self.publish(&rollout, &previous, end.to_owned());
         self.conduct(&rollout).await;
         let step = Step {
             outcome,
             previous,
             begun,
-            compiling: Duration::ZERO,
+            compiling,
         };
         let report = self.report(&step, &rollout);
         if outcome == Outcome::RolledBack {
@@ -290,7 +323,8 @@ impl Registry {
             if waiting.is_empty() || rollout.stats.must_undo() || Instant::now() > deadline {
                 break;
             }
-            self.rollouts.set_budget(BATCH as i64);
+            let free = MAX_IN_FLIGHT.saturating_sub(rollout.stats.count_in_flight());
+            self.rollouts.set_budget(BATCH.min(free) as i64);
             for _ in 0..BATCH.min(waiting.len()) {
                 next = (next + 1) % waiting.len();
                 if let Some(handle) = waiting.get(next) {
@@ -323,14 +357,28 @@ impl Registry {
         self.warn_of_plain_text();
     }
 
+    /// Connections that are being closed, of other generations than this one.
+    fn closing(&self, active: u64) -> usize {
+        let all = self.roster.all();
+        let is_closing = |handle: &&Arc<SessionHandle>| {
+            handle.applied() == u64::MAX && handle.progress().generation != active
+        };
+        all.iter().filter(is_closing).count()
+    }
+
     fn report(&self, step: &Step, rollout: &Rollout) -> Report {
         let active = &rollout.generation;
-        let remaining = self
-            .generations()
+        let generations = self.generations();
+        let others = generations
             .iter()
-            .filter(|other| other.number != active.number)
-            .map(|other| other.connections())
-            .sum();
+            .filter(|other| other.number != active.number);
+        let remaining: usize = others.map(|other| other.connections()).sum();
+        // Those that only wait for their peer's end are served by no code any more.
+        let closing = match remaining {
+            0 => 0,
+            _ => self.closing(active.number),
+        };
+        let remaining = remaining.saturating_sub(closing);
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Report {
             outcome: step.outcome,

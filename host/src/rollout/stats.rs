@@ -17,6 +17,7 @@ const MAX_LOGGED: usize = 3;
 #[derive(Debug, Default)]
 pub struct RolloutStats {
     attempts: AtomicUsize,
+    in_flight: AtomicUsize,
     migrated: AtomicUsize,
     failed: AtomicUsize,
     closed: AtomicUsize,
@@ -47,6 +48,17 @@ impl RolloutStats {
             totals,
             ..RolloutStats::default()
         }
+    }
+
+    /// A connection migrates until this is dropped.
+    pub fn in_flight(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlight(Arc::clone(self))
+    }
+
+    /// How many migrate at this moment.
+    pub fn count_in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
     }
 
     /// A connection begins to migrate. Returns its position among all that did.
@@ -118,6 +130,16 @@ impl RolloutStats {
             without_snapshot: self.without_snapshot.load(Ordering::Acquire),
             without_state: self.without_state.load(Ordering::Acquire),
         }
+    }
+}
+
+/// See [`RolloutStats::in_flight`].
+#[derive(Debug)]
+pub struct InFlight(Arc<RolloutStats>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -278,7 +278,16 @@ impl Session {
         if !reason.allows_farewell() || self.awaits_tls() {
             self.channel.end_writing();
         }
-        if self.is_asleep() && Box::pin(self.wake(Event::Close)).await.is_err() {
+        if self.is_asleep()
+            && let Err(cause) = Box::pin(self.wake(Event::Close)).await
+        {
+            if let CloseCause::Fault(fault)
+            | CloseCause::Refused(fault)
+            | CloseCause::CrashLoop(fault) = cause
+            {
+                self.service.counters.faults.count(fault.cause.name());
+                self.log_fault(&fault, FaultOutcome::Closed);
+            }
             return;
         }
         let window = self.window();

@@ -152,7 +152,6 @@ impl Session {
         let Body::Asleep(asleep) = &mut self.body else {
             return false;
         };
-        let position = rollout.stats.begin_migration();
         // Only a session with a snapshot can sleep.
         rollout.stats.migrated(true);
         let drain = self.rollout.drain.take();
@@ -169,7 +168,8 @@ impl Session {
                 timers: self.timers.clone(),
                 drain,
                 rollout: Arc::clone(rollout),
-                position,
+                // It has one when it begins to migrate, at its next event.
+                position: usize::MAX,
                 held_back: Effects::default(),
             }));
         }
@@ -189,18 +189,22 @@ impl Session {
             return Ok(());
         };
         Counters::count(&self.service.counters.woken);
+        // An `end` that is still to be delivered has not ended it.
+        let peer_ended = self.channel.peer_ended() && !matches!(event, Event::End);
         let succession = Succession {
             // Nobody needs it here any more: on failure the one of the probation
             // or of the recovery is taken, or the session is over.
             snapshot: Some(std::mem::take(&mut asleep.snapshot)),
-            // An `end` that is still to be delivered has not ended it.
-            peer_ended: self.channel.peer_ended() && !matches!(event, Event::End),
+            peer_ended,
         };
         let kept = asleep.kept.take();
         let (origin, kept) = match asleep.migrated {
             true => (Origin::Migrated(succession), None),
             false => (Origin::Woken(succession), kept),
         };
+        if let Some(probation) = &mut self.probation {
+            probation.position = probation.rollout.stats.begin_migration();
+        }
         match self.enter_when_there_is_room(origin, kept).await {
             Ok(effects) => match &mut self.probation {
                 None => self.apply(effects),
@@ -210,7 +214,8 @@ impl Session {
                 }
             },
             Err(fault) => match self.probation.take() {
-                None => self.restart(fault).await,
+                // The event is still to come.
+                None => self.restart_with(fault, peer_ended, 0).await,
                 Some(mut probation) => {
                     // That the machine is full says nothing about the new code.
                     if matches!(fault.cause, Cause::NoRoom(_)) {

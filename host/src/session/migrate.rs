@@ -132,6 +132,7 @@ impl Session {
     /// On failure the current one stays. Ends the session only if the current
     /// instance died in `save` and the new one cannot begin either.
     async fn migrate(&mut self, rollout: &Arc<Rollout>) -> Result<(), CloseCause> {
+        let _in_flight = rollout.stats.in_flight();
         let position = rollout.stats.begin_migration();
         // A successor that has had no event yet has nothing to save that its
         // own snapshot does not hold; and it may be bad.
@@ -173,6 +174,14 @@ impl Session {
         match entered {
             Ok(held_back) => {
                 rollout.stats.migrated(snapshot.is_some());
+                if old.number == generation.number {
+                    // Back on the code that has made the snapshot, it is no successor.
+                    self.rollout.drain = None;
+                    if let Some(recovery) = &mut self.recovery {
+                        recovery.renew(snapshot);
+                    }
+                    return self.apply(held_back);
+                }
                 let drain = probation.and_then(|probation| probation.drain);
                 self.probation = Some(Box::new(Probation {
                     old,

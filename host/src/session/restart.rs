@@ -117,6 +117,18 @@ impl Session {
     /// The instance died. Put a fresh one in its place if that is wanted, can
     /// be done, and was not done too often.
     pub async fn restart(&mut self, fault: Fault) -> Result<(), CloseCause> {
+        let peer_ended = self.channel.peer_ended();
+        self.restart_with(fault, peer_ended, 1).await
+    }
+
+    /// The same where so many events are lost by the fault itself, and the peer has ended
+    /// its side as far as the guest is to know.
+    pub async fn restart_with(
+        &mut self,
+        fault: Fault,
+        peer_ended: bool,
+        lost: u32,
+    ) -> Result<(), CloseCause> {
         let Some(recovery) = &mut self.recovery else {
             return Err(CloseCause::Fault(fault));
         };
@@ -131,22 +143,30 @@ impl Session {
         recovery.restarts.push_back(now);
         let origin = Origin::Restarted(Succession {
             snapshot: recovery.snapshot.clone(),
-            peer_ended: self.channel.peer_ended(),
+            peer_ended,
         });
-        self.service.counters.faults.count(fault.cause.name());
-        Counters::count(&self.service.counters.restarts);
-        let lost_events = recovery.events.saturating_add(1);
-        self.log_fault(&fault, FaultOutcome::Restarted { lost_events });
+        let lost_events = recovery.events.saturating_add(lost);
         let generation = Arc::clone(self.generation.generation());
         let timers = self.timers.clone();
         let entrance = Entrance {
             kind: MarkKind::Restart,
             is_held: false,
         };
-        match self.enter(&generation, origin, timers, entrance).await {
-            Ok(effects) => self.apply(effects),
-            Err(fault) if fault.event == Event::Open => Err(CloseCause::from_open(fault)),
-            Err(fault) => Err(CloseCause::Fault(fault)),
+        let entered = self.enter(&generation, origin, timers, entrance).await;
+        self.service.counters.faults.count(fault.cause.name());
+        match entered {
+            Ok(effects) => {
+                Counters::count(&self.service.counters.restarts);
+                self.log_fault(&fault, FaultOutcome::Restarted { lost_events });
+                self.apply(effects)
+            }
+            Err(second) => {
+                self.log_fault(&fault, FaultOutcome::Closed);
+                match second.event {
+                    Event::Open => Err(CloseCause::from_open(second)),
+                    _ => Err(CloseCause::Fault(second)),
+                }
+            }
         }
     }
 }

@@ -188,7 +188,7 @@ impl<'a> Runner<'a> {
                 return set.map_err(|error| StepError::new(error.to_string()));
             }
             Action::Rollback => {
-                let report = self.service.registry.roll_back(None).await;
+                let report = self.service.registry.roll_back(None, None).await;
                 return self.finish_swap(report, Outcome::RolledBack);
             }
             Action::Wait(time) => {
