@@ -1,14 +1,16 @@
 //! The admin address: health, status, who is answered, and what clients may not do.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{Answer, address, connect, get, get_with, request};
 use crate::guests::{blocks, guest};
-use crate::harness::{Serve, Server, prebuilt, serve, wait_for};
+use crate::harness::{PATIENCE, Serve, Server, prebuilt, serve, wait_for};
 
 const ADMIN: [&str; 2] = ["--admin", "127.0.0.1:0"];
 
@@ -170,9 +172,13 @@ fn who_is_slow_is_closed() {
     // A browser keeps a connection that it has no other request for.
     let kept = request(admin, "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(kept.status, 200);
+    // It is no limit of a service, and stays where it is when services come and go.
     let metrics = get(admin, "/metrics").body;
-    let counted = "hotsocket_limit_reached_total{service=\"guest\",limit=\"admin-timeout\"} 2";
-    assert!(metrics.contains(counted), "{metrics}");
+    let counted = |labels: &str| format!("hotsocket_limit_reached_total{{{labels}}} ");
+    let of_process = counted("limit=\"admin-timeout\"") + "2\n";
+    assert!(metrics.contains(&of_process), "{metrics}");
+    let of_service = counted("service=\"guest\",limit=\"admin-timeout\"") + "0\n";
+    assert!(metrics.contains(&of_service), "{metrics}");
 }
 
 #[test]
@@ -188,20 +194,58 @@ fn a_head_that_is_too_large_is_refused() {
     });
 }
 
+const ASK: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 #[test]
 fn a_connection_does_not_last_for_ever() {
-    let server = start(&["--admin-lifetime", "100ms"]);
-    let admin = address(&server);
-    let mut stream = connect(admin);
-    let ask = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    stream.write_all(ask).expect("it is taken");
-    let mut rest = Vec::new();
-    // Ends, though the client goes on.
-    let _ = stream.read_to_end(&mut rest);
-    assert!(rest.starts_with(b"HTTP/1.1 200"));
+    let server = start(&["--admin-lifetime", "2s", "--admin-timeout", "1s"]);
+    let mut stream = connect(address(&server));
+    // More answers than buffers on the way have room for, of which it reads nothing.
+    let _ = stream.write_all(&ASK.repeat(4000));
     wait_for("it to be counted", || {
         server.limit_reached("admin-lifetime") == 1
     });
+    // Ends, though the client is still there.
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.starts_with(b"HTTP/1.1 200"));
+}
+
+/// Ask on a connection that goes on, and read the answer. False if the connection has ended.
+fn ask_again(stream: &mut BufReader<TcpStream>) -> bool {
+    if stream.get_mut().write_all(ASK).is_err() {
+        return false;
+    }
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        match stream.read_line(&mut head) {
+            Ok(0) => {}
+            Ok(_) => continue,
+            // It has asked when the connection was just closed.
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+        assert_eq!(head, "", "a part of an answer");
+        return false;
+    }
+    let head = head.to_lowercase();
+    let (_, length) = head.split_once("content-length: ").expect("a length");
+    let length = length.lines().next().and_then(|length| length.parse().ok());
+    let mut body = vec![0; length.expect("a number")];
+    stream.read_exact(&mut body).expect("the whole answer");
+    true
+}
+
+#[test]
+fn who_asks_again_and_again_is_closed_between_two_answers() {
+    let server = start(&["--admin-lifetime", "1s"]);
+    let mut stream = BufReader::new(connect(address(&server)));
+    let (began, mut answers) = (Instant::now(), 0);
+    while ask_again(&mut stream) {
+        answers += 1;
+        assert!(began.elapsed() < PATIENCE, "it goes on");
+    }
+    assert!(answers > 0);
+    assert_eq!(server.limit_reached("admin-lifetime"), 0);
 }
 
 #[test]

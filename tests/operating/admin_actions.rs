@@ -88,6 +88,25 @@ fn a_swap_and_a_rollback_answer_as_the_commands_do() {
 }
 
 #[test]
+fn a_rollback_leaves_the_generation_that_was_asked_about_or_none() {
+    let api = Api::start(&[]);
+    for guest in ["counter", "echo"] {
+        assert_eq!(api.post("/api/swap", &prebuilt(guest)).0, 200);
+    }
+    let active = || api.server.status()["generation"].clone();
+    let (status, answer) = api.post("/api/rollback?from=2", b"");
+    assert_eq!((status, &answer["ok"]), (409, &Value::Bool(false)));
+    let text = answer["text"].as_str().expect("a text");
+    let why = "not rolled back: generation 2 is not active any more";
+    assert!(text.contains(why), "{text}");
+    assert_eq!(active(), 3);
+    assert_eq!(api.post("/api/rollback?from=first", b"").0, 400);
+    let (status, answer) = api.post("/api/rollback?from=3&service=guest", b"");
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(active(), 2);
+}
+
+#[test]
 fn a_swap_that_connections_undo_is_a_failure_with_a_report() {
     let api = Api::start(&["--rollback-after", "1/1"]);
     let mut client = api.server.connect();

@@ -253,6 +253,35 @@ fn lists_are_those_of_the_commands() {
 }
 
 #[test]
+fn lists_of_connections_are_made_two_at_a_time() {
+    let api = Api::start(&["--admin-clients", "200"]);
+    let clients: Vec<_> = (0..1000).map(|_| api.server.connect()).collect();
+    let list = |query: &str| json(&get(api.admin, &format!("/api/connections{query}")));
+    wait_for("all to be open", || list("?rows=1")["open"] == 1000);
+    let tasks = format!("/proc/{}/task", api.server.pid());
+    let threads = || {
+        let tasks = fs::read_dir(&tasks).expect("it runs").flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name == "connections\n").count()
+    };
+    let ask = b"GET /api/connections HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut most = 0;
+    for _ in 0..5 {
+        let mut viewers: Vec<_> = (0..100).map(|_| connect(api.admin)).collect();
+        for viewer in &mut viewers {
+            viewer.write_all(ask).expect("it is taken");
+        }
+        // All of them go before there is an answer.
+        drop(viewers);
+        most = (0..50).map(|_| threads()).fold(most, usize::max);
+    }
+    // With those that have just made their list, and end.
+    assert!(most <= 8, "{most} at once");
+    assert_eq!(list("")["connections"].as_array().map(Vec::len), Some(1000));
+    drop(clients);
+}
+
+#[test]
 fn a_token_file_is_checked_at_the_start() {
     let fails = |text: &str| {
         let serve = serve(prebuilt("echo"));

@@ -58,6 +58,16 @@ impl Scrape {
         ))
     }
 
+    /// The samples of this name, each with its labels.
+    fn all(&self, name: &str) -> Vec<(BTreeSet<&str>, f64)> {
+        let samples = self.samples.iter().filter_map(|(sample, value)| {
+            let labels = sample.strip_prefix(name)?.strip_prefix('{')?;
+            let labels = labels.strip_suffix('}')?.split(',').collect();
+            Some((labels, *value))
+        });
+        samples.collect()
+    }
+
     /// The names of the labels that samples of each family have.
     pub fn labels(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -295,4 +305,28 @@ fn openmetrics_is_given_to_those_who_ask() {
             .body
             .contains("# TYPE hotsocket_connections_accepted counter\n")
     );
+}
+
+#[test]
+fn in_both_formats_a_histogram_ends_with_the_bucket_that_has_all() {
+    let server = start(prebuilt("echo"), &[]);
+    let mut client = server.connect();
+    client.ask("x", "x");
+    for accept in ["text/plain", "application/openmetrics-text"] {
+        let headers = format!("Host: localhost\r\nAccept: {accept}\r\n");
+        let scrape = Scrape::parse(&get_with(address(&server), "/metrics", &headers).body);
+        let histograms = scrape.types.iter();
+        let histograms = histograms.filter(|(_, kind)| *kind == "histogram");
+        let names: Vec<_> = histograms.map(|(name, _)| name).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        for name in names {
+            let mut last = scrape.all(&format!("{name}_bucket"));
+            last.retain_mut(|(labels, _)| labels.remove("le=\"+Inf\""));
+            assert_eq!(
+                last,
+                scrape.all(&format!("{name}_count")),
+                "{name}, {accept}"
+            );
+        }
+    }
 }

@@ -80,7 +80,9 @@ fn open_gives_a_browser_a_file_that_only_its_user_can_read() {
     let path = format!("{}:{path}", programs.path().display());
     let said = run(open(&server, ":9").env("PATH", &path)).success();
     let page = format!("http://{}/", super::address(&server));
-    assert_eq!(said, format!("opened {page} in the browser\n"));
+    let opened =
+        format!("opened {page} in the browser; if nothing appears: `hotsocket open --print`\n");
+    assert_eq!(said, opened);
     let given = fs::read_to_string(given).expect("it was started");
     assert!(!given.contains("token"), "{given}");
     let file = given.trim_end();
@@ -92,6 +94,12 @@ fn open_gives_a_browser_a_file_that_only_its_user_can_read() {
     write_script(&opener, "exit 3");
     let failed = run(open(&server, ":9").env("PATH", &path)).failure(1);
     assert!(failed.contains("--print prints the link"), "{failed}");
+
+    // One that becomes the browser, which is there for as long as this directory.
+    let here = programs.path().display();
+    write_script(&opener, &format!("while [ -d {here} ]; do sleep 0.1; done"));
+    let said = run(open(&server, ":9").env("PATH", &path)).success();
+    assert_eq!(said, opened);
 }
 
 #[test]

@@ -150,7 +150,8 @@ impl TestServer {
     }
 
     pub fn roll_back(&self) -> Result<Report, String> {
-        self.ask(Request::Rollback { policy: None }, Vec::new())
+        let (policy, from) = (None, None);
+        self.ask(Request::Rollback { policy, from }, Vec::new())
     }
 
     fn ask(&self, request: Request, bytes: Vec<u8>) -> Result<Report, String> {

@@ -1,7 +1,8 @@
 //! One client of the admin address, from its connection to its end.
 //!
 //! A client that the server waits for has a permit, which a newcomer may take, and
-//! `--admin-lifetime`. One that waits for the server (an action, or a stream of what happens)
+//! `--admin-lifetime`, after which its connection ends as soon as nothing of an answer is
+//! left, or is cut. One that waits for the server (an action, or a stream of what happens)
 //! has neither: it is [busy](Client::begin), which is bounded by whoever makes it so, and
 //! its connection ends with that.
 
@@ -98,6 +99,21 @@ impl Client {
         });
         Busy { reading, _over }
     }
+
+    /// Serve it until its connection is over, or it is busy.
+    async fn step(
+        &self,
+        mut connection: Pin<&mut impl Future<Output = hyper::Result<()>>>,
+    ) -> Step {
+        poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(over) => Poll::Ready(Step::Over(over)),
+            Poll::Pending => match self.begun.lock().take() {
+                Some(begun) => Poll::Ready(Step::Busy(begun)),
+                None => Poll::Pending,
+            },
+        })
+        .await
+    }
 }
 
 /// What has become of a connection.
@@ -131,22 +147,27 @@ pub(super) async fn serve(connected: Connected, permit: Permit, shared: Arc<Shar
         .max_headers(MAX_FIELDS)
         .serve_connection(TokioIo::new(stream as Stream), answer);
     let mut connection = pin!(connection);
-    let waiting = poll_fn(|cx| match connection.as_mut().poll(cx) {
-        Poll::Ready(over) => Poll::Ready(Step::Over(over)),
-        Poll::Pending => match client.begun.lock().take() {
-            Some(begun) => Poll::Ready(Step::Busy(begun)),
-            None => Poll::Pending,
-        },
-    });
+    let waiting = async {
+        let step = client.step(connection.as_mut());
+        if let Ok(step) = timeout(limits.lifetime, step).await {
+            return Ok(step);
+        }
+        if !has_asked.load(Ordering::Relaxed) {
+            return Err(TooLong);
+        }
+        // A page that asks each second has done nothing wrong: between two answers its
+        // connection ends here, and a browser takes another.
+        connection.as_mut().graceful_shutdown();
+        let step = client.step(connection.as_mut());
+        timeout(limits.timeout, step).await.map_err(|_| TooLong)
+    };
     let waited = permit
-        .wait_for(timeout(limits.lifetime, waiting), || {
-            is_working.load(Ordering::Relaxed)
-        })
+        .wait_for(waiting, || is_working.load(Ordering::Relaxed))
         .await;
     drop(permit);
     let served = match waited {
         Err(_evicted) => return shared.count(Limit::AdminClients),
-        Ok(Err(_)) => Err(TooLong),
+        Ok(Err(TooLong)) => Err(TooLong),
         Ok(Ok(Step::Over(over))) => Ok(Some(over)),
         Ok(Ok(Step::Busy(begun))) => begun.wait_for(connection, limits.lifetime).await,
     };

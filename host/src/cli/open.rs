@@ -9,8 +9,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::Reply;
 use super::status::ServerArgs;
@@ -28,6 +29,10 @@ const OPENER: &str = if cfg!(target_os = "macos") {
 
 /// How long a browser may take to read the file.
 const KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// How long the opener is waited for, and how often it is looked at.
+const OPENER_TIME: Duration = Duration::from_secs(3);
+const BEAT: Duration = Duration::from_millis(20);
 
 /// Open the inspector of a running server in the browser, with its token
 ///
@@ -82,20 +87,35 @@ pub fn run(args: &Args) -> Result<Reply, Error> {
         return Err(Error::Link);
     }
     let file = write_redirect(&socket_path::private_directory()?, &link)?;
-    let opened = Command::new(OPENER)
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match opened {
-        Ok(status) if status.success() => {
-            Ok(format!("opened http://{}/ in the browser\n", place.address).into())
-        }
-        Ok(status) => Err(Error::Opener(status.to_string())),
+    match start_opener(&file) {
+        Ok(Some(status)) if !status.success() => Err(Error::Opener(status.to_string())),
+        // Not even its success says that somebody sees a page.
+        Ok(_) => Ok(format!(
+            "opened http://{}/ in the browser; if nothing appears: `hotsocket open --print`\n",
+            place.address
+        )
+        .into()),
         // There is a display, and nothing to open a page with.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(format!("{link}\n").into()),
         Err(error) => Err(Error::Opener(crate::os_error::message(&error))),
+    }
+}
+
+/// How the opener has ended; `None` if it still runs, as one does that becomes the browser.
+fn start_opener(file: &Path) -> io::Result<Option<ExitStatus>> {
+    let mut opener = Command::new(OPENER)
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let began = Instant::now();
+    loop {
+        let ended = opener.try_wait()?;
+        if ended.is_some() || began.elapsed() >= OPENER_TIME {
+            return Ok(ended);
+        }
+        sleep(BEAT);
     }
 }
 

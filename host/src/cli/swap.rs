@@ -65,6 +65,7 @@ pub struct RollbackArgs {
 pub fn roll_back(args: &RollbackArgs) -> Result<Reply, Error> {
     let request = Request::Rollback {
         policy: args.policy.map(|policy| policy.to_string()),
+        from: None,
     };
     send(&args.server, &request, &[])
 }

@@ -34,7 +34,8 @@ pub struct Args {
     #[arg(long)]
     reverse: bool,
 
-    /// Connections whose peer, listener, service, state or label contains this
+    /// Connections that have each of these words, in any case: in the peer, listener, service,
+    /// state, last event, label or generation (`gen 2`)
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
 

@@ -10,6 +10,9 @@ use super::protocol::{ConnectionList, ConnectionQuery, ConnectionRow, MAX_ROWS, 
 use crate::roster::{Progress, SessionHandle};
 use crate::service::NamedService;
 
+/// Words of a filter that are looked for; more of them say nothing.
+const MAX_WORDS: usize = 16;
+
 /// One connection, as it was when it was looked at: it changes while others are sorted.
 struct Candidate<'a> {
     service: &'a str,
@@ -56,12 +59,26 @@ impl Candidate<'_> {
         }
     }
 
-    /// Whether one of the texts of its row contains this.
-    fn contains(&self, text: &str) -> bool {
+    /// Whether each of these words, in lower case, is in one of the texts of its row: the
+    /// inspector's page looks at the same.
+    fn contains(&self, words: &[&str]) -> bool {
+        if words.is_empty() {
+            return true;
+        }
         let row = self.row();
-        let label = row.label.as_deref().unwrap_or_default();
-        let fields = [&row.peer, &row.listener, &row.service, &row.state, label];
-        fields.iter().any(|field| field.contains(text))
+        // No word is in two lines.
+        let text = format!(
+            "{}\n{}\n{}\n{}\n{}\n{}\ngen {}",
+            row.peer,
+            row.listener,
+            row.service,
+            row.state,
+            row.label.unwrap_or_default(),
+            row.last_event.unwrap_or_default(),
+            row.generation
+        );
+        let text = text.to_lowercase();
+        words.iter().all(|word| text.contains(word))
     }
 }
 
@@ -76,16 +93,21 @@ pub fn list(services: &[NamedService], query: &ConnectionQuery) -> ConnectionLis
         let handles = service.service.roster.all().into_iter();
         handles.map(|handle| Candidate::new(service, handle))
     });
+    choose(all, query)
+}
+
+fn choose<'a>(
+    all: impl Iterator<Item = Candidate<'a>>,
+    query: &ConnectionQuery,
+) -> ConnectionList {
+    let filter = query.filter.as_deref().unwrap_or_default().to_lowercase();
+    let words: Vec<_> = filter.split_whitespace().take(MAX_WORDS).collect();
     let mut open = 0;
     let mut found: Vec<_> = all
         .inspect(|_| open += 1)
         .filter(|candidate| {
             let is_service = |name: &String| *name == candidate.service;
-            query.service.as_ref().is_none_or(is_service)
-                && query
-                    .filter
-                    .as_ref()
-                    .is_none_or(|text| candidate.contains(text))
+            query.service.as_ref().is_none_or(is_service) && candidate.contains(&words)
         })
         .collect();
     let matching = found.len();
@@ -131,5 +153,60 @@ fn peer(candidate: &Candidate<'_>) -> (Option<std::net::SocketAddr>, Option<(u32
     match candidate.connection().peer {
         Endpoint::Ip(address) => (Some(address), None),
         Endpoint::Unix(process) => (None, process.map(|process| (process.uid, process.pid))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use hotsocket_sandbox::Event;
+
+    use super::*;
+
+    fn candidate(id: u64, generation: u64, label: &str) -> Candidate<'static> {
+        let connection = ConnectionInfo {
+            id,
+            local: SocketAddr::from(([127, 0, 0, 1], 3000)).into(),
+            peer: SocketAddr::from(([192, 0, 2, 1], 40_000)).into(),
+        };
+        let handle = Arc::new(SessionHandle::new(connection, generation, 0));
+        handle.set_label(Some(label));
+        handle.begin_event(Event::Data);
+        Candidate {
+            service: "Echo",
+            progress: handle.progress(),
+            age_ms: 0,
+            idle_ms: 0,
+            handle,
+        }
+    }
+
+    #[test]
+    fn a_filter_is_words_without_regard_to_case() {
+        let found = |filter: &str| {
+            let all = [candidate(1, 1, "Änne"), candidate(2, 88, "Bob B")];
+            let query = ConnectionQuery {
+                filter: Some(filter.to_owned()),
+                rows: 10,
+                ..ConnectionQuery::default()
+            };
+            let list = choose(all.into_iter(), &query);
+            assert_eq!((list.open, list.matching), (2, list.connections.len()));
+            let ids = list.connections.iter().map(|row| row.id);
+            ids.collect::<Vec<_>>()
+        };
+        for filter in ["", "  ", "192.0.2.1:40", ":3000", "ECHO", "opening data"] {
+            assert_eq!(found(filter), [1, 2], "{filter:?}");
+        }
+        for filter in ["bob", "B echo BOB", "gen 88", "data\tgen bob"] {
+            assert_eq!(found(filter), [2], "{filter:?}");
+        }
+        assert_eq!(found("äNNE"), [1]);
+        for filter in ["bob änne", "openingbob", "gen 77"] {
+            assert_eq!(found(filter), [0; 0], "{filter:?}");
+        }
+        // What is beyond so many words is not looked at.
+        assert_eq!(found(&("bob ".repeat(MAX_WORDS) + "nobody")), [2]);
     }
 }

@@ -66,6 +66,9 @@ pub enum Request {
     },
     Rollback {
         policy: Option<String>,
+        /// The number of the generation that is left, if it matters which one is active.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<u64>,
     },
     History,
     /// `length` bytes of a message follow.
@@ -100,7 +103,8 @@ pub struct ConnectionQuery {
     /// Of this service only. It comes with the [`RequestLine`].
     #[serde(skip)]
     pub service: Option<String>,
-    /// Those whose peer, listener, service, state or label contains this.
+    /// Those of which each of these words is in peer, listener, service, state, label, last
+    /// event or `gen` and the generation, without regard to case.
     #[serde(default)]
     pub filter: Option<String>,
     pub sort: SortBy,

@@ -9,6 +9,7 @@ use hotsocket_sandbox::topics::{TOPIC_FORM, is_topic};
 use hotsocket_sandbox::{ComponentBytes, run_on_thread};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Evicted, Permit};
@@ -35,6 +36,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after `accept` failed, as it may fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Threads of the process that list connections; whoever asks for one more waits.
+static LISTS: Semaphore = Semaphore::const_new(2);
 
 /// What requests need of the server.
 pub trait AdminApi: Send + Sync + 'static {
@@ -197,8 +201,15 @@ pub async fn execute(
                 service: service.map(str::to_owned),
                 ..query
             };
+            // A list is made to its end also when nobody waits for it any more, so its
+            // thread has the permit. The semaphore is never closed.
+            let permit = LISTS.acquire().await.ok();
             let services = api.services();
-            let list = move || connections::list(&services, &query);
+            let list = move || {
+                let list = connections::list(&services, &query);
+                drop(permit);
+                list
+            };
             // With many connections it takes longer than a tick.
             let list = run_on_thread("connections", None, list).await;
             let no_thread = |error| {
@@ -291,8 +302,8 @@ async fn of_service(
                 )),
             }
         }
-        Request::Rollback { policy } => {
-            let swapped = registry.roll_back(parse_policy(policy)?, None).await;
+        Request::Rollback { policy, from } => {
+            let swapped = registry.roll_back(parse_policy(policy)?, from).await;
             swapped
                 .map(Answer::Rollback)
                 .map_err(|error| report_failure(registry, &error))

@@ -11,6 +11,7 @@ use super::keys::Settings;
 use super::look::{Look, Rates};
 use super::table::{GAP, Table, View};
 use super::text::summary;
+use crate::control::protocol::MAX_ROWS;
 
 /// The last line, if no filter is typed.
 const KEYS: &str = "q quit  s sort  r reverse  / filter  c t g views  p pause  + - interval";
@@ -21,14 +22,15 @@ const FEW_KEYS: &str = "q quit s sort / filter c t g";
 const LEAST_ROWS: usize = 5;
 
 /// Draw it. `away`: why the server does not answer any more. Returns how many rows of the
-/// table there is room for.
+/// table there is room for, and the first one that can be shown: beyond it keys would have to
+/// be pressed as often to come back.
 pub fn draw(
     frame: &mut Frame<'_>,
     settings: &Settings,
     look: &Look,
     rates: &Rates,
     away: Option<&str>,
-) -> usize {
+) -> (usize, usize) {
     let area = frame.area();
     let width = usize::from(area.width);
     let lines = wrap(&summary(look, rates), width);
@@ -48,15 +50,24 @@ pub fn draw(
     let titles = line(&table, &titles, width);
     frame.render_widget(Paragraph::new(titles).style(reversed), title);
     let rows = usize::from(body.height);
-    let offset = settings.offset.min(table.rows.len().saturating_sub(rows));
-    let shown = table.rows.iter().skip(offset).take(rows);
+    let known = table.rows.len();
+    let all = match settings.view {
+        // The server is just asked for those that are missing.
+        View::Connections if away.is_none() && !settings.is_paused => {
+            known.max(look.list.matching.min(MAX_ROWS))
+        }
+        _ => known,
+    };
+    let offset = settings.offset.min(all.saturating_sub(rows));
+    let first = offset.min(known.saturating_sub(rows));
+    let shown = table.rows.iter().skip(first).take(rows);
     let shown = shown.map(|row| {
         let cells: Vec<_> = row.iter().map(String::as_str).collect();
         Line::raw(line(&table, &cells, width))
     });
     frame.render_widget(Paragraph::new(shown.collect::<Text<'_>>()), body);
     draw_bottom(frame, bottom, settings, look, away);
-    rows
+    (rows, offset)
 }
 
 fn draw_bottom(
@@ -151,7 +162,74 @@ fn wrap(lines: &[String], width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use ratatui::crossterm::event::{KeyCode, KeyEvent};
+    use serde_json::json;
+
     use super::*;
+    use crate::top::Question;
+
+    /// A look at so many connections, the first of `matching`.
+    fn look(known: u64, matching: u64) -> Look {
+        let status = json!({
+            "version": "0", "pid": 1, "uptime_s": 0, "dropped_lines": 0, "dropped_lines_of": {},
+            "listeners": [], "guest": "echo.wasm", "generation": 1, "sha256": "", "watching": null,
+            "connections": { "open": 0, "limit": 0, "accepted": 0, "refused": 0, "faults": 0,
+                "restarts": 0, "asleep": 0, "hibernated": 0, "woken": 0 },
+            "memory": { "instances": 0, "limit_each": 0 }, "generations": [],
+            "limits_reached": {},
+        });
+        let row = |id: u64| {
+            json!({
+                "id": id, "peer": "", "listener": "", "service": "", "generation": 1,
+                "state": "awake", "received": 0, "sent": 0, "queued": 0, "age_ms": 0,
+                "idle_ms": 0,
+            })
+        };
+        let rows: Vec<_> = (1..=known).map(row).collect();
+        let list = json!({ "open": matching, "matching": matching, "connections": rows });
+        Look {
+            status: serde_json::from_value(status).expect("a status"),
+            topics: None,
+            list: serde_json::from_value(list).expect("a list"),
+            at: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn from_beyond_the_end_the_first_key_up_goes_up() {
+        let mut settings = Settings {
+            question: Question::default(),
+            view: View::Connections,
+            interval: Duration::from_secs(1),
+            is_paused: false,
+            offset: 0,
+            typing: None,
+        };
+        let mut terminal = Terminal::new(TestBackend::new(80, 20)).expect("a terminal");
+        let mut press = |key: KeyCode, times: usize, look: &Look| {
+            let mut drawn = (0, 0);
+            for _ in 0..times {
+                settings.press(KeyEvent::from(key), 10);
+                let show = |frame: &mut Frame<'_>| {
+                    drawn = draw(frame, &settings, look, &Rates::default(), None);
+                };
+                terminal.draw(show).expect("it is drawn");
+                settings.offset = drawn.1;
+            }
+            drawn
+        };
+        let all = look(30, 30);
+        let (rows, last) = press(KeyCode::Down, 100, &all);
+        assert_eq!(last, 30 - rows);
+        assert_eq!(press(KeyCode::Up, 1, &all).1, last - 1);
+        assert_eq!(press(KeyCode::PageDown, 9, &all).1, last);
+        // Of those that the server has still to tell of none is out of reach.
+        assert_eq!(press(KeyCode::PageDown, 1, &look(30, 100)).1, last + 10);
+    }
 
     #[test]
     fn long_lines_go_on_at_a_comma() {

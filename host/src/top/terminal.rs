@@ -119,11 +119,15 @@ fn show(
     let mut must_draw = true;
     loop {
         if must_draw {
+            let mut offset = 0;
             let draw = |frame: &mut ratatui::Frame<'_>| {
-                rows = screen::draw(frame, &settings, &look, &rates, away.as_deref());
+                (rows, offset) = screen::draw(frame, &settings, &look, &rates, away.as_deref());
             };
             terminal.draw(draw)?;
-            asked.lock().rows = rows;
+            settings.offset = offset;
+            let mut asked = asked.lock();
+            asked.rows = rows;
+            asked.settings.offset = offset;
         }
         must_draw = false;
         if is_over.load(Ordering::Relaxed) {

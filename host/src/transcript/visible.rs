@@ -6,14 +6,17 @@ use std::fmt::Write as _;
 use crate::output::escape::is_obeyed;
 
 /// Characters that are not seen and change how others are: what is obeyed, and what else has
-/// no width.
+/// no width, with all of Unicode's Default_Ignorable_Code_Point.
 fn is_hidden(c: char) -> bool {
     is_obeyed(c)
         || matches!(
             c,
-            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'
-                | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}'
-                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}'
+                | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200d}'
+                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
                 | '\u{e0000}'..='\u{e0fff}'
         )
 }
@@ -73,5 +76,16 @@ mod tests {
             "\\\\x\\xff€\\xe2\\x82\\r\\n\\t\\x00"
         );
         assert_eq!(visible_bytes("\u{2066}x".as_bytes()), "\\u{2066}x");
+    }
+
+    #[test]
+    fn what_has_no_width_is_seen() {
+        let hidden = "\u{34f}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}\u{180f}\u{2065}\u{3164}\
+                      \u{fe00}\u{fe0f}\u{ffa0}\u{fff0}\u{1bca0}\u{1d173}\u{e0100}\u{e01ef}";
+        for c in hidden.chars() {
+            let escaped = format!("a\\u{{{:x}}}b", u32::from(c));
+            assert_eq!(visible(&format!("a{c}b")), escaped);
+            assert_eq!(visible_bytes(format!("a{c}b").as_bytes()), escaped);
+        }
     }
 }

@@ -167,6 +167,38 @@ export async function bytes_are_found_selected_and_copied(inspector) {
   assert.deepEqual(await page.locator('.line.bytes .selected').allTextContents(), ['6e 65 20 ', 'ne ']);
 }
 
+export async function events_are_selected_one_by_one_in_both_ways(inspector) {
+  const page = await inspector.open(inspector.echo);
+  const peer = await inspector.peer(inspector.echo);
+  await look(page, peer.name);
+  for (const [i, text] of ['one ', 'two ', 'three '].entries()) {
+    await peer.ask(text, text.length);
+    await hexOf(page, 'out', i + 1);
+  }
+  await page.locator('stream-list').focus();
+  const selected = (keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve()).then(() => page.evaluate(() => {
+    const list = document.querySelector('stream-list');
+    return new TextDecoder().decode(list.selection.bytes(list.recording.blocks).bytes);
+  }));
+  assert.equal(await selected(['j', 'j']), 'two two ');
+  assert.equal(await selected(['K']), 'one one two two ');
+  assert.equal(await selected(['J']), 'two two ', 'back to where it began');
+  assert.equal(await selected(['J']), 'two two three three ');
+  assert.equal(await selected(['K', 'K']), 'one one two two ');
+}
+
+export async function letters_are_found_as_they_are_written(inspector) {
+  const page = await inspector.open(inspector.echo);
+  const found = await page.evaluate(async () => {
+    const { Search, needle } = await import('/page/search.js');
+    const bytes = new TextEncoder().encode('äpfel ÄPFEL Äpfel');
+    const search = new Search();
+    search.begin(needle('ÄpFEL', false), false, [{ id: 1, parts: [{ direction: 'in', bytes, missing: 0 }] }]);
+    return search.matches.map(([span]) => new TextDecoder().decode(bytes.subarray(span.from, span.to)));
+  });
+  assert.deepEqual(found, ['ÄPFEL', 'Äpfel'], 'only of ASCII the case does not matter');
+}
+
 export async function a_lease_that_is_not_renewed_ends_and_can_be_taken_again(inspector) {
   const page = await inspector.open(inspector.echo);
   const peer = await inspector.peer(inspector.echo);
@@ -194,6 +226,15 @@ export async function without_a_token_lists_are_shown_and_bytes_are_not(inspecto
   await go(page, 'swaps');
   await page.locator('#choose').click();
   await page.locator('.confirm .token', { hasText: 'swaps or rolls back' }).waitFor();
+}
+
+export async function a_connection_beyond_what_one_answer_has_is_not_over(inspector) {
+  const page = await inspector.open(inspector.echo, { token: false });
+  await page.route('**/api/connections*', (route) => route.fulfill({ json: { open: 10_001, matching: 10_001, connections: [] } }));
+  await go(page, 'connection/7');
+  for (let i = 0; i < 2; i += 1) await page.waitForResponse('**/api/connections*');
+  assert.equal(await page.locator('connection-view .pill').textContent(), '');
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
 }
 
 export async function a_token_that_comes_later_lets_the_connection_be_seen(inspector) {

@@ -30,7 +30,9 @@ export async function a_dropped_guest_is_swapped_to_under_a_connection_and_rolle
   await page.locator('.generations li.active', { hasText: 'counter <b>2.wasm' }).waitFor();
   await page.getByRole('button', { name: 'Roll back' }).click();
   await page.locator('.confirm', { hasText: `from generation ${number} to ${number - 1}` }).waitFor();
+  const sent = page.waitForRequest('**/api/rollback?*');
   await page.locator('.confirm').getByRole('button', { name: 'Roll back' }).click();
+  assert.equal(new URL((await sent).url()).searchParams.get('from'), number, 'the one that the question was about');
   await page.locator('swaps-view > .answer.good', { hasText: 'rolled back' }).waitFor();
   await page.locator('.generations li.active .number', { hasText: String(number - 1) }).waitFor();
   assert.deepEqual((await rowsOf(page, '.generations .number')).slice(0, 2), [number, String(number - 1)]);

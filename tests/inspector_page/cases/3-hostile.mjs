@@ -5,11 +5,11 @@ import { go, goToLog, look, until } from '../harness.mjs';
 
 const TEXTS = [
   '<img src=x onerror=alert(1)><script>alert(2)</script><style>*{display:none}</style>',
-  '\u202egnp.exe \u2066\u2067\u2068\u2069\u200e\u200f\u200b\ufeff',
+  '\u202egnp.exe \u2066\u2067\u2068\u2069\u200e\u200f\u200b\ufeff\u034f\u115f\u3164\ufe0f\u{e0100}',
   '\x1b[2J\x1b[31mred\x1b]0;title\x07 \x00\x7f\u009b31m',
 ];
 /** What must be in no text of the page, as it would do something there. */
-const HIDDEN = '[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\ufeff]';
+const HIDDEN = '[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\ufeff\\u034f\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u3164\\ufe00-\\ufe0f\\uffa0\\u{e0100}-\\u{e01ef}]';
 
 export async function hostile_bytes_lines_labels_and_faults_are_only_shown(inspector) {
   // High enough for all rows to be elements.

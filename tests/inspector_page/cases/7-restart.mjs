@@ -1,6 +1,8 @@
 // A server that starts again while the page is open.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
@@ -39,6 +41,15 @@ async function refused(server) {
   socket.on('error', () => {});
   socket.resume();
   await new Promise((gone) => { socket.on('close', gone); });
+}
+
+/** A connection to a Unix socket. All those of one process have the same text. */
+async function local(listen) {
+  const socket = net.connect({ path: listen.replace(/^unix:/, '') });
+  socket.on('error', () => {});
+  socket.resume();
+  await once(socket, 'connect');
+  return socket;
 }
 
 export async function a_server_that_starts_again_is_followed(inspector) {
@@ -93,6 +104,30 @@ export async function a_number_that_is_another_connections_now_is_not_mixed_in(i
     await page.locator('connection-view h1', { hasText: name }).waitFor();
     await page.locator('connection-view .pill.over').waitFor();
   } finally {
+    await stop();
+  }
+}
+
+export async function a_connection_of_the_same_text_is_not_mixed_in_either(inspector) {
+  const listen = `unix:${join(inspector.dir, 'guest.sock')}`;
+  let { server, stop } = await start(inspector, { admin: '127.0.0.1:0', listen });
+  const sockets = [];
+  try {
+    const page = await inspector.open(server);
+    sockets.push(await local(listen));
+    await look(page, 'unix uid');
+    // Longer than clocks may differ.
+    await page.locator('.facts dd', { hasText: /^([3-9]|\d\d) s$/ }).waitFor();
+    await stop();
+    await page.locator('.banner.failed').waitFor();
+    ({ server, stop } = await start(inspector, server));
+    sockets.push(await local(listen));
+    await page.getByRole('button', { name: 'Look again' }).click();
+    await page.locator('.banner.failed', { hasText: 'another connection’s' }).waitFor();
+    for (let i = 0; i < 2; i += 1) await page.waitForResponse('**/api/connections*');
+    assert.equal(await page.locator('connection-view .pill').textContent(), '■ over');
+  } finally {
+    for (const socket of sockets) socket.destroy();
     await stop();
   }
 }

@@ -72,6 +72,10 @@ pub async fn roll_back(
     shared: &Shared,
     node: &Arc<dyn AdminNode>,
 ) -> Answer {
+    let from = match query.generation() {
+        Ok(from) => from,
+        Err(error) => return closing(answer::error(StatusCode::BAD_REQUEST, &error)),
+    };
     let Some(permit) = shared.begin_action() else {
         return too_many();
     };
@@ -80,6 +84,7 @@ pub async fn roll_back(
         service: query.service,
         request: Request::Rollback {
             policy: query.policy,
+            from,
         },
         body: Vec::new(),
         _held: None,

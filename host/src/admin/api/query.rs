@@ -17,6 +17,8 @@ pub struct Query {
     /// Of the file that is swapped in; only shown.
     pub name: Option<String>,
     pub policy: Option<String>,
+    /// The number of the generation that a rollback leaves.
+    pub from: Option<String>,
 }
 
 impl Query {
@@ -34,6 +36,7 @@ impl Query {
                 "rows" => &mut query.rows,
                 "name" => &mut query.name,
                 "policy" => &mut query.policy,
+                "from" => &mut query.from,
                 _ => return Err(format!("there is no parameter {name:?}")),
             };
             if field.is_some() {
@@ -50,6 +53,7 @@ impl Query {
             &mut query.rows,
             &mut query.name,
             &mut query.policy,
+            &mut query.from,
         ];
         for field in fields {
             field.take_if(|value| value.is_empty());
@@ -57,12 +61,20 @@ impl Query {
         Ok(query)
     }
 
+    /// The generation that is to be rolled back, if it matters.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn generation(&self) -> Result<Option<u64>, String> {
+        let read = |from: &String| from.parse().map_err(|_| wrong("from", from));
+        self.from.as_ref().map(read).transpose()
+    }
+
     /// Which connections are meant.
     ///
     /// # Errors
     /// When a value can't be read.
     pub fn connections(self) -> Result<ConnectionQuery, String> {
-        let wrong = |name: &str, value: &str| format!("{name}={value:?} can't be read");
         let sort = self.sort.map(|sort| {
             let found = SortBy::from_str(&sort, false);
             found.map_err(|_| wrong("sort", &sort))
@@ -84,6 +96,10 @@ impl Query {
             rows: rows.transpose()?.unwrap_or(MAX_ROWS),
         })
     }
+}
+
+fn wrong(name: &str, value: &str) -> String {
+    format!("{name}={value:?} can't be read")
 }
 
 #[cfg(test)]
@@ -110,5 +126,7 @@ mod tests {
             let query = Query::parse(wrong).expect("parameters");
             assert!(query.connections().is_err(), "{wrong}");
         }
+        let query = Query::parse("from=first").expect("parameters");
+        assert!(query.generation().is_err());
     }
 }

@@ -64,7 +64,8 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// `of_node`: limits that belong to no service. As in `status`, the first one has them.
+/// `of_node`: limits that belong to no service. They have no label `service`, so that they
+/// stay the same ones when services come and go.
 pub fn write(
     families: &mut Families<'_>,
     services: &[NamedService],
@@ -155,17 +156,18 @@ impl Writer<'_, '_, '_> {
             "kind",
             |s| &s.service.counters.faults,
         )?;
-        let samples = self.all.iter().enumerate().flat_map(|(at, s)| {
-            let limits = s.service.limit_counters.each().zip(self.of_node.each());
-            limits.map(move |((limit, count), (_, of_node))| {
-                let of_node = if at == 0 { of_node } else { 0 };
-                (s.with("limit", limit), count + of_node)
-            })
+        let of_services = self.all.iter().flat_map(|s| {
+            let limits = s.service.limit_counters.each();
+            limits.map(|(limit, count)| (s.with("limit", limit), count))
+        });
+        let of_node = self.of_node.each().map(|(limit, count)| {
+            let labels: Labels<'_> = vec![("limit", limit)];
+            (labels, count)
         });
         self.families.counter(
             "hotsocket_limit_reached",
             "How often a limit was reached, by the name of its flag (docs/limits.md).",
-            samples,
+            of_services.chain(of_node),
         )
     }
 

@@ -84,8 +84,8 @@ impl<'a> Families<'a> {
             let count = buckets.iter().map(|(_, count)| count).sum();
             let buckets: Vec<_> = buckets
                 .into_iter()
-                // What has no bound is the last, which the encoder adds by the count.
-                .filter_map(|(bound, count)| Some((bound?.as_secs_f64(), count)))
+                // Not every encoder adds the last by itself.
+                .map(|(bound, count)| (bound.map_or(f64::INFINITY, |it| it.as_secs_f64()), count))
                 .collect();
             let sum = histogram.sum().as_secs_f64();
             let mut sample = family.encode_family(&labels)?;

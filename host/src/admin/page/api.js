@@ -14,10 +14,9 @@ export class ApiError extends Error {
 const PATIENCE = 10_000;
 const MAX_LINE = 8 << 20;
 
-function send(path, options = {}) {
-  const headers = new Headers(options.headers);
+function send(path, options) {
   const value = token();
-  if (value) headers.set('Authorization', `Bearer ${value}`);
+  const headers = value ? { Authorization: `Bearer ${value}` } : {};
   return fetch(path, {
     ...options, headers, cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
   });
@@ -46,7 +45,7 @@ export async function get(path, query = {}) {
 }
 
 /** An action. Its answer has `ok` and `text`, also where the server refuses it. */
-export async function post(path, query = {}, body = undefined) {
+export async function post(path, query = {}, body) {
   const response = await send(url(path, query), { method: 'POST', body });
   if (response.ok) return response.json().catch(() => ({ ok: true, text: '' }));
   const error = await failure(response);

@@ -34,7 +34,7 @@ async function show() {
   const key = `${view.path}/${argument}`;
   if (key === shown) return;
   // Another connection is another stream; all else stays as it was left.
-  const element = view === CONNECTION ? document.createElement(view.element) : built.get(view) ?? document.createElement(view.element);
+  const element = built.get(view) ?? document.createElement(view.element);
   if (view === CONNECTION) element.setAttribute('connection', argument);
   else built.set(view, element);
   const first = shown === null;
@@ -42,16 +42,17 @@ async function show() {
   main.replaceChildren(element);
   document.title = `${argument ? `Connection ${argument}` : view.title} – hotsocket`;
   const current = view === CONNECTION ? 'connections' : view.path;
-  for (const link of document.querySelectorAll('#nav a')) {
-    if (link.dataset.path === current) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
-  }
-  if (!first) (element.querySelector('[role=grid], .stream') ?? main).focus({ preventScroll: true });
+  for (const link of document.querySelectorAll('#nav a')) link.ariaCurrent = link.dataset.path === current ? 'page' : null;
+  if (!first) focusContent({ preventScroll: true });
+}
+
+function focusContent(options) {
+  (main.querySelector('[role=grid], .stream') ?? main).focus(options);
 }
 
 function buildNav() {
   const link = (view) => h('a', { href: `#/${view.path}`, 'data-path': view.path, title: `${view.title} (${view.key})` },
-    icon(view.path), h('span.name', view.title), h('span.badge', { 'data-badge': view.path }));
+    icon(view.path), h('span', view.title), h('span.badge', { 'data-badge': view.path }));
   document.getElementById('nav').append(h('ul', VIEWS.map((view) => h('li', link(view)))),
     h('div.foot',
       button('Shortcuts', 'help', openHelp, { title: 'Shortcuts (?)' }), button('Theme', 'theme', turnTheme, { title: 'Light or dark (t)' })));
@@ -98,7 +99,7 @@ function start() {
   document.getElementById('head').append(document.createElement('page-head'));
   document.getElementById('skip').addEventListener('click', (event) => {
     event.preventDefault();
-    (main.querySelector('[role=grid], .stream') ?? main).focus();
+    focusContent();
   });
   acceptDrops();
   addEventListener('keydown', shortcut);

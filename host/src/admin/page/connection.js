@@ -2,12 +2,12 @@
 // what was recorded. The rows are stream.js'.
 
 import { get } from './api.js';
-import { Rates } from './connections.js';
 import { conversation } from './conversation.js';
 import { button, download, h, icon, searchInput, setText } from './dom.js';
 import { bytesAsHex, bytesAsText, visible } from './escape.js';
 import * as format from './format.js';
 import { hasToken, needToken, notice } from './help.js';
+import { Rates } from './listing.js';
 import { pcapng } from './pcapng.js';
 import { MOST_BYTES, Recording } from './recording.js';
 import { needle } from './search.js';
@@ -15,12 +15,19 @@ import { poll, store } from './store.js';
 import './stream.js';
 import { Tap } from './tap.js';
 
+/** Milliseconds by which the clocks of the page and the server may differ between two looks. */
+const SLACK = 2000;
+
 class ConnectionView extends HTMLElement {
   #tap = new Tap();
   #recording = new Recording();
   #rates = new Rates();
   #list = document.createElement('stream-list');
   #row = null;
+  /** When it began at the latest, by a clock that stands still with the server's while the machine sleeps. */
+  #began = Infinity;
+  /** When the tap was asked for. */
+  #looked = 0;
   #waiting = 0;
   #stops;
   #title = h('h1', '…');
@@ -30,11 +37,11 @@ class ConnectionView extends HTMLElement {
   #recorded = h('p.recorded');
   #found = h('span.found', { role: 'status' });
   #query = searchInput('search', 'Search in the bytes', 'Search…');
-  #kind = h('select', { 'aria-label': 'What is searched for' }, h('option', 'text'), h('option', 'hex'));
+  #kind = h('select', { 'aria-label': 'What is searched for', onchange: () => this.#search() }, h('option', 'text'), h('option', 'hex'));
   #follow = button('Pause', 'pause', () => this.#list.follow(!this.#list.following), { id: 'follow', title: 'Follow or pause (f)' });
-  #more = h('button', { class: 'more', hidden: true, onclick: () => this.#list.follow(true) });
+  #more = h('button.more', { hidden: true, onclick: () => this.#list.follow(true) });
   #unfold = button('More', 'down', () => this.#fold(!this.classList.contains('unfolded')), { id: 'unfold', 'aria-expanded': 'false' });
-  #mode = h('div.segments', { role: 'group', 'aria-label': 'Show as' });
+  #mode = h('div.segments', { role: 'group', 'aria-label': 'Show as' }, [['hex', 'Hex + text'], ['text', 'Text']].map(([mode, name]) => h('button', { 'aria-pressed': mode === 'hex', 'data-mode': mode, onclick: () => this.#show(mode) }, name)));
   #copy = [button('Copy text', 'copy', () => this.#copyAs('text'), { title: 'Copy as text (c)' }), button('Copy hex', 'copy', () => this.#copyAs('hex'), { title: 'Copy as hex (h)' })];
   /** Also where the token was missing, or wrong, until it came. */
   #mayLook = () => {
@@ -61,10 +68,8 @@ class ConnectionView extends HTMLElement {
   }
 
   #build() {
-    this.#mode.append(...[['hex', 'Hex + text'], ['text', 'Text']].map(([mode, name]) => h('button', { 'aria-pressed': mode === 'hex', 'data-mode': mode, onclick: () => this.#show(mode) }, name)));
     this.#showSelection();
     this.#query.addEventListener('input', () => this.#search());
-    this.#kind.addEventListener('change', () => this.#search());
     this.#query.addEventListener('keydown', (event) => {
       if (event.key === 'Enter') this.#step(event.shiftKey ? -1 : 1);
       else if (event.key === 'Escape') this.#list.focus();
@@ -90,17 +95,29 @@ class ConnectionView extends HTMLElement {
 
   #look() {
     if (this.#recording.blocks.length) this.#take([{ type: 'gap', text: 'nothing was recorded here: nobody looked', time: Date.now() }]);
+    this.#looked = performance.now();
     this.#tap.start(this.#id);
   }
 
   async #ask() {
+    const asked = performance.now();
     const answer = await get('/api/connections', { rows: 10_000, filter: this.#row?.peer });
     const row = answer.connections.find((one) => String(one.id) === this.#id);
     if (this.#tap.state === 'closed') return;
-    if (row) {
+    // A tap that goes on is that of the connection that it began with.
+    if (row && (this.#tap.state === 'running' || !this.#isAnother(row, asked))) {
       this.#rates.add([row]);
       this.#describe(row);
-    } else if (this.#row || !hasToken()) this.#over();
+      return;
+    }
+    // Of more than one answer has, it may be among the others.
+    const complete = answer.matching <= answer.connections.length;
+    if ((row || complete) && (this.#row || !hasToken())) this.#over();
+  }
+
+  /** Whether a row that was asked for then is of a server that has started again: on Unix sockets all else is the same. */
+  #isAnother(row, asked) {
+    return this.#row !== null && (row.peer !== this.#row.peer || asked - row.age_ms > this.#began + SLACK);
   }
 
   #over() {
@@ -112,11 +129,12 @@ class ConnectionView extends HTMLElement {
 
   #describe(row) {
     this.#row = row;
+    this.#began = performance.now() - row.age_ms;
     setText(this.#title, visible(row.peer));
     setText(this.#state, visible(row.state));
     this.#state.className = 'pill';
     this.#state.dataset.state = row.state;
-    const facts = [['Connection', `${row.id}`], ['Label', row.label ? visible(row.label) : ''], ['Listener', visible(row.listener)], ['Service', visible(row.service)], ['Generation', `${row.generation}`],
+    const facts = [['Connection', `${row.id}`], ['Label', visible(row.label)], ['Listener', visible(row.listener)], ['Service', visible(row.service)], ['Generation', `${row.generation}`],
       ['In', `${format.size(row.received)} · ${format.rate(row.inRate ?? 0)}`], ['Out', `${format.size(row.sent)} · ${format.rate(row.outRate ?? 0)}`],
       ['Queue', row.queued ? format.size(row.queued) : '–'], ['CPU', row.cpu_us ? format.micros(row.cpu_us) : '–'], ['Age', format.age(row.age_ms)]].filter(([, value]) => value);
     if (this.#facts.childElementCount !== facts.length) this.#facts.replaceChildren(...facts.map(() => h('div', h('dt'), h('dd'))));
@@ -145,12 +163,13 @@ class ConnectionView extends HTMLElement {
     this.dataset.tap = state;
     if (['expired', 'failed', 'refused'].includes(state)) this.#list.added(this.#recording.flush());
     const again = button('Look again', 'follow', () => this.#look(), { class: 'plain main' });
-    if (state === 'running' && this.#row && this.#tap.connection?.peer !== this.#row.peer) {
+    const { connection } = this.#tap;
+    if (state === 'running' && this.#row && (!connection || this.#isAnother(connection, this.#looked))) {
       this.#tap.stop();
       this.#over();
       this.#say('failed', h('span', 'The server has started again: this number is another connection’s.'));
     } else if (state === 'running') {
-      if (this.#tap.connection) this.#describe({ inRate: 0, outRate: 0, ...this.#tap.connection });
+      if (connection) this.#describe({ inRate: 0, outRate: 0, ...connection });
       this.#say(null);
     } else if (state === 'expired') this.#say('expired', h('span', `The lease was not renewed: nothing is recorded since ${format.clock(since)}.`), again);
     else if (state === 'closed') {
@@ -232,7 +251,7 @@ class ConnectionView extends HTMLElement {
     const text = kind === 'hex' ? bytesAsHex(bytes) : bytesAsText(bytes);
     try {
       await navigator.clipboard.writeText(text);
-      notice(`${format.size(bytes.length)} copied as ${kind === 'hex' ? 'hex' : 'text'}${complete ? '' : ', the first part of the selection'}`);
+      notice(`${format.size(bytes.length)} copied as ${kind}${complete ? '' : ', the first part of the selection'}`);
     } catch {
       notice('the browser did not allow to copy', 'bad');
     }
@@ -248,8 +267,7 @@ class ConnectionView extends HTMLElement {
   }
 
   async #saveConversation() {
-    const service = this.#row?.service;
-    const { generations } = await get('/api/history', { service }).catch(() => ({ generations: [] }));
+    const { generations } = await get('/api/history', { service: this.#row?.service }).catch(() => ({ generations: [] }));
     const guests = new Map(generations.map((one) => [one.generation, one]));
     download(`connection-${this.#id}.test`, 'text/plain', conversation(this.#recording, this.#about(), guests));
   }

@@ -4,7 +4,7 @@ import { get } from './api.js';
 import { searchInput } from './dom.js';
 import { visible } from './escape.js';
 import * as format from './format.js';
-import { Listing } from './listing.js';
+import { Listing, Rates } from './listing.js';
 import { poll, store } from './store.js';
 
 const MOST = 10_000;
@@ -28,23 +28,6 @@ const COLUMNS = [
   { key: 'cpu', title: 'CPU', hint: 'CPU time of the guest, estimated', number: true, text: (row) => (row.cpu_us ? format.micros(row.cpu_us) : '–'), value: (row) => row.cpu_us ?? 0 },
   { key: 'age', title: 'Age', number: true, text: (row) => format.age(row.age_ms), value: (row) => row.age_ms },
 ];
-
-export class Rates {
-  #last = new Map();
-
-  add(rows) {
-    const time = performance.now();
-    const next = new Map();
-    for (const row of rows) {
-      const last = this.#last.get(row.id);
-      const seconds = last ? (time - last.time) / 1000 : 0;
-      row.inRate = seconds > 0 ? Math.max(0, row.received - last.received) / seconds : 0;
-      row.outRate = seconds > 0 ? Math.max(0, row.sent - last.sent) / seconds : 0;
-      next.set(row.id, { received: row.received, sent: row.sent, time });
-    }
-    this.#last = next;
-  }
-}
 
 const NO_MATCH = ['No connection matches', 'The filter looks at peer, listener, service, state, last event and label.'];
 

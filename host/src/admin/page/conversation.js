@@ -1,18 +1,17 @@
 // Owns: a recording as a conversation that `hotsocket test` plays (docs/testing.md).
 
-import { bytesAsHex, hex2, visible } from './escape.js';
+import { bytesAsHex, hex2, isPrintable, visible } from './escape.js';
 import { baseName, hash } from './format.js';
 
 /** Bytes of one line of a script; the parser takes more, people don't. */
 const PER_LINE = 4096;
 
-export function quoted(bytes) {
-  const plain = bytes.every((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 10 || byte === 13 || byte === 9);
+function quoted(bytes) {
+  const plain = bytes.every((byte) => isPrintable(byte) || byte === 10 || byte === 13 || byte === 9);
   // Mostly binary: in hexadecimal it is shorter.
-  const printable = bytes.reduce((sum, byte) => sum + (byte >= 0x20 && byte < 0x7f ? 1 : 0), 0);
-  if (!plain && printable * 2 < bytes.length) return `hex ${bytesAsHex(bytes)}`;
+  if (!plain && bytes.filter(isPrintable).length * 2 < bytes.length) return `hex ${bytesAsHex(bytes)}`;
   const escapes = { 9: '\\t', 10: '\\n', 13: '\\r', 34: '\\"', 92: '\\\\' };
-  const chars = Array.from(bytes, (byte) => escapes[byte] ?? (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${hex2(byte)}`));
+  const chars = Array.from(bytes, (byte) => escapes[byte] ?? (isPrintable(byte) ? String.fromCharCode(byte) : `\\x${hex2(byte)}`));
   return `"${chars.join('')}"`;
 }
 
@@ -29,7 +28,6 @@ class Script {
   #files = new Map();
   #last = null;
   #depth = 0;
-  #expected = [];
   /** Set where the recording has a gap: what comes after it can't be expected. */
   over = false;
 
@@ -52,22 +50,11 @@ class Script {
   }
 
   step(text) {
-    this.#flush();
     this.lines.push(text);
   }
 
-  expect(part) {
-    if (!part) return;
-    this.#expected.push(...slices(part.bytes, PER_LINE));
-  }
-
-  #flush() {
-    for (const bytes of this.#expected) this.lines.push(`expect ${quoted(bytes)}`);
-    this.#expected = [];
-  }
-
-  end() {
-    this.#flush();
+  expect({ bytes }) {
+    for (let at = 0; at < bytes.length; at += PER_LINE) this.step(`expect ${quoted(bytes.subarray(at, at + PER_LINE))}`);
   }
 
   gap(why) {
@@ -79,12 +66,15 @@ class Script {
     const lost = parts.find((part) => part.missing && part.direction !== 'line');
     const written = parts.find((part) => part.direction === 'out');
     const taken = parts.find((part) => part.direction === 'in' || part.direction === 'topic');
+    // A topic has no spaces, but may begin like a comment, or have a quote in it.
+    if (/^#|"/.test(record.topic ?? '')) return this.gap('a topic that is no word of a script');
     if (record.type === 'dropped') return this.gap('records were dropped');
     if (record.type === 'gap') return this.gap('nobody looked');
     if (lost) return this.gap('an event with more bytes than are recorded');
     if (record.type === 'mark') this.#mark(record);
     if (record.type === 'event') this.#event(record, taken);
-    this.expect(written);
+    if (record.type === 'direct') this.#publish(record, written);
+    if (written) this.expect(written);
     if (record.fault) this.step('fault');
     if (record.time) this.#last = record.time;
     return undefined;
@@ -94,7 +84,11 @@ class Script {
     if (record.event === 'data' && taken) this.step(`send ${quoted(taken.bytes)}`);
     else if (record.event === 'end') this.step('end');
     else if (record.event === 'timer' && this.#last !== null) this.step(`wait ${time(record.time - this.#last)}`);
-    else if (record.event === 'message') this.step(`publish ${record.topic} ${quoted(taken?.bytes ?? new Uint8Array())}`);
+    else if (record.event === 'message') this.#publish(record, taken);
+  }
+
+  #publish({ topic }, message) {
+    this.step(`publish ${topic} ${quoted(message?.bytes ?? new Uint8Array())}`);
   }
 
   #mark({ mark, from, to }) {
@@ -123,12 +117,6 @@ class Script {
   }
 }
 
-function slices(bytes, most) {
-  const list = [];
-  for (let at = 0; at < bytes.length; at += most) list.push(bytes.subarray(at, at + most));
-  return list;
-}
-
 /** The script of a recording; `about` says of what, `guests` what generations are, by number. */
 export function conversation(recording, about, guests = new Map()) {
   const script = new Script(guests);
@@ -140,7 +128,6 @@ export function conversation(recording, about, guests = new Map()) {
   for (const block of recording.blocks) {
     if (!script.over) script.add(block);
   }
-  script.end();
   const head = [`# ${visible(about)}`, ...script.needs, ...(script.secured ? ['peer start-tls'] : [])];
   return `${[...head, ...script.lines].join('\n')}\n`;
 }

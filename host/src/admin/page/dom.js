@@ -5,7 +5,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 /**
  * `h('p.quiet', { id: 'x', onclick: f }, 'text', child)`: an element with classes, attributes and
- * listeners, and its children. Attributes that are null or false are left out.
+ * listeners, and its children. What is null or false is left out.
  */
 export function h(name, ...rest) {
   const [tag, ...classes] = name.split('.');
@@ -18,8 +18,27 @@ export function h(name, ...rest) {
     if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
     else element.setAttribute(key, value === true && !key.startsWith('aria-') ? '' : value);
   }
-  element.append(...rest.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...rest.flat().filter(Boolean));
   return element;
+}
+
+/** What calls `render` before the next frame, once however often it was called. */
+export function eachFrame(render) {
+  let isScheduled = false;
+  return () => {
+    if (isScheduled) return;
+    isScheduled = true;
+    requestAnimationFrame(() => {
+      isScheduled = false;
+      render();
+    });
+  };
+}
+
+/** Move an element to a height within its parent. */
+export function moveTo(element, y) {
+  const transform = `translateY(${y}px)`;
+  if (element.style.transform !== transform) element.style.transform = transform;
 }
 
 /** Set the text of an element, if it is another: an unchanged node keeps its selection. */
@@ -52,13 +71,8 @@ const ICONS = {
 };
 
 export function icon(name) {
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', '0 0 24 24');
-  svg.setAttribute('class', 'icon');
-  svg.setAttribute('aria-hidden', 'true');
-  const path = document.createElementNS(SVG, 'path');
-  path.setAttribute('d', ICONS[name]);
-  svg.append(path);
+  const svg = shape('svg', { viewBox: '0 0 24 24', class: 'icon', 'aria-hidden': true });
+  svg.append(shape('path', { d: ICONS[name] }));
   return svg;
 }
 
@@ -72,7 +86,7 @@ export function shape(tag, attributes) {
 export function button(name, iconName, onclick, { quiet = false, ...attributes } = {}) {
   const label = quiet ? { 'aria-label': name, title: name } : {};
   return h('button', { class: quiet ? 'quiet' : 'plain', onclick, ...label, ...attributes },
-    iconName ? icon(iconName) : null, quiet ? null : h('span.label', name));
+    icon(iconName), !quiet && h('span.label', name));
 }
 
 /** The input of a field that `/` goes to; what is shown is its parent. */

@@ -2,33 +2,31 @@
 // on the page becomes a visible escape sequence.
 
 // Controls, format characters (bidi, zero width, tags), lone surrogates, private use, line
-// and paragraph separators; U+3164 and the like look like nothing at all.
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]/u;
+// and paragraph separators; and what fonts show as nothing at all: variation selectors, U+3164.
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const NAMES = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 13: '\\r', 0: '\\0', 92: '\\\\' };
 
+export const isPrintable = (byte) => byte >= 0x20 && byte < 0x7f;
 export const hex2 = (byte) => byte.toString(16).padStart(2, '0');
 
 function escaped(code) {
   return NAMES[code] ?? (code < 0x80 ? `\\x${hex2(code)}` : `\\u{${code.toString(16)}}`);
 }
 
+/** Add to pieces; neighbours that are no escape sequences become one. */
+function add(found, text, escape) {
+  const last = found.at(-1);
+  if (last && !last.escape && !escape) last.text += text;
+  else found.push({ text, escape });
+}
+
 /** Text in pieces `{text, escape}`, those that are escape sequences marked. */
 export function pieces(text) {
   const found = [];
-  let plain = '';
-  const flush = () => {
-    if (plain) found.push({ text: plain, escape: false });
-    plain = '';
-  };
   for (const char of text) {
-    if (!HIDDEN.test(char)) {
-      plain += char;
-      continue;
-    }
-    flush();
-    found.push({ text: escaped(char.codePointAt(0)), escape: true });
+    const isHidden = HIDDEN.test(char);
+    add(found, isHidden ? escaped(char.codePointAt(0)) : char, isHidden);
   }
-  flush();
   return found;
 }
 
@@ -60,23 +58,16 @@ function decode(bytes, at, end) {
  */
 export function bytePieces(bytes, start = 0, end = bytes.length, keep = () => false) {
   const found = [];
-  let plain = '';
-  const add = (text) => {
-    if (plain) found.push({ text: plain, escape: false });
-    plain = '';
-    found.push({ text, escape: true });
-  };
   for (let at = start; at < end;) {
     const [code, length] = decode(bytes, at, end);
-    if (code < 0) add(`\\x${hex2(bytes[at])}`);
+    if (code < 0) add(found, `\\x${hex2(bytes[at])}`, true);
     else {
       const char = String.fromCodePoint(code);
-      if ((code === 92 || HIDDEN.test(char)) && !keep(code, at)) add(escaped(code));
-      else plain += char;
+      const escape = (code === 92 || HIDDEN.test(char)) && !keep(code, at);
+      add(found, escape ? escaped(code) : char, escape);
     }
     at += length;
   }
-  if (plain) found.push({ text: plain, escape: false });
   return found;
 }
 
@@ -111,7 +102,7 @@ export function lineStarts(bytes, columns) {
 }
 
 function columnsOf(code) {
-  if (code >= 0x20 && code < 0x7f) return code === 92 ? 2 : 1;
+  if (isPrintable(code)) return code === 92 ? 2 : 1;
   if (code < 0) return 4;
   const char = String.fromCodePoint(code);
   if (HIDDEN.test(char)) return escaped(code).length;
@@ -119,7 +110,6 @@ function columnsOf(code) {
 }
 
 export function fromBase64(text) {
-  if (!text) return new Uint8Array();
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
   return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 }

@@ -15,12 +15,8 @@ export function size(bytes) {
     value /= 1024;
     unit += 1;
   }
-  return `${short(value, unit > 0)} ${UNITS[unit]}`;
-}
-
-function short(value, fraction) {
-  if (!fraction) return count(Math.round(value));
-  return value < 10 ? value.toFixed(1) : String(Math.round(value));
+  if (unit === 0) return `${count(Math.round(value))} B`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
 }
 
 /** Bytes a second; a rest is shown as a dash, so that what moves stands out. */
@@ -28,7 +24,7 @@ export const rate = (bytes) => (bytes >= 0.5 ? `${size(bytes)}/s` : '–');
 
 export const perSecond = (number) => {
   if (number < 0.05) return '–';
-  return number < 10 ? `${number.toFixed(1)}/s` : `${NUMBER.format(Math.round(number))}/s`;
+  return number < 10 ? `${number.toFixed(1)}/s` : `${count(Math.round(number))}/s`;
 };
 
 /** Milliseconds as an age: `4 s`, `12 min`, `3 h 05`, `2 d`. */
@@ -36,7 +32,7 @@ export function age(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${String(Math.floor(seconds / 60) % 60).padStart(2, '0')}`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${two(Math.floor(seconds / 60) % 60)}`;
   return `${Math.floor(seconds / 86400)} d`;
 }
 

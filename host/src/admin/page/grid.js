@@ -1,25 +1,25 @@
 // Owns: `<data-grid>`, a table of any length of which only the rows in sight are elements.
 // It sorts; which rows there are is up to others. One tab stop for the rows, one for the heads.
 
-import { h, setText } from './dom.js';
+import { eachFrame, h, moveTo, setText } from './dom.js';
 import { visible } from './escape.js';
 
 const SPARE = 6;
 
+const cell = (column, role, child) => h(column.number ? 'div.cell.number' : 'div.cell', { role, 'data-col': column.key }, child);
+
 class DataGrid extends HTMLElement {
   #columns = [];
   #rows = [];
-  #sorted = [];
   #key = (row) => row.id;
-  #sort = { column: null, descending: false };
+  #sort;
   #active = null;
   #head = h('div.row.head', { role: 'row', 'aria-rowindex': 1 });
   #body = h('div.body', { role: 'rowgroup' });
   #shown = new Map();
   #free = [];
-  #scheduled = false;
+  #schedule = eachFrame(() => this.#render());
   #rowHeight = 0;
-  #label = '';
 
   /**
    * `columns`: `{key, title, text(row), value(row), number, hint}`; `text` is shown, `value`
@@ -31,16 +31,15 @@ class DataGrid extends HTMLElement {
     this.#sort = sort ?? { column: columns[0].key, descending: false };
     this.open = open;
     this.decorate = decorate;
-    this.#label = label;
+    this.setAttribute('aria-label', label);
   }
 
   connectedCallback() {
     if (this.firstChild) return;
     this.setAttribute('role', 'grid');
-    this.setAttribute('aria-label', this.#label);
     this.tabIndex = 0;
     this.#head.append(...this.#columns.map((column, i) => this.#headCell(column, i)));
-    this.append(h('div', { role: 'rowgroup', class: 'heads' }, this.#head), this.#body);
+    this.append(h('div.heads', { role: 'rowgroup' }, this.#head), this.#body);
     this.addEventListener('scroll', () => this.#schedule(), { passive: true });
     this.addEventListener('keydown', (event) => this.#keydown(event));
     this.#body.addEventListener('click', (event) => this.#click(event));
@@ -53,7 +52,7 @@ class DataGrid extends HTMLElement {
   #headCell(column, i) {
     const sort = h('button', { tabindex: i === 0 ? 0 : -1, title: column.hint, onclick: () => this.#sortBy(column) },
       h('span', column.title), h('span.mark', { 'aria-hidden': 'true' }));
-    return h('div', { role: 'columnheader', class: `cell ${column.number ? 'number' : ''}`, 'data-col': column.key }, sort);
+    return cell(column, 'columnheader', sort);
   }
 
   #sortBy(column) {
@@ -73,58 +72,48 @@ class DataGrid extends HTMLElement {
     const way = this.#sort.descending ? -1 : 1;
     const keyed = this.#rows.map((row) => [value(row), row]);
     keyed.sort(([a, x], [b, y]) => (a < b ? -way : a > b ? way : this.#key(x) < this.#key(y) ? -1 : 1));
-    this.#sorted = keyed.map(([, row]) => row);
-    for (const cell of this.#head.children) {
-      const sorted = cell.dataset.col === column.key;
+    this.#rows = keyed.map(([, row]) => row);
+    for (const head of this.#head.children) {
+      const sorted = head.dataset.col === column.key;
       const order = this.#sort.descending ? 'descending' : 'ascending';
-      cell.setAttribute('aria-sort', sorted ? order : 'none');
-      setText(cell.querySelector('.mark'), sorted ? (this.#sort.descending ? '↓' : '↑') : '');
+      head.setAttribute('aria-sort', sorted ? order : 'none');
+      setText(head.querySelector('.mark'), sorted ? (this.#sort.descending ? '↓' : '↑') : '');
     }
-    this.setAttribute('aria-rowcount', this.#sorted.length + 1);
+    this.setAttribute('aria-rowcount', this.#rows.length + 1);
     this.#schedule();
-  }
-
-  #schedule() {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    requestAnimationFrame(() => {
-      this.#scheduled = false;
-      this.#render();
-    });
   }
 
   #render() {
     if (!this.isConnected) return;
     this.#rowHeight ||= parseFloat(getComputedStyle(this).getPropertyValue('--row')) || 32;
     const height = this.#rowHeight;
-    const total = `${this.#sorted.length * height}px`;
+    const total = `${this.#rows.length * height}px`;
     if (this.#body.style.height !== total) this.#body.style.height = total;
     const first = Math.max(0, Math.floor(this.scrollTop / height) - SPARE);
-    const last = Math.min(this.#sorted.length, Math.ceil((this.scrollTop + this.clientHeight) / height) + SPARE);
+    const last = Math.min(this.#rows.length, Math.ceil((this.scrollTop + this.clientHeight) / height) + SPARE);
     const wanted = new Map();
-    for (let i = first; i < last; i += 1) wanted.set(this.#key(this.#sorted[i]), i);
+    for (let i = first; i < last; i += 1) wanted.set(this.#key(this.#rows[i]), i);
     for (const [key, element] of this.#shown) {
       if (wanted.has(key)) continue;
       this.#shown.delete(key);
       this.#free.push(element);
     }
-    for (const [key, i] of wanted) this.#place(key, i, height);
+    for (const [key, i] of wanted) this.#place(key, i);
     for (const element of this.#free) element.hidden = true;
     const active = this.#shown.get(this.#active);
     if (active) this.setAttribute('aria-activedescendant', active.id);
     else this.removeAttribute('aria-activedescendant');
   }
 
-  #place(key, i, height) {
+  #place(key, i) {
     let element = this.#shown.get(key);
     if (!element) {
       element = this.#free.pop() ?? this.#newRow();
       element.hidden = false;
       this.#shown.set(key, element);
     }
-    const row = this.#sorted[i];
-    const transform = `translateY(${i * height}px)`;
-    if (element.style.transform !== transform) element.style.transform = transform;
+    const row = this.#rows[i];
+    moveTo(element, i * this.#rowHeight);
     if (element.at !== i) element.setAttribute('aria-rowindex', i + 2);
     element.at = i;
     const selected = String(key === this.#active);
@@ -141,9 +130,7 @@ class DataGrid extends HTMLElement {
   }
 
   #newRow() {
-    const cells = this.#columns.map((column) => h('div', {
-      role: 'gridcell', class: `cell ${column.number ? 'number' : ''}`, 'data-col': column.key,
-    }));
+    const cells = this.#columns.map((column) => cell(column, 'gridcell'));
     const element = h('div.row', { role: 'row', id: `${this.id || 'grid'}-row-${this.#body.children.length}` }, cells);
     element.texts = [];
     this.#body.append(element);
@@ -163,18 +150,18 @@ class DataGrid extends HTMLElement {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest('.head')) return this.#headKey(event);
     const page = Math.max(1, Math.floor(this.clientHeight / this.#rowHeight) - 2);
-    const at = this.#sorted.findIndex((row) => this.#key(row) === this.#active);
-    const last = this.#sorted.length - 1;
+    const at = this.#rows.findIndex((row) => this.#key(row) === this.#active);
+    const last = this.#rows.length - 1;
     const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? 0 : at - 1, Home: 0, End: last, PageDown: at + page, PageUp: at - page, j: at + 1, k: at - 1 }[event.key];
     if (to !== undefined && last >= 0) {
       event.preventDefault();
       const row = Math.min(Math.max(to, 0), last);
-      this.#active = this.#key(this.#sorted[row]);
+      this.#active = this.#key(this.#rows[row]);
       this.#reveal(row);
       this.#render();
     } else if (event.key === 'Enter' && at >= 0) {
       event.preventDefault();
-      this.open?.(this.#sorted[at]);
+      this.open?.(this.#rows[at]);
     }
     return undefined;
   }

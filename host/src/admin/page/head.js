@@ -60,8 +60,8 @@ class PageHead extends HTMLElement {
   }
 
   #showReady() {
-    const state = store.trouble ? 'away' : store.status?.draining ? 'draining' : store.status ? 'ready' : 'waiting';
-    const text = { away: '× no answer', draining: '◌ draining', ready: '● ready', waiting: '… connecting' }[state];
+    const [state, text] = store.trouble ? ['away', '× no answer'] : !store.status ? ['waiting', '… connecting']
+      : store.status.draining ? ['draining', '◌ draining'] : ['ready', '● ready'];
     setText(this.#ready, text);
     this.#ready.className = `pill ${state}`;
     this.#ready.title = store.trouble ?? (store.status ? `hotsocket ${store.status.version}, up ${format.age(store.status.uptime_s * 1000)}` : '');

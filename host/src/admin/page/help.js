@@ -40,7 +40,7 @@ export function needToken(what, acts = false) {
 export const hasToken = () => store.session.token === true;
 
 export function notice(text, kind = 'info') {
-  const element = h('div', { class: `notice ${kind}` }, icon(kind === 'bad' ? 'alert' : 'check'), h('span', text));
+  const element = h(`div.notice.${kind}`, icon(kind === 'bad' ? 'alert' : 'check'), h('span', text));
   document.getElementById('notices').append(element);
   setTimeout(() => element.remove(), 6000);
 }

@@ -3,6 +3,34 @@
 import { h, setText } from './dom.js';
 import './grid.js';
 
+/** Gives rows that come again and again their rates: by how much a second a field has grown. */
+export class Rates {
+  #last = new Map();
+  #key;
+  #rates;
+
+  constructor(key = 'id', rates = { inRate: 'received', outRate: 'sent' }) {
+    this.#key = key;
+    this.#rates = Object.entries(rates);
+  }
+
+  add(rows) {
+    const time = performance.now();
+    const next = new Map();
+    for (const row of rows) {
+      const last = this.#last.get(row[this.#key]);
+      const seconds = last ? (time - last.time) / 1000 : 0;
+      for (const [rate, field] of this.#rates) row[rate] = seconds > 0 ? Math.max(0, row[field] - last.row[field]) / seconds : 0;
+      next.set(row[this.#key], { row, time });
+    }
+    this.#last = next;
+  }
+
+  forget() {
+    this.#last.clear();
+  }
+}
+
 export class Listing extends HTMLElement {
   grid = document.createElement('data-grid');
   count = h('p.count');

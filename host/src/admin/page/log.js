@@ -13,7 +13,7 @@ const RETRY = 2000;
 
 class LogView extends HTMLElement {
   #lines = h('div.lines', { tabindex: 0, role: 'log', 'aria-label': 'Log', 'aria-live': 'off' });
-  #level = h('select', { id: 'level', 'aria-label': 'Level' }, LEVELS.slice(0, 4).map((level) => h('option', { value: level }, level === 'error' ? 'errors' : `${level} and above`)));
+  #level = h('select', { id: 'level', 'aria-label': 'Level', onchange: () => { this.#lines.dataset.level = this.#level.value; } }, LEVELS.slice(0, 4).map((level) => h('option', { value: level }, level === 'error' ? 'errors' : `${level} and above`)));
   #count = h('p.count');
   #token = h('div');
   #empty = h('div.empty', h('p.lead', 'Nothing was logged yet'), h('p', 'The log is shown from now on, as the terminal shows it.'));
@@ -34,7 +34,6 @@ class LogView extends HTMLElement {
   connectedCallback() {
     if (!this.firstChild) {
       this.#level.value = 'debug';
-      this.#level.addEventListener('change', () => { this.#lines.dataset.level = this.#level.value; });
       this.append(h('div.bar', h('h1', 'Log'), this.#count, h('div.tools', h('label.pick', 'Show ', this.#level), button('Clear', 'close', () => this.#clear()))),
         this.#token, this.#empty, this.#lines);
     }
@@ -95,8 +94,8 @@ class LogView extends HTMLElement {
       return h('p.warn', { 'data-level': 'warn' }, `… ${format.counted(record.records, 'record')} dropped: they came faster than they were read`);
     }
     const level = LEVELS.includes(record.level) ? record.level : 'info';
-    return h('p', { 'data-level': level, class: level }, h('time', format.clock(record.time ?? Date.now(), true)),
-      h('span.level', level), record.connection ? h('a', { href: `#/connection/${Number(record.connection)}` }, `#${Number(record.connection)}`) : null,
+    return h(`p.${level}`, { 'data-level': level }, h('time', format.clock(record.time ?? Date.now(), true)),
+      h('span.level', level), record.connection && h('a', { href: `#/connection/${Number(record.connection)}` }, `#${Number(record.connection)}`),
       h('span.text', text(record.text)));
   }
 }

@@ -25,7 +25,7 @@ function packetBlock(ms, packet) {
 }
 
 /** `1.2.3.4:80`, `[::1]:80`; what is no address becomes one for documentation (RFC 5737). */
-export function address(text, otherwise) {
+function address(text, otherwise) {
   const [, host, port] = /^\[?([0-9a-fA-F.:]+?)(?:%\w+)?\]?:(\d+)$/.exec(text ?? '') ?? [];
   if (!host) return { ip: Uint8Array.from([192, 0, 2, otherwise]), port: otherwise };
   return { ip: host.includes(':') ? ipv6(host) : Uint8Array.from(host.split('.'), Number), port: Number(port) };

@@ -41,15 +41,10 @@ export class Recording {
     return this.#lines.splice(0).map((record) => this.#keep(record));
   }
 
-  #keep(record) {
-    const block = this.#block(record);
-    this.blocks.push(block);
-    return block;
-  }
-
-  trim() {
+  /** Drop and return the oldest blocks: those too many in bytes, or that begin above `top`. */
+  trim(top) {
     let drop = 0;
-    while (this.bytes > MOST_BYTES && drop < this.blocks.length - 1) {
+    while (drop < this.blocks.length - 1 && (this.bytes > MOST_BYTES || this.blocks[drop].top < top)) {
       this.bytes -= this.blocks[drop].cost;
       drop += 1;
     }
@@ -57,7 +52,7 @@ export class Recording {
     return drop ? this.blocks.splice(0, drop) : [];
   }
 
-  #block(record) {
+  #keep(record) {
     const { in: taken, out: written, ...rest } = record;
     const parts = [];
     if (record.type === 'line') parts.push(part('line', encoder.encode(record.text ?? '')));
@@ -73,6 +68,7 @@ export class Recording {
     this.bytes += cost;
     const block = { id: this.#next, record: rest, parts, cost, top: 0, height: 0, sections: null };
     this.#next += 1;
+    this.blocks.push(block);
     return block;
   }
 

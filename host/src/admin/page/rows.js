@@ -2,7 +2,7 @@
 // text, and its marks. What is in sight is up to stream.js.
 
 import { h } from './dom.js';
-import { bytePieces, hex2, lineStarts, pieces, visible } from './escape.js';
+import { bytePieces, hex2, isPrintable, lineStarts, pieces, visible } from './escape.js';
 import * as format from './format.js';
 
 export const ROW = 20;
@@ -49,25 +49,23 @@ export function row(block, section, n, layout, marked) {
   }
 }
 
-const note = (kind, ...children) => h('div', { class: `line note ${kind}` }, ...children);
+const note = (kind, ...children) => h(`div.line.note.${kind}`, ...children);
 
 function head({ record, parts }) {
-  const direct = record.type === 'direct';
-  const name = direct ? 'direct' : record.event;
   const sizes = parts.map((part) => h('span', { class: `bytes-of ${part.direction}` }, `${ARROWS[part.direction]} ${format.size(part.bytes.length + part.missing)}`));
   const { topic, origin, timer, sender, missed, reason, wall_us: wall, cpu_us: cpu } = record;
   const facts = [
     topic && h('span.topic', '# ', text(topic)),
     ...[origin !== 'accepted' && origin, timer >= 0 && `timer ${timer}`, sender >= 0 && `from connection ${sender}`,
       missed && `${format.counted(missed, 'message')} missed`, reason].map((fact) => fact && h('span', text(fact))),
-  ].filter(Boolean);
-  const times = [wall >= 0 && h('span', { title: 'wall-clock time' }, format.micros(wall)), cpu >= 0 && h('span', { title: 'CPU time' }, `${format.micros(cpu)} CPU`)].filter(Boolean);
+  ];
+  const times = [wall >= 0 && h('span', { title: 'wall-clock time' }, format.micros(wall)), cpu >= 0 && h('span', { title: 'CPU time' }, `${format.micros(cpu)} CPU`)];
   const effects = (record.effects ?? []).map((effect) => h('span.effect', text(effect)));
   return h('div', { class: `line head-line ${record.fault ? 'faulty' : ''}` },
     h('time', format.clock(record.time, true)),
-    h('span.event', text(name)), sizes, facts,
+    h('span.event', text(record.type === 'direct' ? 'direct' : record.event)), sizes, facts,
     h('span.effects', effects),
-    h('span.costs', times, record.generation ? h('span', { title: 'generation' }, `gen ${record.generation}`) : null));
+    h('span.costs', times, record.generation && h('span', { title: 'generation' }, `gen ${record.generation}`)));
 }
 
 function mark({ record }) {
@@ -88,15 +86,15 @@ function bytes(block, section, n, layout, marked) {
   const from = starts ? starts[n] ?? 0 : n * layout.perRow;
   const to = Math.min(starts ? starts[n + 1] ?? part.bytes.length : from + layout.perRow, part.bytes.length);
   const marks = marked(section.part, from, to);
-  const element = h('div', { class: `line bytes ${part.direction} ${part.direction === 'line' ? visible(block.record.stream).replace(/[^a-z]/g, '') : ''}` });
-  const arrow = h('span.arrow', { title: SAYS[part.direction] }, ARROWS[part.direction]);
+  const element = h('div', { class: `line bytes ${part.direction} ${visible(block.record.stream).replace(/[^a-z]/g, '')}` },
+    h('span.arrow', { title: SAYS[part.direction] }, ARROWS[part.direction]));
   if (part.direction === 'line') {
     const stream = block.record.stream === 'log' ? block.record.level ?? 'log' : block.record.stream;
-    element.append(arrow, h('span.offset', n === 0 ? text(stream) : ''), h('span.text', textRow(part, from, to, marks)));
-  } else if (starts) {
-    element.append(arrow, h('span.text', textRow(part, from, to, marks)));
-  } else {
-    element.append(arrow, h('span.offset', (part.stream + from).toString(16).padStart(layout.perRow === 8 ? 4 : 8, '0')),
+    element.append(h('span.offset', n === 0 && text(stream)));
+  }
+  if (starts) element.append(h('span.text', textRow(part, from, to, marks)));
+  else {
+    element.append(h('span.offset', (part.stream + from).toString(16).padStart(layout.perRow === 8 ? 4 : 8, '0')),
       h('span.hex', runs(from, to, marks, (at) => HEX[part.bytes[at]] + gap(at - from, to - from, layout))),
       h('span.text.ascii', runs(from, to, marks, (at) => printable(part.bytes[at]))));
   }
@@ -106,20 +104,15 @@ function bytes(block, section, n, layout, marked) {
 
 /** The middle of a row is wider, as in hexdump. */
 const gap = (i, length, layout) => (i === length - 1 ? '' : i === 7 && layout.perRow === 16 ? '  ' : ' ');
-const printable = (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '·');
+const printable = (byte) => (isPrintable(byte) ? String.fromCharCode(byte) : '·');
 
 function runs(from, to, marks, show) {
-  if (!marks) {
-    let all = '';
-    for (let at = from; at < to; at += 1) all += show(at);
-    return [all];
-  }
   const list = [];
   let run = '';
   for (let at = from; at < to; at += 1) {
     run += show(at);
-    const kind = marks[at - from];
-    if (at + 1 < to && marks[at + 1 - from] === kind) continue;
+    const kind = marks?.[at - from];
+    if (at + 1 < to && marks?.[at + 1 - from] === kind) continue;
     list.push(kind ? h('span', { class: kind }, run) : run);
     run = '';
   }
@@ -127,15 +120,14 @@ function runs(from, to, marks, show) {
 }
 
 function textRow(part, from, to, marks) {
-  if (!marks) return spans(bytePieces(part.bytes, from, to));
   const list = [];
   let begin = from;
   for (let at = from; at < to; at += 1) {
     // A character is not cut, as its bytes would then be shown as none.
-    const ends = at + 1 === to || (marks[at + 1 - from] !== marks[at - from] && (part.bytes[at + 1] & 0xc0) !== 0x80);
+    const ends = at + 1 === to || (marks?.[at + 1 - from] !== marks?.[at - from] && (part.bytes[at + 1] & 0xc0) !== 0x80);
     if (!ends) continue;
     const found = spans(bytePieces(part.bytes, begin, at + 1));
-    const kind = marks[begin - from];
+    const kind = marks?.[begin - from];
     list.push(...(kind ? [h('span', { class: kind }, found)] : found));
     begin = at + 1;
   }

@@ -7,7 +7,8 @@ const lower = (byte) => (byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte);
 
 /** The bytes that are looked for, or null where the text is not hexadecimal. */
 export function needle(text, isHex) {
-  if (!isHex) return new TextEncoder().encode(text.toLowerCase()).slice(0, MOST_NEEDLE);
+  // As the bytes are compared: only ASCII without regard to case.
+  if (!isHex) return new TextEncoder().encode(text).map(lower).slice(0, MOST_NEEDLE);
   const digits = text.replace(/0x|[\s,:]/gi, '');
   if (!/^(?:[0-9a-f]{2})*$/i.test(digits)) return null;
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16)).slice(0, MOST_NEEDLE);

@@ -6,41 +6,40 @@ const compare = (a, b) => a.block - b.block || a.part - b.part || a.at - b.at;
 const MOST_COPIED = 4 << 20;
 
 export class Selection {
-  #anchor = null;
-  #focus = null;
+  /** Where it began. */
+  anchor = null;
+  focus = null;
 
   get empty() {
-    return this.#anchor === null;
-  }
-
-  get focus() {
-    return this.#focus;
+    return this.anchor === null;
   }
 
   clear() {
-    this.#anchor = null;
-    this.#focus = null;
+    this.anchor = null;
+    this.focus = null;
   }
 
   start(place) {
-    this.#anchor = place;
-    this.#focus = place;
+    this.anchor = place;
+    this.focus = place;
   }
 
   extend(place) {
-    this.#anchor ??= place;
-    this.#focus = place;
+    this.anchor ??= place;
+    this.focus = place;
   }
 
-  blocks(first, last) {
-    const begin = first.parts.length ? { block: first.id, part: 0, at: 0 } : { block: first.id, part: -1, at: 0 };
-    const end = last.parts.at(-1);
-    this.#anchor = begin;
-    this.#focus = { block: last.id, part: end ? last.parts.length - 1 : -1, at: end ? end.bytes.length - 1 : 0 };
+  /** All of two blocks and of those between them, from one to the other, which may be before it. */
+  blocks(from, to) {
+    const begin = ({ id, parts }) => ({ block: id, part: parts.length ? 0 : -1, at: 0 });
+    const end = ({ id, parts }) => ({ block: id, part: parts.length - 1, at: parts.length ? parts.at(-1).bytes.length - 1 : 0 });
+    const back = to.id < from.id;
+    this.anchor = back ? end(from) : begin(from);
+    this.focus = back ? begin(to) : end(to);
   }
 
   #ends() {
-    return [this.#anchor, this.#focus].sort(compare);
+    return [this.anchor, this.focus].sort(compare);
   }
 
   /** The selected bytes of a part, `[from, to)`. */
@@ -50,9 +49,7 @@ export class Selection {
     const first = { block, part, at: 0 };
     const last = { block, part, at: length - 1 };
     if (compare(last, begin) < 0 || compare(end, first) < 0) return null;
-    const from = begin.block === block && begin.part === part ? begin.at : 0;
-    const to = end.block === block && end.part === part ? end.at + 1 : length;
-    return [from, to];
+    return [compare(begin, first) > 0 ? begin.at : 0, compare(end, last) < 0 ? end.at + 1 : length];
   }
 
   holds(block) {

@@ -1,7 +1,7 @@
 // Owns: `<stream-list>`: a recording as rows of which only those in sight are elements; what
 // is followed, selected and found in it.
 
-import { h } from './dom.js';
+import { eachFrame, h, moveTo } from './dom.js';
 import { Heights } from './heights.js';
 import { selectWithPointer } from './pointer.js';
 import { ROW, row } from './rows.js';
@@ -23,7 +23,7 @@ class StreamList extends HTMLElement {
   heights = new Heights();
   #canvas = h('div.canvas');
   #shown = new Map();
-  #scheduled = false;
+  #schedule = eachFrame(() => this.#render());
   #settled = 0;
   #charWidth = 7.2;
   #version = 0;
@@ -89,13 +89,7 @@ class StreamList extends HTMLElement {
   added(blocks) {
     this.heights.place(blocks);
     this.search.add(blocks);
-    const dropped = this.recording.trim();
-    while (this.heights.all > MOST_HEIGHT && this.recording.blocks.length > 1) {
-      const [block] = this.recording.blocks.splice(0, 1);
-      this.recording.bytes -= block.cost;
-      this.recording.forgotten += 1;
-      dropped.push(block);
-    }
+    const dropped = this.recording.trim(this.heights.base + this.heights.all - MOST_HEIGHT);
     this.#resize();
     if (dropped.length && !this.following) this.scrollTop -= dropped.reduce((sum, block) => sum + block.height, 0);
     this.#settle();
@@ -131,15 +125,6 @@ class StreamList extends HTMLElement {
     this.#settled = this.scrollTop;
     if (wasFollowing !== this.following) this.dispatchEvent(new Event('follow'));
     this.#schedule();
-  }
-
-  #schedule() {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    requestAnimationFrame(() => {
-      this.#scheduled = false;
-      this.#render();
-    });
   }
 
   selected() {
@@ -187,8 +172,7 @@ class StreamList extends HTMLElement {
           this.#shown.set(key, element);
           this.#canvas.append(element);
         }
-        const transform = `translateY(${y + n * each}px)`;
-        if (element.style.transform !== transform) element.style.transform = transform;
+        moveTo(element, y + n * each);
       }
       y += section.height;
     });
@@ -211,7 +195,6 @@ class StreamList extends HTMLElement {
     const span = this.search.step(way, this.recording.blocks[0]?.id ?? 0);
     if (span) this.#reveal(span.block, span.part, span.from);
     this.redraw();
-    return span !== null;
   }
 
   #reveal(id, part, at) {
@@ -230,8 +213,10 @@ class StreamList extends HTMLElement {
     let i = last + way;
     while (blocks[i] && blocks[i].record.type === 'mark') i += way;
     if (!blocks[i]) return;
-    if (more && !this.selection.empty) this.selection.extend({ block: blocks[i].id, part: way > 0 ? Infinity : -1, at: way > 0 ? Infinity : 0 });
-    else this.selection.blocks(blocks[i], blocks[i]);
+    // That with which it began, which may be dropped by now.
+    const began = (block) => block.id >= this.selection.anchor.block;
+    const from = more && !this.selection.empty ? blocks.find(began) : null;
+    this.selection.blocks(from ?? blocks[i], blocks[i]);
     this.#reveal(blocks[i].id, -1, 0);
     this.selected();
   }

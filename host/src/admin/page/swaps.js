@@ -85,12 +85,12 @@ class SwapsView extends HTMLElement {
     const { name, generation } = store.service;
     const to = this.#earlier;
     this.#asked = current();
-    const go = h('button', { class: 'main', onclick: async () => {
+    const go = h('button.main', { onclick: async () => {
       // What is known is up to a second old; a question that is, is withdrawn.
       await store.refresh();
       if (!this.#asked) return;
       this.#close();
-      await act(() => post('/api/rollback', { service: name }));
+      await act(() => post('/api/rollback', { service: name, from: generation }));
     } }, 'Roll back');
     this.#confirm.replaceChildren(h('p', `Roll back from generation ${generation} to ${to.number}, ${visible(format.baseName(to.guest))}?`),
       h('div.buttons', h('button', { onclick: () => this.#close() }, 'Cancel'), go));
@@ -134,29 +134,18 @@ class SwapsView extends HTMLElement {
     const live = new Map(this.#generations.map((one) => [one.number, one]));
     const most = Math.max(1, store.service?.connections.open ?? 0);
     setText(this.#count, format.counted(records.length, 'generation'));
-    const newest = [...records].reverse();
-    const keep = new Set();
-    for (const record of newest) {
-      keep.add(record.generation);
-      const item = this.#items.get(record.generation) ?? this.#newItem(record.generation);
-      this.#fill(item, record, live.get(record.generation), most);
-    }
-    for (const [number, item] of this.#items) {
-      if (keep.has(number)) continue;
-      item.element.remove();
-      this.#items.delete(number);
-    }
-    const wanted = newest.map((record) => this.#items.get(record.generation).element);
-    if (wanted.some((element, i) => this.#list.children[i] !== element)) this.#list.replaceChildren(...wanted);
+    this.#items = new Map(records.map(({ generation }) => [generation, this.#items.get(generation) ?? this.#newItem(generation)]));
+    for (const record of records) this.#fill(this.#items.get(record.generation), record, live.get(record.generation), most);
+    const newest = [...this.#items.values()].reverse().map((item) => item.element);
+    if (newest.length !== this.#list.childElementCount || newest.some((element, i) => this.#list.children[i] !== element)) this.#list.replaceChildren(...newest);
   }
 
   #newItem(number) {
-    const part = (name) => h('span', { class: name });
+    const part = (name) => h(`span.${name}`);
     const item = { guest: part('guest'), hash: part('hash'), outcome: part('outcome'), when: part('when'), moved: part('moved'), bar: part('fill'), connections: part('connections') };
     item.element = h('li', h('span.number', { 'aria-label': `Generation ${number}` }, String(number)),
-      h('div.what', h('div', item.guest, item.hash), h('div.fate', item.outcome, item.when, item.moved)),
+      h('div', h('div', item.guest, item.hash), h('div.fate', item.outcome, item.when, item.moved)),
       h('div.share', h('span.track', { 'aria-hidden': 'true' }, item.bar), item.connections));
-    this.#items.set(number, item);
     return item;
   }
 

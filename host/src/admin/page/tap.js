@@ -36,6 +36,8 @@ export class Tap extends EventTarget {
     this.#abort?.abort();
     this.#abort = null;
     clearInterval(this.#timer);
+    // Without an event: whoever stops it knows.
+    if (this.state === 'running') this.state = 'stopped';
   }
 
   #ended(text, status) {
@@ -51,7 +53,7 @@ export class Tap extends EventTarget {
       if (record.type === 'lease') this.#lease(record, abort);
       else if (record.type === 'expired') this.#become('expired');
       else if (record.type !== 'end') rest.push(record);
-      if (record.type === 'mark' && record.mark === 'closed') this.#become('closed');
+      if (record.mark === 'closed') this.#become('closed');
     }
     if (rest.length) this.dispatchEvent(new CustomEvent('records', { detail: rest }));
   }
@@ -59,6 +61,7 @@ export class Tap extends EventTarget {
   #lease({ tap, lease_ms: lease, connection }, abort) {
     this.connection = connection;
     this.#become('running');
+    if (abort.signal.aborted) return;
     this.#until = Date.now() + lease;
     clearInterval(this.#timer);
     let gone = 0;

@@ -2,9 +2,8 @@
 
 import { get } from './api.js';
 import { h, setText } from './dom.js';
-import { visible } from './escape.js';
 import * as format from './format.js';
-import { Listing } from './listing.js';
+import { Listing, Rates } from './listing.js';
 import { poll, store } from './store.js';
 
 const COLUMNS = [
@@ -16,32 +15,47 @@ const COLUMNS = [
 
 class TopicsView extends Listing {
   #totals = h('p.totals');
-  #last = new Map();
+  #rates = new Rates('pattern', { rate: 'messages' });
+  #service;
   #stop;
+  #unwatch;
+  #changed = () => {
+    if (this.#service === store.service?.name) return;
+    this.#stop();
+    this.#begin();
+  };
 
   connectedCallback() {
     if (!this.firstChild) this.build('Topics', this.#totals, { columns: COLUMNS, key: (row) => row.pattern });
-    this.#stop = poll(() => this.#ask());
+    this.#begin();
+    this.#unwatch = store.watch(this.#changed);
   }
 
   disconnectedCallback() {
     this.#stop();
+    this.#unwatch();
+  }
+
+  #begin() {
+    // What another service has counted says nothing of the rates of this one.
+    if (this.#service !== store.service?.name) this.#rates.forget();
+    this.#service = store.service?.name;
+    this.#stop = poll(() => this.#ask());
   }
 
   async #ask() {
-    if (!store.service) await store.refresh();
-    this.#take(await get('/api/topics', { service: store.service?.name }));
+    if (!store.service) {
+      await store.refresh();
+      // Then it is asked again already.
+      if (store.service) return;
+    }
+    const service = this.#service;
+    const answer = await get('/api/topics', { service });
+    if (service === this.#service) this.#take(answer);
   }
 
   #take(answer) {
-    const time = performance.now();
-    const next = new Map();
-    for (const row of answer.topics) {
-      const last = this.#last.get(row.pattern);
-      row.rate = last ? Math.max(0, row.messages - last.messages) / ((time - last.time) / 1000) : 0;
-      next.set(row.pattern, { messages: row.messages, time });
-    }
-    this.#last = next;
+    this.#rates.add(answer.topics);
     const first = answer.count > answer.topics.length ? `, the first ${format.count(answer.topics.length)}` : '';
     this.show(answer.topics, `${format.count(answer.count)}${first}`, 'Nobody has subscribed to anything',
       'Connections meet through topics: a guest subscribes, others publish. So does hotsocket publish TOPIC.');

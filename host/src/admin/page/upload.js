@@ -40,25 +40,23 @@ export function offer(file) {
   const service = store.service;
   const policy = h('select', { id: 'policy' }, POLICIES.map(([value, text]) => h('option', { value }, text)));
   const answer = h('pre.answer', { role: 'status', hidden: true });
-  const swap = h('button', { type: 'submit', class: 'main' }, 'Swap');
+  const swap = h('button.main', { type: 'submit' }, 'Swap');
   const cancel = h('button', { onclick: () => dialog.close() }, 'Cancel');
   const title = h('h2', { id: 'offer-title' }, 'Swap the guest?');
-  const form = h('form', { method: 'dialog' },
-    title,
-    h('dl.facts',
-      h('div', h('dt', 'File'), h('dd', visible(file.name))),
-      h('div', h('dt', 'Size'), h('dd', format.size(file.size))),
-      h('div', h('dt', 'Service'), h('dd', `${visible(service?.name)}, ${format.counted(service?.connections.open, 'open connection')}`)),
-      h('div', h('dt', h('label', { for: 'policy' }, 'Connections')), h('dd', policy))),
-    answer, h('div.buttons', cancel, swap));
-  const dialog = h('dialog.offer', { 'aria-labelledby': 'offer-title' }, form);
+  const facts = [
+    ['File', visible(file.name)],
+    ['Size', format.size(file.size)],
+    ['Service', `${visible(service?.name)}, ${format.counted(service?.connections.open, 'open connection')}`],
+    [h('label', { for: 'policy' }, 'Connections'), policy],
+  ].map(([name, value]) => h('div', h('dt', name), h('dd', value)));
+  const form = h('form', { method: 'dialog' }, title, h('dl.facts', facts), answer, h('div.buttons', cancel, swap));
+  const dialog = h('dialog', { 'aria-labelledby': 'offer-title' }, form);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (swap.dataset.done) return dialog.close();
     swap.disabled = true;
     policy.disabled = true;
     answer.hidden = false;
-    answer.className = 'answer waiting';
     answer.textContent = 'compiling and swapping…';
     const query = { service: service?.name, name: file.name.slice(-255), policy: policy.value };
     const result = await act(async () => {

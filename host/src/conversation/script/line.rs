@@ -96,8 +96,10 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Quoted strings and hexadecimal digits, each of them once or more often.
+    /// Quoted strings and hexadecimal digits, each of them once or more often. Only a message
+    /// may be empty.
     pub(super) fn payload(&mut self, step: &str) -> Result<Vec<u8>, String> {
+        let is_message = !self.is_empty() && matches!(step, "publish" | "published");
         let mut payload = Vec::new();
         while !self.is_empty() {
             let mut part = match self.quoted()? {
@@ -120,8 +122,8 @@ impl<'a> Line<'a> {
             payload.extend_from_slice(&part);
         }
         match payload.len() {
-            0 => Err(format!("`{step}` needs at least one byte")),
-            1..=MAX_PAYLOAD => Ok(payload),
+            0 if !is_message => Err(format!("`{step}` needs at least one byte")),
+            0..=MAX_PAYLOAD => Ok(payload),
             _ => Err(format!("too many bytes: a step may have {MAX_PAYLOAD}")),
         }
     }
@@ -148,4 +150,20 @@ impl<'a> Line<'a> {
 
 fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_message_may_be_empty() {
+        let payload = |step: &str, text: &str| Line::new(text).payload(step);
+        for step in ["publish", "published"] {
+            assert_eq!(payload(step, "\"\" # none"), Ok(Vec::new()));
+            assert!(payload(step, "# none").is_err());
+        }
+        let error = payload("send", "\"\"").expect_err("no bytes");
+        assert_eq!(error, "`send` needs at least one byte");
+    }
 }
