@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::harness::files::write_script;
 use crate::harness::{
@@ -103,23 +104,61 @@ fn a_single_file_builds_and_serves_or_shows_the_compilers_errors() {
     assert!(!kept("mistake.wasm").exists());
 }
 
-#[test]
-fn a_package_builds_and_serves() {
-    let dir = kept("package");
+/// A package of this name that has no source yet.
+fn package(name: &str) -> PathBuf {
+    let dir = kept(name);
     fs::create_dir_all(dir.join("src")).expect("a directory");
     let sdk = fs::canonicalize(repo("guest/sdk")).expect("the SDK");
     let manifest = format!(
-        "[workspace]\n\n[package]\nname = \"guest\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
-         [lib]\ncrate-type = [\"cdylib\"]\n\n[dependencies]\nhotsocket-guest = {{ path = {:?} }}\n",
-        sdk
+        "[workspace]\n\n[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+         [lib]\ncrate-type = [\"cdylib\"]\n\n[dependencies]\nhotsocket-guest = {{ path = {sdk:?} }}\n"
     );
     fs::write(dir.join("Cargo.toml"), manifest).expect("written");
+    let lock = fs::read_to_string(repo("host/src/build/guest.lock")).expect("a lock file");
+    let lock = lock.replace("name = \"guest\"\n", &format!("name = \"{name}\"\n"));
+    fs::write(dir.join("Cargo.lock"), lock).expect("written");
+    dir
+}
+
+#[test]
+fn a_package_builds_and_serves() {
+    let dir = package("package");
     fs::write(dir.join("src/lib.rs"), GUEST.replace("WORD", "package")).expect("written");
-    fs::copy(repo("host/src/build/guest.lock"), dir.join("Cargo.lock")).expect("copied");
     let Some((component, _)) = build("package", &dir) else {
         return;
     };
     says(component, "package");
+}
+
+/// As `mv x.rs.orig x.rs` and `rsync -t` do it. Cargo compares times and no contents:
+/// <https://github.com/rust-lang/cargo/issues/2880>.
+#[test]
+fn a_source_that_an_older_file_has_replaced_is_compiled() {
+    let dir = package("replaced");
+    for (source, file) in [
+        (dir.clone(), dir.join("src/lib.rs")),
+        (kept("replaced_file.rs"), kept("replaced_file.rs")),
+    ] {
+        let put = |word: &str| fs::write(&file, GUEST.replace("WORD", word)).expect("written");
+        put("new");
+        let Some((new, _)) = build("replaced", &source) else {
+            return;
+        };
+        let saved = fs::metadata(&file).and_then(|file| file.modified());
+        let older = saved.expect("a time") - Duration::from_secs(3600);
+        put("old");
+        let opened = fs::File::options().append(true).open(&file);
+        let set = opened.and_then(|opened| opened.set_modified(older));
+        set.expect("ours");
+        let (old, _) = build("replaced", &source).expect("it was built before");
+        assert!(old != new, "{} is as before", source.display());
+        says(old, "old");
+        // Once.
+        let output = kept("replaced_again.wasm");
+        let ran = run_within(FIRST_BUILD, &mut command(&source, &output));
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(!ran.stderr.contains("Compiling "), "{}", ran.stderr);
+    }
 }
 
 /// Cargo compiles a crate again if flags for all crates have changed, which takes minutes with
@@ -272,14 +311,17 @@ fn npm_gets_no_settings_meant_for_others_and_is_not_believed() {
 fn pip_gets_no_settings_meant_for_others_and_is_not_believed() {
     let dir = temp_dir();
     let record = dir.path().join("record");
+    let calls = dir.path().join("calls");
     let script = format!(
-        "case \"$*\" in\n\
+        "echo \"$*\" >> {}\n\
+         case \"$*\" in\n\
          *'-m venv'*) for last; do :; done; mkdir -p \"$last/bin\"; cp \"$0\" \"$last/bin/python3\";;\n\
          *'config list'*) echo \"install.target='/elsewhere'\"; echo \"global.index-url='https://m/simple'\";;\n\
          *'pip install'*) env > {};;\n\
          *version_info*) echo 3.11;;\n\
          *) echo \"ModuleNotFoundError: No module named 'componentize_py'\" >&2; exit 1;;\n\
          esac",
+        calls.display(),
         record.display()
     );
     let path = fake(dir.path(), "python3", &script);
@@ -307,4 +349,9 @@ fn pip_gets_no_settings_meant_for_others_and_is_not_believed() {
         !record.contains("elsewhere") && !record.contains("PYTHONWARNINGS"),
         "{record}"
     );
+    // Nor are modules of the current directory imported.
+    let calls = fs::read_to_string(calls).expect("it was called");
+    let is_isolated = |call: &str| call.starts_with("-I -X utf8 ");
+    assert!(calls.lines().all(is_isolated), "{calls}");
+    assert!(calls.lines().count() >= 5, "{calls}");
 }

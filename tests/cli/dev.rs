@@ -148,6 +148,41 @@ fn dev_watches_what_the_build_has_read_and_nothing_else() {
     assert_eq!(log.matches("changed; building").count(), 1, "{log}");
 }
 
+const TYPESCRIPT: &str = r#"
+import net from 'node:net';
+class Base { word: unknown = 'inherited'; }
+class Derived extends Base { word: unknown; }
+net.createServer((socket) => {
+  socket.on('data', () => socket.write(String(new Derived().word)));
+}).listen(3000);
+"#;
+
+#[test]
+fn dev_swaps_what_other_settings_make_of_the_same_script() {
+    if Fetched::JavaScript.is_missing() {
+        return;
+    }
+    let serve = Serve::nothing();
+    let base = serve.path("base.json");
+    let defines = |is_so: bool| {
+        let text =
+            format!("{{ \"compilerOptions\": {{ \"useDefineForClassFields\": {is_so} }} }}\n");
+        fs::write(&base, text).expect("ours");
+    };
+    defines(true);
+    let settings = "{\n  // As of everyone here.\n  \"extends\": \"./base\",\n}\n";
+    fs::write(serve.path("tsconfig.json"), settings).expect("ours");
+    fs::write(serve.path("server.ts"), TYPESCRIPT).expect("ours");
+    let server = serve.args(&["dev", "."]).patience(FIRST_BUILD).start();
+    let mut client = server.connect();
+    client.ask("x", "undefined");
+    defines(false);
+    server.stderr.wait("base.json changed; building");
+    server.stderr.wait("swapped in ");
+    client.ask("x", "inherited");
+    server.stop();
+}
+
 #[test]
 fn dev_says_that_a_script_names_another_port_and_swaps_no_two_builds_of_the_same() {
     if Fetched::JavaScript.is_missing() {

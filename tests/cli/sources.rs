@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -100,6 +101,46 @@ fn a_directory_with_one_source_is_served_tested_and_swapped() {
         "{ran:?}"
     );
     client.ask("b\n", "2; b\n");
+}
+
+/// A compiler looks for headers beside the symlink.
+#[test]
+fn one_source_behind_two_symlinks_is_built_for_each() {
+    let dir = temp_dir();
+    let put = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("ours");
+        fs::write(path, text).expect("ours");
+    };
+    put(
+        "common/handler.c",
+        "#include <hotsocket.h>\n#include \"rules.h\"\n\
+         void on_data(const uint8_t *data, size_t size) {\n    \
+         (void)data, (void)size;\n    hs_write(WORD, sizeof WORD - 1);\n}\n",
+    );
+    for word in ["one", "two"] {
+        put(
+            &format!("{word}/rules.h"),
+            &format!("#define WORD \"{word}\"\n"),
+        );
+        put(
+            &format!("{word}/it.test"),
+            &format!("send \"x\"\nexpect \"{word}\"\n"),
+        );
+        let link = dir.path().join(word).join("handler.c");
+        symlink("../common/handler.c", link).expect("ours");
+        let ran = run_within(
+            FIRST_BUILD,
+            hotsocket()
+                .args(["test", &format!("{word}/handler.c")])
+                .arg(format!("{word}/it.test"))
+                .current_dir(dir.path()),
+        );
+        if lacks_tools(&ran) {
+            return;
+        }
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `hotsocket test`: conversations that are written in files.
 
+mod between_steps;
+
 use std::fs;
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,10 @@
 //! What a file may say, what overrides it, and what `hotsocket config` prints.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
-use crate::harness::{ask, hotsocket, repo, run, temp_dir};
+use crate::harness::{ask, hotsocket, prebuilt, repo, run, temp_dir};
 
 /// What `hotsocket config` prints for this file and these flags.
 fn in_force(text: &str, flags: &[&str]) -> String {
@@ -175,6 +177,43 @@ fn what_is_wrong_is_said_with_its_place_and_a_hint() {
         let served = ask(dir.path(), &["serve", "--config", path]).failure(2);
         assert!(served.contains(expected), "{text}{served}");
     }
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_and_not_cut() {
+    let dir = temp_dir();
+    let file = dir.path().join("a.toml");
+    let text = format!("#{}\n[[service]]\nno = 1\n", "x".repeat(1 << 20));
+    fs::write(&file, text).expect("writable");
+    let path = file.to_str().expect("UTF-8");
+    for args in [&["check", path][..], &["serve", "--config", path]] {
+        let ran = ask(dir.path(), args);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        let told = "a.toml: it is larger than 1 MiB";
+        assert!(ran.stderr.trim_end().ends_with(told), "{ran:?}");
+    }
+}
+
+/// As text it would be another one.
+#[test]
+fn a_path_that_is_not_utf_8_is_refused() {
+    let dir = temp_dir();
+    let odd = dir.path().join(OsStr::from_bytes(b"odd\xff"));
+    fs::create_dir(&odd).expect("ours");
+    fs::write(odd.join("echo.wasm"), prebuilt("echo")).expect("ours");
+    let file = odd.join("a.toml");
+    fs::write(&file, "[[service]]\nguest = \"echo.wasm\"\n").expect("ours");
+    let serve = |arg: &OsStr, path: &OsStr| {
+        let mut command = hotsocket();
+        command.arg("serve").arg(arg).arg(path);
+        run(command.env("XDG_RUNTIME_DIR", dir.path())).failure(2)
+    };
+    let told = "odd\u{fffd}/echo.wasm is not UTF-8: rename it";
+    let given = serve(OsStr::new("--"), odd.join("echo.wasm").as_os_str());
+    assert!(given.ends_with(told), "{given}");
+    let named = serve(OsStr::new("--config"), file.as_os_str());
+    assert!(named.contains("guest: the path "), "{named}");
+    assert!(named.ends_with(told), "{named}");
 }
 
 #[test]

@@ -359,3 +359,15 @@ fn a_guest_for_which_there_is_no_room_is_not_reloaded_to() {
     assert!(line.contains("there is room for 32 connections"), "{line}");
     clients[0].ask("x", "2 bytes so far\n");
 }
+
+#[test]
+fn a_refused_file_is_read_again_when_a_secret_that_it_names_appears() {
+    let server = with_file(FIRST, &["counter"]).start();
+    replace(
+        &server,
+        &format!("{FIRST}set = {{ K = {{ file = \"k\" }} }}\n"),
+    );
+    server.stderr.wait("not reloaded: ");
+    fs::write(server.path("k"), "x").expect("writable");
+    server.stderr.wait("reloaded ");
+}

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use super::*;
 use crate::harness::{
-    Fetched, build, count_lines, hotsocket, is_ci, kept, lacks_program, lacks_tools, repo, run,
-    temp_dir,
+    FIRST_BUILD, Fetched, build, build_cache, count_lines, hotsocket, is_ci, kept, lacks_program,
+    lacks_tools, repo, run, run_within, temp_dir,
 };
 
 /// A directory with a file in it, outside the checkout.
@@ -189,6 +189,35 @@ fn mistakes_in_python_are_errors_of_the_build_with_their_place() {
         let last = ran.last_line();
         assert!(last.ends_with("does not compile: see the messages above"));
     }
+}
+
+/// In the directory where `hotsocket build` runs.
+#[test]
+fn a_module_that_is_called_like_one_of_pythons_own_is_not_imported() {
+    if Fetched::Python.is_missing() {
+        return;
+    }
+    let (_dir, path) = file("guest.py", "import nowhere\n");
+    let here = temp_dir();
+    fs::write(here.path().join("email.py"), "raise Exception('mine')\n").expect("written");
+    let mut command = hotsocket();
+    command.arg("build").arg(&path).current_dir(here.path());
+    let ran = run_within(FIRST_BUILD, &mut command);
+    if lacks_tools(&ran) {
+        return;
+    }
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let own = "ModuleNotFoundError: No module named 'nowhere'";
+    assert!(ran.stderr.contains(own), "{}", ran.stderr);
+    let last = ran.last_line();
+    assert!(
+        last.ends_with("does not compile: see the messages above"),
+        "{last}"
+    );
+    // What is installed was not taken for damaged.
+    let cache = fs::read_dir(build_cache()).expect("a cache").flatten();
+    let mut installed = cache.map(|entry| entry.path().join("complete"));
+    assert!(installed.any(|marker| marker.exists()), "{}", ran.stderr);
 }
 
 /// CPython imports some of its own modules only when they are needed; then there is no

@@ -1,7 +1,10 @@
 //! Guests that are served from their source: built into the user's cache, and
 //! built again only when a source has changed.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,12 +19,10 @@ use hotsocket_sandbox::write_whole;
 pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     let found = super::find(source)?;
     let source = found.path.as_path();
-    let path = fs::canonicalize(source).map_err(|error| Error::read(source, error))?;
-    let mut key = Hashed::default();
-    key.add("", path.as_os_str().as_encoded_bytes());
-    let dir = cache_dir()?
-        .join("served")
-        .join(format!("{:.16}", key.hex()));
+    let path = as_given(source).map_err(|error| Error::read(source, error))?;
+    let venv = env::var_os("VIRTUAL_ENV");
+    let key = key(&path, venv.as_deref()).map_err(|error| Error::read(source, error))?;
+    let dir = cache_dir()?.join("served").join(format!("{key:.16}"));
     let stem = path.file_stem().unwrap_or_default();
     let component = dir.join(stem).with_extension("wasm");
     let (list, said) = (dir.join("inputs"), dir.join("remarks"));
@@ -48,7 +49,8 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     let mut text = format!("{}\n", tools());
     for input in &built.inputs {
         let hash = sources::of_input(input).map_err(|error| Error::read(input, error))?;
-        let input = fs::canonicalize(input).map_err(|error| Error::read(input, error))?;
+        // With its symlinks, which may lead elsewhere next time.
+        let input = std::path::absolute(input).map_err(|error| Error::read(input, error))?;
         text.push_str(&format!("{hash} {}\n", input.display()));
     }
     // The list last: with it the rest counts.
@@ -56,6 +58,31 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
         write_whole(path, text.as_bytes()).map_err(|error| Error::write(path, error))?;
     }
     Ok(component)
+}
+
+/// A source's full path, in which the source itself may be a symlink: compilers look for what
+/// it includes beside that, not beside what it leads to.
+fn as_given(source: &Path) -> io::Result<PathBuf> {
+    let Some(name) = source.file_name() else {
+        return fs::canonicalize(source);
+    };
+    let parent = source.parent().filter(|parent| *parent != Path::new(""));
+    Ok(fs::canonicalize(parent.unwrap_or(Path::new(".")))?.join(name))
+}
+
+/// The hash of what makes two builds differ besides the contents of files: where the source
+/// is, where it leads to, and for Python the virtual environment with its packages.
+fn key(path: &Path, venv: Option<&OsStr>) -> io::Result<String> {
+    let leads_to = fs::canonicalize(path)?;
+    let mut key = Hashed::default();
+    key.add("", leads_to.as_os_str().as_encoded_bytes());
+    if path != leads_to {
+        key.add("symlink", path.as_os_str().as_encoded_bytes());
+    }
+    if let Some(venv) = venv.filter(|_| super::extension(path) == "py") {
+        key.add("VIRTUAL_ENV", venv.as_encoded_bytes());
+    }
+    Ok(key.hex())
 }
 
 fn changed_since(input: &Path, time: SystemTime) -> bool {
@@ -92,6 +119,37 @@ fn is_fresh(list: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_symlink_and_each_virtual_environment_has_its_own_build() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        for name in ["common", "a", "b"] {
+            fs::create_dir(at(name)).expect("writable");
+        }
+        let keys = |source: &str, venv: Option<&str>| {
+            let path = as_given(&at(source)).expect("there");
+            key(&path, venv.map(OsStr::new)).expect("there")
+        };
+        for name in ["x.c", "x.py"] {
+            fs::write(at("common").join(name), "").expect("writable");
+            let to = Path::new("../common").join(name);
+            let link = |dir: &str| std::os::unix::fs::symlink(&to, at(dir).join(name));
+            link("a").and_then(|()| link("b")).expect("writable");
+        }
+        assert_eq!(keys("a/x.c", None), keys("a/../a/x.c", Some("/venv")));
+        let all = ["common/x.c", "a/x.c", "b/x.c"].map(|source| keys(source, None));
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+        assert_eq!(keys("a/x.py", Some("/v")), keys("a/x.py", Some("/v")));
+        assert_ne!(keys("a/x.py", Some("/v")), keys("a/x.py", Some("/w")));
+        assert_ne!(keys("a/x.py", Some("/v")), keys("a/x.py", None));
+        // What it leads to counts as well.
+        fs::rename(at("common/x.py"), at("common/y.c")).expect("ours");
+        let before = keys("b/x.c", None);
+        fs::remove_file(at("b/x.c")).expect("ours");
+        std::os::unix::fs::symlink("../common/y.c", at("b/x.c")).expect("ours");
+        assert_ne!(keys("b/x.c", None), before);
+    }
 
     #[test]
     fn a_change_of_an_input_is_seen() {

@@ -175,6 +175,30 @@ impl Cargo<'_> {
         })
     }
 
+    /// Have these packages compiled again, whatever cargo thinks of their files' times. `args`
+    /// say where.
+    pub(super) fn forget(&self, args: &[OsString], packages: &[&str]) -> Result<(), Error> {
+        if packages.is_empty() {
+            // Cargo would remove all that it has made there.
+            return Ok(());
+        }
+        let packages = packages.iter().flat_map(|name| ["--package", *name]);
+        let status = self
+            .command()
+            .args(["clean", "--quiet", "--release", "--target", TARGET])
+            .args(args)
+            .args(packages)
+            .stdout(Stdio::null())
+            .status()
+            .map_err(|error| self.run_error(error))?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(Error::Compile {
+                path: self.source.to_owned(),
+            }),
+        }
+    }
+
     /// Arguments that give each outside crate its flag, and no other crate. As flags for all
     /// crates, cargo would compile the standard library again whenever a guest with other crates
     /// follows. They are [unstable], so a toolchain that brings its library does not use them.

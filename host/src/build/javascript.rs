@@ -2,7 +2,8 @@
 //! with an engine, by packages from npm.
 //!
 //! This module owns the directory in the user's cache where those packages are
-//! installed, once for each list of versions; [`programs`] runs npm and node.
+//! installed, once for each list of versions; [`programs`] runs npm and node, and
+//! [`tsconfig`] reads which files TypeScript's settings extend.
 //! What is done to a script begins in `guest/js/build.mjs`; the shim is in `guest/js/shim`.
 //! Both are carried in this binary and unpacked for each build into a directory of its
 //! own, so that two versions of hotsocket that build at the same time share nothing but
@@ -23,6 +24,7 @@ use super::{Compiled, Error, Section};
 
 mod embedded;
 mod programs;
+mod tsconfig;
 
 use programs::{OWN_SETTINGS, error_line, is_for_others, npm_error, run};
 
@@ -113,16 +115,17 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
 }
 
 /// The nearest manifest and TypeScript's settings, which esbuild reads from the script's
-/// directory or one above it.
+/// directory or one above it, with what those extend.
 fn settings(source: &Path) -> Vec<PathBuf> {
     let nearest = |name: &str| {
         let mut places = source.ancestors().skip(1).map(|dir| dir.join(name));
         places.find(|path| path.is_file())
     };
-    ["package.json", "tsconfig.json"]
-        .iter()
-        .filter_map(|name| nearest(name))
-        .collect()
+    let tsconfig = nearest("tsconfig.json");
+    let bases = tsconfig.iter().flat_map(|file| tsconfig::bases(file));
+    let bases: Vec<_> = bases.collect();
+    let manifest = nearest("package.json").into_iter();
+    manifest.chain(tsconfig).chain(bases).collect()
 }
 
 /// The hash of what this binary carries for scripts.

@@ -4,7 +4,8 @@
 //! This module owns the path from a [`Request`] to a file: `find` says which source a
 //! path stands for, `toolchain` finds a Rust compiler, `single` generates a package for
 //! a single file (`settings` reads what the file asks for, `embedded` holds the SDK and
-//! the contract), `package` reads a package of the user's, `cargo` runs the compiler;
+//! the contract), `package` reads a package of the user's, `cargo` runs the compiler,
+//! `replaced` finds sources that cargo would not compile again;
 //! `javascript`, `python` and `c` build guests in these languages, the latter two in a
 //! temporary `stage`; `encode` encodes the module of a Rust or C compiler as a
 //! component, `dep_info` reads which files it has read, `strip` removes the function
@@ -25,6 +26,7 @@ mod find;
 mod javascript;
 mod package;
 mod python;
+mod replaced;
 mod section;
 mod setting_names;
 mod settings;
@@ -42,7 +44,9 @@ pub use cached::cached;
 pub use error::Error;
 pub use find::{Source, find, is_source};
 pub use section::{Section, read as section};
-pub use sources::{of_file as sources_of_file, of_package as sources_of_package};
+pub use sources::{
+    of_file as sources_of_file, of_files as contents_of, of_package as sources_of_package,
+};
 
 use hotsocket_sandbox::write_whole;
 

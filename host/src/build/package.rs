@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::cargo::{Cargo, Outside};
+use super::replaced::Record;
 use super::toolchain::{self, remap};
 use super::{Compiled, Error, Section, single, sources};
 
@@ -72,22 +73,28 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
         lock = Some(single::lock(cache, "lock")?);
         args.extend(["--target-dir".into(), cache.join("target").into()]);
     }
+    let local = packages
+        .iter()
+        .filter(|package| package["source"].is_null());
+    let target = path("target_directory").unwrap_or_default();
+    let record = Record::of(shared.as_deref().unwrap_or(&target), &dir);
+    if record.has_replaced() {
+        let names = local.clone().filter_map(|package| package["name"].as_str());
+        cargo.forget(&args, &names.collect::<Vec<_>>())?;
+    }
     let made = cargo.compile(&args, profile, &[], shared.as_deref())?;
     drop(lock);
     // Besides the files that were compiled: the manifests of the packages on this machine,
     // and what cargo reads for all of them.
-    let local = packages
-        .iter()
-        .filter(|package| package["source"].is_null());
     let manifests = local.filter_map(|package| package["manifest_path"].as_str());
     let settings = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"].map(|name| root.join(name));
     let settings = settings.into_iter().filter(|path| path.is_file());
     let inputs = made.inputs.into_iter();
     let inputs = inputs.chain(manifests.map(PathBuf::from)).chain(settings);
-    let target = path("target_directory").unwrap_or_default();
     let written = [cache.as_deref(), Some(target.as_path())];
     let written: Vec<_> = written.into_iter().flatten().collect();
     let inputs = single::authors(inputs.collect(), &written, manifest);
+    record.write(&inputs)?;
     let hash = sources::of_package(&dir).map_err(|error| Error::read(&dir, error))?;
     let sdk = packages
         .iter()

@@ -5,12 +5,14 @@
 //! component are the same for everyone.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::cargo::Cargo;
+use super::replaced::Record;
 use super::toolchain::{self, remap};
 use super::{Compiled, Error, Section, embedded, settings, sources};
 
@@ -32,6 +34,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     unpack(&package, &manifest(stem, &path, &features)?)?;
 
     let toolchain = toolchain::find(&package)?;
+    let target = cache.join("target");
     let cargo = Cargo {
         toolchain: &toolchain,
         dir: &package,
@@ -39,14 +42,20 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         outside: Vec::new(),
         inherit_env: false,
     };
-    let target = [
-        "--locked".into(),
+    let args = [
+        OsString::from("--locked"),
         "--target-dir".into(),
-        cache.join("target").into(),
+        target.clone().into(),
     ];
+    let record = Record::of(&target, &path);
+    if record.has_replaced() {
+        cargo.forget(&args, &[PACKAGE])?;
+    }
     // Only the guest's own crate gets the flag with the file's directory: as a flag
     // for all crates it would compile all of them again for each directory.
-    let made = cargo.compile(&target, &[], &[remap(dir, "")], Some(&cache.join("target")))?;
+    let made = cargo.compile(&args, &[], &[remap(dir, "")], Some(&target))?;
+    let inputs = authors(made.inputs, &[&cache], path.clone());
+    record.write(&inputs)?;
     Ok(Compiled {
         component: made.component,
         section: Section {
@@ -58,7 +67,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
             port: None,
         },
         output: file.with_extension("wasm"),
-        inputs: authors(made.inputs, &[&cache], path.clone()),
+        inputs,
         remarks: Vec::new(),
         toolchain: toolchain.name,
     })
@@ -104,6 +113,9 @@ pub(super) fn manifest(stem: &str, path: &Path, features: &[String]) -> Result<S
         .replace("{features}", &features)
         .replace("{path}", &path.to_string()))
 }
+
+/// The name in [`MANIFEST`].
+const PACKAGE: &str = "guest";
 
 const MANIFEST: &str = r#"# Written by `hotsocket build`.
 [workspace]

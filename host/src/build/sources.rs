@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -100,6 +100,15 @@ pub(super) fn of_input(path: &Path) -> io::Result<String> {
     }
     let mut sources = Hashed::default();
     sources.add("", &read(path)?);
+    Ok(sources.hex())
+}
+
+/// The hash of the contents of these files, in their order.
+pub fn of_files(files: &[PathBuf]) -> io::Result<String> {
+    let mut sources = Hashed::default();
+    for file in files {
+        sources.add("", of_input(file)?.as_bytes());
+    }
     Ok(sources.hex())
 }
 

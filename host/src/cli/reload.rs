@@ -95,7 +95,11 @@ impl Reloader {
         let read = run_on_thread("configuration", None, move || {
             let mut named = Stamps::new();
             let mut read = || {
-                let mut loaded = load(Some(&file), &given).map_err(|error| error.to_string())?;
+                let mut loaded = load(Some(&file), &given).map_err(|problems| {
+                    let text = problems.to_string();
+                    named = problems.files;
+                    text
+                })?;
                 let files = loaded.config.options.services.iter();
                 let files = files.flat_map(ServiceOptions::files);
                 // Before any of them is read.

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hotsocket_sandbox::{
@@ -74,6 +75,8 @@ pub struct Environment {
     pub(super) timeout: Duration,
     pub(super) guest_settings: sandbox::Settings,
     pub(super) captured: Captured,
+    /// A script that took too long goes on with what is here, so no other may use it.
+    pub(super) is_in_use: AtomicBool,
 }
 
 impl Environment {
@@ -111,6 +114,7 @@ impl Environment {
             timeout: settings.timeout,
             guest_settings: settings.guest_settings,
             captured,
+            is_in_use: AtomicBool::new(false),
         })
     }
 

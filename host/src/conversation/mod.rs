@@ -130,7 +130,7 @@ pub struct Failure {
 }
 
 /// Run a script on a thread of its own. `limit` bounds it on the real clock,
-/// whatever the guest does.
+/// whatever the guest does; after one that took longer, none is run.
 ///
 /// # Errors
 /// Names the first step that failed.
@@ -141,6 +141,15 @@ pub fn run(
     others: &Arc<Guests>,
     limit: Duration,
 ) -> Result<Success, Failure> {
+    if environment.is_in_use.load(Ordering::Relaxed) {
+        return Err(Failure {
+            line: script.steps.first().map_or(1, |step| step.line),
+            message: "not run: an earlier script has timed out and still runs, and what its \
+                      guest prints and stores would get into this one; run it by itself"
+                .to_owned(),
+            details: Vec::new(),
+        });
+    }
     let started = Instant::now();
     let line = Arc::new(AtomicUsize::new(0));
     let (done, result) = mpsc::sync_channel(1);
@@ -170,10 +179,13 @@ pub fn run(
             took: started.elapsed(),
         }),
         Ok(Err(failure)) => Err(failure),
-        Err(mpsc::RecvTimeoutError::Timeout) => failure(format!(
-            "timed out after {} (raise --time-limit)",
-            crate::duration::show(limit)
-        )),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            environment.is_in_use.store(true, Ordering::Relaxed);
+            failure(format!(
+                "timed out after {} (raise --time-limit)",
+                crate::duration::show(limit)
+            ))
+        }
         Err(mpsc::RecvTimeoutError::Disconnected) => {
             failure("internal error: the thread that ran the script has panicked".to_owned())
         }

@@ -2,8 +2,9 @@
 //! script is the peer at the other.
 //!
 //! Owns what a kernel would do between the two: it buffers bytes, closes each
-//! side by itself, and discards the buffers on a reset. It knows neither scripts
-//! nor guests. Both ends live on one thread; the lock is there because a
+//! side by itself, and discards the buffers on a reset. And what the peer's program
+//! would do besides the script: a [`Reader`] reads what there is. It knows neither
+//! scripts nor guests. All ends live on one thread; the lock is there because a
 //! transport must be `Send`.
 
 use std::collections::VecDeque;
@@ -27,6 +28,9 @@ use crate::session::{NotSecured, Secure, Securing};
 /// Bytes of the guest that wait for a peer that does not receive them: about
 /// what two kernels buffer.
 const CAPACITY: usize = 256 << 10;
+/// Bytes that the peer has read and no step has taken: as many as one step may expect. With
+/// more it reads nothing.
+const MAX_READ: usize = 16 << 20;
 
 /// How the host's side of a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +47,10 @@ struct State {
     inbound: VecDeque<Vec<u8>>,
     peer: Side,
     reader: Option<Waker>,
-    /// What the guest has written and the peer has not taken.
+    /// What the guest has written and the peer has not read.
     outbound: Vec<u8>,
+    /// What the peer has read and no step has taken. No reset destroys it.
+    read: Vec<u8>,
     host: Side,
     writer: Option<Waker>,
     /// The peer reads nothing.
@@ -67,8 +73,10 @@ enum Tls {
 
 struct Wire {
     state: Mutex<State>,
-    /// Notified when the session has done something.
+    /// Notified when the session has done something, for the step that waits for it.
     changed: Notify,
+    /// The same for the reader.
+    arrived: Notify,
 }
 
 /// Make a connection.
@@ -79,6 +87,7 @@ pub fn pair() -> (HostEnd, PeerEnd) {
             peer: Side::Open,
             reader: None,
             outbound: Vec::new(),
+            read: Vec::new(),
             host: Side::Open,
             writer: None,
             stalled: false,
@@ -86,6 +95,7 @@ pub fn pair() -> (HostEnd, PeerEnd) {
             tls: Tls::Plain,
         }),
         changed: Notify::new(),
+        arrived: Notify::new(),
     });
     (HostEnd(Arc::clone(&wire)), PeerEnd(wire))
 }
@@ -95,6 +105,11 @@ pub struct HostEnd(Arc<Wire>);
 
 /// The script's end.
 pub struct PeerEnd(Arc<Wire>);
+
+/// Reads for the peer while the script is at something else. Otherwise a reset would destroy
+/// what came long before it, and a guest that writes much would wait for a peer that has not
+/// stalled.
+pub struct Reader(Arc<Wire>);
 
 /// Has the session wait for the script's step `start-tls` where a listener would do a
 /// handshake.
@@ -168,6 +183,7 @@ impl Wire {
     fn by_host<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         let result = work(&mut self.state.lock());
         self.changed.notify_one();
+        self.arrived.notify_one();
         result
     }
 
@@ -180,6 +196,32 @@ impl Wire {
         state.idle &= woken.iter().all(Option::is_none);
         drop(state);
         woken.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// As the peer, read what there is.
+    fn read(&self) {
+        let mut state = self.state.lock();
+        let may_read = !state.stalled && state.host != Side::Reset && state.read.len() < MAX_READ;
+        if !may_read || state.outbound.is_empty() {
+            return;
+        }
+        let State { outbound, read, .. } = &mut *state;
+        read.append(outbound);
+        // Only a session that waits for room has something to do now.
+        let woken = state.writer.take();
+        state.idle &= woken.is_none();
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Reader {
+    /// Read whenever something has arrived, for as long as the script runs.
+    pub async fn run(self) {
+        loop {
+            self.0.arrived.notified().await;
+            self.0.read();
+        }
     }
 }
 
@@ -279,6 +321,11 @@ impl PeerEnd {
         self.0.by_peer(|state| state.peer = Side::Ended);
     }
 
+    /// What reads for this peer, from when it is run.
+    pub fn reader(&self) -> Reader {
+        Reader(Arc::clone(&self.0))
+    }
+
     /// What the session may have this connection protected by.
     pub fn handshake(&self) -> Handshake {
         Handshake(Arc::clone(&self.0))
@@ -306,7 +353,12 @@ impl PeerEnd {
 
     /// Append what has arrived to `received`; returns how the host's side is.
     pub fn take(&self, received: &mut Vec<u8>) -> Side {
-        let state = self.0.state.lock();
+        // More than any step expects, so that whatever follows is not asked for.
+        if received.len() >= MAX_READ {
+            return Side::Open;
+        }
+        let mut state = self.0.state.lock();
+        received.append(&mut state.read);
         let (host, waiting) = (state.host, !state.outbound.is_empty());
         match state.stalled {
             _ if !waiting || host == Side::Reset => return host,

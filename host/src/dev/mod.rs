@@ -13,6 +13,7 @@ mod project;
 mod watch;
 
 use std::future::pending;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,7 +26,16 @@ use crate::output::Output;
 use crate::registry::Outcome;
 use crate::rollout::Source;
 use hotsocket_sandbox::{ComponentBytes, Hash, run_on_thread};
+use project::is_changed_since;
 use watch::ProjectWatcher;
+
+/// What was served last from here.
+struct Served {
+    section: Section,
+    hash: Hash,
+    /// As of [`contents`].
+    contents: Option<String>,
+}
 
 /// Build and serve the source, and swap on every save, until dropped, or until the server
 /// has drained and is to end. It is stored in `server`, so that the caller can stop it.
@@ -41,8 +51,8 @@ pub async fn serve_source(
 ) -> Result<(), StartError> {
     let mut watcher = ProjectWatcher::new(&project);
     let mut saved = began;
-    // What was served last from here; a rollback may have gone back from it since.
-    let mut served = None::<(Section, Hash)>;
+    // A rollback may have gone back from it since.
+    let mut served = None::<Served>;
     let mut listeners = options.services.iter().flat_map(|it| &it.listeners);
     let is_port_from_guest = listeners.any(|it| matches!(it.place, Place::OfGuest));
     tracing::info!("building {}", project.name.display());
@@ -54,8 +64,9 @@ pub async fn serve_source(
         let source = project.source.clone();
         let build = move || {
             build::component(&source).map(|built| {
+                let contents = contents(&built.inputs, began_at);
                 let bytes = ComponentBytes::new(built.bytes);
-                (bytes, built.section, built.inputs)
+                (bytes, built.section, built.inputs, contents)
             })
         };
         let built = run_on_thread("build", None, build).await;
@@ -66,9 +77,14 @@ pub async fn serve_source(
         let build_time = building.elapsed();
         let mut files;
         let built = match built {
-            Ok((component, section, inputs)) => {
+            Ok((component, section, inputs, contents)) => {
                 files = project.built(inputs, &before, began_at);
-                Ok((component, section))
+                let now = Served {
+                    section,
+                    hash: component.hash(),
+                    contents,
+                };
+                Ok((component, now))
             }
             Err(error) => {
                 files = project.failed(before);
@@ -82,8 +98,7 @@ pub async fn serve_source(
             (Err(error), Some(server)) => {
                 tracing::error!(kind = BUILD, "{error}; {}", still_serving(server));
             }
-            (Ok((component, section)), None) => {
-                let hash = component.hash();
+            (Ok((component, now)), None) => {
                 for service in &mut options.services {
                     service.guest = Guest::Built {
                         name: project.name.clone(),
@@ -93,7 +108,7 @@ pub async fn serve_source(
                 match Node::start(options.clone(), Arc::clone(&output), saved).await {
                     Ok(started) => {
                         *server = Some(started);
-                        served = Some((section, hash));
+                        served = Some(now);
                         tracing::info!("save a change to swap");
                     }
                     Err(error @ (StartError::Load { .. } | StartError::Listening { .. })) => {
@@ -102,15 +117,14 @@ pub async fn serve_source(
                     Err(error) => return Err(error),
                 }
             }
-            (Ok((_, section)), Some(server)) if is_served(served.as_ref(), &section, server) => {
+            (Ok((_, now)), Some(server)) if is_served(served.as_ref(), &now, server) => {
                 tracing::info!(
                     "built in {}, from the same sources; {}",
                     seconds(build_time),
                     still_serving(server)
                 );
             }
-            (Ok((component, section)), Some(server)) => {
-                let hash = component.hash();
+            (Ok((component, now)), Some(server)) => {
                 let source = Source::File(project.name.clone());
                 let swapping = Instant::now();
                 match server.registry().swap(component, source, None).await {
@@ -122,9 +136,9 @@ pub async fn serve_source(
                             seconds(swapping.elapsed())
                         );
                         if is_port_from_guest {
-                            report_port(&project, served.as_ref(), &section, server);
+                            report_port(&project, served.as_ref(), &now.section, server);
                         }
-                        served = Some((section, hash));
+                        served = Some(now);
                     }
                     Ok(report) if report.outcome == Outcome::Unchanged => tracing::info!(
                         "built in {}, without a difference; {}",
@@ -157,20 +171,34 @@ pub async fn serve_source(
     }
 }
 
-/// Whether a build is of the same sources as what is served. The components of these two languages
-/// differ all the same, in the seeds of their interpreters' hash tables; their hashes
-/// cover every file.
-fn is_served(served: Option<&(Section, Hash)>, built: &Section, server: &Node) -> bool {
-    let is_interpreted = ["javascript", "python"].contains(&built.language.as_str());
+/// Whether a build is of the same sources as what is served, and of the same settings. The
+/// components of these two languages differ all the same, in the seeds of their interpreters'
+/// hash tables.
+fn is_served(served: Option<&Served>, built: &Served, server: &Node) -> bool {
+    let is_interpreted = ["javascript", "python"].contains(&built.section.language.as_str());
     let active = server.registry().active().guest.hash;
-    let served = served.filter(|(_, hash)| *hash == active);
-    let sources = served.and_then(|(section, _)| section.sources.as_ref());
-    is_interpreted && sources.is_some() && sources == built.sources.as_ref()
+    let served = served.filter(|served| served.hash == active);
+    is_interpreted
+        && served.is_some_and(|served| {
+            let is_known = served.section.sources.is_some() && served.contents.is_some();
+            is_known
+                && served.section.sources == built.section.sources
+                && served.contents == built.contents
+        })
+}
+
+/// The hash of what a build has read, settings of compilers among it. `None` if one of the
+/// files was saved since the build began, as nobody knows what was read of it.
+fn contents(inputs: &[PathBuf], began: SystemTime) -> Option<String> {
+    match inputs.iter().any(|input| is_changed_since(input, began)) {
+        true => None,
+        false => build::contents_of(inputs).ok(),
+    }
 }
 
 /// Sockets stay as they are in a swap, so say so where the guest wants others.
-fn report_port(project: &Project, before: Option<&(Section, Hash)>, now: &Section, server: &Node) {
-    let before = before.and_then(|(section, _)| section.port);
+fn report_port(project: &Project, before: Option<&Served>, now: &Section, server: &Node) {
+    let before = before.and_then(|served| served.section.port);
     if let Some(port) = now.port.filter(|port| Some(*port) != before) {
         let listeners: Vec<_> = server.listeners().iter().map(ToString::to_string).collect();
         tracing::warn!(

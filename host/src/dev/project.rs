@@ -17,6 +17,9 @@ use crate::watch::{Stamp, directories_of};
 
 /// Directories without sources; hidden ones are skipped as well.
 const SKIPPED_DIRS: [&str; 3] = ["target", "node_modules", "__pycache__"];
+/// What is in a directory with this file was generated (<https://bford.info/cachedir/>): cargo
+/// puts it into its target directory, whatever that is called.
+const CACHE_TAG: &str = "CACHEDIR.TAG";
 /// Extensions of files that builds and editors write.
 const GENERATED: [&str; 6] = ["wasm", "pyc", "part", "tmp", "swp", "swx"];
 /// Files that a build may write among its sources.
@@ -205,6 +208,7 @@ fn entries(dir: &Path) -> impl Iterator<Item = fs::DirEntry> {
 fn is_skipped(dir: &Path) -> bool {
     let name = dir.file_name().and_then(|name| name.to_str());
     name.is_none_or(|name| name.starts_with('.') || SKIPPED_DIRS.contains(&name))
+        || dir.join(CACHE_TAG).exists()
 }
 
 /// With symlinks followed, as current directories are given, where there is such a path.
@@ -219,7 +223,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Time stamps of files lag behind the clock by up to a tick of the kernel, 10 ms.
-fn is_changed_since(path: &Path, time: SystemTime) -> bool {
+pub(super) fn is_changed_since(path: &Path, time: SystemTime) -> bool {
     let modified = fs::metadata(path).and_then(|file| file.modified());
     modified.is_ok_and(|modified| modified + Duration::from_millis(10) >= time)
 }
@@ -266,6 +270,8 @@ mod tests {
             "src/4913",
             "node_modules/x/index.js",
             "__pycache__/x.pyc",
+            "out/CACHEDIR.TAG",
+            "out/wasm32-wasip2/release/g.d",
             "x.part",
         ] {
             write(generated);

@@ -30,6 +30,10 @@ const REQUIREMENTS: &str = include_str!("requirements.txt");
 const INSTALLED: &str = "complete";
 /// Encloses the SDK's errors for the guest's author in the program's output.
 const MARK: char = '\u{1e}';
+/// Otherwise Python imports what is called like its own modules (`types.py`, `email.py`) from
+/// the current directory and from the user's packages. As it then ignores its variables, it
+/// is told its encoding here.
+const ISOLATED: [&str; 3] = ["-I", "-X", "utf8"];
 /// What an installed program can do.
 const CHECK: &str = "import sys; from importlib.metadata import version; \
                      from componentize_py import script; \
@@ -88,6 +92,7 @@ impl Tool {
         fs::write(&requirements, REQUIREMENTS).map_err(|error| Error::write(dir, error))?;
         // As the user has configured it, with variables and files.
         let listed = Command::new(&self.python)
+            .args(ISOLATED)
             .args(["-m", "pip", "--disable-pip-version-check", "config", "list"])
             .stdin(Stdio::null())
             .output()
@@ -137,7 +142,7 @@ impl Tool {
     /// milliseconds, where a run takes seconds.
     pub(super) fn syntax_error(&self, files: &[PathBuf]) -> Option<String> {
         let checked = python(&self.python)
-            .args(["-I", "-c", CHECK_SYNTAX])
+            .args(["-c", CHECK_SYNTAX])
             .args(files)
             .output()
             .ok()?;
@@ -149,7 +154,7 @@ impl Tool {
     /// Nothing where Python is older than the guest's syntax.
     pub(super) fn own_copies(&self, files: &[PathBuf]) -> String {
         let found = python(&self.python)
-            .args(["-I", "-c", OWN_COPIES])
+            .args(["-c", OWN_COPIES])
             .args(files)
             .output();
         let found = found.map(|output| output.stdout).unwrap_or_default();
@@ -191,6 +196,7 @@ impl Tool {
 
 fn python(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
+    command.args(ISOLATED);
     crate::descriptors::inherit_limit(&mut command).stdin(Stdio::null());
     // Python's and pip's own variables are meant for other programs.
     for (name, _) in std::env::vars_os() {
@@ -199,6 +205,7 @@ fn python(program: impl AsRef<std::ffi::OsStr>) -> Command {
         }
     }
     pip::clear(&mut command);
+    // For other Pythons that it starts.
     command.env("PYTHONUTF8", "1");
     command
 }

@@ -9,12 +9,16 @@ use super::keys::{self, Scope, belongs};
 use super::problem::{Place, Problem, nearest};
 use super::table::{Origin, Table, Value};
 use super::value;
+use super::watch::Stamps;
+use crate::watch::Stamp;
 
 /// What a file says, with the place of each value.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     pub node: Table,
     pub services: Vec<ServiceTable>,
+    /// Files that were looked at for its values, as they were before.
+    pub files: Stamps,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +46,7 @@ struct Reader<'a> {
     /// What paths are relative to.
     base: &'a Path,
     problems: Vec<Problem>,
+    files: Stamps,
 }
 
 type Entry<'a, 'i> = (
@@ -63,8 +68,10 @@ pub(super) fn parse(text: &str, base: &Path) -> (Document, Vec<Problem>) {
         text,
         base,
         problems: Vec::new(),
+        files: Stamps::new(),
     };
-    let document = reader.document(parsed.get_ref());
+    let mut document = reader.document(parsed.get_ref());
+    document.files = reader.files;
     (document, reader.problems)
 }
 
@@ -220,6 +227,10 @@ impl Reader<'_> {
         let Some(key) = keys::find(name.get_ref()) else {
             return;
         };
+        for file in value::files(key, value.get_ref(), self.base) {
+            let stamp = Stamp::of(&file);
+            self.files.push((file, stamp));
+        }
         match value::items(key, value.get_ref(), self.base) {
             Ok(items) => {
                 let origin = Origin::File(self.place(name.span()));

@@ -2,6 +2,8 @@
 //! of a process.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -11,45 +13,55 @@ use super::document::{self, Document, ServiceTable};
 use super::keys::{self, Kind, Scope};
 use super::problem::{Place, Problem, Problems};
 use super::table::{Origin, Table, Value};
-use super::value::Item;
+use super::value::{Item, not_utf8};
 use crate::cli::flags::Config;
 use crate::guest_file;
 use crate::listener::ListenAddress;
 use crate::node::{self, Guest, ServiceListener};
 
 /// The largest file, in bytes.
-pub(super) const MAX_FILE: usize = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 
 /// The flags on the command line.
 #[derive(Clone, Debug, Default)]
-pub(in crate::cli) struct Given(pub(super) Table);
+pub(in crate::cli) struct Given {
+    values: Table,
+    /// What is wrong with them that clap accepts.
+    problems: Vec<Problem>,
+}
 
 impl Given {
     /// Those of `serve`, of `config` or of no command.
     pub(in crate::cli) fn of(matches: &ArgMatches) -> Self {
-        let mut given = Table::default();
+        let mut given = Given::default();
         for key in keys::keys() {
             let id = key.name.replace('-', "_");
             if matches.value_source(&id) != Some(ValueSource::CommandLine) {
                 continue;
             }
             let texts = match key.kind {
-                Kind::Flag => vec![matches.get_flag(&id).to_string()],
-                Kind::Count => vec![matches.get_count(&id).to_string()],
+                Kind::Flag => Ok(vec![matches.get_flag(&id).to_string()]),
+                Kind::Count => Ok(vec![matches.get_count(&id).to_string()]),
                 _ => {
                     let raw = matches.get_raw(&id).into_iter().flatten();
-                    raw.map(|text| text.to_string_lossy().into_owned())
-                        .collect()
+                    let text = |raw: &OsStr| raw.to_str().map(str::to_owned);
+                    raw.map(|raw| text(raw).ok_or_else(|| not_utf8(raw)))
+                        .collect::<Result<Vec<_>, _>>()
                 }
             };
-            let items = texts.into_iter().map(|text| Item::given(key, text));
-            let value = Value {
-                items: items.collect(),
-                origin: Origin::Flag,
-            };
-            given.0.insert(key.name.clone(), value);
+            match texts {
+                Ok(texts) => {
+                    let items = texts.into_iter().map(|text| Item::given(key, text));
+                    let value = Value {
+                        items: items.collect(),
+                        origin: Origin::Flag,
+                    };
+                    given.values.0.insert(key.name.clone(), value);
+                }
+                Err(message) => given.problems.push(Problem::everywhere(message)),
+            }
         }
-        Given(given)
+        given
     }
 }
 
@@ -72,13 +84,25 @@ pub(super) struct LoadedService {
     pub listeners: Vec<(String, Table)>,
 }
 
+/// What a configuration file has, all of it.
+///
+/// # Errors
+/// As reading any guest's file, and when it is too large.
+pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = guest_file::read(path, MAX_FILE)?;
+    match bytes.len() > MAX_FILE {
+        true => Err(io::Error::other("it is larger than 1 MiB")),
+        false => Ok(bytes),
+    }
+}
+
 /// The text of a configuration file.
 ///
 /// # Errors
 /// Why there is none.
 fn read(path: &Path) -> Result<String, Problems> {
     let failed = |message: String| Problems::new(Some(path), vec![Problem::everywhere(message)]);
-    let bytes = guest_file::read(path, MAX_FILE);
+    let bytes = read_bytes(path);
     let bytes = bytes.map_err(|error| failed(crate::os_error::message(&error)))?;
     String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8".to_owned()))
 }
@@ -95,8 +119,13 @@ pub(in crate::cli) fn load(file: Option<&Path>, given: &Given) -> Result<Loaded,
     let text = read(path)?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let base = absolute.parent().unwrap_or(Path::new("/"));
-    let loaded = resolve(document::parse(&text, base), given, Some(path));
-    let mut loaded = loaded.map_err(|problems| Problems::new(Some(path), problems))?;
+    let (mut document, problems) = document::parse(&text, base);
+    let files = std::mem::take(&mut document.files);
+    let loaded = resolve((document, problems), given, Some(path));
+    let mut loaded = loaded.map_err(|problems| Problems {
+        files,
+        ..Problems::new(Some(path), problems)
+    })?;
     loaded.text = text;
     Ok(loaded)
 }
@@ -121,9 +150,13 @@ pub(crate) fn parse(text: &str) -> Result<(), Wrong> {
 
 fn resolve(
     (mut document, mut problems): (Document, Vec<Problem>),
-    Given(given): &Given,
+    Given {
+        values: given,
+        problems: wrong,
+    }: &Given,
     file: Option<&Path>,
 ) -> Result<Loaded, Vec<Problem>> {
+    problems.extend(wrong.iter().cloned());
     if document.services.is_empty() {
         document.services.push(ServiceTable::default());
     }
@@ -292,4 +325,27 @@ fn same(services: &[LoadedService], configs: &[Config]) -> Vec<Problem> {
         }
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_were_looked_for_in_vain_are_known() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a.toml");
+        let text = "[[service]]\nset = { A = \"x\", B = { file = \"b\" }, K = { file = \"k\" } }\n\
+                    dir = [\"data::/\", \".\"]\n";
+        std::fs::write(&path, text).expect("writable");
+        std::fs::write(dir.path().join("b"), "x").expect("writable");
+        let problems = load(Some(&path), &Given::default()).err();
+        let problems = problems.expect("k is missing");
+        let files = problems.files.into_iter();
+        let mut files: Vec<_> = files.map(|(file, stamp)| (file, stamp.is_some())).collect();
+        files.sort();
+        let expected = [("b", true), ("data", false), ("k", false)];
+        let expected = expected.map(|(name, is_there)| (dir.path().join(name), is_there));
+        assert_eq!(files, expected);
+    }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::watch::Stamps;
+
 /// Names alike enough, from 0 to 1, for one to be taken for a slip of the fingers.
 const ALIKE: f64 = 0.7;
 
@@ -39,6 +41,9 @@ pub(in crate::cli) struct Problems {
     /// `None` where there is no file.
     pub file: Option<PathBuf>,
     pub all: Vec<Problem>,
+    /// Files that it names and that were looked at, as they were before: a change of one
+    /// may mend it.
+    pub files: Stamps,
 }
 
 impl Problem {
@@ -63,6 +68,7 @@ impl Problems {
         Problems {
             file: file.map(Path::to_owned),
             all,
+            files: Stamps::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! From a TOML value to what a flag takes: text. Paths become absolute, as those in a file
 //! are relative to it, and secrets are fetched from where the file says.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -93,16 +94,16 @@ fn item(key: &Key, value: &DeValue<'_>, base: &Path) -> Result<Item, String> {
         },
     };
     let text = match key.kind {
-        Kind::Path => absolute(base, &text),
-        Kind::PathOr(word) if text != word => absolute(base, &text),
-        Kind::PathOrUrl if !text.contains("://") => absolute(base, &text),
+        Kind::Path => absolute(base, &text)?,
+        Kind::PathOr(word) if text != word => absolute(base, &text)?,
+        Kind::PathOrUrl if !text.contains("://") => absolute(base, &text)?,
         Kind::Directory => {
             let (host, guest) = text.split_once("::").unwrap_or((&text, &text));
-            format!("{}::{guest}", absolute(base, host))
+            format!("{}::{guest}", absolute(base, host)?)
         }
         Kind::Address => match text.strip_prefix("unix:") {
             Some(path) if !path.starts_with('@') && !path.is_empty() => {
-                format!("unix:{}", absolute(base, path))
+                format!("unix:{}", absolute(base, path)?)
             }
             _ => text,
         },
@@ -111,10 +112,47 @@ fn item(key: &Key, value: &DeValue<'_>, base: &Path) -> Result<Item, String> {
     Ok(Item::given(key, text))
 }
 
-fn absolute(base: &Path, path: &str) -> String {
-    // Without the `./` of a file that is named without a directory.
-    let joined: PathBuf = base.join(path).components().collect();
-    joined.display().to_string()
+fn absolute(base: &Path, path: &str) -> Result<String, String> {
+    let joined = joined(base, path).into_os_string().into_string();
+    joined.map_err(|path| not_utf8(&path))
+}
+
+/// Without the `./` of a file that is named without a directory.
+fn joined(base: &Path, path: &str) -> PathBuf {
+    base.join(path).components().collect()
+}
+
+/// A path that would become another one as text, as which flags have their values here.
+pub(super) fn not_utf8(path: &OsStr) -> String {
+    format!("the path {} is not UTF-8: rename it", path.display())
+}
+
+/// The files that are looked at for the values of a key: those that have a value, and
+/// directories, if there are none yet. What is written into one that is there changes nothing.
+pub(super) fn files(key: &Key, value: &DeValue<'_>, base: &Path) -> Vec<PathBuf> {
+    let texts = match value {
+        DeValue::Array(values) => values.iter().map(|value| value.get_ref()).collect(),
+        value => vec![value],
+    };
+    let directory = |text: &str| {
+        let host = text.split_once("::").map_or(text, |(host, _)| host);
+        Some(joined(base, host)).filter(|host| !host.is_dir())
+    };
+    let file = |value: &DeValue<'_>| {
+        let place = value.get("file")?.get_ref().as_str()?;
+        Some(joined(base, place))
+    };
+    match (key.kind, value) {
+        (Kind::Directory, _) => {
+            let texts = texts.into_iter().filter_map(DeValue::as_str);
+            texts.filter_map(directory).collect()
+        }
+        (Kind::Variable, DeValue::Table(table)) => {
+            let values = table.iter().map(|(_, value)| value.get_ref());
+            values.filter_map(file).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn integer(value: &DeValue<'_>) -> Option<i64> {
@@ -167,6 +205,7 @@ fn elsewhere(table: &DeTable<'_>, base: &Path) -> Result<(String, String), Strin
         },
         "file" => {
             let path = absolute(base, place);
+            let path = path.map_err(|error| format!("comes from a file, but {error}"))?;
             let value = secret(Path::new(&path));
             let value = value.map_err(|error| format!("comes from {path}: {error}"))?;
             Ok((value, format!("{{ file = {} }}", quote(&path))))

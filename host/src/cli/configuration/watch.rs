@@ -5,10 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::guest_file;
 use crate::watch::{ChangeSignal, FileThread, Stamp, directories_of, settle};
 
-use super::load::MAX_FILE;
+use super::load::read_bytes;
 
 /// Files, and the state of each.
 pub(in crate::cli) type Stamps = Vec<(PathBuf, Option<Stamp>)>;
@@ -101,7 +100,7 @@ impl FileWatch {
             let path = self.path.clone();
             let read = move || {
                 let before = Stamp::of(&path);
-                let content = guest_file::read(&path, MAX_FILE);
+                let content = read_bytes(&path);
                 (content, before, Stamp::of(&path))
             };
             match self.files.run(read).await {
@@ -172,6 +171,26 @@ mod tests {
         let path = dir.path().join("hotsocket.toml");
         std::fs::write(&path, "new").expect("writable");
         let mut watch = FileWatch::new(path, "old");
+        let changed = tokio::time::timeout(Duration::from_secs(60), watch.changed());
+        assert!(changed.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_too_large_is_no_change() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("hotsocket.toml");
+        std::fs::write(&path, "#".repeat((1 << 20) + 1)).expect("writable");
+        let mut watch = FileWatch::new(path.clone(), "old");
+        while watch.failure.is_none() {
+            let changed = tokio::time::timeout(Duration::from_secs(1), watch.changed());
+            assert!(changed.await.is_err(), "a part of it is read");
+        }
+        let failure = watch.failure.clone().unwrap_or_default();
+        assert!(
+            failure.ends_with("hotsocket.toml: it is larger than 1 MiB"),
+            "{failure}"
+        );
+        std::fs::write(&path, "new").expect("writable");
         let changed = tokio::time::timeout(Duration::from_secs(60), watch.changed());
         assert!(changed.await.is_ok());
     }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{INSTANT, LOG_LINES, Runner, StepError, difference};
 
 impl Runner<'_> {
-    /// One more fault, whose line in the log contains `part`.
+    /// One more fault, whose line in the log contains `part` and is none of an earlier one.
     pub(super) async fn expect_fault(&mut self, part: Option<&str>) -> Result<(), StepError> {
         let deadline = Instant::now() + self.environment.timeout;
         while self.faults() <= self.expected_faults {
@@ -21,12 +21,21 @@ impl Runner<'_> {
         }
         self.expected_faults += 1;
         let log = self.environment.captured.logged();
-        match part {
-            Some(part) if !log.iter().any(|line| line.contains(part)) => Err(StepError::new(
-                format!("the guest failed, but no line of the log contains {part:?}"),
-            )),
-            _ => Ok(()),
+        if let Some(part) = part {
+            let mut new = log.iter().enumerate().skip(self.logged);
+            let Some((at, _)) = new.find(|(_, line)| tells_of_fault(line) && line.contains(part))
+            else {
+                return Err(StepError::new(format!(
+                    "the guest failed, but no new line of the log contains {part:?}"
+                )));
+            };
+            self.logged = at + 1;
         }
+        if self.faults() <= self.expected_faults {
+            // All have been expected, so what is in the log belongs to no later one.
+            self.logged = log.len();
+        }
+        Ok(())
     }
 
     /// A guest prints this line, maybe after others.
@@ -90,4 +99,10 @@ impl Runner<'_> {
             sleep(INSTANT).await;
         }
     }
+}
+
+/// Whether a line of the log is an error or a warning; faults are either.
+fn tells_of_fault(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("ERROR ") || line.starts_with("WARN ")
 }

@@ -86,7 +86,8 @@ struct Runner<'a> {
     peers: BTreeMap<&'a str, Peer>,
     /// What is known of peers that have not connected yet.
     facts: BTreeMap<&'a str, About>,
-    /// Time on the script's clock, which moves with `wait` only.
+    /// Time on the script's clock, which moves with `wait` and with what a step expects, and
+    /// not with each [`INSTANT`].
     now: Instant,
     /// The swaps so far; a migration may fail after its step.
     rollouts: Vec<Arc<RolloutStats>>,
@@ -99,6 +100,8 @@ struct Runner<'a> {
     /// Printed lines up to the last that a step expected, on standard output and
     /// standard error.
     printed: [usize; 2],
+    /// Lines of the log that belong to faults which a step has expected.
+    logged: usize,
 }
 
 impl<'a> Runner<'a> {
@@ -134,6 +137,7 @@ impl<'a> Runner<'a> {
             published,
             seen: VecDeque::new(),
             printed: [0; 2],
+            logged: 0,
         }
     }
 
@@ -143,7 +147,11 @@ impl<'a> Runner<'a> {
         let mut unexpected = None;
         for (index, step) in self.script.steps.iter().enumerate() {
             line.store(step.line, Ordering::Relaxed);
+            let begun = Instant::now();
             self.step(step).await.map_err(at(step.line))?;
+            if step.action.waits_for_guest() {
+                self.now += begun.elapsed();
+            }
             if self.faults() <= self.expected_faults {
                 unexpected = None;
             } else {
@@ -254,6 +262,7 @@ impl<'a> Runner<'a> {
             let permit = permit.map_err(|_| StepError::new("the connection was not admitted"))?;
             Counters::count(&self.service.counters.accepted);
             let (host, peer) = wire::pair();
+            tokio::spawn(peer.reader().run());
             let may_start_tls = connection.facts.as_ref().is_some_and(|it| it.may_start_tls);
             let tls = may_start_tls.then(|| Arc::new(peer.handshake()) as Arc<dyn Secure>);
             let service = Arc::clone(&self.service);
@@ -270,19 +279,22 @@ impl<'a> Runner<'a> {
     }
 
     async fn swap(&mut self, name: Option<&str>) -> Result<(), StepError> {
-        let guest = match name {
-            None => self.guest,
-            Some(name) => self
-                .others
-                .get(&self.script.relative(name))
-                .ok_or_else(|| StepError::new(format!("internal error: {name} was not loaded")))?,
+        let (compiled, source) = match name {
+            // What serves now: after a rollback not what was swapped to last.
+            None => {
+                let active = self.service.registry.active();
+                (Arc::clone(&active.guest), active.source.clone())
+            }
+            Some(name) => {
+                let guest = self.others.get(&self.script.relative(name));
+                let guest = guest.ok_or_else(|| {
+                    StepError::new(format!("internal error: {name} was not loaded"))
+                })?;
+                let source = Source::Sent(guest.name.clone());
+                (Arc::clone(&guest.compiled), source)
+            }
         };
-        let (compiled, source) = (
-            Arc::clone(&guest.compiled),
-            Source::Sent(guest.name.clone()),
-        );
         let report = self.service.registry.swap_to(compiled, source, None).await;
-        self.guest = guest;
         self.finish_swap(report, Outcome::Swapped)
     }
 

@@ -81,6 +81,15 @@ impl Action {
         }
     }
 
+    /// It is over when what it expects has come, and until then time passes.
+    pub(super) fn waits_for_guest(&self) -> bool {
+        use Action::*;
+        matches!(
+            self,
+            Expect(_) | ExpectEnd | ExpectReset | Published(..) | Print(_) | Error(_) | Fault(_)
+        )
+    }
+
     /// It is about the server, not about one connection.
     fn is_of_server(&self) -> bool {
         use Action::*;
