@@ -3,7 +3,7 @@
 //! files when a client tells it to.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hotsocket_guest::{Connection, Handler, export};
 
@@ -22,6 +22,14 @@ impl Handler for Wayward {
             "sleep" => {
                 std::thread::sleep(Duration::from_millis(number.parse().unwrap_or(0)));
                 conn.write("slept");
+            }
+            "doze" => {
+                for _ in 0..number.parse().unwrap_or(0) {
+                    std::thread::sleep(Duration::from_nanos(1));
+                    let began = Instant::now();
+                    while began.elapsed() < Duration::from_micros(50) {}
+                }
+                conn.write("dozed");
             }
             "panic" => stumble(number),
             "environment" => {

@@ -1,7 +1,7 @@
 //! The CPU budget: a loop in any exported function is stopped.
 
-use crate::guests::{guest, obeying};
-use crate::harness::{Scene, serve};
+use crate::guests::{guest, obeying, wayward};
+use crate::harness::{Scene, serve, wait_for};
 
 const BUDGET: [&str; 2] = ["--cpu-budget", "20ms"];
 
@@ -128,6 +128,42 @@ fn a_loop_without_a_fiber_leaves_its_thread_to_others() {
         neighbour.ask("x", "x");
         server.connect().ask("x", "x");
     }
+}
+
+/// It meets no tick, as there is neither a loop nor a function, and is one of many short ones.
+#[test]
+fn one_long_instruction_costs_the_direct_calls_too() {
+    let fill = r#"(memory.fill (i32.const 65536) (i32.const 1) (i32.const 60000000))
+        (call $say "filled")"#;
+    let filler =
+        obeying(&[('f', fill)]).body("open", "(drop (memory.grow (i32.const 930))) (call $ok)");
+    let server = serve(filler.build())
+        .args(&["--log-level", "debug"])
+        .start();
+    let mut client = server.connect();
+    (0..1200).for_each(|_| client.ask("x", "x"));
+    assert!(!server.stderr.has("events are long"));
+    wait_for("a long event to be found", || {
+        client.ask("f", "filled");
+        (0..10).for_each(|_| client.ask("x", "x"));
+        server.stderr.has("events are long")
+    });
+}
+
+/// What it computes between two waits is its own, also when none of it meets a tick.
+#[test]
+fn an_event_that_waits_again_and_again_has_a_budget_too() {
+    let args = ["--cpu-budget", "20ms", "--event-timeout", "60s"];
+    let mut scene = Scene::start(wayward(), &args);
+    let mut client = scene.client();
+    // It computes for 40 ms at least, of which it meets few ticks.
+    client.send("doze 800");
+    client.expect_rest("");
+    scene.reached(
+        "cpu-budget",
+        1,
+        "guest failed in `data`: used more than 20 ms of CPU time (raise --cpu-budget)",
+    );
 }
 
 #[test]

@@ -21,16 +21,17 @@ const MAX_UTF16: usize = 256 << 10;
 /// <https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md#loading>
 const UTF16_TAG: u32 = 1 << 31;
 
-/// Text, as a `T` that wasmtime knows as a `string`.
+/// Text, as a `T` that wasmtime knows as a `string`: at most so many bytes of UTF-8, and
+/// as many code units of other encodings, but no more than [`MAX_UTF16`].
 #[derive(Debug)]
-pub struct BoundedText<T> {
+pub struct BoundedText<T, const MAX: usize = MAX_UTF8> {
     pub text: T,
     /// It was longer.
     pub is_cut: bool,
 }
 
 // SAFETY: everything is that of `T`.
-unsafe impl<T: ComponentType> ComponentType for BoundedText<T> {
+unsafe impl<T: ComponentType, const MAX: usize> ComponentType for BoundedText<T, MAX> {
     type Lower = T::Lower;
 
     const ABI: CanonicalAbiInfo = T::ABI;
@@ -41,7 +42,7 @@ unsafe impl<T: ComponentType> ComponentType for BoundedText<T> {
 }
 
 // SAFETY: `T` lifts a string, of the guest's or of a part of it.
-unsafe impl<T: Lift<Lower = [ValRaw; 2]>> Lift for BoundedText<T> {
+unsafe impl<T: Lift<Lower = [ValRaw; 2]>, const MAX: usize> Lift for BoundedText<T, MAX> {
     fn linear_lift_from_flat(
         cx: &mut LiftContext<'_>,
         ty: InterfaceType,
@@ -51,7 +52,7 @@ unsafe impl<T: Lift<Lower = [ValRaw; 2]>> Lift for BoundedText<T> {
         WasmStr::linear_lift_from_flat(cx, ty, src)?;
         let [start, length] = src;
         let whole = length.get_u32();
-        let part = shorten(cx, start.get_u32(), whole);
+        let part = shorten(cx, start.get_u32(), whole, MAX);
         let src = [*start, ValRaw::u32(part)];
         Ok(BoundedText {
             text: T::linear_lift_from_flat(cx, ty, &src)?,
@@ -75,28 +76,29 @@ unsafe impl<T: Lift<Lower = [ValRaw; 2]>> Lift for BoundedText<T> {
 
 /// The length of what is looked at of a string, in units of its encoding and with
 /// its tag.
-fn shorten(cx: &LiftContext<'_>, start: u32, length: u32) -> u32 {
+fn shorten(cx: &LiftContext<'_>, start: u32, length: u32, max: usize) -> u32 {
+    let max_units = max.min(MAX_UTF16);
     let (tag, units) = match cx.options().string_encoding {
         StringEncoding::Utf8 => {
             let bytes = cx.memory().get(start as usize..).unwrap_or_default();
             let bytes = bytes.get(..length as usize).unwrap_or(bytes);
-            return match bytes.len() <= MAX_UTF8 {
+            return match bytes.len() <= max {
                 true => length,
-                false => truncate(bytes, MAX_UTF8).len() as u32,
+                false => truncate(bytes, max).len() as u32,
             };
         }
         StringEncoding::CompactUtf16 if length & UTF16_TAG == 0 => {
-            return length.min(MAX_UTF16 as u32);
+            return length.min(max_units as u32);
         }
         StringEncoding::CompactUtf16 => (UTF16_TAG, length & !UTF16_TAG),
         StringEncoding::Utf16 => (0, length),
     };
-    let most = MAX_UTF16 as u32;
+    let most = max_units as u32;
     if units <= most {
         return length;
     }
     // Not between the two halves of a surrogate pair.
-    let last = start as usize + 2 * (MAX_UTF16 - 1);
+    let last = start as usize + 2 * (max_units - 1);
     let last = cx.memory().get(last..).and_then(<[u8]>::first_chunk);
     let is_high = last.is_some_and(|unit| u16::from_le_bytes(*unit) & 0xFC00 == 0xD800);
     tag | (most - u32::from(is_high))

@@ -167,16 +167,27 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Delete a file that must not be used, whatever it is, with a line for the log.
+/// Delete a file that must not be used, whatever it is, with a line for the log. It stays if
+/// only this process was short of something.
 pub fn discard(path: &Path, why: &Unusable) -> String {
-    let deleted = match fs::remove_file(path) {
-        Ok(()) => "it is deleted",
-        Err(_) => "it cannot be deleted",
+    let deleted = match why {
+        // That says nothing about the file.
+        Unusable::Io(error) if error.raw_os_error().is_some_and(is_shortage) => "it stays",
+        _ => match fs::remove_file(path) {
+            Ok(()) => "it is deleted",
+            Err(_) => "it cannot be deleted",
+        },
     };
     format!(
         "compiled code in {} is not used: {why}; {deleted}, and the guest compiled again",
         path.display()
     )
+}
+
+/// Whether this error of the system says that it has no descriptor or no memory left.
+pub fn is_shortage(error: i32) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    shortages.iter().any(|errno| errno.raw_os_error() == error)
 }
 
 /// What follows the content in a file of this name.
@@ -333,6 +344,19 @@ mod tests {
             file.set_len(MAX + TRAILER as u64 + 1).expect("sparse");
         });
         assert!(matches!(why, Unusable::Damaged("it is too large")));
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_opened_for_lack_of_descriptors_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("code");
+        write(&path, &content()).expect("writable");
+        let line = discard(&path, &Unusable::Io(Errno::MFILE.into()));
+        assert!(line.contains("it stays"), "{line}");
+        assert!(CheckedFile::open(&path, MAX).is_ok_and(|found| found.is_some()));
+        let line = discard(&path, &Unusable::Io(Errno::IO.into()));
+        assert!(line.contains("it is deleted"), "{line}");
+        assert!(!path.exists());
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! [`CheckedFile`]: one that is not this user's, or damaged, is deleted with a
 //! warning, and the guest compiled again.
 
-use std::fs::{self, DirBuilder};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, Metadata};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -114,6 +115,8 @@ impl CodeCache {
                 checked.touch();
                 Some(component)
             }
+            // It may be all right: this process has no room for it now.
+            Err(error) if is_shortage(&error) => None,
             // Of a machine with another processor, or for a larger pool.
             Err(error) => {
                 tracing::debug!("{}: {error:#}", path.display());
@@ -146,6 +149,16 @@ impl CodeCache {
         }
         let _ = evict(dir);
     }
+}
+
+/// Whether the system has refused memory or a descriptor.
+fn is_shortage(error: &wasmtime::Error) -> bool {
+    let error = error.chain().find_map(|cause| {
+        let error = cause.downcast_ref::<io::Error>()?.raw_os_error();
+        let errno = cause.downcast_ref::<rustix::io::Errno>();
+        error.or(errno.map(|errno| errno.raw_os_error()))
+    });
+    error.is_some_and(checked_file::is_shortage)
 }
 
 /// Map the code in a file that was checked.
@@ -203,11 +216,30 @@ fn private(dir: &Path) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
+/// Whether the cache has given a file this name: the code of a component, functions, or one
+/// of these while it is written. What else is in the directory is somebody's own.
+fn is_ours(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    let name = name.strip_suffix(".part").map_or(name, |part| {
+        // Which one it is.
+        part.rsplit_once('.').map_or(part, |(name, _)| name)
+    });
+    let is_hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|digit| digit.is_ascii_hexdigit())
+    };
+    name.rsplit_once('-').is_some_and(|(what, engine)| {
+        is_hex(engine, 16) && (what == "functions" || is_hex(what, 64))
+    })
+}
+
 fn evict(dir: &Path) -> io::Result<()> {
     let mut entries: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(dir)?
         .flatten()
+        .filter(|entry| is_ours(&entry.file_name()))
         .filter_map(|entry| {
-            let found = entry.metadata().ok()?;
+            let found = entry.metadata().ok().filter(Metadata::is_file)?;
             Some((found.modified().ok()?, found.len(), entry.path()))
         })
         .collect();
@@ -218,7 +250,7 @@ fn evict(dir: &Path) -> io::Result<()> {
         // The most recently used stays, whatever its size.
         if number > 0 && (number >= MAX_ENTRIES || kept > MAX_KEPT) {
             // A server that has mapped the file keeps its pages.
-            fs::remove_file(path)?;
+            let _ = fs::remove_file(path);
         }
     }
     Ok(())
@@ -247,38 +279,52 @@ mod tests {
         assert!(private(&cache).is_err(), "it could be replaced");
     }
 
+    /// Of the code of a component.
+    fn name(component: usize) -> String {
+        format!("{component:064x}-0123456789abcdef")
+    }
+
     #[test]
     fn the_oldest_entries_are_removed() {
         let dir = tempfile::tempdir().expect("a directory");
+        let path = |entry| dir.path().join(name(entry));
         for entry in 0..MAX_ENTRIES + 3 {
-            let file = File::create(dir.path().join(entry.to_string())).expect("ours");
+            let file = File::create(path(entry)).expect("ours");
             let age = std::time::Duration::from_secs((MAX_ENTRIES + 3 - entry) as u64);
             file.set_modified(SystemTime::now() - age).expect("ours");
         }
         evict(dir.path()).expect("ours");
-        assert!(!dir.path().join("2").exists());
-        assert!(dir.path().join("3").exists());
-        let used = File::open(dir.path().join("3")).expect("ours");
+        assert!(!path(2).exists());
+        assert!(path(3).exists());
+        let used = File::open(path(3)).expect("ours");
         used.set_modified(SystemTime::now()).expect("ours");
-        File::create(dir.path().join("new")).expect("ours");
+        File::create(path(10_000)).expect("ours");
         evict(dir.path()).expect("ours");
-        assert!(dir.path().join("3").exists());
-        assert!(!dir.path().join("4").exists());
+        assert!(path(3).exists());
+        assert!(!path(4).exists());
     }
 
     #[test]
     fn entries_are_removed_when_too_large_in_total() {
         let dir = tempfile::tempdir().expect("a directory");
-        for (entry, age) in [("oldest", 30), ("old", 20), ("small", 10)] {
-            let file = File::create(dir.path().join(entry)).expect("ours");
+        let part = format!("{}.fedcba9876543210.part", name(1));
+        let functions = "functions-0123456789abcdef".to_owned();
+        // What somebody else has put there stays, and counts for nothing.
+        let foreign = ["photographs.tar", "1-2", "functions-old"];
+        let old = [part, functions, name(2), name(3)];
+        let all = foreign.map(str::to_owned).into_iter().chain(old.clone());
+        for (age, entry) in (0..).zip(all.rev()) {
+            let file = File::create(dir.path().join(&entry)).expect("ours");
             // Nothing is written, so no space is taken.
-            let size = if entry == "small" { 1 } else { MAX_KEPT - 1 };
+            let size = if entry == name(3) { 1 } else { MAX_KEPT - 1 };
             file.set_len(size).expect("ours");
-            let age = std::time::Duration::from_secs(age);
+            let age = std::time::Duration::from_secs(10 * age);
             file.set_modified(SystemTime::now() - age).expect("ours");
         }
+        fs::create_dir(dir.path().join(name(4))).expect("ours");
         evict(dir.path()).expect("ours");
-        let there = |entry| dir.path().join(entry).exists();
-        assert!(!there("oldest") && there("old") && there("small"));
+        let there = |entry: &String| dir.path().join(entry).exists();
+        assert_eq!(old.each_ref().map(there), [false, false, true, true]);
+        assert!(foreign.iter().all(|entry| dir.path().join(entry).exists()));
     }
 }

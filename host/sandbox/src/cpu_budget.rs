@@ -22,10 +22,18 @@ use crate::proof::{Proof, Ticks};
 /// yields to the other connections of its thread.
 pub const TICK: Duration = Duration::from_millis(1);
 
+/// A tick that an event meets sooner after it was resumed came while it waited, and would
+/// make one that has just begun wait behind those that compute.
+const STALE: Duration = Duration::from_micros(125);
+const _: () = assert!(STALE.as_nanos() * 8 <= TICK.as_nanos());
+
 thread_local! {
     /// CPU time of this thread when the event that it polls was resumed;
     /// `None` during the first slice of an event, whose start was not measured.
     static RESUMED_AT: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// CPU time that the event being polled is still to be charged: of slices that ended
+    /// because it waited for something, between two ticks.
+    static CARRIED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     /// The event being polled has computed up to a tick.
     static TICKED: Cell<bool> = const { Cell::new(false) };
 }
@@ -52,9 +60,20 @@ pub struct Budgets {
     pub start: Duration,
 }
 
+/// What an event does that has met a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// It has used up its budget.
+    Over,
+    /// It lets others run.
+    GivesWay,
+    GoesOn,
+}
+
 /// The CPU time of the event in progress, and whether those before it were short.
 /// Call [`Self::begin_event`] first, and [`Self::run_directly`] too if the event runs without a fiber; then
-/// [`Self::tick`] at each epoch tick, and [`Self::record`] when it is over.
+/// [`Self::tick`] at each epoch tick, and [`Self::settle`] and [`Self::record`] when it is
+/// over.
 pub struct CpuBudget {
     ticker: Arc<EpochTicker>,
     /// Of the guest: whether its events are short.
@@ -119,17 +138,34 @@ impl CpuBudget {
     pub fn run_directly(&mut self) {
         self.ticker.request(TickRate::Coarse);
         self.is_direct = true;
-        mark_slice(false);
-    }
-
-    pub fn is_direct(&self) -> bool {
-        self.is_direct
+        mark_slice(false, Duration::ZERO);
     }
 
     /// Whether the event has computed for more than the tick that any event
     /// may meet.
     fn is_long(&self) -> bool {
         self.spent > TICK + TICK / 2
+    }
+
+    /// The event is over: charge what it has computed before it waited. No other event may
+    /// have run on this thread since, or [`carry`] must have been called.
+    pub fn settle(&mut self) {
+        self.spent += CARRIED.take();
+    }
+
+    /// The event is over, and was measured to have taken so long, without a tick: a host
+    /// function or one instruction (`memory.fill`) meets none before its end.
+    pub fn note_measured(&mut self, took: Duration) {
+        self.spent = self.spent.max(took);
+        if self.is_long() {
+            self.lose_direct_calls();
+        }
+    }
+
+    fn lose_direct_calls(&self) {
+        if self.history.was_long() {
+            tracing::debug!("events are long: the guest is called on fibers from now on");
+        }
     }
 
     /// Record how long the event was. If the instance is unproven, it was measured to
@@ -166,31 +202,37 @@ impl CpuBudget {
         self.spent
     }
 
-    /// The epoch ticked while the guest computed: charge it. True while the
-    /// budget lasts.
-    pub fn tick(&mut self) -> bool {
-        TICKED.set(true);
+    /// The epoch ticked while the guest computed: charge it.
+    pub fn tick(&mut self) -> Tick {
         // The next tick comes soon, whatever was known of these events.
         self.ticker.request(TickRate::Soon);
         let now = thread_cpu_time();
+        let since = RESUMED_AT.get();
         // The first slice of an event has no beginning on the clock. It ended
         // at the first tick after it began. Where ticks are coarse that is
         // charged too little, once.
-        let slice = RESUMED_AT
-            .replace(Some(now))
-            .map_or(TICK, |since| now.saturating_sub(since));
-        self.spent += slice;
+        let slice = since.map_or(TICK, |since| now.saturating_sub(since));
+        let spent = self.spent + CARRIED.get() + slice;
+        if since.is_some() && slice < STALE && spent < self.budget() {
+            return Tick::GoesOn;
+        }
+        TICKED.set(true);
+        RESUMED_AT.set(Some(now));
+        CARRIED.set(Duration::ZERO);
+        self.spent = spent;
         if self.is_long() {
             // At once: the next event of this guest begins when this one gives way.
-            if self.history.was_long() {
-                tracing::debug!("events are long: the guest is called on fibers from now on");
-            }
+            self.lose_direct_calls();
             if self.is_direct && self.hand_overs < MAX_HAND_OVERS {
                 self.hand_overs += 1;
                 hand_over();
             }
         }
-        self.spent < self.budget()
+        match self.is_direct {
+            _ if self.spent >= self.budget() => Tick::Over,
+            true => Tick::GoesOn,
+            false => Tick::GivesWay,
+        }
     }
 }
 
@@ -204,14 +246,87 @@ fn hand_over() {
     }
 }
 
-/// Call before polling an event: `resumed` when it was polled before.
-pub fn mark_slice(resumed: bool) {
+/// Call before polling an event, of which so much was [`end_slice`]'s before: `resumed`
+/// when it has waited.
+pub fn mark_slice(resumed: bool, carried: Duration) {
     RESUMED_AT.set(resumed.then(thread_cpu_time));
     TICKED.set(false);
+    CARRIED.set(carried);
+}
+
+/// Call when an event gives way or waits. CPU time that it is still to be charged, of this
+/// slice and of those before it.
+pub fn end_slice() -> Duration {
+    let carried = CARRIED.take();
+    match RESUMED_AT.get() {
+        Some(since) if !TICKED.get() => carried + thread_cpu_time().saturating_sub(since),
+        _ => carried,
+    }
+}
+
+/// Others have run since [`end_slice`]: the event that is over now is to be charged this.
+pub fn carry(carried: Duration) {
+    CARRIED.set(carried);
 }
 
 /// Whether the slice since [`mark_slice`] ended at a tick, so that the guest
 /// wants to compute on, and not because it waits for something.
 pub fn wants_more() -> bool {
     TICKED.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::Engine;
+
+    use super::*;
+
+    fn budget(event: Duration) -> CpuBudget {
+        let ticker = EpochTicker::start(&Engine::default()).expect("a thread");
+        let budgets = Budgets {
+            event,
+            start: event,
+        };
+        let history = Arc::new(CallHistory::new(true));
+        CpuBudget::new(budgets, Arc::new(ticker), history)
+    }
+
+    #[test]
+    fn what_an_event_computes_between_waits_is_charged() {
+        let mut budget = budget(Duration::from_millis(2));
+        budget.begin_event(false);
+        let mut carried = Duration::ZERO;
+        let mut slices = 0;
+        while carried < Duration::from_millis(2) {
+            mark_slice(true, carried);
+            let until = thread_cpu_time() + Duration::from_micros(20);
+            while thread_cpu_time() < until {}
+            carried = end_slice();
+            slices += 1;
+        }
+        assert!((1..=100).contains(&slices), "{slices}");
+        mark_slice(true, carried);
+        assert_eq!(budget.tick(), Tick::Over);
+        assert!(budget.spent() >= Duration::from_millis(2));
+        assert_eq!(end_slice(), Duration::ZERO, "it was charged");
+
+        budget.begin_event(false);
+        carry(carried);
+        budget.settle();
+        assert_eq!(budget.spent(), carried);
+    }
+
+    #[test]
+    fn a_tick_from_before_an_event_was_resumed_does_not_end_its_slice() {
+        let mut budget = budget(Duration::from_secs(1));
+        budget.begin_event(false);
+        mark_slice(true, Duration::ZERO);
+        assert_eq!(budget.tick(), Tick::GoesOn);
+        assert!(!wants_more());
+        assert_eq!(budget.spent(), Duration::ZERO);
+        let until = thread_cpu_time() + TICK;
+        while thread_cpu_time() < until {}
+        assert_eq!(budget.tick(), Tick::GivesWay);
+        assert!(wants_more() && budget.spent() >= TICK);
+    }
 }

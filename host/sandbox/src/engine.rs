@@ -41,8 +41,8 @@ const KEPT_TABLE: usize = 4 << 10;
 const KEPT_STACK: usize = 4 << 10;
 /// Core instances that one instance may consist of. What `hotsocket build` makes has
 /// 4 to 20.
-const MAX_CORE_INSTANCES: u32 = 100;
-/// What the host may allocate for each of them, in bytes: globals of 16 bytes and
+pub const MAX_CORE_INSTANCES: u32 = 100;
+/// What the host may allocate for all of them together, in bytes: globals of 16 bytes and
 /// functions of 32. It is charged to the instance (see `memory_limit`), but only when
 /// it is there.
 const MAX_HOST_DATA: usize = 1 << 20;
@@ -55,8 +55,8 @@ const MEMORIES_PER_PLACE: u32 = 1;
 /// …and tables.
 const TABLES_PER_PLACE: u32 = 4;
 /// What one component may have of each; checked when it is compiled.
-const MAX_MEMORIES: u32 = 16;
-const MAX_TABLES: u32 = 64;
+pub const MAX_MEMORIES: u32 = 16;
+pub const MAX_TABLES: u32 = 64;
 
 /// How many places of a pool an instance of this component takes: so many that
 /// all places together never take more memories and tables than there are.

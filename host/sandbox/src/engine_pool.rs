@@ -121,9 +121,11 @@ impl EnginePool {
     /// Connections that there is room for, if an instance takes so many places and
     /// only the large engine serves it, or both do.
     pub(crate) fn room(&self, places: usize, only_large: bool) -> usize {
-        let large = match &*self.large.lock() {
-            Some(large) => large.capacity,
-            None => self.large_capacity as usize,
+        // Whoever makes it keeps the lock for long; then it is not known yet whether it has
+        // fewer places.
+        let large = match self.large.try_lock().as_deref() {
+            Some(Some(large)) => large.capacity,
+            Some(None) | None => self.large_capacity as usize,
         };
         // As many successors can be made before their predecessors are dropped.
         let spare = engine::SPARE_INSTANCES as usize;

@@ -6,13 +6,14 @@
 //! [`crate::call_mode`]); and *resting* when there are none. They never stop: an
 //! event that meets a tick gets the next ones soon, and one that has been in a
 //! single host function or instruction (`memory.fill`) all the time still meets
-//! the next.
+//! the next, if it goes on: a tick is met where a function or a round of a loop begins.
+//! That one has passed unmet, [`EpochTicker::ticks`] shows.
 //!
 //! Where the kernel allows it the thread has a real-time priority: behind events that
 //! compute, a tick on a shared processor would else come some milliseconds late.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ struct Shared {
     requested: AtomicU8,
     /// The rate of the pause in progress, if a request could end it.
     rate: AtomicU8,
+    ticks: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -99,6 +101,7 @@ impl EpochTicker {
         let shared = Arc::new(Shared {
             requested: AtomicU8::new(RESTING_RATE),
             rate: AtomicU8::new(TickRate::Fine as u8),
+            ticks: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
         let ticking = Arc::clone(&shared);
@@ -114,6 +117,12 @@ impl EpochTicker {
             shared,
             thread: Some(thread),
         })
+    }
+
+    /// How often it has ticked.
+    #[inline]
+    pub fn ticks(&self) -> u64 {
+        self.shared.ticks.load(Ordering::Relaxed)
     }
 
     /// Call it when an event begins or resumes.
@@ -163,6 +172,7 @@ impl Shared {
                 (rate, since) = (requested, Duration::ZERO);
             }
             advance();
+            self.ticks.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -189,7 +199,6 @@ impl Drop for EpochTicker {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
     use std::time::Instant;
 
     use super::*;

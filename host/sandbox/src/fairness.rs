@@ -4,7 +4,8 @@
 //! Most events end within their first tick. One that computes longer resumes
 //! only when it has a *turn*, and there are fewer turns than serving threads:
 //! however many guests spin, a thread is left for short events, and a short
-//! event waits for one slice at most.
+//! event waits for one slice at most. One that waits again and again, and computes a
+//! little each time, needs a turn for each tick of that.
 //!
 //! First ticks would add up in the same way where many events begin at once. So
 //! an event also needs a *start*, of which there is one for each thread, unless its
@@ -33,7 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{Sleep, timeout};
 
-use crate::cpu_budget::{TICK, mark_slice, wants_more};
+use crate::cpu_budget::{TICK, carry, end_slice, mark_slice, wants_more};
 use crate::epoch_ticker::{EpochTicker, TickRate};
 use crate::fault::Cause;
 use crate::limits::LiveLimits;
@@ -177,6 +178,8 @@ impl Fairness {
                 Standing::Unproven(_) => Next::Begin,
             },
             start: None,
+            carried: Duration::ZERO,
+            since_turn: Duration::ZERO,
             standing,
             ticker,
             fairness: self,
@@ -213,6 +216,10 @@ pin_project! {
         next: Next<wasmtime::Result<R>>,
         // What it has begun with, until it gives that up.
         start: Option<Start>,
+        // CPU time that it is still to be charged.
+        carried: Duration,
+        // CPU time of slices that it began as it was woken, since its last turn.
+        since_turn: Duration,
         standing: Standing<'a>,
         ticker: &'a EpochTicker,
         fairness: &'a Fairness,
@@ -224,8 +231,17 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let resumed = matches!(this.next, Next::Turn(_) | Next::Wake);
+        let mut resumed = matches!(this.next, Next::Turn(_) | Next::Wake);
         let mut turn = None;
+        if matches!(this.next, Next::Wake) && *this.since_turn > TICK {
+            *this.since_turn = Duration::ZERO;
+            let turns = Arc::clone(&this.fairness.turns.turns);
+            *this.next = Next::Turn(Box::pin(async move {
+                let turn = turns.acquire_owned().await.ok();
+                to_the_back().await;
+                turn
+            }));
+        }
         if let Next::Begin = this.next {
             let starts = Arc::clone(&this.fairness.turns.starts);
             match Arc::clone(&starts).try_acquire_owned() {
@@ -244,6 +260,8 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             Next::Start(wait) => match wait.as_mut().poll(cx) {
                 Poll::Ready(start) => {
                     *this.start = Some(start);
+                    // The epoch has ticked meanwhile.
+                    resumed = true;
                     true
                 }
                 Poll::Pending => false,
@@ -257,7 +275,10 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             },
             Next::Over(result, wait) => {
                 return match (wait.as_mut().poll(cx), result.take()) {
-                    (Poll::Ready(()), Some(result)) => Poll::Ready(result),
+                    (Poll::Ready(()), Some(result)) => {
+                        carry(*this.carried);
+                        Poll::Ready(result)
+                    }
                     (_, waiting) => {
                         *result = waiting;
                         Poll::Pending
@@ -267,7 +288,7 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
         };
         if ready {
             this.ticker.request(TickRate::Fine);
-            mark_slice(resumed);
+            mark_slice(resumed, *this.carried);
             if let Poll::Ready(result) = this.call.poll(cx) {
                 let start = this.start.take();
                 let standing = &mut *this.standing;
@@ -275,19 +296,25 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
                 let Some(start) = start.filter(is_used_up) else {
                     return Poll::Ready(result);
                 };
+                *this.carried = end_slice();
                 let mut over: Boxed<()> = Box::pin(start.end());
                 if over.as_mut().poll(cx).is_ready() {
+                    carry(*this.carried);
                     return Poll::Ready(result);
                 }
                 *this.next = Next::Over(Some(result), over);
                 return Poll::Pending;
             }
+            let carried = end_slice();
+            *this.since_turn += carried.saturating_sub(*this.carried);
+            *this.carried = carried;
             let start = this.start.take();
             if let Some(start) = &start {
                 this.standing.gave_way(start.began.elapsed());
             }
             let start = start.and_then(|start| start.permit);
             *this.next = if wants_more() {
+                *this.since_turn = Duration::ZERO;
                 let turns = Arc::clone(&this.fairness.turns.turns);
                 if !this.fairness.turns.is_alone {
                     turn = None;
@@ -312,6 +339,7 @@ impl<R, F: Future<Output = wasmtime::Result<R>>> Future for FairEvent<'_, R, F> 
             Some(Poll::Ready(())) => {
                 let timeout = this.fairness.limits.current().event_timeout;
                 let cause = Cause::EventTimeout(timeout);
+                carry(*this.carried);
                 Poll::Ready(Err(cause.into_error()))
             }
             _ => Poll::Pending,

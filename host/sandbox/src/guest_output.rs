@@ -91,9 +91,14 @@ impl GuestOutput {
         }
     }
 
+    /// Whether nothing is printed now.
+    pub fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::Relaxed)
+    }
+
     /// Whether one more line is printed.
     fn admits(&self) -> bool {
-        if self.muted.load(Ordering::Relaxed) {
+        if self.is_muted() {
             return false;
         }
         let admits = self.rate.admit();

@@ -25,6 +25,7 @@ use crate::fairness::Standing;
 use crate::fault::{Cause, Event, Fault};
 use crate::lifecycle::{CloseReason, Origin};
 use crate::limit_counters::Limit;
+use crate::measures::SAMPLED;
 use crate::peer::PeerFacts;
 use crate::reclaim::FinishedInstance;
 use crate::store_data::StoreData;
@@ -41,7 +42,8 @@ pub struct Instance {
     data: Option<TypedFunc<(&'static [u8],), ()>>,
     /// How long the last event took, by the clock; see [`Standing::Unproven`].
     last: Duration,
-    /// The next event is measured, for whoever looks at it.
+    /// The next event is measured: for whoever looks at it, or because the epoch has ticked
+    /// during the last one.
     is_measured: bool,
     /// CPU time of the last event, if it is known.
     last_cpu: Option<Duration>,
@@ -85,7 +87,9 @@ impl Instance {
         };
         let error = match made {
             Ok(instance) if store.data_mut().memory.charge_host(slot.size_needed()) => {
-                store.data_mut().cpu_budget.record(last);
+                let budget = &mut store.data_mut().cpu_budget;
+                budget.settle();
+                budget.record(last);
                 shared
                     .slot_size
                     .fetch_max(slot.size_needed(), Ordering::Relaxed);
@@ -341,6 +345,8 @@ impl Instance {
             false => (CallMode::Fiber, Standing::Unproven(&mut *last)),
         };
         let measured = (is_proven && (is_sampled || is_measured)).then(thread_cpu_time);
+        let ticker = &guest.engine.ticker;
+        let ticks = ticker.ticks();
         let result = match (function, mode) {
             (Ok(function), CallMode::Direct) => {
                 store.data_mut().cpu_budget.run_directly();
@@ -350,12 +356,12 @@ impl Instance {
             // room for it.
             (Ok(function), CallMode::Fiber) => {
                 let call = function.call_async(&mut *store, params);
-                let ticker = &guest.engine.ticker;
                 Box::pin(shared.fairness.event(ticker, standing, call)).await
             }
             (Err(error), _) => Err(error),
         };
         let data = store.data_mut();
+        data.cpu_budget.settle();
         // After an unproven one, and one that has timed out, others may have run before
         // this.
         let used = match is_proven && result.is_ok() {
@@ -364,12 +370,19 @@ impl Instance {
         };
         self.last_cpu = used.map(|(time, _)| time);
         if let Some((time, events)) = used
-            // One that was measured only for a viewer stands for no other.
+            // One that was measured for another purpose stands for no other.
             && (events == 1 || is_sampled)
         {
             shared.measures.note_cpu_time(time, events);
             let events = u32::try_from(events).unwrap_or(u32::MAX);
             self.cpu = self.cpu.saturating_add(time.saturating_mul(events));
+        }
+        match used {
+            // From its first moment to its last on this thread.
+            Some((time, SAMPLED)) => data.cpu_budget.note_measured(time),
+            // By chance, or it was in a host function all the time: the next will show.
+            _ if ticker.ticks() != ticks => self.is_measured = true,
+            _ => {}
         }
         data.cpu_budget.record(*last);
         match result {

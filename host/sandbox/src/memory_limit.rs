@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::ResourceLimiter;
 
+use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use crate::limit_counters::Limit;
 
 /// What every instance may have beside its linear memories without being charged,
@@ -95,8 +96,12 @@ impl ResourceLimiter for MemoryLimit {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // wasmtime looks at it only after this: what it refuses must not be charged.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         Ok(self.grow(desired.saturating_sub(current), 0))
     }
 
@@ -104,7 +109,7 @@ impl ResourceLimiter for MemoryLimit {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let growth = desired.saturating_sub(current);
         let used = self.table_used.saturating_add(growth);
@@ -112,10 +117,49 @@ impl ResourceLimiter for MemoryLimit {
             self.rejected = Some(Limit::Table);
             return Ok(false);
         }
+        // As above. What the pool has for a table is no less than the limit.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         if !self.grow(0, growth.saturating_mul(ELEMENT)) {
             return Ok(false);
         }
         self.table_used = used;
         Ok(true)
+    }
+
+    // What the pool bounds by itself, where there is one.
+    fn instances(&self) -> usize {
+        MAX_CORE_INSTANCES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_beyond_the_maximum_of_a_memory_or_table_is_not_charged() {
+        let in_use = MemoryInUse::default();
+        let mut limit = MemoryLimit::new(1 << 20, 1000, Arc::clone(&in_use));
+        let page = 64 << 10;
+        assert!(limit.memory_growing(0, page, Some(page)).expect("no error"));
+        for _ in 0..100 {
+            let grown = limit.memory_growing(page, 2 * page, Some(page));
+            assert!(!grown.expect("no error"));
+            assert!(!limit.table_growing(0, 20, Some(10)).expect("no error"));
+        }
+        assert_eq!((limit.used(), limit.table_used), (page, 0));
+        assert_eq!(limit.take_rejected(), None);
+        drop(limit);
+        assert_eq!(in_use.load(Ordering::Relaxed), 0);
     }
 }

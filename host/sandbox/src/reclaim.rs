@@ -22,8 +22,9 @@ const MUCH_MEMORY: usize = 4 << 20;
 /// Instances that wait for the thread.
 const MAX_WAITING: usize = 16;
 /// How long an instance waits to become one of them, before it is dropped where it
-/// is. Reached only on a machine that gives the thread no time.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+/// is: its peer waits for the end of the connection. Reached only on a machine that gives
+/// the thread hardly any time.
+const MAX_WAIT: Duration = Duration::from_millis(100);
 
 /// What is left of an instance. It must not be called again; dropping it ends its
 /// work.

@@ -10,7 +10,7 @@ use crate::call_mode::CallHistory;
 use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
 use crate::compiler::CompileLimits;
 use crate::component::{self, LoadError};
-use crate::cpu_budget::{Budgets, CpuBudget};
+use crate::cpu_budget::{Budgets, CpuBudget, Tick};
 use crate::effects::{ConnectionInfo, ServedConnection};
 use crate::engine;
 use crate::engine_pool::{EnginePool, Place};
@@ -346,13 +346,13 @@ impl Sandbox {
         store.limiter(|data| &mut data.memory);
         store.epoch_deadline_callback(|mut store| {
             let budget = &mut store.data_mut().cpu_budget;
-            if !budget.tick() {
-                let (budget, flag) = (budget.budget(), budget.flag());
-                Err(Cause::CpuBudget { budget, flag }.into_error())
-            } else if budget.is_direct() {
-                Ok(UpdateDeadline::Continue(1))
-            } else {
-                Ok(UpdateDeadline::Yield(1))
+            match budget.tick() {
+                Tick::Over => {
+                    let (budget, flag) = (budget.budget(), budget.flag());
+                    Err(Cause::CpuBudget { budget, flag }.into_error())
+                }
+                Tick::GoesOn => Ok(UpdateDeadline::Continue(1)),
+                Tick::GivesWay => Ok(UpdateDeadline::Yield(1)),
             }
         });
         store.set_epoch_deadline(1);

@@ -8,9 +8,11 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use crate::environment::{Random, ReproducibleRng};
@@ -166,7 +168,37 @@ impl IsTerminal for LineStream {
     }
 }
 
+/// As much as one call may write, in bytes: of empty lines that is as many, which take the
+/// host some hundred microseconds.
+const MAX_WRITE: usize = 8 << 10;
+
+/// What is written is a line at once, in the middle of the event. wasmtime-wasi's own stream
+/// would hand it to a task, which is charged to nobody and knows nothing of `save`.
+impl OutputStream for LineStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.append(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(MAX_WRITE)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for LineStream {
+    async fn ready(&mut self) {}
+}
+
 impl StdoutStream for LineStream {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -188,5 +220,52 @@ impl AsyncWrite for LineStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::guest_output::{GuestRecord, LineRate, LineSink};
+    use crate::limit_counters::{ConnectionWarnings, LimitCounters};
+
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<String>>);
+
+    impl LineSink for Lines {
+        fn guest_line(&self, _: Option<u64>, _: StandardStream, line: &[u8]) {
+            let line = String::from_utf8_lossy(line).into_owned();
+            self.0.lock().expect("no panic").push(line);
+        }
+
+        fn guest_record(&self, _: Option<u64>, _: &GuestRecord) {}
+    }
+
+    /// Without a runtime: no task of its own does it.
+    #[test]
+    fn what_is_written_is_printed_at_once_or_muted() {
+        let lines = Arc::<Lines>::default();
+        let muted = Arc::<AtomicBool>::default();
+        let output = GuestOutput {
+            sink: Arc::clone(&lines) as _,
+            muted: Arc::clone(&muted),
+            max_line: 100,
+            rate: Arc::new(LineRate::new(100)),
+            warnings: Arc::new(ConnectionWarnings::new(
+                Arc::new(LimitCounters::default()),
+                None,
+            )),
+        };
+        let stdout = LineStream::new(&output, StandardStream::Out);
+        let mut streams = [stdout.p2_stream(), stdout.p2_stream()];
+        streams[0].write("one\ntw".into()).expect("open");
+        muted.store(true, Ordering::Relaxed);
+        streams[1].write("lost\n".into()).expect("open");
+        muted.store(false, Ordering::Relaxed);
+        streams[1].write("o\n".into()).expect("open");
+        assert_eq!(streams[1].check_write().ok(), Some(MAX_WRITE));
+        assert_eq!(*lines.0.lock().expect("no panic"), ["one", "o"]);
     }
 }

@@ -105,12 +105,14 @@ fn report(args: &Args, last: &DrainStatus, has_ended: bool) -> Reply {
         false => last.closed,
     };
     if args.server.json {
-        let answer = serde_json::json!({
+        let mut answer = serde_json::json!({
             "answer": "drain",
             "ended": has_ended,
             "closed": closed,
-            "left": match has_ended { true => 0, false => last.left },
         });
+        if !has_ended && last.left > 0 {
+            answer["left"] = last.left.into();
+        }
         return format!("{}\n", escape::json(&answer)).into();
     }
     let mut text = match (has_ended, last.left) {
