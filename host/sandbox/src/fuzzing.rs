@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::checked_file::{self, CheckedFile, TRAILER};
 use crate::compiler::{CompileLimits, Compiler, Process, Strategy, validate};
 use crate::component::{self, LoadError};
+use crate::declared_imports::Imports;
 use crate::function_cache;
 
 /// Name of the file with compiled code.
@@ -29,7 +30,7 @@ pub fn component(bytes: &[u8]) -> bool {
         "a guest that does not begin like one"
     );
     // Decides which engine a guest gets, also where it was not validated here.
-    component::Imports::of(bytes);
+    Imports::of(bytes);
     checked.is_ok()
 }
 

@@ -15,7 +15,7 @@
 //! - [`contract`]: every version of every interface that guests may export or
 //!   import, in one table; [`imports`], [`hibernation`], [`text`], [`environment`], [`key_value`], [`peer`],
 //!   [`start_tls`], [`bindings`], [`bounded_text`]: what it refers to
-//! - [`component`], [`part_count`], [`typecheck`]: check a file and the types of
+//! - [`component`], [`declared_imports`], [`part_count`], [`typecheck`]: check a file and the types of
 //!   its exports
 //! - [`compiler`]: compiles in a process of its own
 //! - [`compiled`], [`code_cache`], [`function_cache`], [`checked_file`]: compiled
@@ -41,6 +41,7 @@ mod compiler;
 pub mod component;
 mod contract;
 mod cpu_budget;
+mod declared_imports;
 mod effects;
 mod endpoint;
 mod engine;

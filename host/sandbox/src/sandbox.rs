@@ -9,8 +9,9 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::call_mode::CallHistory;
 use crate::compiled::{CompiledGuest, LoadedGuest, Shared};
 use crate::compiler::CompileLimits;
-use crate::component::{self, LoadError};
+use crate::component::LoadError;
 use crate::cpu_budget::{Budgets, CpuBudget, Tick};
+use crate::declared_imports::Imports;
 use crate::effects::{ConnectionInfo, ServedConnection};
 use crate::engine;
 use crate::engine_pool::{EnginePool, Place};
@@ -146,7 +147,7 @@ impl Sandbox {
             self.counters.count(Limit::Component);
             return Err(LoadError::TooLarge { max });
         }
-        let imports = component::Imports::of(bytes);
+        let imports = Imports::of(bytes);
         let store_waits = || {
             let store = self.reach.key_value.get();
             store.is_some_and(|store| store.may_wait())

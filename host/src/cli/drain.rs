@@ -110,8 +110,11 @@ fn report(args: &Args, last: &DrainStatus, has_ended: bool) -> Reply {
             "ended": has_ended,
             "closed": closed,
         });
-        if !has_ended && last.left > 0 {
-            answer["left"] = last.left.into();
+        if let Some(answer) = answer
+            .as_object_mut()
+            .filter(|_| !has_ended && last.left > 0)
+        {
+            answer.insert("left".to_owned(), last.left.into());
         }
         return format!("{}\n", escape::json(&answer)).into();
     }

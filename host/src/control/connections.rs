@@ -96,10 +96,7 @@ pub fn list(services: &[NamedService], query: &ConnectionQuery) -> ConnectionLis
     choose(all, query)
 }
 
-fn choose<'a>(
-    all: impl Iterator<Item = Candidate<'a>>,
-    query: &ConnectionQuery,
-) -> ConnectionList {
+fn choose<'a>(all: impl Iterator<Item = Candidate<'a>>, query: &ConnectionQuery) -> ConnectionList {
     let filter = query.filter.as_deref().unwrap_or_default().to_lowercase();
     let words: Vec<_> = filter.split_whitespace().take(MAX_WORDS).collect();
     let mut open = 0;

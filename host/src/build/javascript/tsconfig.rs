@@ -37,9 +37,10 @@ fn extended_by(file: &Path) -> Vec<String> {
     let text = sources::read(file).unwrap_or_default();
     let text = without_comments(&String::from_utf8_lossy(&text));
     let settings: Value = serde_json::from_str(&text).unwrap_or_default();
-    let names = match &settings["extends"] {
-        Value::Array(names) => names.as_slice(),
-        name => std::slice::from_ref(name),
+    let names = match settings.get("extends") {
+        Some(Value::Array(names)) => names.as_slice(),
+        Some(name) => std::slice::from_ref(name),
+        None => &[],
     };
     let names = names.iter().filter_map(Value::as_str);
     names.map(str::to_owned).collect()
