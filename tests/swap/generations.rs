@@ -3,7 +3,7 @@
 use std::fs;
 use std::thread;
 
-use crate::guests::{counting, opening};
+use crate::guests::{bomb, counting, opening};
 use crate::harness::{serve, wait_for};
 
 #[test]
@@ -204,4 +204,24 @@ fn a_rollback_during_a_swap_that_is_undone_goes_no_further() {
         assert_eq!(swap.join().expect("no panic").code, 1);
     });
     client.ask("x", "B3");
+}
+
+#[test]
+fn a_rollback_waits_for_no_compilation() {
+    let server = serve(counting("A").build())
+        .args(&["--compile-timeout", "15s", "--compile-memory", "3G"])
+        .start();
+    let mut client = server.connect();
+    client.ask("x", "A1");
+    server.swap(&counting("B"), &[]);
+    client.ask("x", "B2");
+    thread::scope(|scope| {
+        let swap = scope.spawn(|| server.try_swap(bomb(2000, 20_000), &[]));
+        server.stderr.wait("compiling ");
+        server.roll_back(&[]);
+        assert!(!swap.is_finished());
+        client.ask("x", "A3");
+        assert_eq!(swap.join().expect("no panic").code, 1);
+    });
+    client.ask("x", "A4");
 }

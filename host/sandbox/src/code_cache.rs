@@ -16,6 +16,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::io::Errno;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -154,8 +155,9 @@ impl CodeCache {
 /// Whether the system has refused memory or a descriptor.
 fn is_shortage(error: &wasmtime::Error) -> bool {
     let error = error.chain().find_map(|cause| {
-        let error = cause.downcast_ref::<io::Error>()?.raw_os_error();
-        let errno = cause.downcast_ref::<rustix::io::Errno>();
+        let error = cause.downcast_ref::<io::Error>();
+        let errno = cause.downcast_ref::<Errno>();
+        let error = error.and_then(io::Error::raw_os_error);
         error.or(errno.map(|errno| errno.raw_os_error()))
     });
     error.is_some_and(checked_file::is_shortage)
@@ -277,6 +279,15 @@ mod tests {
         fs::set_permissions(&cache, fs::Permissions::from_mode(0o700)).expect("ours");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("ours");
         assert!(private(&cache).is_err(), "it could be replaced");
+    }
+
+    #[test]
+    fn that_memory_is_short_says_nothing_about_a_file() {
+        let mapping = wasmtime::Error::from(Errno::NOMEM).context("cannot map it");
+        let opening = wasmtime::Error::from(io::Error::from(Errno::MFILE)).context("no");
+        assert!(is_shortage(&mapping) && is_shortage(&opening));
+        let damaged = wasmtime::Error::from(io::Error::from(Errno::IO));
+        assert!(!is_shortage(&damaged) && !is_shortage(&wasmtime::Error::msg("other engine")));
     }
 
     /// Of the code of a component.

@@ -82,6 +82,8 @@ pub struct CpuBudget {
     /// The event in progress is one of an instance that starts.
     is_starting: bool,
     spent: Duration,
+    /// The event has met a tick, other than one that came while it waited.
+    met_tick: bool,
     /// The event runs without a fiber and cannot yield.
     is_direct: bool,
     proof: Proof,
@@ -98,6 +100,7 @@ impl CpuBudget {
             budgets,
             is_starting: true,
             spent: Duration::ZERO,
+            met_tick: false,
             is_direct: false,
             proof: Proof::new(is_proven),
             hand_overs: 0,
@@ -130,6 +133,7 @@ impl CpuBudget {
     pub fn begin_event(&mut self, is_starting: bool) {
         self.is_starting = is_starting;
         self.spent = Duration::ZERO;
+        self.met_tick = false;
         self.is_direct = false;
         self.hand_overs = 0;
     }
@@ -173,8 +177,8 @@ impl CpuBudget {
     pub fn record(&mut self, took: Duration) {
         let ticks = match self.is_long() {
             true => Ticks::Many,
-            false if self.spent.is_zero() => Ticks::None,
-            false => Ticks::One,
+            false if self.met_tick => Ticks::One,
+            false => Ticks::None,
         };
         self.proof.record(ticks, took);
         if !self.is_long() {
@@ -217,6 +221,7 @@ impl CpuBudget {
             return Tick::GoesOn;
         }
         TICKED.set(true);
+        self.met_tick = true;
         RESUMED_AT.set(Some(now));
         CARRIED.set(Duration::ZERO);
         self.spent = spent;
@@ -314,6 +319,28 @@ mod tests {
         carry(carried);
         budget.settle();
         assert_eq!(budget.spent(), carried);
+    }
+
+    #[test]
+    fn what_is_short_and_met_no_tick_costs_no_proof() {
+        let mut budget = budget(Duration::from_secs(1));
+        (0..16).for_each(|_| {
+            budget.begin_event(false);
+            budget.record(Duration::ZERO);
+        });
+        assert!(budget.proof().is_proven());
+        for _ in 0..100 {
+            budget.begin_event(false);
+            carry(Duration::from_micros(40));
+            budget.settle();
+            budget.note_measured(Duration::from_micros(60));
+            budget.record(Duration::ZERO);
+            assert!(budget.proof().is_proven());
+        }
+        budget.begin_event(false);
+        budget.note_measured(2 * TICK);
+        budget.record(Duration::ZERO);
+        assert!(!budget.proof().is_proven());
     }
 
     #[test]

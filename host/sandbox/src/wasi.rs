@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use crate::environment::{Random, ReproducibleRng};
@@ -176,6 +176,10 @@ const MAX_WRITE: usize = 8 << 10;
 /// would hand it to a task, which is charged to nobody and knows nothing of `save`.
 impl OutputStream for LineStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        // Nobody else checks it, and nothing interrupts this.
+        if bytes.len() > MAX_WRITE {
+            return Err(StreamError::trap("wrote more than `check-write` allows"));
+        }
         self.append(&bytes);
         Ok(())
     }
@@ -266,6 +270,8 @@ mod tests {
         muted.store(false, Ordering::Relaxed);
         streams[1].write("o\n".into()).expect("open");
         assert_eq!(streams[1].check_write().ok(), Some(MAX_WRITE));
+        let too_much = vec![b'x'; MAX_WRITE + 1];
+        assert!(streams[1].write(too_much.into()).is_err());
         assert_eq!(*lines.0.lock().expect("no panic"), ["one", "o"]);
     }
 }

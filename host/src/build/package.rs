@@ -78,12 +78,18 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
         .filter(|package| package["source"].is_null());
     let target = path("target_directory").unwrap_or_default();
     let record = Record::of(shared.as_deref().unwrap_or(&target), &dir);
-    if record.has_replaced() {
-        let names = local.clone().filter_map(|package| package["name"].as_str());
-        cargo.forget(&args, &names.collect::<Vec<_>>())?;
-    }
+    // What depends on them cargo compiles again by itself.
+    let replaced = record.replaced();
+    let is_replaced = |package: &&Value| {
+        let manifest = package["manifest_path"].as_str().map(Path::new);
+        let dir = manifest.and_then(Path::parent);
+        dir.is_some_and(|dir| replaced.iter().any(|file| file.starts_with(dir)))
+    };
+    let names = local.clone().filter(is_replaced);
+    let names = names.filter_map(|package| package["name"].as_str());
+    cargo.forget(&args, &names.collect::<Vec<_>>())?;
+    let begun = record.begin()?;
     let made = cargo.compile(&args, profile, &[], shared.as_deref())?;
-    drop(lock);
     // Besides the files that were compiled: the manifests of the packages on this machine,
     // and what cargo reads for all of them.
     let manifests = local.filter_map(|package| package["manifest_path"].as_str());
@@ -94,7 +100,8 @@ pub(super) fn compile(source: &Path, called: &Path) -> Result<Compiled, Error> {
     let written = [cache.as_deref(), Some(target.as_path())];
     let written: Vec<_> = written.into_iter().flatten().collect();
     let inputs = single::authors(inputs.collect(), &written, manifest);
-    record.write(&inputs)?;
+    begun.finish(&inputs)?;
+    drop(lock);
     let hash = sources::of_package(&dir).map_err(|error| Error::read(&dir, error))?;
     let sdk = packages
         .iter()

@@ -3,12 +3,12 @@
 //! (<https://github.com/rust-lang/cargo/issues/2880>), so it takes such a file for the one
 //! that it has compiled, and would keep the old component for good.
 //!
-//! So what each build has read is recorded where cargo compiles. A file that has other
-//! content since and is not newer than the record is one that cargo misses. What is newer
-//! it compiles by itself.
+//! So what each build reads is recorded where cargo compiles, as it was when the build began:
+//! one that fails may have compiled some of it. A file that has other content since and is
+//! not newer than that is one that cargo misses. What is newer it compiles by itself.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -22,8 +22,18 @@ use super::sources::{self, Hashed};
 /// forgotten.
 const MAX_RECORDS: usize = 1000;
 
-/// The file with what the last build of one source has read: a hash and a path in each line.
+/// The file with what the last build of one source has read: a hash and a path in each line,
+/// and as its time when that build began. [`Self::replaced`], [`Self::begin`], and
+/// [`Begun::finish`] when it was compiled.
 pub(super) struct Record(PathBuf);
+
+/// A build that has begun.
+pub(super) struct Begun {
+    record: Record,
+    at: SystemTime,
+    /// Of the files that the build before has read, as they are now.
+    hashes: BTreeMap<PathBuf, String>,
+}
 
 /// What is in such a file.
 struct Read {
@@ -41,16 +51,17 @@ impl Record {
         Record(target.join("hotsocket-sources").join(name))
     }
 
-    /// Whether there is a file that cargo misses. Before the first build nothing is known.
-    pub(super) fn has_replaced(&self) -> bool {
+    /// The files that cargo misses. Before the first build nothing is known.
+    pub(super) fn replaced(&self) -> Vec<PathBuf> {
         let Some(own) = Read::of(&self.0) else {
-            return false;
+            return Vec::new();
         };
         // Other guests of a workspace may have had a crate that they share compiled since.
         let others = self.all().into_iter();
         let mut others: Vec<_> = others.filter_map(|(_, path)| Read::of(&path)).collect();
         others.sort_by_key(|read| std::cmp::Reverse(read.at));
-        own.hashes.keys().any(|file| {
+        let is_missed = |file: &&PathBuf| {
+            let file = *file;
             let last = others.iter().find(|read| read.hashes.contains_key(file));
             let (Ok(time), Ok(now)) = (modified(file), sources::of_input(file)) else {
                 return false;
@@ -60,31 +71,27 @@ impl Record {
                 time <= read.at && hash.is_some_and(|hash| *hash != now)
             };
             misses(&own) || last.is_some_and(misses)
-        })
+        };
+        own.hashes.keys().filter(is_missed).cloned().collect()
     }
 
-    /// These files were read. The time counts as well, so this is written even if it says
-    /// the same as before.
-    pub(super) fn write(&self, files: &[PathBuf]) -> Result<(), Error> {
-        let mut list = String::new();
-        for file in files {
-            // What is gone meanwhile, cargo looks for in vain.
-            if let Ok(hash) = sources::of_input(file) {
-                list.push_str(&format!("{hash} {}\n", file.display()));
-            }
+    /// The files that are known are about to be compiled, as they are now.
+    pub(super) fn begin(self) -> Result<Begun, Error> {
+        let at = SystemTime::now();
+        let known = Read::of(&self.0).map(|read| read.hashes);
+        let is_known = known.is_some();
+        let files = known.unwrap_or_default().into_keys();
+        let begun = Begun {
+            hashes: files
+                .filter_map(|file| Some((file.clone(), sources::of_input(&file).ok()?)))
+                .collect(),
+            record: self,
+            at,
+        };
+        if is_known {
+            begun.write(&begun.hashes)?;
         }
-        self.0
-            .parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| write_whole(&self.0, list.as_bytes()))
-            .map_err(|error| Error::write(&self.0, error))?;
-        let mut all = self.all();
-        all.sort();
-        for (_, path) in all.iter().rev().skip(MAX_RECORDS) {
-            // If that fails, the next build does it.
-            let _ = fs::remove_file(path);
-        }
-        Ok(())
+        Ok(begun)
     }
 
     /// All records of this directory, with their times.
@@ -94,6 +101,47 @@ impl Record {
         paths
             .filter_map(|path| Some((modified(&path).ok()?, path)))
             .collect()
+    }
+}
+
+impl Begun {
+    /// These files were read. What was known of them stays, as they may have been replaced
+    /// since; and the time counts as well, so this is written even if it says the same.
+    pub(super) fn finish(self, files: &[PathBuf]) -> Result<(), Error> {
+        let hash = |file: &PathBuf| match self.hashes.get(file) {
+            Some(hash) => Some(hash.clone()),
+            // What is gone meanwhile, cargo looks for in vain.
+            None => sources::of_input(file).ok(),
+        };
+        let read = files
+            .iter()
+            .filter_map(|file| Some((file.clone(), hash(file)?)));
+        self.write(&read.collect())?;
+        let mut all = self.record.all();
+        all.sort();
+        for (_, path) in all.iter().rev().skip(MAX_RECORDS) {
+            // If that fails, the next build does it.
+            let _ = fs::remove_file(path);
+        }
+        Ok(())
+    }
+
+    fn write(&self, hashes: &BTreeMap<PathBuf, String>) -> Result<(), Error> {
+        let path = &self.record.0;
+        let lines = hashes
+            .iter()
+            .map(|(file, hash)| format!("{hash} {}\n", file.display()));
+        let list: String = lines.collect();
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| write_whole(path, list.as_bytes()))
+            .and_then(|()| {
+                File::options()
+                    .append(true)
+                    .open(path)?
+                    .set_modified(self.at)
+            })
+            .map_err(|error| Error::write(path, error))
     }
 }
 
@@ -117,7 +165,6 @@ fn modified(path: &Path) -> io::Result<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
     use std::time::Duration;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -128,28 +175,53 @@ mod tests {
         file.and_then(|file| file.set_modified(time)).expect("ours");
     }
 
+    /// A build that succeeds.
+    fn build(record: Record, files: &[PathBuf]) {
+        let begun = record.begin().expect("writable");
+        begun.finish(files).expect("writable");
+    }
+
     #[test]
     fn other_content_with_an_older_time_is_seen() {
         let dir = tempfile::tempdir().expect("a directory");
         let [source, other] = ["a b.rs", "other.rs"].map(|name| dir.path().join(name));
-        let record = Record::of(&dir.path().join("target"), &source);
+        let record = || Record::of(&dir.path().join("target"), &source);
+        let replaced = || record().replaced();
         let (before, after) = (SystemTime::now() - HOUR, SystemTime::now() + HOUR);
         put(&other, "", before);
         put(&source, "new", before);
-        assert!(!record.has_replaced(), "nothing was built");
+        assert!(replaced().is_empty(), "nothing was built");
         let files = [other, source.clone(), dir.path().join("none.rs")];
-        record.write(&files).expect("writable");
-        assert!(!record.has_replaced());
+        build(record(), &files);
+        assert!(replaced().is_empty());
         put(&source, "new", before - HOUR);
-        assert!(!record.has_replaced(), "the same content");
+        assert!(replaced().is_empty(), "the same content");
         put(&source, "old", after);
-        assert!(!record.has_replaced(), "cargo sees it");
+        assert!(replaced().is_empty(), "cargo sees it");
         put(&source, "old", before);
-        assert!(record.has_replaced());
-        record.write(&files).expect("writable");
-        assert!(!record.has_replaced(), "it was compiled");
+        assert_eq!(replaced(), [source.clone()]);
+        build(record(), &files);
+        assert!(replaced().is_empty(), "it was compiled");
         fs::remove_file(&source).expect("ours");
-        assert!(!record.has_replaced(), "cargo sees it");
+        assert!(replaced().is_empty(), "cargo sees it");
+    }
+
+    #[test]
+    fn what_a_build_may_have_compiled_that_failed_counts() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let source = dir.path().join("a.rs");
+        let record = || Record::of(&dir.path().join("target"), &source);
+        put(&source, "one", SystemTime::now() - 2 * HOUR);
+        build(record(), std::slice::from_ref(&source));
+        put(&source, "two", SystemTime::now() - HOUR);
+        drop(record().begin().expect("writable"));
+        put(&source, "one", SystemTime::now() - 2 * HOUR);
+        assert_eq!(record().replaced(), [source.clone()]);
+        // Put back in the middle of a build.
+        let begun = record().begin().expect("writable");
+        put(&source, "two", SystemTime::now() - HOUR);
+        begun.finish(std::slice::from_ref(&source)).expect("ours");
+        assert_eq!(record().replaced(), [source.clone()]);
     }
 
     #[test]
@@ -157,21 +229,21 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let shared = dir.path().join("shared.rs");
         let record = |name: &str| Record::of(&dir.path().join("target"), &dir.path().join(name));
-        let (one, other) = (record("one"), record("other"));
-        let write = |record: &Record, time: SystemTime| {
-            record.write(std::slice::from_ref(&shared)).expect("ours");
-            let file = File::options().append(true).open(&record.0);
-            file.and_then(|file| file.set_modified(time)).expect("ours");
+        let misses = |name: &str| !record(name).replaced().is_empty();
+        let write = |name: &str, at: SystemTime| {
+            let begun = record(name).begin().expect("ours");
+            let begun = Begun { at, ..begun };
+            begun.finish(std::slice::from_ref(&shared)).expect("ours");
         };
         let now = SystemTime::now();
         put(&shared, "old", now - 4 * HOUR);
-        write(&one, now - 3 * HOUR);
+        write("one", now - 3 * HOUR);
         put(&shared, "new", now - 2 * HOUR);
-        write(&other, now - HOUR);
+        write("other", now - HOUR);
         put(&shared, "old", now - 4 * HOUR);
-        assert!(one.has_replaced() && other.has_replaced());
-        write(&one, now);
-        assert!(!one.has_replaced(), "it was compiled");
-        assert!(other.has_replaced(), "its own code was not");
+        assert!(misses("one") && misses("other"));
+        write("one", now);
+        assert!(!misses("one"), "it was compiled");
+        assert!(misses("other"), "its own code was not");
     }
 }

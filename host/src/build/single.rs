@@ -48,14 +48,15 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         target.clone().into(),
     ];
     let record = Record::of(&target, &path);
-    if record.has_replaced() {
+    if !record.replaced().is_empty() {
         cargo.forget(&args, &[PACKAGE])?;
     }
+    let begun = record.begin()?;
     // Only the guest's own crate gets the flag with the file's directory: as a flag
     // for all crates it would compile all of them again for each directory.
     let made = cargo.compile(&args, &[], &[remap(dir, "")], Some(&target))?;
     let inputs = authors(made.inputs, &[&cache], path.clone());
-    record.write(&inputs)?;
+    begun.finish(&inputs)?;
     Ok(Compiled {
         component: made.component,
         section: Section {

@@ -57,7 +57,7 @@ impl Reloader {
         };
         tokio::select! {
             () = self.watch.changed() => {}
-            () = can_be_had => {}
+            () = can_be_had => self.waits_for = None,
         }
     }
 

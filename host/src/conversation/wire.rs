@@ -18,9 +18,10 @@ use hotsocket_sandbox::{Endpoint, Stream, Transport};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::facts;
+use super::peer::INSTANT;
 use crate::limits::READ_SIZE;
 use crate::service::Service;
 use crate::session::{NotSecured, Secure, Securing};
@@ -220,6 +221,9 @@ impl Reader {
     pub async fn run(self) {
         loop {
             self.0.arrived.notified().await;
+            // On the script's clock: what is reset in the same instant the peer has not read,
+            // however long the guest has taken.
+            sleep(INSTANT).await;
             self.0.read();
         }
     }

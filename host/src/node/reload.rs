@@ -328,13 +328,12 @@ impl RunningService {
         }
         let watch_changed = self.options.watch != options.watch;
         self.options = options;
-        let active = self.service.registry.active().guest.hash;
-        if self.watched().is_some() && (watch_changed || update.guest.is_some()) {
-            // It finds other content than what is served, swaps to it, and tries again if
-            // that fails for a reason that passes.
-            self.watch(active);
+        if self.watched().is_some() && update.guest.is_some() {
+            // It swaps to the file, after a swap that may be under way, and tries again if that
+            // fails for a reason that passes.
+            self.watch(None);
         } else if let Some((component, source)) = update.guest {
-            self.watch(component.hash());
+            self.watch(Some(component.hash()));
             let registry = Arc::clone(&self.service.registry);
             tokio::spawn(async move {
                 if let Err(error) = registry.swap(component, source, None).await {
@@ -342,7 +341,8 @@ impl RunningService {
                 }
             });
         } else if watch_changed {
-            self.watch(active);
+            let active = self.service.registry.active().guest.hash;
+            self.watch(Some(active));
         }
         stopped
     }

@@ -150,8 +150,8 @@ impl RunningService {
     }
 
     /// Watch the file of the guest from now on, if the options say so, and no other.
-    /// `served` is the content that was considered last.
-    pub(super) fn watch(&mut self, served: Hash) {
+    /// `served` is the content that was considered last; `None`: swap to what is there.
+    pub(super) fn watch(&mut self, served: Option<Hash>) {
         if let Some(before) = self.watching.take() {
             before.abort();
         }

@@ -217,7 +217,7 @@ impl PreparedService {
         };
         running.offer_tls();
         running.service.registry.warn_of_plain_text();
-        running.watch(self.hash);
+        running.watch(Some(self.hash));
         running
     }
 }

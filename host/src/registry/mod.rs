@@ -119,7 +119,10 @@ pub struct Registry {
     rollouts: Arc<Rollouts>,
     roster: Arc<Roster>,
     settings: Mutex<RegistrySettings>,
-    /// One swap at a time; the others wait here in order.
+    /// Swaps to new code, one at a time: the others wait here in order. A way back waits for
+    /// no compilation.
+    compiling: tokio::sync::Mutex<()>,
+    /// Changes of the active generation, one at a time. Taken after the one above.
     swapping: tokio::sync::Mutex<()>,
     /// Compilations in progress, also those that nobody waits for any more.
     compilers: Arc<Semaphore>,
@@ -155,6 +158,7 @@ impl Registry {
             rollouts: Arc::new(Rollouts::new(Arc::clone(&first))),
             roster,
             settings: Mutex::new(RegistrySettings::new(rules, limits)),
+            compiling: tokio::sync::Mutex::new(()),
             swapping: tokio::sync::Mutex::new(()),
             compilers: Arc::new(Semaphore::new(MAX_COMPILERS)),
             kept: Mutex::new(Kept::new(first)),

@@ -63,6 +63,11 @@ impl Registry {
         source: Source,
         policy: Option<Policy>,
     ) -> Result<Report, SwapError> {
+        let _compiling = self.compiling.lock().await;
+        let compiling = Instant::now();
+        // That of the active generation is there.
+        let guest = self.compile(component, &source).await?;
+        let compiling = compiling.elapsed();
         let _swapping = self.swapping.lock().await;
         let policy = policy.unwrap_or(self.settings().rules.policy);
         let previous = self.rollouts.active();
@@ -72,12 +77,10 @@ impl Registry {
             begun,
             compiling: Duration::ZERO,
         };
-        if component.hash() == previous.guest.hash {
+        if guest.hash == previous.guest.hash {
             return Ok(self.report(&step, &self.rollout(previous, policy, false)));
         }
-        let compiling = Instant::now();
-        let guest = self.compile(component, &source).await?;
-        step.compiling = compiling.elapsed();
+        step.compiling = compiling;
         self.check_room(&guest, &source, policy)?;
         self.activate(step, guest, source, policy).await
     }

@@ -31,15 +31,16 @@ const RETRIES: u32 = 10;
 /// all.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// Swap whenever `path` has new content, until dropped. `served` is the content
-/// that is served now.
-pub async fn watch(registry: Arc<Registry>, path: PathBuf, served: Hash) {
+/// Swap whenever `path` has new content, until dropped. `served` is the content that was
+/// considered last; `None`: whatever it has is swapped to, if that is not served already by
+/// the time of the swap.
+pub async fn watch(registry: Arc<Registry>, path: PathBuf, served: Option<Hash>) {
     let mut file = ServedFile {
         path,
         signal: ChangeSignal::new("the served file"),
         files: FileThread::default(),
         read: None,
-        considered: Some(served),
+        considered: served,
         retry: None,
         last_failure: None,
         last_warning: None,

@@ -281,9 +281,8 @@ impl Session {
         if self.is_asleep()
             && let Err(cause) = Box::pin(self.wake(Event::Close)).await
         {
-            if let CloseCause::Fault(fault)
-            | CloseCause::Refused(fault)
-            | CloseCause::CrashLoop(fault) = cause
+            if let CloseCause::Fault(fault) | CloseCause::CrashLoop(fault) = cause
+                && !matches!(fault.cause, Cause::Exit(0))
             {
                 self.service.counters.faults.count(fault.cause.name());
                 self.log_fault(&fault, FaultOutcome::Closed);

@@ -165,7 +165,11 @@ impl Session {
         let entered = match self.wait_for_room(generation).await {
             Ok(instance) => {
                 let from = self.generation.generation().number;
-                let entrance = Entrance::of_migration(from, generation.number);
+                let entrance = Entrance {
+                    // Back on the code that has made the snapshot, it is no successor.
+                    is_held: old.number != generation.number,
+                    ..Entrance::of_migration(from, generation.number)
+                };
                 self.enter_with(instance, generation, origin, timers.clone(), entrance)
                     .await
             }
@@ -175,7 +179,6 @@ impl Session {
             Ok(held_back) => {
                 rollout.stats.migrated(snapshot.is_some());
                 if old.number == generation.number {
-                    // Back on the code that has made the snapshot, it is no successor.
                     self.rollout.drain = None;
                     if let Some(recovery) = &mut self.recovery {
                         recovery.renew(snapshot);

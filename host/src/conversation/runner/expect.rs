@@ -23,17 +23,20 @@ impl Runner<'_> {
         let log = self.environment.captured.logged();
         if let Some(part) = part {
             let mut new = log.iter().enumerate().skip(self.logged);
-            let Some((at, _)) = new.find(|(_, line)| tells_of_fault(line) && line.contains(part))
-            else {
+            let is_it = |at: &usize, line: &str| {
+                !self.used.contains(at) && tells_of_fault(line) && line.contains(part)
+            };
+            let Some((at, _)) = new.find(|(at, line)| is_it(at, line)) else {
                 return Err(StepError::new(format!(
                     "the guest failed, but no new line of the log contains {part:?}"
                 )));
             };
-            self.logged = at + 1;
+            self.used.insert(at);
         }
         if self.faults() <= self.expected_faults {
             // All have been expected, so what is in the log belongs to no later one.
             self.logged = log.len();
+            self.used.clear();
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 
 mod expect;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -100,8 +100,10 @@ struct Runner<'a> {
     /// Printed lines up to the last that a step expected, on standard output and
     /// standard error.
     printed: [usize; 2],
-    /// Lines of the log that belong to faults which a step has expected.
+    /// Lines of the log before this one belong to faults which steps have expected…
     logged: usize,
+    /// …and of those after it these.
+    used: BTreeSet<usize>,
 }
 
 impl<'a> Runner<'a> {
@@ -138,6 +140,7 @@ impl<'a> Runner<'a> {
             seen: VecDeque::new(),
             printed: [0; 2],
             logged: 0,
+            used: BTreeSet::new(),
         }
     }
 

@@ -81,12 +81,22 @@ impl Action {
         }
     }
 
-    /// It is over when what it expects has come, and until then time passes.
+    /// It is over when what it expects has come or an event has ended, and until then time
+    /// passes.
     pub(super) fn waits_for_guest(&self) -> bool {
         use Action::*;
         matches!(
             self,
-            Expect(_) | ExpectEnd | ExpectReset | Published(..) | Print(_) | Error(_) | Fault(_)
+            Expect(_)
+                | ExpectEnd
+                | ExpectReset
+                | Published(..)
+                | Print(_)
+                | Error(_)
+                | Fault(_)
+                | Swap(_)
+                | Rollback
+                | Stop
         )
     }
 
