@@ -159,3 +159,21 @@ pub struct Count {
     #[serde(default)]
     pub without_state: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_migrates_is_in_flight_until_it_is_over() {
+        let stats = Arc::new(RolloutStats::default());
+        let first = stats.in_flight();
+        let second = stats.in_flight();
+        assert_eq!(stats.count_in_flight(), 2);
+        stats.begin_migration();
+        stats.migrated(true);
+        assert_eq!(stats.count_in_flight(), 2, "counted by what holds it only");
+        drop((first, second));
+        assert_eq!(stats.count_in_flight(), 0);
+    }
+}
