@@ -38,11 +38,13 @@ fn refuses(server: &Server) {
 /// (`tm->when` of /proc/net/tcp, in hundredths of a second: proc_net_tcp in the kernel's
 /// documentation).
 fn keepalive(client: &Client) -> u64 {
-    let peer = client.stream.local_addr().expect("an address").port();
+    // Another connection may have either of its ports.
+    let [server, peer] = [client.stream.peer_addr(), client.stream.local_addr()]
+        .map(|address| format!(":{:04X}", address.expect("an address").port()));
     let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
     let of_server = table.lines().find_map(|line| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        let is_it = fields.get(2)?.ends_with(&format!(":{peer:04X}"));
+        let is_it = fields.get(1)?.ends_with(&server) && fields.get(2)?.ends_with(&peer);
         is_it.then(|| fields.get(5).map(|field| (*field).to_owned()))?
     });
     let timer = of_server.expect("the server's side");
