@@ -103,7 +103,7 @@ fn a_directory_with_one_source_is_served_tested_and_swapped() {
     client.ask("b\n", "2; b\n");
 }
 
-/// A compiler looks for headers beside the symlink.
+/// A compiler looks for headers in the directory of the symlink.
 #[test]
 fn one_source_behind_two_symlinks_is_built_for_each() {
     let dir = temp_dir();

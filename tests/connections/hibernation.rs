@@ -11,6 +11,15 @@ fn drowsy(guest: &Guest) -> Serve {
     serve(guest.build()).args(&["--hibernate-after", "50ms"])
 }
 
+fn dying_as_it_wakes() -> Guest {
+    counting("A").body(
+        "open",
+        &format!(
+            "(if (i32.eq (local.get $origin) (i32.const {WOKEN})) (then (call $trap))) {RESTORE} (call $ok)"
+        ),
+    )
+}
+
 /// Wait until so many instances have gone to sleep since the start.
 fn asleep(server: &Server, times: u64) {
     wait_for("an instance that sleeps", || {
@@ -153,13 +162,7 @@ fn a_half_closed_connection_that_nothing_would_wake_stays_awake() {
 
 #[test]
 fn a_trap_in_the_woken_instance_ends_its_connection_alone() {
-    let guest = counting("A").body(
-        "open",
-        &format!(
-            "(if (i32.eq (local.get $origin) (i32.const {WOKEN})) (then (call $trap))) {RESTORE} (call $ok)"
-        ),
-    );
-    let server = drowsy(&guest).start();
+    let server = drowsy(&dying_as_it_wakes()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
     asleep(&server, 1);
@@ -171,13 +174,9 @@ fn a_trap_in_the_woken_instance_ends_its_connection_alone() {
 
 #[test]
 fn a_trap_in_the_woken_instance_is_survived_with_on_trap_restart() {
-    let guest = counting("A").body(
-        "open",
-        &format!(
-            "(if (i32.eq (local.get $origin) (i32.const {WOKEN})) (then (call $trap))) {RESTORE} (call $ok)"
-        ),
-    );
-    let server = drowsy(&guest).args(&["--on-trap", "restart"]).start();
+    let server = drowsy(&dying_as_it_wakes())
+        .args(&["--on-trap", "restart"])
+        .start();
     let mut client = server.connect();
     client.ask("x", "A1");
     asleep(&server, 1);
@@ -284,13 +283,7 @@ fn a_hibernated_connection_says_farewell_when_the_server_stops() {
 
 #[test]
 fn a_trap_as_it_wakes_for_its_farewell_is_logged() {
-    let guest = counting("A").body(
-        "open",
-        &format!(
-            "(if (i32.eq (local.get $origin) (i32.const {WOKEN})) (then (call $trap))) {RESTORE} (call $ok)"
-        ),
-    );
-    let mut server = drowsy(&guest).start();
+    let mut server = drowsy(&dying_as_it_wakes()).start();
     let mut client = server.connect();
     client.ask("x", "A1");
     asleep(&server, 1);

@@ -61,7 +61,7 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
 }
 
 /// A source's full path, in which the source itself may be a symlink: compilers look for what
-/// it includes beside that, not beside what it leads to.
+/// it includes in the directory of the symlink, not in that of what it leads to.
 fn as_given(source: &Path) -> io::Result<PathBuf> {
     let Some(name) = source.file_name() else {
         return fs::canonicalize(source);

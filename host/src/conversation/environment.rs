@@ -75,7 +75,7 @@ pub struct Environment {
     pub(super) timeout: Duration,
     pub(super) guest_settings: sandbox::Settings,
     pub(super) captured: Captured,
-    /// A script that took too long goes on with what is here, so no other may use it.
+    /// A script that has timed out still runs and uses this environment, so no other may.
     pub(super) is_in_use: AtomicBool,
 }
 

@@ -159,14 +159,11 @@ impl Registry {
     }
 
     /// Make the generation before the active one active again. Once more goes
-    /// one further.
+    /// one further. `from` is the one that is left; `None`: the one that is active now.
     ///
     /// # Errors
-    /// When there is none, or it isn't kept any more.
-    ///
-    /// Whoever asks means a generation: `from`, or the one that is active now. When another
-    /// one is by the time that it is this rollback's turn (a swap was undone, somebody else
-    /// has rolled back), that is an error, too.
+    /// When there is none before, or it isn't kept any more; and when another one than `from`
+    /// is active by the time that it is this rollback's turn.
     pub async fn roll_back(
         &self,
         policy: Option<Policy>,
@@ -186,8 +183,7 @@ impl Registry {
     ) -> Result<Report, SwapError> {
         let from = from.unwrap_or_else(|| self.active().number);
         let _swapping = self.swapping.lock().await;
-        let active = self.active().number;
-        if active != from {
+        if self.active().number != from {
             return Err(SwapError::NotActive { from });
         }
         let policy = policy.unwrap_or(self.settings().rules.policy);

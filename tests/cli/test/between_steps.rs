@@ -115,7 +115,7 @@ fn a_swap_without_a_file_is_to_the_code_that_serves() {
     }
 }
 
-/// It goes on with the output, the settings and the store that all of them share.
+/// It still runs, and all scripts share the output, the settings and the store.
 #[test]
 fn after_a_script_that_takes_too_long_none_is_run() {
     let desk = Desk::new();

@@ -31,8 +31,8 @@ const INSTALLED: &str = "complete";
 /// Encloses the SDK's errors for the guest's author in the program's output.
 const MARK: char = '\u{1e}';
 /// Otherwise Python imports what is called like its own modules (`types.py`, `email.py`) from
-/// the current directory and from the user's packages. As it then ignores its variables, it
-/// is told its encoding here.
+/// the current directory and from the user's packages. It then ignores its variables, so the
+/// encoding is an option, too.
 const ISOLATED: [&str; 3] = ["-I", "-X", "utf8"];
 /// What an installed program can do.
 const CHECK: &str = "import sys; from importlib.metadata import version; \
