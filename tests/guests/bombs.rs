@@ -19,6 +19,11 @@ pub fn bomb(variables: usize, branches: usize) -> Vec<u8> {
         .build()
 }
 
+/// A guest that takes seconds to compile, and not much memory.
+pub fn slow_to_compile() -> Vec<u8> {
+    bomb(500, 20_000)
+}
+
 /// Each component instantiates the one before it twice.
 pub fn doubling(times: usize) -> Vec<u8> {
     let levels: String = (1..=times)

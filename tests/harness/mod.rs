@@ -37,7 +37,7 @@ pub use command::{Ran, ask, hotsocket, run, run_within};
 pub use lines::{Lines, assert_logged_once, count_lines};
 pub use nats::NatsServer;
 pub use node::Node;
-pub use proc::{TcpRow, Usage, wait_read};
+pub use proc::{TcpRow, Usage, kill, wait_read};
 pub use process::{Process, Reader};
 pub use scene::Scene;
 pub use server::{Serve, Server, listening_on, serve};

@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{Client, Server, wait_for};
 
 impl Server {
@@ -43,6 +45,38 @@ impl Server {
         let dir = format!("/proc/{}/fd", self.pid());
         fs::read_dir(dir).expect("it runs").count()
     }
+
+    /// The processes that it has started.
+    pub fn children(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").expect("Linux").flatten() {
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            // `PID (NAME) STATE PARENT …`
+            let parent = stat
+                .rsplit_once(") ")
+                .map(|(_, rest)| rest.split(' ').nth(1));
+            if parent.flatten() == Some(self.pid().to_string().as_str()) {
+                found.extend(entry.file_name().to_string_lossy().parse::<u32>());
+            }
+        }
+        found
+    }
+
+    /// Wait until it compiles. The processes that it has started.
+    pub fn wait_compiling(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        wait_for("a compiler", || {
+            found = self.children();
+            !found.is_empty()
+        });
+        found
+    }
+}
+
+/// Kill a process that a server of this test has started.
+pub fn kill(process: u32) {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    kill_process(process.expect("a process"), Signal::KILL).expect("ours");
 }
 
 /// What a process has of the machine.

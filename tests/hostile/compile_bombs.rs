@@ -8,40 +8,9 @@ use std::path::PathBuf;
 
 use rustix::process::Signal;
 
-use crate::guests::{bomb, doubling, obeying, saying};
+use crate::guests::{bomb, doubling, obeying, saying, slow_to_compile};
 use crate::harness::files::copy_program;
-use crate::harness::{Scene, Server, hotsocket, run, serve, temp_dir, wait_for};
-
-/// A guest that takes seconds to compile, and not much memory.
-fn slow() -> Vec<u8> {
-    bomb(500, 20_000)
-}
-
-/// The processes that a server has started.
-fn children(server: &Server) -> Vec<u32> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").expect("Linux").flatten() {
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // `PID (NAME) STATE PARENT …`
-        let parent = stat
-            .rsplit_once(") ")
-            .map(|(_, rest)| rest.split(' ').nth(1));
-        if parent.flatten() == Some(server.pid().to_string().as_str()) {
-            found.extend(entry.file_name().to_string_lossy().parse::<u32>());
-        }
-    }
-    found
-}
-
-/// Wait until a server compiles. The processes that it has started.
-fn wait_compiling(server: &Server) -> Vec<u32> {
-    let mut found = Vec::new();
-    wait_for("a compiler", || {
-        found = children(server);
-        !found.is_empty()
-    });
-    found
-}
+use crate::harness::{Scene, Server, hotsocket, kill, run, serve, temp_dir, wait_for};
 
 fn wait_dead(processes: &[u32]) {
     let dead = |pid: &u32| {
@@ -85,7 +54,7 @@ fn a_compilation_that_takes_too_much_memory_is_killed() {
     }
     let grown = scene.server.peak_resident() - before;
     assert!(grown < 16 << 20, "the server has grown by {grown} bytes");
-    assert_eq!(children(&scene.server), [0; 0]);
+    assert_eq!(scene.server.children(), [0; 0]);
     wait_for("its files to be closed", || {
         scene.server.open_files() <= files
     });
@@ -108,7 +77,7 @@ fn a_compilation_that_takes_too_long_is_killed() {
     let bomb = bomb(1000, 20_000);
     let told = scene.server.try_swap(&*bomb, &[]).failure(1);
     assert!(told.contains("--compile-timeout"), "{told}");
-    assert_eq!(children(&scene.server), [0; 0]);
+    assert_eq!(scene.server.children(), [0; 0]);
     // Once more: the one before is not in the way.
     let told = scene.server.try_swap(&*bomb, &[]).failure(1);
     assert!(told.contains("--compile-timeout"), "{told}");
@@ -127,13 +96,12 @@ fn a_compilation_that_takes_too_long_is_killed() {
 fn a_compiler_that_is_killed_costs_a_swap() {
     let mut scene = confined("2G");
     let path = scene.server.path("bomb.wasm");
-    fs::write(&path, slow()).expect("writable");
+    fs::write(&path, slow_to_compile()).expect("writable");
     std::thread::scope(|scope| {
         let (server, path) = (&scene.server, &path);
         let swapping = scope.spawn(move || server.try_swap_file(path, &[]));
-        let found = wait_compiling(server);
-        let pid = rustix::process::Pid::from_raw(found[0] as i32).expect("a process");
-        rustix::process::kill_process(pid, Signal::KILL).expect("ours");
+        let found = server.wait_compiling();
+        kill(found[0]);
         let told = swapping.join().expect("an answer").failure(1);
         assert!(told.contains("the compiler ended unexpectedly"), "{told}");
     });
@@ -146,11 +114,11 @@ fn a_signal_ends_a_server_that_is_compiling_its_first_guest() {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("an address");
         drop(free);
-        let mut server = serve(slow())
+        let mut server = serve(slow_to_compile())
             .args(&["--code-cache", "none", "--compile-memory", "2G"])
             .listen(&[&address.to_string()])
             .spawn();
-        let found = wait_compiling(&server);
+        let found = server.wait_compiling();
         // Nobody serves yet, so nobody is let in.
         assert!(TcpStream::connect(address).is_err());
         server.signal(signal);
@@ -167,10 +135,10 @@ fn a_signal_ends_a_server_that_is_compiling_its_first_guest() {
 
 #[test]
 fn a_server_that_is_killed_takes_its_compiler_with_it() {
-    let mut server = serve(slow())
+    let mut server = serve(slow_to_compile())
         .args(&["--code-cache", "none", "--compile-memory", "2G"])
         .spawn();
-    let found = wait_compiling(&server);
+    let found = server.wait_compiling();
     server.signal(Signal::KILL);
     server.end();
     wait_dead(&found);
