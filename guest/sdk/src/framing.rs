@@ -46,9 +46,13 @@
 //!
 //! In a type from `state!` (feature `state`) a `Frames` is a field like any other.
 
+mod codecs;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
+
+pub use codecs::{Delimited, LengthPrefixed, Lines};
 
 /// Where a frame ends. Implement it for a format of your
 /// own; it has no state, for all there is to know is in the bytes.
@@ -219,87 +223,6 @@ impl fmt::Display for FrameError {
 
 impl std::error::Error for FrameError {}
 
-/// Lines that end in `\n`, or in `\r\n`; neither is part of the contents.
-#[derive(Clone, Copy, Debug)]
-pub enum Lines {}
-
-impl Codec for Lines {
-    fn find(bytes: &[u8], seen: usize) -> Result<Found, String> {
-        let newline = bytes[seen..].iter().position(|&byte| byte == b'\n');
-        Ok(match newline.map(|at| seen + at) {
-            Some(at) => Found::Frame {
-                contents: 0..at - usize::from(bytes[..at].ends_with(b"\r")),
-                end: at + 1,
-            },
-            None => Found::Part {
-                at_least: bytes.len() - usize::from(bytes.ends_with(b"\r")),
-            },
-        })
-    }
-
-    fn encode(contents: &[u8]) -> Vec<u8> {
-        [contents, b"\n"].concat()
-    }
-}
-
-/// Contents that end with one byte, which is not part of them: `Delimited<0>` for
-/// strings that end in NUL.
-#[derive(Clone, Copy, Debug)]
-pub enum Delimited<const DELIMITER: u8> {}
-
-impl<const DELIMITER: u8> Codec for Delimited<DELIMITER> {
-    fn find(bytes: &[u8], seen: usize) -> Result<Found, String> {
-        let end = bytes[seen..].iter().position(|&byte| byte == DELIMITER);
-        Ok(match end.map(|at| seen + at) {
-            Some(at) => Found::Frame {
-                contents: 0..at,
-                end: at + 1,
-            },
-            None => Found::Part {
-                at_least: bytes.len(),
-            },
-        })
-    }
-
-    fn encode(contents: &[u8]) -> Vec<u8> {
-        [contents, &[DELIMITER]].concat()
-    }
-}
-
-/// The length of the contents in `SIZE` bytes (1 to 8), the most significant one
-/// first, then the contents. To encode contents that are too long for that panics.
-#[derive(Clone, Copy, Debug)]
-pub enum LengthPrefixed<const SIZE: usize = 4> {}
-
-impl<const SIZE: usize> Codec for LengthPrefixed<SIZE> {
-    fn find(bytes: &[u8], _: usize) -> Result<Found, String> {
-        const { assert!(SIZE >= 1 && SIZE <= 8, "a length has 1 to 8 bytes") };
-        let Some((head, rest)) = bytes.split_at_checked(SIZE) else {
-            return Ok(Found::Part { at_least: 0 });
-        };
-        let length = head.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        Ok(match rest.len() >= length {
-            true => Found::Frame {
-                contents: SIZE..SIZE + length,
-                end: SIZE + length,
-            },
-            false => Found::Part { at_least: length },
-        })
-    }
-
-    fn encode(contents: &[u8]) -> Vec<u8> {
-        let length = (contents.len() as u64).to_be_bytes();
-        let (above, length) = length.split_at(8 - SIZE);
-        assert!(
-            above.iter().all(|byte| *byte == 0),
-            "{} bytes have no length of {SIZE} bytes",
-            contents.len()
-        );
-        [length, contents].concat()
-    }
-}
-
 /// What is saved of it is the half frame.
 #[cfg(feature = "state")]
 mod saved {
@@ -325,118 +248,4 @@ mod saved {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// All frames of a stream that comes in pieces of this size, then the half.
-    fn frames<C: Codec>(stream: &[u8], size: usize) -> (Vec<String>, Vec<u8>) {
-        let mut frames = Frames::<C, 10>::default();
-        let mut all = Vec::new();
-        for piece in stream.chunks(size) {
-            frames.push(piece);
-            loop {
-                match frames.next() {
-                    Ok(Some(frame)) => all.push(String::from_utf8(frame).expect("text")),
-                    Ok(None) => break,
-                    Err(error) => {
-                        assert_eq!(frames.next(), Err(error.clone()), "for ever");
-                        all.push(error.to_string());
-                        return (all, Vec::new());
-                    }
-                }
-            }
-            // As after a swap.
-            frames = Frames::from_half(frames.half());
-        }
-        (all, frames.half().to_vec())
-    }
-
-    #[test]
-    fn frames_are_the_same_in_whatever_pieces_they_come() {
-        const LONG: &str = "more than 10 bytes in one piece";
-        let length = |contents: &[u8]| LengthPrefixed::<2>::encode(contents);
-        let prefixed = [length(b"one"), length(b""), length(b"two"), vec![0]].concat();
-        for size in 1..40 {
-            let lines = frames::<Lines>(b"one\r\n\n\rtwo\n0123456789\r\nhalf\r", size);
-            let expected = ["one", "", "\rtwo", "0123456789"].map(str::to_owned);
-            assert_eq!(lines, (expected.to_vec(), b"half\r".to_vec()), "{size}");
-            let (lines, _) = frames::<Lines>(b"one\n0123456789a\ntwo\n", size);
-            assert_eq!(lines, ["one", LONG], "{size}");
-            let strings = frames::<Delimited<0>>(b"one\0\0two\0ha", size);
-            let expected = ["one", "", "two"].map(str::to_owned);
-            assert_eq!(strings, (expected.to_vec(), b"ha".to_vec()), "{size}");
-            let lengths = frames::<LengthPrefixed<2>>(&prefixed, size);
-            assert_eq!(lengths, (expected_lengths(), vec![0]), "{size}");
-        }
-    }
-
-    fn expected_lengths() -> Vec<String> {
-        ["one", "", "two"].map(str::to_owned).to_vec()
-    }
-
-    #[test]
-    fn a_length_beyond_the_limit_is_an_error_before_the_contents_come() {
-        for head in [&[0, 0, 0, 11][..], &[255; 4]] {
-            let mut frames = Frames::<LengthPrefixed, 10>::default();
-            frames.push(head);
-            assert_eq!(frames.next(), Err(FrameError::TooLong { max: 10 }));
-        }
-        let mut frames = Frames::<LengthPrefixed<8>, 10>::default();
-        frames.push(&[255; 8]);
-        assert_eq!(frames.next(), Err(FrameError::TooLong { max: 10 }));
-    }
-
-    #[test]
-    fn nothing_is_kept_after_an_error() {
-        let mut frames = Frames::<Lines, 10>::default();
-        frames.push(b"one\n01234567890");
-        assert_eq!(frames.next(), Ok(Some(b"one".to_vec())));
-        let error = Err(FrameError::TooLong { max: 10 });
-        assert_eq!(frames.next(), error);
-        frames.push(&[b'x'; 100_000]);
-        frames.push(b"\ntwo\n");
-        assert_eq!(frames.next(), error);
-        assert_eq!(frames.half(), b"01234567890");
-        let mut successor = Frames::<Lines, 10>::from_half(frames.half());
-        successor.push(b"\ntwo\n");
-        assert_eq!(successor.next(), error);
-    }
-
-    #[test]
-    #[should_panic(expected = "300 bytes have no length of 1 bytes")]
-    fn a_length_that_does_not_fit_is_not_cut() {
-        let _ = Frames::<LengthPrefixed<1>>::encode([0; 300]);
-    }
-
-    /// A format of one's own: a digit, and as many bytes.
-    enum Digit {}
-
-    impl Codec for Digit {
-        fn find(bytes: &[u8], _: usize) -> Result<Found, String> {
-            let Some((&digit, rest)) = bytes.split_first() else {
-                return Ok(Found::Part { at_least: 0 });
-            };
-            let length = char::from(digit).to_digit(10).ok_or("no digit")? as usize;
-            Ok(match rest.len() >= length {
-                true => Found::Frame {
-                    contents: 1..length + 1,
-                    end: length + 1,
-                },
-                false => Found::Part { at_least: length },
-            })
-        }
-
-        fn encode(contents: &[u8]) -> Vec<u8> {
-            [format!("{}", contents.len()).as_bytes(), contents].concat()
-        }
-    }
-
-    #[test]
-    fn a_codec_of_ones_own() {
-        for size in 1..12 {
-            let (found, _) = frames::<Digit>(b"1a03bcdx", size);
-            assert_eq!(found, ["a", "", "bcd", "no digit"]);
-        }
-        assert_eq!(Frames::<Digit>::encode("abc"), b"3abc");
-    }
-}
+mod tests;
