@@ -127,7 +127,7 @@ mod sys {
     pub(super) fn start_tls() -> Result<(), StartTlsError> {
         with(|recorded| {
             check(recorded)?;
-            recorded.awaits_tls = true;
+            recorded.awaits_tls = !recorded.saves;
             Ok(())
         })
     }
@@ -139,7 +139,7 @@ mod sys {
             Err(StartTlsError::Unavailable)
         } else if recorded.awaits_tls {
             Err(StartTlsError::Pending)
-        } else if recorded.ended || recorded.aborted {
+        } else if recorded.ended || recorded.aborted || recorded.write_closed {
             Err(StartTlsError::Closed)
         } else {
             Ok(())
@@ -161,6 +161,9 @@ mod tests {
             if bytes == b"end" {
                 conn.end();
             }
+            if bytes == b"twice" {
+                let _ = conn.start_tls("go ahead\n");
+            }
             if let Err(error) = conn.start_tls("go ahead\n") {
                 conn.write(format!("{error:?}"));
             }
@@ -176,8 +179,7 @@ mod tests {
             ..PeerFacts::default()
         };
         let mut session = Session::<Asks>::open_as(facts.clone());
-        assert_eq!(session.data(""), b"go ahead\n");
-        assert_eq!(session.data(""), b"Pending");
+        assert_eq!(session.data("twice"), b"go ahead\nPending");
         assert_eq!(peer::tls(), None);
         session.start_tls();
         assert_eq!(peer::tls().expect("TLS").version, "TLSv1.3");

@@ -49,6 +49,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::peer;
+use crate::topics::{Message, Subscriber};
 use crate::{CloseReason, Connection, Handler, How, Resumed, Snapshot};
 
 /// A connection with a peer that takes everything at once.
@@ -83,17 +84,19 @@ pub struct PeerFacts {
 /// timer of 0 ms again and again must not hang its test.
 const MAX_RUN_OUT: usize = 1_000_000;
 
-impl<H: crate::topics::Subscriber> Session<H> {
+/// Bytes of a snapshot that a server keeps unless it is started with another
+/// `--max-snapshot`.
+const MAX_SNAPSHOT: usize = 1 << 20;
+
+impl<H: Subscriber> Session<H> {
     /// Another connection has published a message. Gives what the guest writes.
-    pub fn message(&mut self, message: crate::topics::Message<'_>) -> Vec<u8> {
-        self.handler.message(&self.conn, message);
-        self.written()
+    pub fn message(&mut self, message: Message<'_>) -> Vec<u8> {
+        self.event(|handler, conn| handler.message(conn, message))
     }
 
     /// So many messages were dropped. Gives what the guest writes.
     pub fn lagged(&mut self, missed: u64) -> Vec<u8> {
-        self.handler.lagged(&self.conn, missed);
-        self.written()
+        self.event(|handler, conn| handler.lagged(conn, missed))
     }
 }
 
@@ -135,23 +138,52 @@ impl<H: Handler> Session<H> {
     }
 
     /// The peer sends bytes. Gives what the guest answers.
+    ///
+    /// # Panics
+    /// The server would not give them to the guest: it has paused, or asked for TLS, or
+    /// aborted the connection, or the peer has sent FIN.
     pub fn data(&mut self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
-        self.handler.data(&self.conn, bytes.as_ref());
-        self.written()
+        self.check_readable();
+        self.event(|handler, conn| handler.data(conn, bytes.as_ref()))
     }
 
-    /// The peer sends FIN. Gives what the guest answers.
+    /// The peer sends FIN. Gives what the guest answers. Unless it holds the connection
+    /// open ([`Connection::hold_open`]), the server ends it now, and what the guest writes
+    /// later is [`WriteError::Closed`](crate::WriteError).
+    ///
+    /// # Panics
+    /// As in [`data`](Self::data).
     pub fn end(&mut self) -> Vec<u8> {
+        self.check_readable();
         self.peer_ended = true;
-        self.handler.end(&self.conn);
+        let answer = self.event(|handler, conn| handler.end(conn));
+        recorder::with(|recorded| recorded.write_closed |= !recorded.held_open);
+        answer
+    }
+
+    fn check_readable(&self) {
+        assert!(!self.peer_ended, "the peer has sent FIN already");
+        recorder::with(|recorded| {
+            assert!(!recorded.paused, "the guest has paused: nothing is read");
+            assert!(
+                !recorded.awaits_tls,
+                "the guest has asked for TLS: `Session::start_tls` does the handshake"
+            );
+        });
+    }
+
+    /// An event. Gives what the guest writes.
+    fn event(&mut self, call: impl FnOnce(&mut H, &Connection)) -> Vec<u8> {
+        assert!(!self.has_aborted(), "the guest has aborted the connection");
+        recorder::begin_event();
+        call(&mut self.handler, &self.conn);
         self.written()
     }
 
     /// A timer runs out, whether it is set or not. Gives what the guest writes.
     pub fn timer(&mut self, id: u32) -> Vec<u8> {
         recorder::with(|recorded| recorded.timers.remove(&id));
-        self.handler.timer(&self.conn, id);
-        self.written()
+        self.event(|handler, conn| handler.timer(conn, id))
     }
 
     /// Time passes, and the timers that are set run out when it is theirs, also
@@ -161,19 +193,23 @@ impl<H: Handler> Session<H> {
     /// The guest sets timers without end.
     pub fn advance(&mut self, time: Duration) -> Vec<u8> {
         let end = recorder::with(|recorded| recorded.now) + time;
+        let mut written = Vec::new();
         for _ in 0..MAX_RUN_OUT {
+            if self.has_aborted() {
+                recorder::with(|recorded| recorded.now = end);
+                return written;
+            }
             let Some(id) = recorder::run_out(end) else {
-                return self.written();
+                return written;
             };
-            self.handler.timer(&self.conn, id);
+            written.extend(self.timer(id));
         }
         panic!("more than {MAX_RUN_OUT} timers have run out in {time:?}");
     }
 
     /// The peer has taken enough of what was queued. Gives what the guest writes.
     pub fn drained(&mut self) -> Vec<u8> {
-        self.handler.drained(&self.conn);
-        self.written()
+        self.event(|handler, conn| handler.drained(conn))
     }
 
     /// The timers that are set, by id, and how long each has still to run.
@@ -235,10 +271,24 @@ impl<H: Handler> Session<H> {
         recorder::with(|recorded| recorded.max_queue = Some(max));
     }
 
-    /// The connection is over. Gives the guest's farewell.
+    /// The connection is over. Gives the guest's farewell, which it may write when the
+    /// reason is [`IdleTimeout`](CloseReason::IdleTimeout),
+    /// [`Shutdown`](CloseReason::Shutdown) or [`Swapped`](CloseReason::Swapped).
     pub fn close(mut self, reason: CloseReason) -> Vec<u8> {
+        let farewell = matches!(
+            reason,
+            CloseReason::IdleTimeout | CloseReason::Shutdown | CloseReason::Swapped
+        );
+        recorder::with(|recorded| recorded.write_closed |= !farewell || recorded.awaits_tls);
+        recorder::begin_event();
         self.handler.close(&self.conn, reason);
         self.written()
+    }
+
+    /// From now on a snapshot has at most so many bytes, as with `--max-snapshot` (1 MiB
+    /// if not set): the successor gets none that is larger.
+    pub fn set_max_snapshot(&mut self, max: usize) {
+        recorder::with(|recorded| recorded.max_snapshot = Some(max));
     }
 
     /// Swap the code under the open connection, as the server would.
@@ -247,13 +297,16 @@ impl<H: Handler> Session<H> {
     /// The new code refuses: a server would have left the connection with the
     /// old one.
     pub fn swap<Next: Handler>(self) -> Result<Session<Next>, String> {
-        let saved = self.handler.save().map(Snapshot::encode);
+        let saved = recorder::saving(|| self.handler.save()).map(Snapshot::encode);
+        let max = recorder::with(|recorded| recorded.max_snapshot).unwrap_or(MAX_SNAPSHOT);
+        let saved = saved.filter(|saved| saved.len() <= max);
         let (mut handler, conn) = (Next::default(), Connection::default());
         let resumed = Resumed {
             how: How::Migrated,
             snapshot: saved.map(Snapshot::decode),
             peer_ended: self.peer_ended,
         };
+        recorder::begin_event();
         handler.resume(&conn, resumed)?;
         Ok(Session {
             handler,
@@ -279,113 +332,4 @@ mod asked;
 pub(crate) mod recorder;
 
 #[cfg(test)]
-mod tests {
-    use std::time::UNIX_EPOCH;
-
-    use super::*;
-    use crate::environment;
-
-    /// `t` sets timers, `c` clears one, `e` ends, `a` aborts, `h` holds open.
-    #[derive(Default)]
-    struct Obeys;
-
-    impl Handler for Obeys {
-        fn data(&mut self, conn: &Connection, bytes: &[u8]) {
-            match bytes {
-                b"t" => [30, 10, 20].iter().for_each(|&id| {
-                    conn.set_timer(id, Duration::from_secs(u64::from(id)));
-                }),
-                b"c" => conn.clear_timer(20),
-                b"e" => conn.end(),
-                b"a" => conn.abort(),
-                b"h" => conn.hold_open(),
-                _ => drop(conn.write(bytes)),
-            }
-        }
-
-        fn timer(&mut self, conn: &Connection, id: u32) {
-            conn.write(format!("{id} "));
-            if id == 10 {
-                conn.set_timer(11, Duration::from_secs(5));
-            }
-        }
-
-        fn save(&self) -> Option<Snapshot> {
-            Some(Snapshot::new(1, []))
-        }
-    }
-
-    #[test]
-    fn timers_run_out_in_their_order_also_across_a_swap() {
-        let mut session = Session::<Obeys>::open();
-        session.data("t");
-        session.data("c");
-        let seconds = Duration::from_secs;
-        assert_eq!(session.timers(), [(10, seconds(10)), (30, seconds(30))]);
-        assert_eq!(session.advance(seconds(9)), b"");
-        let mut session = session.swap::<Obeys>().expect("the same code");
-        assert_eq!(session.advance(seconds(1)), b"10 ");
-        assert_eq!(session.timers(), [(11, seconds(5)), (30, seconds(20))]);
-        assert_eq!(session.advance(seconds(100)), b"11 30 ");
-        assert_eq!(session.timers(), []);
-    }
-
-    #[test]
-    fn what_is_done_to_the_connection_is_seen() {
-        let mut session = Session::<Obeys>::open();
-        session.data("h");
-        assert!(session.is_held_open() && !session.has_ended());
-        session.data("e");
-        assert!(session.has_ended() && !session.is_held_open());
-        assert_eq!(session.data("late"), b"", "its side is closed");
-        let mut session = Session::<Obeys>::open();
-        session.data("a");
-        assert!(session.has_aborted() && !session.has_ended());
-    }
-
-    /// Tells what its surroundings say.
-    #[derive(Default)]
-    struct Asks;
-
-    impl Handler for Asks {
-        fn data(&mut self, conn: &Connection, name: &[u8]) {
-            let name = String::from_utf8_lossy(name);
-            let value = environment::setting(&name).unwrap_or("none".to_owned());
-            let passed = environment::now().duration_since(UNIX_EPOCH);
-            conn.write(format!(
-                "{value} at {}",
-                passed.expect("after 1970").as_secs()
-            ));
-            let fields = [("name", name.as_ref().into()), ("size", name.len().into())];
-            environment::log(environment::Level::Warn, "asked", &fields);
-        }
-
-        fn timer(&mut self, conn: &Connection, _: u32) {
-            conn.write(environment::random::<4>());
-        }
-    }
-
-    #[test]
-    fn surroundings_are_what_the_test_says() {
-        let mut session = Session::<Asks>::open_with(&[("a", "1")]);
-        let _ = printed();
-        assert_eq!(session.data("a"), b"1 at 1767225600");
-        session.advance(Duration::from_secs(90));
-        assert_eq!(environment::uptime(), session.time());
-        assert_eq!(session.data("bc"), b"none at 1767225690");
-        let lines = ["WARN asked name=a size=1", "WARN asked name=bc size=2"];
-        assert_eq!(printed(), lines);
-        let random = session.timer(1);
-        assert_ne!(random, session.timer(1));
-        assert_eq!(Session::<Asks>::open().timer(1), random, "in each test");
-    }
-
-    #[test]
-    #[should_panic = "cannot write 5 bytes: too many bytes wait for the peer (raise --max-queue"]
-    fn a_write_beyond_the_queue_panics() {
-        let mut session = Session::<Obeys>::open();
-        session.set_max_queue(4);
-        assert_eq!(session.data("four"), b"four");
-        session.data("fives");
-    }
-}
+mod tests;

@@ -201,43 +201,4 @@ mod sys {
 }
 
 #[cfg(not(target_family = "wasm"))]
-mod sys {
-    use super::{Delivery, TopicError, WhenFull};
-    use crate::testing::recorder;
-
-    fn check(topic: &str) -> Result<(), TopicError> {
-        match topic.is_empty() || topic.split('.').any(str::is_empty) {
-            true => Err(TopicError::Invalid),
-            false => Ok(()),
-        }
-    }
-
-    pub(super) fn publish(topic: &str, bytes: &[u8]) -> Result<(), TopicError> {
-        check(topic)?;
-        recorder::with(|recorded| {
-            recorded.published.push((topic.to_owned(), bytes.to_vec()));
-        });
-        Ok(())
-    }
-
-    pub(super) fn set_will(topic: &str, bytes: Option<&[u8]>) -> Result<(), TopicError> {
-        check(topic)?;
-        let will = bytes.map(|bytes| (topic.to_owned(), bytes.to_vec()));
-        recorder::with(|recorded| recorded.will = will);
-        Ok(())
-    }
-
-    pub(super) fn subscribe(pattern: &str, _: Delivery, _: WhenFull) -> Result<(), TopicError> {
-        check(pattern)?;
-        recorder::with(|recorded| recorded.subscriptions.insert(pattern.to_owned()));
-        Ok(())
-    }
-
-    pub(super) fn unsubscribe(pattern: &str) {
-        recorder::with(|recorded| recorded.subscriptions.remove(pattern));
-    }
-
-    pub(super) fn subscribers(topic: &str) -> u64 {
-        recorder::with(|recorded| u64::from(recorded.subscriptions.contains(topic)))
-    }
-}
+use crate::testing::recorder::topics as sys;

@@ -40,6 +40,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
     file!("guest/sdk/src/testing/asked.rs"),
     file!("guest/sdk/src/testing/recorder.rs"),
     file!("guest/sdk/src/testing/recorder/store.rs"),
+    file!("guest/sdk/src/testing/recorder/topics.rs"),
+    file!("guest/sdk/src/testing/tests.rs"),
     file!("guest/sdk/src/topics.rs"),
     file!("wit/connection.wit"),
     file!("wit/environment/environment.wit"),

@@ -9,14 +9,20 @@ use crate::connection::{Info, WriteError};
 use crate::environment::{Level, Value};
 
 pub(crate) mod store;
+pub(crate) mod topics;
 
 /// What belongs to the connection, and so outlives a swap.
 #[derive(Default)]
 pub(crate) struct Recorded {
+    /// How many connections there were before this one.
+    before: u64,
     pub(crate) written: Vec<u8>,
     pub(crate) ended: bool,
     pub(crate) aborted: bool,
     pub(crate) held_open: bool,
+    /// The server sends nothing more that is written: the connection is over, or will be
+    /// as the peer has ended it and it is not held open.
+    pub(crate) write_closed: bool,
     pub(crate) paused: bool,
     pub(crate) checkpoints: usize,
     pub(crate) label: String,
@@ -25,9 +31,13 @@ pub(crate) struct Recorded {
     /// The time since the connection was accepted.
     pub(crate) now: Duration,
     pub(crate) max_queue: Option<usize>,
+    pub(crate) max_snapshot: Option<usize>,
+    /// `save` runs, which changes nothing.
+    pub(crate) saves: bool,
     pub(crate) published: Vec<(String, Vec<u8>)>,
     pub(crate) subscriptions: BTreeSet<String>,
     pub(crate) will: Option<(String, Vec<u8>)>,
+    asked: topics::Asked,
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) peer: super::PeerFacts,
     /// The guest has asked for TLS, and the peer has not done its handshake.
@@ -55,12 +65,36 @@ pub(crate) fn begin_connection() {
     with(|recorded| {
         let last = std::mem::take(recorded);
         *recorded = Recorded {
+            before: last.before + 1,
             now: last.now,
             settings: last.settings,
             store: last.store,
             random: last.random,
             ..Recorded::default()
         };
+    });
+}
+
+/// An event begins.
+pub(crate) fn begin_event() {
+    with(|recorded| recorded.asked = topics::Asked::default());
+}
+
+/// Run `save`: what it writes, prints and asks for is dropped, and it changes nothing in
+/// the store.
+pub(crate) fn saving<T>(save: impl FnOnce() -> T) -> T {
+    with(|recorded| recorded.saves = true);
+    let saved = save();
+    with(|recorded| recorded.saves = false);
+    saved
+}
+
+/// Do what a guest asks for.
+fn ask(carry_out: impl FnOnce(&mut Recorded)) {
+    with(|recorded| {
+        if !recorded.saves {
+            carry_out(recorded);
+        }
     });
 }
 
@@ -84,7 +118,7 @@ pub(crate) fn take_printed() -> Vec<String> {
 pub(crate) fn info() -> Info {
     let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     Info {
-        id: 1,
+        id: with(|recorded| recorded.before) + 1,
         local: local(3000),
         peer: local(50000),
     }
@@ -92,8 +126,11 @@ pub(crate) fn info() -> Info {
 
 pub(crate) fn write(bytes: &[u8]) -> Result<bool, WriteError> {
     with(|recorded| {
-        if recorded.ended || recorded.aborted {
+        if recorded.ended || recorded.aborted || recorded.write_closed {
             return Err(WriteError::Closed);
+        }
+        if recorded.saves {
+            return Ok(true);
         }
         let size = recorded.written.len() + bytes.len();
         if recorded.max_queue.is_some_and(|max| size > max) {
@@ -105,27 +142,27 @@ pub(crate) fn write(bytes: &[u8]) -> Result<bool, WriteError> {
 }
 
 pub(crate) fn end() {
-    with(|recorded| recorded.ended = true);
+    ask(|recorded| recorded.ended = true);
 }
 
 pub(crate) fn abort() {
-    with(|recorded| recorded.aborted = true);
+    ask(|recorded| recorded.aborted = true);
 }
 
 pub(crate) fn pause() {
-    with(|recorded| recorded.paused = true);
+    ask(|recorded| recorded.paused = true);
 }
 
 pub(crate) fn resume() {
-    with(|recorded| recorded.paused = false);
+    ask(|recorded| recorded.paused = false);
 }
 
 pub(crate) fn checkpoint() {
-    with(|recorded| recorded.checkpoints += 1);
+    ask(|recorded| recorded.checkpoints += 1);
 }
 
 pub(crate) fn label(name: &str) {
-    with(|recorded| name.clone_into(&mut recorded.label));
+    ask(|recorded| name.clone_into(&mut recorded.label));
 }
 
 /// When the connection was accepted: the beginning of 2026, in nanoseconds since 1970.
@@ -175,7 +212,9 @@ pub(crate) fn log(level: Level, message: &str, fields: &[(&str, Value<'_>)]) {
 }
 
 pub(crate) fn print(line: &str) {
-    PRINTED.with_borrow_mut(|printed| printed.push(line.to_owned()));
+    if !with(|recorded| recorded.saves) {
+        PRINTED.with_borrow_mut(|printed| printed.push(line.to_owned()));
+    }
 }
 
 pub(crate) fn error(line: &str) {
@@ -187,16 +226,18 @@ pub(crate) fn panic(message: &str) {
 }
 
 pub(crate) fn hold_open() {
-    with(|recorded| recorded.held_open = true);
+    ask(|recorded| recorded.held_open = true);
 }
 
 pub(crate) fn set_timer(id: u32, after_ms: u64) {
-    with(|recorded| {
+    ask(|recorded| {
         let due = recorded.now.saturating_add(Duration::from_millis(after_ms));
         recorded.timers.insert(id, due);
     });
 }
 
 pub(crate) fn clear_timer(id: u32) {
-    with(|recorded| recorded.timers.remove(&id));
+    ask(|recorded| {
+        recorded.timers.remove(&id);
+    });
 }

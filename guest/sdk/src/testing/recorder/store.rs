@@ -39,6 +39,17 @@ const MAX_KEY: usize = 1024;
 const MAX_VALUE: usize = 1 << 20;
 const MAX_KEYS: usize = 1000;
 
+/// What a cursor begins with: at the server it is no key either.
+const CURSOR: &str = "0:";
+
+/// Nothing can be changed in `save`.
+fn check_change() -> Result<()> {
+    match with(|recorded| recorded.saves) {
+        true => Err(StoreError::AccessDenied),
+        false => Ok(()),
+    }
+}
+
 fn other<T>(why: &str) -> Result<T> {
     Err(StoreError::Other(why.to_owned()))
 }
@@ -84,6 +95,7 @@ impl Bucket {
         life: Life,
         holds: impl FnOnce(u64) -> bool,
     ) -> Result<bool> {
+        check_change()?;
         if value.len() > MAX_VALUE {
             return other("a value has at most 1 MiB");
         }
@@ -131,6 +143,7 @@ impl Bucket {
     }
 
     pub(crate) fn delete(&self, key: &str) -> Result<bool> {
+        check_change()?;
         self.at(key, |store, at, _| store.keys.remove(&at).is_some())
     }
 
@@ -168,6 +181,7 @@ impl Bucket {
     }
 
     pub(crate) fn set_life(&self, key: &str, life: Life) -> Result<bool> {
+        check_change()?;
         self.at(key, |store, at, now| {
             let entry = store.keys.get_mut(&at)?;
             entry.end = end(life, now, entry.end);
@@ -178,14 +192,19 @@ impl Bucket {
 
     pub(crate) fn keys(&self, prefix: &str, cursor: Option<&str>, most: u32) -> Result<Page> {
         let most = usize::try_from(most).unwrap_or(MAX_KEYS).clamp(1, MAX_KEYS);
+        let last = match cursor.map(|cursor| cursor.strip_prefix(CURSOR)) {
+            Some(None) => return other("not a cursor"),
+            last => last.flatten(),
+        };
         self.at("any", |store, _, _| {
             let mine = store.keys.keys().filter(|(bucket, _)| *bucket == self.0);
             let mut keys = mine
                 .map(|(_, key)| key)
                 .filter(|key| key.starts_with(prefix))
-                .filter(|key| cursor.is_none_or(|last| key.as_str() > last));
+                .filter(|key| last.is_none_or(|last| key.as_str() > last));
             let page: Vec<_> = keys.by_ref().take(most).cloned().collect();
-            let cursor = keys.next().and(page.last()).cloned();
+            let last = keys.next().and(page.last());
+            let cursor = last.map(|last| format!("{CURSOR}{last}"));
             Page { keys: page, cursor }
         })
     }
