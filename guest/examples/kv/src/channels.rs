@@ -15,8 +15,12 @@ use crate::reply::Out;
 
 /// Before each topic, so that others of the server are no channels.
 const ROOT: &str = "c";
-/// Channels and patterns of a client: fewer than `--max-subscriptions`.
-const MAX_SUBSCRIPTIONS: usize = 100;
+/// What the channels and patterns of a client may count as, at the host: less than
+/// `--max-subscriptions`, beyond which it closes the connection.
+const MAX_WEIGHT: usize = 100;
+/// The longest name of a channel or pattern, in bytes: as long as a topic may be. The names
+/// of all that a client may have fit into a snapshot beside half of the longest command.
+const MAX_NAME: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -36,6 +40,16 @@ impl Channels {
         self.channels.len() + self.patterns.len()
     }
 
+    /// What all of them count as at the host, at most: several may share a topic.
+    fn weight(&self) -> usize {
+        let channels = self.channels.iter().map(|name| (Kind::Channel, name));
+        let patterns = self.patterns.iter().map(|name| (Kind::Pattern, name));
+        let topics = channels
+            .chain(patterns)
+            .map(|(kind, name)| topic_of(kind, name));
+        topics.map(|topic| weight_of(&topic)).sum()
+    }
+
     fn of(&mut self, kind: Kind) -> &mut Vec<Vec<u8>> {
         match kind {
             Kind::Channel => &mut self.channels,
@@ -49,16 +63,30 @@ impl Channels {
         names: impl Iterator<Item = &'a [u8]>,
         out: &mut Out,
     ) {
+        // Only for names that are new, of which there are few.
+        let mut weight = None;
         for name in names {
             if !self.of(kind).iter().any(|known| known == name) {
-                if self.count() >= MAX_SUBSCRIPTIONS {
-                    out.error("ERR a client may have 100 subscriptions");
+                if name.len() > MAX_NAME {
+                    out.error("ERR a channel or pattern has at most 256 bytes");
                     continue;
                 }
-                if let Err(error) = topics::subscribe(&topic_of(kind, name)) {
+                let topic = topic_of(kind, name);
+                let before = weight.unwrap_or_else(|| self.weight());
+                let with_it = before + weight_of(&topic);
+                weight = Some(before);
+                if with_it > MAX_WEIGHT {
+                    out.error(
+                        "ERR a client may have 100 subscriptions; \
+                         a pattern of many parts counts as several",
+                    );
+                    continue;
+                }
+                if let Err(error) = topics::subscribe(&topic) {
                     out.error(&format!("ERR {error}"));
                     continue;
                 }
+                weight = Some(with_it);
                 self.of(kind).push(name.to_owned());
             }
             self.confirm(["subscribe", "psubscribe"], kind, Some(name), out);
@@ -166,6 +194,15 @@ fn topic_of(kind: Kind, name: &[u8]) -> String {
         topic.push_str(".>");
     }
     topic
+}
+
+/// What the host counts a subscription as: one to many topics once for every 16 of its
+/// tokens.
+fn weight_of(topic: &str) -> usize {
+    match topic.ends_with('>') {
+        true => topic.split('.').count().div_ceil(16),
+        false => 1,
+    }
 }
 
 fn write_token(token: &[u8], topic: &mut String) {

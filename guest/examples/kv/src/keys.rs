@@ -12,7 +12,7 @@ use crate::{BUCKET, Client, glob};
 
 /// Keys in one call of the store.
 const BATCH: usize = 1000;
-/// Bytes of values in one reply, so that it fits into what may wait for the client.
+/// Bytes of values or keys in one reply, so that it fits into what may wait for the client.
 const MAX_REPLY: usize = 4 << 20;
 /// Keys in one reply.
 const MAX_LISTED: usize = 10_000;
@@ -20,7 +20,7 @@ const MAX_LISTED: usize = 10_000;
 const MAX_CURSORS: usize = 16;
 
 /// Where lists go on that the client has begun. Its cursors are numbers, and the store's
-/// are text.
+/// are text, so they are known to this connection alone.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cursors {
     pub last: u64,
@@ -260,13 +260,22 @@ impl Client {
         let pattern = str::from_utf8(pattern).map_err(|_| Failure::Key)?;
         let prefix = glob::prefix(pattern);
         let bucket = self.bucket()?;
-        let (mut found, mut cursor) = (Vec::new(), None);
+        let (mut found, mut size, mut cursor) = (Vec::new(), 0, None);
         loop {
             let page = bucket.page(&prefix, cursor.as_deref(), BATCH)?;
-            let fits = |key: &String| glob::matches(pattern.as_bytes(), key.as_bytes());
-            found.extend(page.keys.into_iter().filter(fits));
+            for key in page.keys {
+                if glob::matches(pattern.as_bytes(), key.as_bytes()) {
+                    size += key.len();
+                    found.push(key);
+                }
+            }
             if found.len() > MAX_LISTED {
                 return Err(Failure::Other("ERR more than 10,000 keys; use SCAN"));
+            }
+            if size > MAX_REPLY {
+                return Err(Failure::Other(
+                    "ERR the reply has more than 4 MiB; use SCAN",
+                ));
             }
             cursor = page.cursor;
             if cursor.is_none() {

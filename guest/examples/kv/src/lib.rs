@@ -6,8 +6,10 @@
 //! Try it: `hotsocket serve guest/examples/kv --port 6379`, then in another terminal
 //! `redis-cli set greeting hello`.
 //!
-//! Keys are UTF-8 of at most 1,024 bytes; a command has 1,000,000 bytes at most, so that
-//! half of one fits into a snapshot.
+//! Keys are UTF-8 of at most 1,024 bytes; a command has 1,000,000 bytes at most, and a
+//! channel or pattern 256, so that half of a command fits into a snapshot with all
+//! subscriptions. `MGET` and `KEYS` reply with 4 MiB at most. A cursor of `SCAN` belongs to
+//! the connection that got it, which knows the last 16; in Redis any other can go on.
 //!
 //! - [`request`]: commands in the client's bytes; [`reply`]: bytes for the client
 //! - [`commands`]: what each command does; [`keys`]: those on keys; [`pipeline`]: many

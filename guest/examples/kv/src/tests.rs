@@ -174,6 +174,72 @@ fn channels_and_patterns() {
 }
 
 #[test]
+fn a_pattern_of_many_parts_counts_as_several() {
+    let mut session = Session::<Kv>::open();
+    let rest = ".p".repeat(14) + ".*";
+    for number in 0..50 {
+        let answer = asked(&mut session, &format!("PSUBSCRIBE {number}{rest}\n"));
+        assert!(answer.ends_with(&format!("|:{}|", number + 1)), "{answer}");
+    }
+    let refused = "-ERR a client may have 100 subscriptions; \
+                   a pattern of many parts counts as several|";
+    let answer = asked(&mut session, &format!("PSUBSCRIBE 50{rest} x\n"));
+    assert_eq!(answer, refused.repeat(2));
+    // As the host counts them.
+    let weight = |pattern: &String| pattern.split('.').count().div_ceil(16);
+    assert_eq!(
+        session.subscriptions().iter().map(weight).sum::<usize>(),
+        100
+    );
+}
+
+#[test]
+fn the_largest_state_fits_into_a_snapshot() {
+    let mut session = Session::<Kv>::open();
+    let long = "k".repeat(1023);
+    asked(&mut session, &format!("MSET {long}1 x {long}2 x\n"));
+    asked(&mut session, &format!("CLIENT SETNAME {long}\n"));
+    for number in 1..=16 {
+        let answer = asked(&mut session, "SCAN 0 COUNT 1\n");
+        let cursor = number.to_string();
+        let expected = format!("*2|${}|{cursor}|*1|$1024|{long}1|", cursor.len());
+        assert_eq!(answer, expected);
+    }
+    let long = "x".repeat(252);
+    let answer = asked(&mut session, &format!("PSUBSCRIBE *{long}0000\n"));
+    assert_eq!(answer, "-ERR a channel or pattern has at most 256 bytes|");
+    for number in 0..100 {
+        let answer = asked(&mut session, &format!("PSUBSCRIBE *{number:03}{long}\n"));
+        assert!(answer.starts_with("*3|$10|psubscribe|$256|"), "{answer}");
+    }
+    let half = "*2|$4|ECHO|$999970|".replace('|', "\r\n") + &"x".repeat(999_970);
+    for piece in half.as_bytes().chunks(60_000) {
+        assert_eq!(session.data(piece), b"");
+    }
+    let snapshot = session.handler.snapshot().state;
+    assert!(snapshot.len() > 1_000_000 + 100 * 256 + 16 * 1024);
+    // At a server the cursors and the version take some bytes more.
+    assert!(snapshot.len() + 100 <= 1 << 20, "{}", snapshot.len());
+}
+
+#[test]
+fn too_many_bytes_of_keys_are_an_error() {
+    let mut session = Session::<Kv>::open();
+    let bucket = Bucket::open(BUCKET).expect("a bucket");
+    let long = "k".repeat(1020);
+    for number in 0..4097 {
+        bucket.set(&format!("{long}{number:04}"), "").expect("set");
+    }
+    let answer = asked(&mut session, "KEYS *\nPING\n");
+    assert_eq!(
+        answer,
+        "-ERR the reply has more than 4 MiB; use SCAN|+PONG|"
+    );
+    let answer = asked(&mut session, "KEYS *0000\n");
+    assert_eq!(answer, format!("*1|$1024|{long}0000|"));
+}
+
+#[test]
 fn resp3_has_its_own_nulls_maps_and_pushes() {
     let mut session = Session::<Kv>::open();
     let hello = asked(&mut session, "HELLO 3 SETNAME me\n");

@@ -10,13 +10,16 @@
 //! payload as it is, so that others (`hotsocket publish`, clients of NATS) take part.
 //! **QoS 1** holds between a client and this server: what a client has sent is
 //! acknowledged when it has been published; what a client has not acknowledged is sent
-//! again every 20 seconds while it is connected, and is forgotten with the connection.
-//! Between servers, and in the mailbox of a client that is too slow, the rules of topics
-//! hold (docs/topics.md). Sessions end with their connection, as with `clean session`, and
-//! there is no QoS 2.
+//! again every 20 seconds while it is connected and takes what it is sent, and is forgotten
+//! with the connection. Between servers, and in the mailbox of a client that is too slow,
+//! the rules of topics hold (docs/topics.md). Sessions end with their connection, as with
+//! `clean session`, and there is no QoS 2. A client may have 127 filters, of which one with
+//! many levels or with `#` counts as several; retained messages come after SUBACK, as the
+//! client takes them.
 //!
 //! - [`packet`]: packets from and to the client
 //! - [`login`]: who a client is; [`messages`]: what it sends, gets and subscribes to
+//! - [`slow`]: clients that are silent, do not acknowledge, or take too little
 //! - [`topic`]: topics and filters, as topics of hotsocket
 //! - [`session`]: what is known of a client; the snapshot
 //! - [`retained`]: messages for those who subscribe later
@@ -28,6 +31,7 @@ mod messages;
 mod packet;
 mod retained;
 mod session;
+mod slow;
 mod topic;
 
 use std::time::Duration;
@@ -40,6 +44,7 @@ use hotsocket_guest::{CloseReason, Connection, Handler, Snapshot, export, state}
 use login::CLIENTS;
 use messages::from_hotsocket;
 use packet::{MAX_PACKET, Packet, Wire};
+use retained::Replay;
 use session::{Phase, Session, milliseconds};
 
 /// How long CONNECT may take.
@@ -53,11 +58,24 @@ const SILENCE: u32 = 1;
 const AGAIN: u32 = 2;
 /// More packets have come than one event works off.
 const MORE: u32 = 3;
+/// Retained messages are to be sent.
+const RETAINED: u32 = 4;
 
 state! {
     /// One connection.
     #[derive(Debug, Default)]
     pub struct Mqtt {
+        session: Session,
+        input: Frames<Wire, MAX_PACKET>,
+        replay: Replay,
+        /// So much waits for the client that the host reads nothing from it: it can
+        /// neither acknowledge nor show that it is there. It ends with `drained`, which
+        /// comes to the successor after a swap.
+        waits: bool,
+    }
+
+    /// As it was in snapshots of version 1.
+    struct Version1 {
         session: Session,
         input: Frames<Wire, MAX_PACKET>,
     }
@@ -73,10 +91,19 @@ impl Handler for Mqtt {
     }
 
     fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+        if self.waits {
+            // The host reads again, though no `drained` has come: after a message that was
+            // larger than all that may wait, or in an event that was lost.
+            self.go_on(conn);
+        }
         if self.session.phase != Phase::Over {
             self.input.push(bytes);
             self.work(conn);
         }
+    }
+
+    fn drained(&mut self, conn: &Connection) {
+        self.go_on(conn);
     }
 
     fn timer(&mut self, conn: &Connection, id: u32) {
@@ -84,6 +111,7 @@ impl Handler for Mqtt {
             _ if self.session.phase == Phase::Over => {}
             SILENCE => self.check_silence(conn),
             AGAIN => self.send_again(conn),
+            RETAINED => self.send_retained(conn),
             MORE => {
                 conn.resume();
                 self.work(conn);
@@ -100,11 +128,21 @@ impl Handler for Mqtt {
     }
 
     fn save(&self) -> Option<Snapshot> {
-        Some(Snapshot::of(1, self))
+        Some(Snapshot::of(2, self))
     }
 
     fn restore(&mut self, snapshot: Snapshot) -> Result<()> {
-        *self = snapshot.read()?;
+        *self = match snapshot.version {
+            1 => {
+                let Version1 { session, input } = snapshot.read()?;
+                Mqtt {
+                    session,
+                    input,
+                    ..Mqtt::default()
+                }
+            }
+            _ => snapshot.read()?,
+        };
         Ok(())
     }
 }
@@ -169,17 +207,18 @@ impl Mqtt {
         match packet {
             Packet::Connect(_) => return Err("a second CONNECT".to_owned()),
             Packet::Publish(message) => self.publish(conn, &message)?,
-            Packet::PubAck(id) => self.session.acknowledged(id),
+            Packet::PubAck(id) => {
+                self.session.acknowledged(id);
+                self.go_on_with_retained(conn);
+            }
             Packet::Subscribe(id, filters) => self.subscribe(conn, id, filters)?,
             Packet::Unsubscribe(id, filters) => {
                 for filter in filters {
                     self.unsubscribe(&filter);
                 }
-                conn.write(packet::unsuback(id));
+                self.write(conn, packet::unsuback(id))?;
             }
-            Packet::PingReq => {
-                conn.write(packet::PINGRESP);
-            }
+            Packet::PingReq => self.write(conn, packet::PINGRESP)?,
             Packet::Disconnect => {
                 topics::clear_will();
                 self.session.retained_will = None;
@@ -188,18 +227,6 @@ impl Mqtt {
             }
         }
         Ok(())
-    }
-
-    fn check_silence(&mut self, conn: &Connection) {
-        if self.session.phase == Phase::New {
-            return self.give_up(conn, "no CONNECT in time");
-        }
-        let now = milliseconds(environment::uptime());
-        let end = self.session.heard_ms + self.session.silence_ms;
-        match end.checked_sub(now) {
-            None | Some(0) => self.give_up(conn, "silent for longer than its keep-alive"),
-            Some(left) => conn.set_timer(SILENCE, Duration::from_millis(left)),
-        }
     }
 
     /// Close the connection, and say why in the log. Its will is published.

@@ -1,12 +1,13 @@
 //! Messages from and to the client, and its subscriptions, as topics of hotsocket.
 
-use hotsocket_guest::environment;
+use std::time::Duration;
+
 use hotsocket_guest::topics::{self, Delivery, WhenFull};
-use hotsocket_guest::{Connection, WriteError};
+use hotsocket_guest::{Connection, environment};
 
 use crate::packet::{self, Publish};
-use crate::session::{Filter, MAX_FILTERS, RETRY};
-use crate::{AGAIN, Mqtt, Result, retained, topic};
+use crate::session::{Filter, MAX_WEIGHT, RETRY};
+use crate::{AGAIN, Mqtt, RETAINED, Result, retained, topic};
 
 pub fn to_hotsocket(qos: u8, topic: &str) -> Result<String> {
     let tokens = topic::tokens(topic).ok_or("a topic that is too long")?;
@@ -41,10 +42,10 @@ impl Mqtt {
             // The host sends a connection nothing of its own; MQTT does.
             self.forward(conn, topic, *qos, payload)?;
         }
-        if *qos > 0 {
-            conn.write(packet::puback(message.id));
+        match *qos {
+            0 => Ok(()),
+            _ => self.write(conn, packet::puback(message.id)),
         }
-        Ok(())
     }
 
     pub fn subscribe(
@@ -54,7 +55,8 @@ impl Mqtt {
         filters: Vec<(String, u8)>,
     ) -> Result<()> {
         let mut granted = Vec::with_capacity(filters.len());
-        let mut retained = Vec::new();
+        // Only for filters that are new, of which there are few.
+        let mut weight = None;
         for (filter, qos) in filters {
             let qos = qos.min(1);
             let known = self
@@ -62,41 +64,34 @@ impl Mqtt {
                 .filters
                 .iter()
                 .position(|it| it.filter == filter);
+            let with_it = match known {
+                Some(_) => None,
+                None => {
+                    let before = *weight.get_or_insert_with(|| self.session.weight());
+                    Some(before + topic::weight(&filter))
+                }
+            };
             let patterns = topic::patterns(&filter);
-            let Some(patterns) =
-                patterns.filter(|_| known.is_some() || self.session.filters.len() < MAX_FILTERS)
-            else {
+            let fits = with_it.is_none_or(|weight| weight <= MAX_WEIGHT);
+            let Some(patterns) = patterns.filter(|_| fits) else {
                 granted.push(0x80);
                 continue;
             };
+            weight = with_it.or(weight);
+            self.replay.add(&filter);
             match known.and_then(|index| self.session.filters.get_mut(index)) {
                 Some(known) => known.qos = qos,
-                None => self.session.filters.push(Filter {
-                    filter: filter.clone(),
-                    qos,
-                }),
+                None => self.session.filters.push(Filter { filter, qos }),
             }
             for pattern in patterns {
                 self.listen(&pattern)?;
             }
             granted.push(qos);
-            retained.extend(
-                retained::find(&filter)
-                    .into_iter()
-                    .map(|found| (found, qos)),
-            );
         }
-        conn.write(packet::suback(id, &granted));
-        for (message, qos) in retained {
-            // A client that has just come cannot have acknowledged anything: what there is
-            // no room to keep goes without, rather than the client.
-            let qos = match self.session.has_room(&message) {
-                true => qos.min(message.qos),
-                false => 0,
-            };
-            self.send(conn, Publish { qos, ..message })?;
-        }
-        Ok(())
+        // In an event of its own, as the subscriptions take effect after this one: what is
+        // retained meanwhile comes as a message, or is found, or both.
+        conn.set_timer(RETAINED, Duration::ZERO);
+        self.write(conn, packet::suback(id, &granted))
     }
 
     /// Subscribe to a pattern of topics. If only filters at QoS 0 need it, messages may be
@@ -118,6 +113,7 @@ impl Mqtt {
 
     pub fn unsubscribe(&mut self, filter: &str) {
         self.session.filters.retain(|it| it.filter != filter);
+        self.replay.forget(filter);
         for pattern in topic::patterns(filter).unwrap_or_default() {
             let mut others = self.session.filters.iter();
             let is_needed = others.any(|other| {
@@ -141,36 +137,27 @@ impl Mqtt {
         let Some(granted) = self.session.granted(topic) else {
             return Ok(());
         };
+        let qos = qos.min(granted);
         let message = Publish {
             topic: topic.to_owned(),
             payload: payload.to_vec(),
-            qos: qos.min(granted),
+            qos,
             ..Publish::default()
         };
-        self.send(conn, message)
+        match self.send(conn, message) {
+            // It may be lost.
+            Err(_) if qos == 0 => Ok(()),
+            sent => sent,
+        }
     }
 
-    fn send(&mut self, conn: &Connection, mut message: Publish) -> Result<()> {
+    pub fn send(&mut self, conn: &Connection, mut message: Publish) -> Result<()> {
         if message.qos > 0 {
             if self.session.unacknowledged.is_empty() {
                 conn.set_timer(AGAIN, RETRY);
             }
             self.session.keep(&mut message, environment::uptime())?;
         }
-        match conn.try_write(packet::publish(&message)) {
-            Ok(_) | Err(WriteError::Closed) => Ok(()),
-            Err(_) if message.qos == 0 => Ok(()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    pub fn send_again(&mut self, conn: &Connection) {
-        for message in self.session.retries(environment::uptime()) {
-            // What finds no room now does later.
-            let _ = conn.try_write(packet::publish(&message));
-        }
-        if !self.session.unacknowledged.is_empty() {
-            conn.set_timer(AGAIN, RETRY);
-        }
+        self.write(conn, packet::publish(&message))
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use hotsocket_guest::state;
 
 use crate::packet::Publish;
+use crate::topic;
 
-/// Filters of one client; the host closes a connection with more than 128 patterns, and
-/// a filter may take two.
-pub const MAX_FILTERS: usize = 60;
+/// What the host may count the filters of a client as ([`topic::weight`]): it closes a
+/// connection with more than 128 (`--max-subscriptions`), and we have one of our own.
+pub const MAX_WEIGHT: usize = 127;
 /// Messages that a client has not acknowledged, and their bytes with 64 for each.
 const MAX_UNACKNOWLEDGED: usize = 1000;
 const MAX_UNACKNOWLEDGED_BYTES: usize = 512 << 10;
@@ -61,6 +62,11 @@ state! {
     }
 }
 
+/// What a message that waits for its acknowledgement counts as.
+fn size(topic: &str, payload: &[u8]) -> usize {
+    topic.len() + payload.len() + 64
+}
+
 impl Session {
     /// The QoS at which a message under this topic goes to the client: the highest of the
     /// filters that match. `None` if none does.
@@ -68,17 +74,35 @@ impl Session {
         let matching = self
             .filters
             .iter()
-            .filter(|it| crate::topic::matches(&it.filter, topic));
+            .filter(|it| topic::matches(&it.filter, topic));
         matching.map(|filter| filter.qos).max()
     }
 
+    /// What the host counts the filters as, at most: several may share a pattern.
+    pub fn weight(&self) -> usize {
+        self.filters
+            .iter()
+            .map(|it| topic::weight(&it.filter))
+            .sum()
+    }
+
     /// Whether one more message can be kept.
-    pub fn has_room(&self, message: &Publish) -> bool {
-        let size = |topic: &str, payload: &[u8]| topic.len() + payload.len() + 64;
-        let kept = self.unacknowledged.iter();
-        let kept: usize = kept.map(|it| size(&it.topic, &it.payload)).sum();
+    fn has_room(&self, message: &Publish) -> bool {
+        let size = size(&message.topic, &message.payload);
         self.unacknowledged.len() < MAX_UNACKNOWLEDGED
-            && kept + size(&message.topic, &message.payload) <= MAX_UNACKNOWLEDGED_BYTES
+            && self.unacknowledged_bytes() + size <= MAX_UNACKNOWLEDGED_BYTES
+    }
+
+    /// Whether the client is to acknowledge some messages before it gets retained ones: what
+    /// is published meanwhile needs room, too.
+    pub fn is_half_full(&self) -> bool {
+        self.unacknowledged.len() >= MAX_UNACKNOWLEDGED / 2
+            || self.unacknowledged_bytes() >= MAX_UNACKNOWLEDGED_BYTES / 2
+    }
+
+    fn unacknowledged_bytes(&self) -> usize {
+        let kept = self.unacknowledged.iter();
+        kept.map(|it| size(&it.topic, &it.payload)).sum()
     }
 
     /// Give a message an id, and keep it until it is acknowledged.
@@ -108,6 +132,15 @@ impl Session {
 
     pub fn acknowledged(&mut self, id: u16) {
         self.unacknowledged.retain(|it| it.id != id);
+    }
+
+    /// The client has taken what waited for it: only from now on can it answer.
+    pub fn note_taken(&mut self, now: Duration) {
+        let now = milliseconds(now);
+        self.heard_ms = now;
+        for message in &mut self.unacknowledged {
+            message.sent_ms = now;
+        }
     }
 
     /// The messages that are to be sent again now.

@@ -123,6 +123,14 @@ pub fn patterns(filter: &str) -> Option<Vec<String>> {
     patterns.iter().all(fits).then_some(patterns)
 }
 
+/// What the host counts the subscriptions to a filter as: a pattern once for every 16 of
+/// its tokens, of which two stand before each ([`crate::messages`]).
+pub fn weight(filter: &str) -> usize {
+    let patterns = patterns(filter).unwrap_or_default();
+    let tokens = patterns.iter().map(|it| 2 + it.split('.').count());
+    tokens.map(|count| count.div_ceil(16)).sum()
+}
+
 /// What the tokens of all topics begin with that a filter matches.
 pub fn common_start(filter: &str) -> String {
     let levels = filter
@@ -191,6 +199,17 @@ mod tests {
         assert_eq!(patterns("a/#"), ["a", "a.>"]);
         assert_eq!(patterns("#"), [">"]);
         assert_eq!(patterns("/+"), ["%.*"]);
+        for (filter, expected) in [
+            ("a", 1),
+            ("#", 1),
+            ("a/#", 2),
+            (&["a"; 14].join("/"), 1),
+            (&["a"; 15].join("/"), 2),
+            (&(["a"; 14].join("/") + "/#"), 3),
+            (&" ".repeat(100), 0),
+        ] {
+            assert_eq!(weight(filter), expected, "{filter}");
+        }
         assert_eq!(common_start("a b/c/+/d"), "a%20b.c");
         assert_eq!(common_start("#"), "");
     }
