@@ -15,7 +15,10 @@
 
 enum { LONGEST_LINE = 1000, LONGEST_WORD = 20 };
 
-/* Empty until the peer has told it. */
+/* Answers to `/who` come to `answers.` and this. It is random: ids of connections are those
+ * of one node, and people on several nodes may meet. */
+static char inbox[LONGEST_WORD + 1];
+/* Empty until the peer has told it; the room also when the peer has quit. */
 static char name[LONGEST_WORD + 1], room[LONGEST_WORD + 1];
 static hs_frames lines = {.max = LONGEST_LINE};
 
@@ -67,16 +70,21 @@ static void join(const char *next) {
 
 static void obey(const char *line) {
     char text[64];
+    if (*inbox == 0) {
+        uint64_t random;
+        hs_random(&random, sizeof random);
+        snprintf(inbox, sizeof inbox, "%016llx", (unsigned long long)random);
+        hs_subscribe(topic("answers", inbox), HS_DIRECT, HS_DROP_OLDEST);
+    }
     if (*name == 0) {
         if (!is_word(line)) {
             answer("A name has letters and digits, 20 at most. Your name?\n");
             return;
         }
         strcpy(name, line);
-        /* Answers to `/who` come here. */
-        snprintf(text, sizeof text, "answers.%llu", (unsigned long long)hs_id());
-        hs_subscribe(text, HS_DIRECT, HS_DROP_OLDEST);
         join("lobby");
+    } else if (*room == 0) {
+        /* What still comes after `/quit`. */
     } else if (strcmp(line, "/join") == 0 || strncmp(line, "/join ", 6) == 0) {
         const char *next = line[5] == 0 ? "" : line + 6;
         if (strcmp(next, room) == 0) answer("You are there.\n");
@@ -85,10 +93,11 @@ static void obey(const char *line) {
     } else if (strcmp(line, "/who") == 0) {
         snprintf(text, sizeof text, "* %s (you)\n", name);
         answer(text);
-        hs_publish(topic("who", room), "", 0);
+        hs_publish(topic("who", room), inbox, strlen(inbox));
     } else if (strcmp(line, "/quit") == 0) {
         answer("Bye!\n");
         hs_end();
+        *room = 0;
     } else if (*line != 0) {
         say("%s: %s\n", name, line);
     }
@@ -129,32 +138,35 @@ void on_data(const uint8_t *data, size_t size) {
     }
 }
 
-/* Somebody in the room asks who is there. */
+/* Somebody in the room asks who is there, and says where answers go. */
 void on_message(const char *asked, uint64_t sender, const uint8_t *data, size_t size) {
-    (void)asked, (void)data, (void)size;
-    char to[64], text[64];
-    snprintf(to, sizeof to, "answers.%llu", (unsigned long long)sender);
+    (void)asked, (void)sender;
+    char to[LONGEST_WORD + 1] = "", text[64];
+    if (size <= LONGEST_WORD) memcpy(to, data, size);
+    if (room[0] == 0 || !is_word(to)) return;
     snprintf(text, sizeof text, "* %s\n", name);
-    hs_publish(to, text, strlen(text));
+    hs_publish(topic("answers", to), text, strlen(text));
 }
 
 hs_snapshot on_save(void) {
-    static char state[2 * LONGEST_WORD + 2 + LONGEST_LINE + 64];
+    static char state[3 * LONGEST_WORD + 3 + LONGEST_LINE + 64];
     hs_frame half = hs_half(&lines);
-    int head = snprintf(state, sizeof state, "%s\n%s\n", name, room);
+    int head = snprintf(state, sizeof state, "%s\n%s\n%s\n", inbox, name, room);
     size_t room_left = sizeof state - (size_t)head;
     size_t size = half.size < room_left ? half.size : room_left;
     memcpy(state + head, half.data, size);
-    return (hs_snapshot){.version = 1, .data = state, .size = (size_t)head + size};
+    return (hs_snapshot){.version = 2, .data = state, .size = (size_t)head + size};
 }
 
 const char *on_restore(hs_snapshot snapshot) {
     const char *at = snapshot.data, *end = at + snapshot.size;
-    if (snapshot.version != 1) return "not this guest's state";
-    for (int which = 0; which < 2; which++) {
+    char *words[] = {inbox, name, room};
+    if (snapshot.version != 1 && snapshot.version != 2) return "not this guest's state";
+    /* Version 1 had no inbox. */
+    for (int which = snapshot.version == 1 ? 1 : 0; which < 3; which++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         if (stop == NULL || stop - at > LONGEST_WORD) return "a part is missing";
-        memcpy(which == 0 ? name : room, at, (size_t)(stop - at));
+        memcpy(words[which], at, (size_t)(stop - at));
         at = stop + 1;
     }
     hs_push(&lines, at, (size_t)(end - at));

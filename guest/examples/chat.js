@@ -6,6 +6,7 @@
 //
 // What is said goes from the host to the peers without a call of their scripts
 // (`delivery: 'direct'`); only `/who` asks the others' scripts, who answer with a name.
+const { randomBytes } = require('node:crypto');
 const net = require('node:net');
 
 // Whoever reads too slowly misses something, and stays.
@@ -23,15 +24,16 @@ function plain(line) {
 
 net.createServer((socket) => {
   const { hotsocket } = socket;
-  // What the code before has left: name, room and half a line, which stays bytes, as it
-  // may end in half a character. No name before it is told.
-  const { state = Buffer.from('\n\n') } = hotsocket;
-  const newline = state.indexOf('\n');
-  const second = state.indexOf('\n', newline + 1);
-  let name = state.toString('utf8', 0, newline);
-  let room = state.toString('utf8', newline + 1, second);
-  const lines = hotsocket.frames.lines({ max: 1000, half: state.subarray(second + 1) });
-  hotsocket.save(() => Buffer.concat([Buffer.from(`${name}\n${room}\n`), lines.half]));
+  // What the code before has left: inbox (version 1 had none), name, room and half a line. Here
+  // each byte is a character, as half a line may end in half of one.
+  const { version, state = Buffer.from('\n\n\n') } = hotsocket;
+  const left = (version === 1 ? '\n' : '') + state.latin1Slice();
+  // Answers to `/who` come to `answers.` and the inbox. It is random: ids of connections are
+  // those of one node, and people on several nodes may meet. The name is empty until it is
+  // told, the room also after `/quit`.
+  let [, inbox, name, room, half] = /^(.*)\n(.*)\n(.*)\n([^]*)$/.exec(left);
+  const lines = hotsocket.frames.lines({ max: 1000, half: Buffer.from(half, 'latin1') });
+  hotsocket.save(() => Buffer.concat([Buffer.from(`${inbox}\n${name}\n${room}\n`), lines.half]), 2);
   socket.write('Your name?\n');
 
   const say = (line) => hotsocket.publish(`room.${room}`, `${line}\n`);
@@ -55,13 +57,17 @@ net.createServer((socket) => {
   function obey(line) {
     const [word, ...rest] = line.split(' ');
     const argument = rest.join(' ');
+    if (inbox === '') {
+      inbox = randomBytes(8).toString('hex');
+      hotsocket.join(`answers.${inbox}`, DIRECT);
+    }
     if (name === '') {
       if (!isWord(line)) return socket.write('A name has letters and digits, 20 at most. Your name?\n');
       name = line;
-      // Answers to `/who` come here.
-      hotsocket.join(`answers.${hotsocket.id}`, DIRECT);
       return join('lobby');
     }
+    // What still comes after `/quit`.
+    if (room === '') return undefined;
     switch (word) {
       case '/join':
         if (argument === room) return socket.write('You are there.\n');
@@ -69,8 +75,10 @@ net.createServer((socket) => {
         return join(argument);
       case '/who':
         socket.write(`* ${name} (you)\n`);
-        return hotsocket.publish(`who.${room}`, '');
-      case '/quit': return socket.end('Bye!\n');
+        return hotsocket.publish(`who.${room}`, inbox);
+      case '/quit':
+        room = '';
+        return socket.end('Bye!\n');
       case '': return undefined;
       default: return say(`${name}: ${line}`);
     }
@@ -85,6 +93,8 @@ net.createServer((socket) => {
     }
   });
 
-  // Somebody in the room asks who is there.
-  socket.on('message', (topic, bytes, sender) => hotsocket.publish(`answers.${sender}`, `* ${name}\n`));
+  // Somebody in the room asks who is there, and says where answers go.
+  socket.on('message', (topic, bytes) => {
+    if (room !== '' && isWord(String(bytes))) hotsocket.publish(`answers.${bytes}`, `* ${name}\n`);
+  });
 }).listen(3000);

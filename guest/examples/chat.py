@@ -11,7 +11,7 @@ What is said goes from the host to the peers without a call of their guests
 import re
 import unicodedata
 
-from hotsocket import Connection, topics
+from hotsocket import Connection, environment, topics
 from hotsocket.framing import FrameError, Lines
 from hotsocket.topics import Delivery, Subscriber, WhenFull
 
@@ -29,9 +29,15 @@ def plain(line: bytes) -> str:
 
 
 class Chat(Subscriber):
+    version = 2  # version 1 had no inbox
+
     def __init__(self) -> None:
+        # Answers to `/who` come to `answers.` and this. It is random: ids of connections are
+        # those of one node, and people on several nodes may meet.
+        self.inbox = ""
         # Empty until the peer has told it.
         self.name = ""
+        # Empty also when the peer has quit.
         self.room = ""
         self.lines = Lines(max=1000)
 
@@ -48,14 +54,17 @@ class Chat(Subscriber):
 
     def obey(self, conn: Connection, line: str) -> None:
         word, _, rest = line.partition(" ")
+        if not self.inbox:
+            self.inbox = environment.random(8).hex()
+            topics.subscribe(f"answers.{self.inbox}", Delivery.DIRECT, WhenFull.DROP_OLDEST)
         if not self.name:
             if not WORD.fullmatch(line):
                 conn.write(b"A name has letters and digits, 20 at most. Your name?\n")
                 return
             self.name = line
-            # Answers to `/who` come here.
-            topics.subscribe(f"answers.{conn.id}", Delivery.DIRECT, WhenFull.DROP_OLDEST)
             self.join(conn, "lobby")
+        elif not self.room:
+            pass  # what still comes after `/quit`
         elif word == "/join" and rest == self.room:
             conn.write(b"You are there.\n")
         elif word == "/join" and WORD.fullmatch(rest):
@@ -64,10 +73,11 @@ class Chat(Subscriber):
             conn.write(b"A room has letters and digits, 20 at most.\n")
         elif word == "/who":
             conn.write(f"* {self.name} (you)\n".encode())
-            topics.publish(f"who.{self.room}", b"")
+            topics.publish(f"who.{self.room}", self.inbox.encode())
         elif word == "/quit":
             conn.write(b"Bye!\n")
             conn.end()
+            self.room = ""
         elif word:
             self.say(f"{self.name}: {line}")
 
@@ -91,12 +101,17 @@ class Chat(Subscriber):
         self.say(f"* {self.name} has come")
 
     def message(self, conn: Connection, topic: str, data: bytes, sender: int) -> None:
-        """Somebody in the room asks who is there."""
-        topics.publish(f"answers.{sender}", f"* {self.name}\n".encode())
+        """Somebody in the room asks who is there, and says where answers go."""
+        inbox = data.decode(errors="replace")
+        if self.room and WORD.fullmatch(inbox):
+            topics.publish(f"answers.{inbox}", f"* {self.name}\n".encode())
 
     def save(self) -> bytes:
-        return f"{self.name}\n{self.room}\n".encode() + self.lines.half
+        return f"{self.inbox}\n{self.name}\n{self.room}\n".encode() + self.lines.half
+
+    def upgrade(self, state: bytes, version: int) -> bytes:
+        return b"\n" + state
 
     def restore(self, state: bytes) -> None:
-        name, room, self.lines.half = state.split(b"\n", 2)
-        self.name, self.room = name.decode(), room.decode()
+        *words, self.lines.half = state.split(b"\n", 3)
+        self.inbox, self.name, self.room = (word.decode() for word in words)

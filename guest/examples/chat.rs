@@ -9,14 +9,18 @@
 
 use hotsocket_guest::framing::{Frames, Lines};
 use hotsocket_guest::topics::{self, Delivery, Message, Subscriber, TopicError, WhenFull};
-use hotsocket_guest::{Connection, Handler, Resumed, Snapshot, export};
+use hotsocket_guest::{Connection, Handler, Resumed, Snapshot, environment, export};
 
 const LONGEST_LINE: usize = 1000;
 
 #[derive(Default)]
 struct Chat {
+    /// Answers to `/who` come to `answers.` and this. It is random: ids of connections are
+    /// those of one node, and people on several nodes may meet.
+    inbox: String,
     /// Empty until the peer has told it.
     name: String,
+    /// Empty also when the peer has quit.
     room: String,
     lines: Frames<Lines, LONGEST_LINE>,
 }
@@ -24,6 +28,12 @@ struct Chat {
 impl Chat {
     fn obey(&mut self, conn: &Connection, line: &str) -> Result<(), TopicError> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if self.inbox.is_empty() {
+            let inbox = format!("{:016x}", u64::from_ne_bytes(environment::random()));
+            let (direct, drop) = (Delivery::Direct, WhenFull::DropOldest);
+            topics::subscribe_with(&format!("answers.{inbox}"), direct, drop)?;
+            self.inbox = inbox;
+        }
         match word {
             _ if self.name.is_empty() => {
                 if !is_word(line) {
@@ -31,11 +41,10 @@ impl Chat {
                     return Ok(());
                 }
                 self.name = line.to_owned();
-                // Answers to `/who` come here.
-                let (direct, drop) = (Delivery::Direct, WhenFull::DropOldest);
-                topics::subscribe_with(&format!("answers.{}", conn.id()), direct, drop)?;
                 self.join(conn, "lobby")
             }
+            // What still comes after `/quit`.
+            _ if self.room.is_empty() => Ok(()),
             "/join" if rest == self.room => {
                 conn.write("You are there.\n");
                 Ok(())
@@ -47,11 +56,12 @@ impl Chat {
             }
             "/who" => {
                 conn.write(format!("* {} (you)\n", self.name));
-                topics::publish(&format!("who.{}", self.room), "")
+                topics::publish(&format!("who.{}", self.room), &self.inbox)
             }
             "/quit" => {
                 conn.write("Bye!\n");
                 conn.end();
+                self.room.clear();
                 Ok(())
             }
             "" => Ok(()),
@@ -127,18 +137,23 @@ impl Handler for Chat {
     }
 
     fn save(&self) -> Option<Snapshot> {
-        let (name, room) = (self.name.as_bytes(), self.room.as_bytes());
-        Some(Snapshot::new(1, [name, b"\n", room, b"\n", self.lines.half()].concat()))
+        let words = format!("{}\n{}\n{}\n", self.inbox, self.name, self.room);
+        Some(Snapshot::new(
+            2,
+            [words.as_bytes(), self.lines.half()].concat(),
+        ))
     }
 
     fn resume(&mut self, _: &Connection, resumed: Resumed) -> Result<(), String> {
         let Some(snapshot) = resumed.snapshot else {
             return Ok(());
         };
-        let state = snapshot.upgrade(1, &[])?;
-        let mut parts = state.splitn(3, |byte| *byte == b'\n');
+        // Version 1 had no inbox.
+        let state = snapshot.upgrade(2, &[|state| Ok([&b"\n"[..], &state].concat())])?;
+        let mut parts = state.splitn(4, |byte| *byte == b'\n');
         let mut part = || parts.next().map(<[u8]>::to_vec).ok_or("a part is missing");
         let text = |bytes| String::from_utf8(bytes).map_err(|error| error.to_string());
+        self.inbox = text(part()?)?;
         (self.name, self.room) = (text(part()?)?, text(part()?)?);
         self.lines = Frames::from_half(part()?);
         Ok(())
@@ -146,11 +161,13 @@ impl Handler for Chat {
 }
 
 impl Subscriber for Chat {
-    /// Somebody in the room asks who is there.
+    /// Somebody in the room asks who is there, and says where answers go.
     fn message(&mut self, _: &Connection, message: Message<'_>) {
-        let answer = format!("* {}\n", self.name);
-        // The asker may have gone; nobody can be told.
-        let _ = topics::publish(&format!("answers.{}", message.sender), answer);
+        let inbox = String::from_utf8_lossy(message.bytes);
+        if !self.room.is_empty() && is_word(&inbox) {
+            // The asker may have gone; nobody can be told.
+            let _ = topics::publish(&format!("answers.{inbox}"), format!("* {}\n", self.name));
+        }
     }
 }
 

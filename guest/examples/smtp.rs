@@ -6,7 +6,7 @@
 //! Try it: `hotsocket serve smtp.rs`, then in another terminal:
 //! `swaks --server 127.0.0.1:3000 --to you@example.org`, with `--tls` under TLS.
 
-use hotsocket_guest::framing::{Frames, Lines};
+use hotsocket_guest::framing::{Delimited, Frames};
 use hotsocket_guest::{Connection, Handler, Snapshot, export, println, state};
 
 /// The most bytes of one mail.
@@ -15,10 +15,21 @@ const LARGEST: usize = 512 * 1024;
 state! {
     #[derive(Default)]
     pub struct Session {
-        lines: Frames<Lines, 1000>,
-        from: String,
+        lines: Frames<Delimited<b'\n'>, 1000>,
+        /// Empty in a bounce.
+        from: Option<String>,
         to: Vec<String>,
         /// The lines of the mail, while they come.
+        mail: Option<Vec<u8>>,
+        /// This side has ended. Bytes still come, and are dropped.
+        has_ended: bool,
+    }
+
+    /// As it was in snapshots of version 1.
+    struct Version1 {
+        lines: Frames<Delimited<b'\n'>, 1000>,
+        from: String,
+        to: Vec<String>,
         mail: Option<Vec<u8>>,
     }
 }
@@ -30,6 +41,9 @@ impl Handler for Session {
     }
 
     fn data(&mut self, conn: &Connection, bytes: &[u8]) {
+        if self.has_ended {
+            return;
+        }
         self.lines.push(bytes);
         while let Some(line) = self.lines.next().transpose() {
             let line = line.map_err(|error| format!("500 {error}\r\n"));
@@ -37,6 +51,8 @@ impl Handler for Session {
                 Ok(reply) => conn.write(reply),
                 Err(last) => {
                     conn.write(last);
+                    *self = Self::default();
+                    self.has_ended = true;
                     return conn.end();
                 }
             };
@@ -44,10 +60,16 @@ impl Handler for Session {
     }
 
     fn save(&self) -> Option<Snapshot> {
-        Some(Snapshot::of(1, self))
+        Some(Snapshot::of(2, self))
     }
 
     fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
+        if snapshot.version == 1 {
+            let old: Version1 = snapshot.read()?;
+            (self.lines, self.to, self.mail) = (old.lines, old.to, old.mail);
+            self.from = Some(old.from).filter(|from| !from.is_empty());
+            return Ok(());
+        }
         *self = snapshot.read()?;
         Ok(())
     }
@@ -56,11 +78,16 @@ impl Handler for Session {
 impl Session {
     /// The reply to a line; the lines of a mail have none. An error ends the session.
     fn reply(&mut self, conn: &Connection, line: &[u8]) -> Result<&'static str, String> {
+        // If LF alone ended a line, a dot that another server takes for text would end the mail
+        // here, and what follows it would be a second one, smuggled in (CVE-2023-51764).
+        let line = line.strip_suffix(b"\r");
+        let line = line.ok_or("500 a line ends with CR LF\r\n")?;
         if let Some(mail) = &mut self.mail {
             if line == b"." {
                 let (size, to) = (mail.len(), self.to.join(", "));
-                println!("{size} bytes from {} to {to}", self.from);
-                (self.from, self.to, self.mail) = Default::default();
+                let from = self.from.take().unwrap_or_default();
+                println!("{size} bytes from {from} to {to}");
+                (self.to, self.mail) = Default::default();
                 return Ok("250 taken\r\n");
             }
             // A line that begins with a dot has another before it.
@@ -82,8 +109,8 @@ impl Session {
                 *self = Self::default();
                 return Ok("");
             }
-            "MAIL" => self.from = address(),
-            "RCPT" if !self.from.is_empty() && self.to.len() < 100 => self.to.push(address()),
+            "MAIL" => self.from = Some(address()),
+            "RCPT" if self.from.is_some() && self.to.len() < 100 => self.to.push(address()),
             "DATA" if !self.to.is_empty() => {
                 self.mail = Some(Vec::new());
                 return Ok("354 end with a dot\r\n");

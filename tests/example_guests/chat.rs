@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::guests::differing;
-use crate::harness::{Client, PATIENCE, Process, Reader, Server, lacks_program, prebuilt, repo};
+use crate::guests::{ECHO, differing, guest};
+use crate::harness::{
+    Client, NatsServer, PATIENCE, Process, Reader, Server, lacks_program, prebuilt, repo,
+};
 use crate::languages::{component_of, serve_large};
 
 const LANGUAGES: [&str; 4] = ["rs", "js", "py", "c"];
@@ -67,8 +69,15 @@ fn people_talk_in_rooms() {
         // A reset is no farewell, but the others hear of it.
         bob.reset();
         ann.expect("* bob has left\n");
-        cid.ask("/quit\n", "Bye!\n");
-        cid.expect_rest("");
+        cid.ask("/join lobby\n", "* lobby: 1 here besides you\n");
+        ann.expect("* cid has come\n");
+        // Bytes still come after this side has ended, and nobody hears of them.
+        cid.send("/quit\nanybody?\n");
+        cid.expect_rest("Bye!\n");
+        cid.send("anybody?\n");
+        ann.ask("/who\n", "* ann (you)\n");
+        drop(cid);
+        ann.expect("* cid has left\n");
         let mut dot = server.connect();
         dot.expect("Your name?\n");
         dot.ask(
@@ -133,6 +142,60 @@ fn names_rooms_and_half_lines_go_from_language_to_language() {
     }
     let generations = [1, 2, 3, 1, 3, 2, 0, 2, 1, 0].map(|which| all[which].clone());
     talk_through_swaps(&serve_large(&all[0]).start(), &generations);
+}
+
+/// Version 1 of the state did not say where answers to `/who` come.
+#[test]
+fn the_state_of_version_1_is_taken_over() {
+    let state = "(call $some \"\u{1}\0\0\0ann\nlobby\nhel\")";
+    let old = guest().data(ECHO).body("save", state).build();
+    in_each_language(&[], |_, component| {
+        let server = serve_large(&old).start();
+        let mut ann = server.connect();
+        ann.ask("x", "x");
+        assert_eq!(server.swap(component, &[])["migrated"], 1);
+        let mut bob = enter(&server, "bob", 0);
+        ann.send("lo\n");
+        bob.expect("ann: hello\n");
+        ann.ask("/who\n", "* ann (you)\n* bob\n");
+    });
+}
+
+/// Where two people may have the same id.
+#[test]
+fn people_on_two_nodes_answer_the_one_who_asks() {
+    let Some(nats) = NatsServer::start(&[]) else {
+        return;
+    };
+    let url = nats.url();
+    for language in LANGUAGES {
+        let Some(component) = chat_in(language) else {
+            continue;
+        };
+        println!("in {language}");
+        let args = ["--topics", &url, "--topics-prefix", language];
+        let [here, there] = [(); 2].map(|()| serve_large(&component).args(&args).start());
+        // Wait until NATS knows of all that people of this node want to hear.
+        let wait = |node: &Server, nodes: usize| {
+            let topics = node.ask_topics();
+            for topic in topics["topics"].as_array().expect("a list") {
+                let topic = topic["pattern"].as_str().expect("text");
+                let count = if topic.starts_with("answers.") {
+                    1
+                } else {
+                    nodes
+                };
+                nats.wait_subscribed(&format!("{language}.{topic}"), count);
+            }
+        };
+        let mut ann = enter(&here, "ann", 0);
+        wait(&here, 1);
+        let mut bob = enter(&there, "bob", 0);
+        ann.expect("* bob has come\n");
+        wait(&there, 2);
+        ann.ask("/who\n", "* ann (you)\n* bob\n");
+        bob.ask("/who\n", "* bob (you)\n* ann\n");
+    }
 }
 
 #[test]

@@ -82,12 +82,14 @@ fn requests_may_come_together_and_in_pieces() {
     }
     client.expect(response("hello, request 4\n"));
     // Behind a long response as well.
-    client.send("GET /bytes/1000000 HTTP/1.1\r\n\r\n".to_owned() + request);
+    client.send("GET /bytes/1000000 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned() + request);
     let head = response("").replace("Length: 0", "Length: 1000000");
     client.expect(head);
     client.read(1_000_000);
     client.expect(response("hello, request 6\n"));
-    client.send("POST /count HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    client.send(
+        "POST /count HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+    );
     client.expect("HTTP/1.1 100 Continue\r\n\r\n");
     client.ask("abc", response("3 bytes\n"));
 }
@@ -96,12 +98,13 @@ fn requests_may_come_together_and_in_pieces() {
 fn what_could_be_read_in_two_ways_is_refused() {
     let server = start();
     for bad in [
-        "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
         "\0\0\0\0\r\n\r\n",
     ] {
         let mut client = server.connect();
-        client.send(bad.to_owned() + "GET / HTTP/1.1\r\n\r\n");
+        client.send(bad.to_owned() + "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
         let answer = client.rest().expect("FIN");
         let answer = String::from_utf8_lossy(&answer);
         assert!(
@@ -135,7 +138,7 @@ fn a_response_of_two_gigabytes_goes_on_through_swaps() {
     const SIZE: usize = 2_000_000_000;
     let server = start();
     let mut client = server.connect();
-    client.send(format!("GET /bytes/{SIZE} HTTP/1.1\r\n\r\n"));
+    client.send(format!("GET /bytes/{SIZE} HTTP/1.1\r\nHost: x\r\n\r\n"));
     client.expect(response("").replace("Length: 0", &format!("Length: {SIZE}")));
     let over = AtomicBool::new(false);
     let swaps = std::thread::scope(|scope| {
@@ -155,7 +158,10 @@ fn a_response_of_two_gigabytes_goes_on_through_swaps() {
         swapping.join().expect("no panic")
     });
     assert!(swaps > 0, "not one swap meanwhile");
-    client.ask("GET / HTTP/1.1\r\n\r\n", response("hello, request 2\n"));
+    client.ask(
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        response("hello, request 2\n"),
+    );
 }
 
 /// Half a request, half a body: what has come is part of the state.
@@ -163,7 +169,7 @@ fn a_response_of_two_gigabytes_goes_on_through_swaps() {
 fn halves_go_on_through_swaps() {
     let server = start();
     let mut client = server.connect();
-    client.send("POST /echo HTTP/1.1\r\nTransfer-En");
+    client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-En");
     let mut number = 0;
     let mut swap = || {
         number += 1;
@@ -178,7 +184,10 @@ fn halves_go_on_through_swaps() {
     client.send("\n0\r\n");
     swap();
     client.ask("\r\n", "0\r\n\r\n");
-    client.ask("GET / HTTP/1.1\r\n\r\n", response("hello, request 2\n"));
+    client.ask(
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        response("hello, request 2\n"),
+    );
 }
 
 #[test]
@@ -186,7 +195,7 @@ fn a_response_to_head_has_no_body() {
     let server = start();
     let mut client = server.connect();
     client.send(
-        "HEAD /x HTTP/1.1\r\nContent-Length: 1\r\n\r\nxGET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+        "HEAD /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nxGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     );
     let answer = client.rest().expect("FIN");
     let answer = String::from_utf8_lossy(&answer);
@@ -200,7 +209,9 @@ fn a_response_to_head_has_no_body() {
 fn a_response_that_has_begun_ends_where_its_request_is_wrong() {
     let server = start();
     let mut client = server.connect();
-    client.send("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n");
+    client.send(
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
+    );
     let answer = client.rest().expect("FIN");
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.ends_with("3\r\nabc\r\n"), "{answer}");

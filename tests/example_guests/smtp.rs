@@ -53,3 +53,19 @@ fn a_mail_goes_on_through_swaps() {
     client.expect_rest("");
     server.stdout.wait("13 bytes from a@b to c@d");
 }
+
+/// Bytes still come after this side has ended.
+#[test]
+fn a_mail_that_is_too_large_is_not_taken_at_its_end() {
+    let server = Serve::prebuilt("smtp").start();
+    let mut client = server.connect();
+    client.send("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n");
+    client.expect("220 hotsocket\r\n250 ok\r\n250 ok\r\n354 end with a dot\r\n");
+    // It is too large with the last of these lines.
+    client.send(format!("{}\r\n", "x".repeat(998)).repeat(512 * 1024 / 999 + 1));
+    client.expect_rest("421 too large\r\n");
+    client.send(".\r\n");
+    drop(client);
+    server.settle();
+    assert_eq!(count_lines(&server.stop().stdout, "bytes from"), 0);
+}

@@ -79,7 +79,9 @@ impl Sizes {
                 false => (0, Decoded::Nothing),
             };
         };
-        let Some(line) = input[..end].strip_suffix(b"\r") else {
+        let line = input[..end].strip_suffix(b"\r");
+        // A CR alone ends a line for some (RFC 9112, section 2.2).
+        let Some(line) = line.filter(|line| !line.contains(&b'\r')) else {
             return (0, Decoded::Bad);
         };
         let found = match chunks {
@@ -105,7 +107,7 @@ impl Sizes {
 /// Hexadecimal digits, and extensions that mean nothing here.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let line = str::from_utf8(line).ok()?;
-    let digits = line.split(';').next()?.trim_end();
+    let digits = line.split(';').next()?.trim_end_matches([' ', '\t']);
     let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     u64::from_str_radix(digits, 16).ok().filter(|_| valid)
 }
@@ -151,6 +153,10 @@ mod tests {
             b"3\r\nabcd\r\n",
             b"\r\n",
             b"11111111111111111\r\n",
+            b"3\r\r\nabc\r\n0\r\n\r\n",
+            b"3;x\ry\r\nabc\r\n0\r\n\r\n",
+            b" 3\r\nabc\r\n0\r\n\r\n",
+            b"3\xc2\xa0\r\nabc\r\n0\r\n\r\n",
         ] {
             assert_eq!(decode(bad), None, "{bad:?}");
         }

@@ -18,6 +18,8 @@ pub struct Head {
     pub sizes: Sizes,
     /// The response is the last one of the connection.
     pub closes: bool,
+    /// It is not, and a client of HTTP/1.0 must be told so.
+    pub keeps_alive: bool,
     /// The client waits for leave to send the body.
     pub expects_continue: bool,
 }
@@ -51,19 +53,20 @@ pub fn parse(input: &[u8]) -> Parsed {
     let mut head = Head {
         length,
         method: method.to_owned(),
-        path: target.split('?').next().unwrap_or_default().to_owned(),
+        path: path(target).to_owned(),
         sizes: Sizes::Left(0),
-        closes: version == 0,
+        closes: false,
+        keeps_alive: false,
         expects_continue: false,
     };
-    let mut lengths = 0;
-    let mut is_chunked = false;
+    let (mut hosts, mut lengths) = (0, 0);
+    let (mut is_chunked, mut keeps_alive) = (false, false);
     for field in request.headers.iter() {
-        let value = str::from_utf8(field.value).unwrap_or_default().trim();
+        let value = trimmed(str::from_utf8(field.value).unwrap_or_default());
         let says = |word: &str| {
             value
                 .split(',')
-                .any(|one| one.trim().eq_ignore_ascii_case(word))
+                .any(|one| trimmed(one).eq_ignore_ascii_case(word))
         };
         if field.name.eq_ignore_ascii_case("content-length") {
             // Digits only (RFC 9110, section 8.6): `parse` would take a sign.
@@ -79,10 +82,21 @@ pub fn parse(input: &[u8]) -> Parsed {
             }
             is_chunked = true;
         } else if field.name.eq_ignore_ascii_case("connection") {
-            head.closes = says("close") || (version == 0 && !says("keep-alive"));
+            head.closes |= says("close");
+            keeps_alive |= says("keep-alive");
+        } else if field.name.eq_ignore_ascii_case("host") {
+            hosts += 1;
         } else if field.name.eq_ignore_ascii_case("expect") {
             head.expects_continue = version == 1 && says("100-continue");
         }
+    }
+    if version == 0 {
+        head.keeps_alive = keeps_alive && !head.closes;
+        head.closes = !head.keeps_alive;
+    }
+    // For whom a request is must be certain (RFC 9112, section 3.2).
+    if hosts > 1 || (hosts == 0 && version == 1) {
+        return Parsed::Bad("400 Bad Request");
     }
     // Two lengths, or a length and chunks: one of those who read it may be deceived
     // (RFC 9112, section 6.3).
@@ -95,12 +109,28 @@ pub fn parse(input: &[u8]) -> Parsed {
     Parsed::Complete(head)
 }
 
+/// The path of a target, without the query. Clients of a proxy send a whole URL, which every
+/// server must take (RFC 9112, section 3.2.2).
+fn path(target: &str) -> &str {
+    let path = target.split('?').next().unwrap_or_default();
+    match path.split_once("://") {
+        Some((_, rest)) if !path.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
+        _ => path,
+    }
+}
+
+/// Without the white space that may be around a value: `str::trim` takes more for such, and
+/// others who read the request do not.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sizes(fields: &str) -> Result<Sizes, &'static str> {
-        match parse(format!("POST /echo?x HTTP/1.1\r\n{fields}\r\n").as_bytes()) {
+        match parse(format!("POST /echo?x HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes()) {
             Parsed::Complete(head) => Ok(head.sizes),
             Parsed::Bad(status) => Err(status),
             Parsed::Partial => panic!("it is complete"),
@@ -125,18 +155,61 @@ mod tests {
             sizes("Transfer-Encoding: gzip\r\n"),
             Err("501 Not Implemented")
         );
+        // White space of Unicode is none of HTTP.
+        assert_eq!(
+            sizes("Transfer-Encoding: \u{a0}chunked\r\n"),
+            Err("501 Not Implemented")
+        );
     }
 
     #[test]
     fn connections_close_as_the_version_and_the_client_say() {
-        let closes = |text: &str| match parse(text.as_bytes()) {
-            Parsed::Complete(head) => head.closes,
-            other => panic!("{other:?}"),
+        // Whether the connection is closed, and whether the client must be told that it is not.
+        let after = |version: &str, fields: &str| {
+            let text = format!("GET / HTTP/{version}\r\nHost: x\r\n{fields}\r\n");
+            match parse(text.as_bytes()) {
+                Parsed::Complete(head) => (head.closes, head.keeps_alive),
+                other => panic!("{other:?}"),
+            }
         };
-        assert!(!closes("GET / HTTP/1.1\r\n\r\n"));
-        assert!(closes("GET / HTTP/1.1\r\nConnection: x, Close\r\n\r\n"));
-        assert!(closes("GET / HTTP/1.0\r\n\r\n"));
-        assert!(!closes("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+        let (close, keep) = ("Connection: x, Close\r\n", "Connection: Keep-Alive\r\n");
+        assert_eq!(after("1.1", ""), (false, false));
+        assert_eq!(after("1.1", keep), (false, false));
+        assert_eq!(after("1.0", ""), (true, false));
+        assert_eq!(after("1.0", keep), (false, true));
+        for version in ["1.0", "1.1"] {
+            assert_eq!(after(version, close), (true, false));
+            for both in [[close, keep].concat(), [keep, close].concat()] {
+                assert_eq!(after(version, &both), (true, false), "{both}");
+            }
+        }
+        let other = "Connection: close\r\nConnection: TE\r\n";
+        assert_eq!(after("1.1", other), (true, false));
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        let parsed = |text: &str| parse(text.as_bytes());
+        for bad in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+            "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
+        ] {
+            assert_eq!(parsed(bad), Parsed::Bad("400 Bad Request"), "{bad}");
+        }
+        for good in ["GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"] {
+            assert!(matches!(parsed(good), Parsed::Complete(_)), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_target_may_be_a_whole_url() {
+        assert_eq!(path("/a/b?c"), "/a/b");
+        assert_eq!(path("http://x:80/a/b?c"), "/a/b");
+        assert_eq!(path("HTTPS://x?/c"), "/");
+        assert_eq!(path("/a?http://x/b"), "/a");
+        assert_eq!(path("/http://x/b"), "/http://x/b");
+        assert_eq!(path("*"), "*");
     }
 
     #[test]

@@ -27,11 +27,15 @@ pub struct Http {
     /// What has come and has not been looked at. At most a read of the host's, and a
     /// head or a line that is not complete.
     input: Vec<u8>,
+    /// How much of it has been taken in this event.
+    taken: usize,
     phase: Phase,
     /// Requests so far.
     requests: u64,
     /// This response is the last one.
     is_last: bool,
+    /// It is not, and the client must be told so.
+    keeps_alive: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -108,13 +112,19 @@ impl Http {
                 Phase::Over => false,
             };
             if !goes_on {
-                return;
+                break;
             }
         }
+        if self.phase == Phase::Over {
+            self.taken = self.input.len();
+        }
+        // Once, and not for each of thousands of small chunks.
+        self.input.drain(..self.taken);
+        self.taken = 0;
     }
 
     fn head(&mut self, conn: &Connection) -> bool {
-        let head = match head::parse(&self.input) {
+        let head = match head::parse(&self.input[self.taken..]) {
             Parsed::Complete(head) => head,
             Parsed::Partial => return false,
             Parsed::Bad(status) => {
@@ -122,9 +132,9 @@ impl Http {
                 return self.respond(conn, status, "", true);
             }
         };
-        self.input.drain(..head.length);
+        self.taken += head.length;
         self.requests += 1;
-        self.is_last = head.closes;
+        (self.is_last, self.keeps_alive) = (head.closes, head.keeps_alive);
         self.route(conn, &head)
     }
 
@@ -154,7 +164,7 @@ impl Http {
             _ if !shows => Reply::NothingShown,
             _ => Reply::Nothing,
         };
-        if head.expects_continue && self.input.is_empty() {
+        if head.expects_continue && self.taken == self.input.len() {
             conn.write("HTTP/1.1 100 Continue\r\n\r\n");
         }
         match (reply, &head.sizes) {
@@ -183,15 +193,16 @@ impl Http {
         else {
             return true;
         };
-        let (taken, decoded) = sizes.decode(&self.input);
+        let input = &self.input[self.taken..];
+        let (taken, decoded) = sizes.decode(input);
         let mut ends = false;
         match decoded {
             Decoded::Data(range) => {
                 *count += range.len() as u64;
                 match reply {
-                    Reply::Echo => _ = conn.write(&self.input[range]),
+                    Reply::Echo => _ = conn.write(&input[range]),
                     Reply::EchoChunked => {
-                        conn.write(body::chunk(&self.input[range]));
+                        conn.write(body::chunk(&input[range]));
                     }
                     Reply::Count | Reply::Nothing | Reply::NothingShown => {}
                 }
@@ -210,7 +221,7 @@ impl Http {
                 return self.respond(conn, "400 Bad Request", "", true);
             }
         }
-        self.input.drain(..taken);
+        self.taken += taken;
         if !ends {
             return true;
         }
@@ -260,19 +271,18 @@ impl Http {
     /// The head of a response. No Date: a guest without a clock must not send one (RFC
     /// 9110, section 6.6.1).
     fn response(&self, status: &str, headers: &str) -> String {
-        let close = if self.is_last {
-            "Connection: close\r\n"
-        } else {
-            ""
+        let connection = match (self.is_last, self.keeps_alive) {
+            (true, _) => "Connection: close\r\n",
+            (false, true) => "Connection: keep-alive\r\n",
+            (false, false) => "",
         };
-        format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n{headers}{close}\r\n")
+        format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n{headers}{connection}\r\n")
     }
 
     fn responded(&mut self, conn: &Connection) -> bool {
         self.phase = Phase::Head;
         if self.is_last {
             self.phase = Phase::Over;
-            self.input.clear();
             conn.end();
         }
         true
@@ -280,3 +290,37 @@ impl Http {
 }
 
 export!(Http);
+
+#[cfg(test)]
+mod tests {
+    use hotsocket_guest::testing::Session;
+
+    use super::*;
+
+    #[test]
+    fn a_client_of_http_1_0_is_told_that_its_connection_is_kept() {
+        let mut session = Session::<Http>::open();
+        session.data("POST /count HTTP/1.0\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\n");
+        let mut session = session.swap::<Http>().expect("the same code");
+        let answer = session.data("x");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.contains("\r\nConnection: keep-alive\r\n"),
+            "{answer}"
+        );
+        assert!(!session.has_ended());
+        let answer = session.data("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(!answer.contains("Connection"), "{answer}");
+    }
+
+    /// If the rest were moved for each, it would take minutes.
+    #[test]
+    fn small_chunks_cost_no_more_than_large_ones() {
+        let mut session = Session::<Http>::open();
+        session.data("POST /count HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let answer = session.data("1\r\na\r\n".repeat(500_000) + "0\r\n\r\n");
+        assert!(answer.ends_with(b"\r\n\r\n500000 bytes\n"));
+        assert!(session.handler.input.is_empty());
+    }
+}

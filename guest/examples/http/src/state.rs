@@ -9,6 +9,9 @@ use crate::{Http, Phase, Reply};
 const VERSION: u32 = 1;
 /// From here on it is [`Reply::NothingShown`], which came after the others.
 const NOT_SHOWN: u64 = 20;
+/// What becomes of the connection after the response, if it is said.
+const IS_LAST: u64 = 1;
+const KEEPS_ALIVE: u64 = 2;
 /// Numbers before the input.
 const NUMBERS: usize = 6;
 
@@ -40,8 +43,12 @@ impl Http {
             Phase::Sending { size, left } => (2, *size, *left, 0),
             Phase::Over => (3, 0, 0, 0),
         };
-        let is_last = u64::from(self.is_last);
-        let numbers = [phase, one, two, three, self.requests, is_last];
+        let after = match (self.is_last, self.keeps_alive) {
+            (true, _) => IS_LAST,
+            (false, true) => KEEPS_ALIVE,
+            (false, false) => 0,
+        };
+        let numbers = [phase, one, two, three, self.requests, after];
         let mut state: Vec<u8> = numbers.iter().flat_map(|n: &u64| n.to_le_bytes()).collect();
         state.extend_from_slice(&self.input);
         Snapshot::new(VERSION, state)
@@ -85,9 +92,11 @@ impl Http {
         };
         Ok(Http {
             input: input.to_vec(),
+            taken: 0,
             phase,
             requests: number(4),
-            is_last: number(5) == 1,
+            is_last: number(5) == IS_LAST,
+            keeps_alive: number(5) == KEEPS_ALIVE,
         })
     }
 }
@@ -113,11 +122,14 @@ mod tests {
             Phase::Sending { size: 9, left: 3 },
             Phase::Over,
         ] {
+            let is_last = phase == Phase::Over;
             let http = Http {
                 input: b"GET / HT".to_vec(),
+                taken: 0,
                 phase,
                 requests: 12,
-                is_last: true,
+                is_last,
+                keeps_alive: !is_last,
             };
             assert_eq!(Http::from_snapshot(http.snapshot()), Ok(http));
         }

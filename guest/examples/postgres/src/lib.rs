@@ -162,6 +162,9 @@ impl Postgres {
             return out.empty();
         }
         for statement in statements {
+            if out.is_full() {
+                return out.error("ERROR", "54000", "more than 4 MiB of replies at once");
+            }
             let words = statement.to_lowercase();
             let words: Vec<_> = words.split_whitespace().collect();
             match words.as_slice() {
@@ -207,3 +210,33 @@ impl Postgres {
 }
 
 export!(Postgres);
+
+#[cfg(test)]
+mod tests {
+    use hotsocket_guest::testing::Session;
+
+    use super::*;
+
+    fn message(kind: &[u8], body: &str) -> Vec<u8> {
+        let length = (body.len() as u32 + 4).to_be_bytes();
+        [kind, &length, body.as_bytes()].concat()
+    }
+
+    #[test]
+    fn replies_that_do_not_fit_into_the_queue_are_an_error() {
+        let mut session = Session::<Postgres>::open();
+        session.set_max_queue(8 << 20);
+        session.data(message(b"", "\0\x03\0\0user\0me\0\0"));
+        // It is kept with its spaces, so 100 of them make 100 KB of each reply.
+        let statement = format!("select {} * from queries;", " ".repeat(1000));
+        let together = message(b"Q", &(statement.repeat(200) + "\0"));
+        let alone = message(b"Q", &(statement + "\0")).repeat(200);
+        for queries in [together, alone] {
+            let answer = session.data(queries);
+            assert!(answer.windows(5).any(|five| five == b"54000"));
+            assert!(answer.ends_with(b"Z\0\0\0\x05I"));
+        }
+        let answer = session.data(message(b"Q", "select count(*) from queries\0"));
+        assert!(answer.starts_with(b"T"));
+    }
+}

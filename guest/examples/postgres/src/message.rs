@@ -7,6 +7,9 @@ use std::ops::Range;
 const MAX_STARTUP: usize = 10_000;
 /// Longer messages are refused: half of one is part of a snapshot, which may have 1 MiB.
 const MAX_MESSAGE: usize = 900_000;
+/// So many bytes are answered at once, and what one more statement adds: more than
+/// `--max-queue` (8 MiB) would end the connection.
+const MAX_OUT: usize = 4 << 20;
 /// The type `text`.
 const TEXT: u32 = 25;
 
@@ -92,6 +95,11 @@ pub struct Out(Vec<u8>);
 impl Out {
     pub fn bytes(self) -> Vec<u8> {
         self.0
+    }
+
+    /// Whether further statements are refused.
+    pub fn is_full(&self) -> bool {
+        self.0.len() > MAX_OUT
     }
 
     pub fn raw(&mut self, bytes: &[u8]) {
