@@ -47,11 +47,12 @@ void hs_random(void *data, size_t size) {
 const char *hs_setting(const char *name) {
     static char *last;
     guest_string_t asked = {(uint8_t *)name, strlen(name)}, value;
+    /* No setting has any other name. */
+    bool is_set = hs_is_utf8(name) && hotsocket_environment_environment_setting(&asked, &value);
+    /* Not before: it may be the name. */
     free(last);
     last = NULL;
-    /* No setting has any other name. */
-    if (!hs_is_utf8(name)) return NULL;
-    if (!hotsocket_environment_environment_setting(&asked, &value)) return NULL;
+    if (!is_set) return NULL;
     last = malloc(value.len + 1);
     if (last == NULL) hs_panic("no memory for a setting of %zu bytes", value.len);
     memcpy(last, value.ptr, value.len);

@@ -34,8 +34,10 @@ static hs_found take(hs_frames *frames, hs_found found, const hs_frame *contents
         frames->error = found;
         return found;
     }
-    frames->seen = found == HS_FRAME ? 0 : frames->size - frames->taken;
-    if (found == HS_FRAME) frames->taken += end;
+    if (found == HS_FRAME) {
+        frames->taken += end;
+        frames->seen = 0;
+    }
     return found;
 }
 
@@ -54,11 +56,15 @@ hs_found hs_next(hs_frames *frames, hs_codec *codec, hs_frame *frame) {
 static hs_found until(hs_frames *frames, uint8_t delimiter, bool carriage_return, hs_frame *frame) {
     if (frames->error != 0) return (hs_found)frames->error;
     hs_frame half = hs_half(frames);
+    /* What was seen has none of another delimiter. */
+    if (frames->sought != delimiter) frames->seen = 0;
+    frames->sought = delimiter;
     size_t left = half.size - frames->seen;
     const uint8_t *end = left > 0 ? memchr(half.data + frames->seen, delimiter, left) : NULL;
     size_t size = end != NULL ? (size_t)(end - half.data) : half.size, whole = size + 1;
     if (carriage_return && size > 0 && half.data[size - 1] == '\r') size--;
     *frame = (hs_frame){half.data, size};
+    frames->seen = half.size;
     return take(frames, end != NULL ? HS_FRAME : HS_PART, frame, whole);
 }
 

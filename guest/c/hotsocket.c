@@ -316,12 +316,17 @@ bool exports_hotsocket_socket_handler_open(
     exports_hotsocket_socket_handler_origin_t *origin, guest_string_t *refused) {
     bool accepted = origin->tag == HOTSOCKET_SOCKET_TYPES_ORIGIN_ACCEPTED;
     const char *why = accepted ? on_open() : resume(origin);
-    hotsocket_socket_types_origin_free(origin);
     if (why != NULL) {
         guest_string_t words = hs_utf8(why, strlen(why));
         guest_string_dup_n(refused, (const char *)words.ptr, words.len);
         hs_free_utf8(words, why);
     }
+    /* The bindings free what is around the snapshot only. */
+    if (!accepted && origin->val.migrated.snapshot.is_some) {
+        guest_list_u8_free(&origin->val.migrated.snapshot.val);
+        origin->val.migrated.snapshot.is_some = false;
+    }
+    hotsocket_socket_types_origin_free(origin);
     return why == NULL;
 }
 

@@ -75,6 +75,7 @@ typedef struct {
     /* The SDK's own. */
     uint8_t *bytes;
     size_t size, room, taken, seen;
+    uint8_t sought; /* in the first `seen` bytes */
     /* HS_TOO_LONG or HS_INVALID. It stays, as nothing is known of where the next frame
      * begins; what comes is not kept. */
     int error;
@@ -249,7 +250,8 @@ void hs_clear_will(void);
 
 /* A name space for keys, as long as the instance lives: a snapshot has none. */
 typedef int32_t hs_bucket;
-/* It exists as soon as it is named. 0: it failed. */
+/* It exists as soon as it is named, and has the same number when it is opened again. An
+ * instance may have 1,000 open: a name for each peer is none for a bucket. 0: it failed. */
 hs_bucket hs_store_open(const char *name);
 
 typedef enum {
@@ -431,7 +433,7 @@ hs_snapshot on_save(void);
 
 /* Take over the state of a predecessor, which may have been older or, after a
  * rollback, newer code. NULL: done; else why not, and the connection stays with
- * the code that served it. By default it is ignored. */
+ * the code that served it. By default it is ignored. The data is gone afterwards. */
 const char *on_restore(hs_snapshot snapshot);
 
 typedef enum { HS_MIGRATED, HS_WOKEN, HS_RESTARTED } hs_how;

@@ -54,22 +54,41 @@ static hotsocket_store_store_lifetime_t lifetime(uint64_t ttl_ms) {
     return life;
 }
 
+/* The buckets that are open. A handle is never given back, and an instance may have 1,000:
+ * a name that is opened again is the same one. */
+typedef struct opened {
+    struct opened *next;
+    hs_bucket bucket;
+    char name[];
+} opened;
+static opened *all;
+
 hs_bucket hs_store_open(const char *name) {
+    for (const opened *known = all; known != NULL; known = known->next)
+        if (strcmp(known->name, name) == 0) return known->bucket;
     if (!hs_is_utf8(name)) return not_utf8(), 0;
     store_string_t string = text(name);
     wasi_keyvalue_store_own_bucket_t bucket;
     wasi_keyvalue_store_error_t error;
     if (!wasi_keyvalue_store_open(&string, &bucket, &error)) return failed(&error), 0;
-    return bucket.__handle;
+    opened *made = malloc(sizeof *made + string.len + 1);
+    if (made == NULL) hs_panic("no memory for the name of a bucket");
+    made->next = all;
+    made->bucket = bucket.__handle;
+    memcpy(made->name, name, string.len + 1);
+    all = made;
+    return made->bucket;
 }
 
 /* A value that the guest may look at until the next one comes. */
 static hs_stored keep(store_option_list_u8_t *found, hs_value *value) {
     static store_list_u8_t kept;
+    *value = (hs_value){0};
+    if (!found->is_some) return HS_STORE_NO;
     store_list_u8_free(&kept);
-    kept = found->is_some ? found->val : (store_list_u8_t){0};
+    kept = found->val;
     *value = (hs_value){kept.ptr, kept.len};
-    return answer(found->is_some);
+    return HS_STORE_YES;
 }
 
 hs_stored hs_store_get(hs_bucket bucket, const char *key, hs_value *value) {

@@ -27,6 +27,13 @@ const char *on_open(void) {
     return NULL;
 }
 
+/* A successor has not heard anything yet; the timer goes on running. */
+const char *on_resume(hs_how how, const hs_snapshot *snapshot, bool peer_ended) {
+    (void)how, (void)snapshot, (void)peer_ended;
+    last = milliseconds();
+    return NULL;
+}
+
 void on_data(const uint8_t *data, size_t size) {
     (void)data, (void)size;
     say("%lld s of silence\n");

@@ -10,8 +10,10 @@ GOODBYE = 1
 
 
 class Silence(Handler):
-    def open(self, conn: Connection) -> None:
+    def __init__(self) -> None:
         self.last = time.monotonic()
+
+    def open(self, conn: Connection) -> None:
         conn.set_timer(GOODBYE, PATIENCE)
 
     def data(self, conn: Connection, data: bytes) -> bytes:

@@ -147,6 +147,68 @@ fn text_in_c_that_is_not_utf_8_is_sent_with_replacement_characters() {
     server.stdout.wait("q\u{fffd}");
 }
 
+/// Says what is wrong, or `ok`.
+const POINTERS: &str = r#"
+#include <hotsocket.h>
+#include <stdlib.h>
+#include <string.h>
+
+static hs_frames frames;
+
+static const char *buckets(void) {
+    hs_bucket first = hs_store_open("first"), second = hs_store_open("second");
+    for (int i = 0; i < 2000; i++)
+        if (hs_store_open("first") != first) return "another number";
+    return first != second && hs_store_open("second") == second ? NULL : "one number for two";
+}
+
+static const char *values(void) {
+    hs_bucket bucket = hs_store_open("first");
+    hs_value found, missed;
+    hs_store_set(bucket, "key", "a value of some length", 22);
+    if (hs_store_get(bucket, "key", &found) != HS_STORE_YES) return "not found";
+    if (hs_store_get(bucket, "none", &missed) != HS_STORE_NO || missed.size > 0) return "found";
+    /* What is freed is what comes next. */
+    char *next = strdup("!!!!!!!!!!!!!!!!!!!!!");
+    bool same = memcmp(found.data, "a value of some length", 22) == 0;
+    free(next);
+    return same ? NULL : "the value has changed";
+}
+
+static const char *settings(void) {
+    const char *level = hs_setting(hs_setting("which"));
+    return level != NULL && strcmp(level, "deep") == 0 ? NULL : "no setting";
+}
+
+static const char *delimiters(void) {
+    hs_frame frame;
+    hs_push(&frames, "GET\0x", 5);
+    if (hs_next_line(&frames, &frame) != HS_PART) return "a line";
+    if (hs_next_until(&frames, 0, &frame) != HS_FRAME || frame.size != 3) return "no string";
+    return hs_next_until(&frames, 0, &frame) == HS_PART ? NULL : "a string";
+}
+
+void on_data(const uint8_t *data, size_t size) {
+    const char *(*all[])(void) = {buckets, values, settings, delimiters};
+    const char *wrong = NULL;
+    for (size_t i = 0; i < 4 && wrong == NULL; i++) wrong = all[i]();
+    hs_write(wrong != NULL ? wrong : "ok", strlen(wrong != NULL ? wrong : "ok"));
+}
+"#;
+
+#[test]
+fn what_c_is_given_lasts_as_long_as_the_header_says() {
+    let source = kept("pointers.c");
+    fs::write(&source, POINTERS).expect("written");
+    let Some(component) = built(&source) else {
+        return;
+    };
+    let server = serve(component)
+        .args(&["--set", "which=level", "--set", "level=deep"])
+        .start();
+    server.connect().ask("?", "ok");
+}
+
 /// Prints lines in which the 4096th byte is the first, the second, … of a character.
 const LONG_LINES: &str = r#"
 #include <hotsocket.h>
