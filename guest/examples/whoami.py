@@ -23,6 +23,11 @@ class Whoami(Handler):
             self.open(conn)
 
 
+def quoted(text: bytes) -> str:
+    # A peer may send what is no UTF-8.
+    return json.dumps(text.decode(errors="replace"), ensure_ascii=False)
+
+
 def lines(conn: Connection):
     yield f"you are {conn.peer}" if conn.peer.port else "you are a process of this machine"
     if name := peer.listener():
@@ -36,10 +41,10 @@ def lines(conn: Connection):
             yield "the proxy itself"
         for kind, value in proxy.extensions:
             about_tls = kind == peer.SSL
-            what = f"{len(value)} bytes about TLS" if about_tls else json.dumps(value.decode())
+            what = f"{len(value)} bytes about TLS" if about_tls else quoted(value)
             yield f"extension {kind:#04x}: {what}"
     if session := peer.tls():
-        name, protocol = session.server_name or "", (session.protocol or b"").decode()
-        yield f"{session.version} for {json.dumps(name)}, protocol {json.dumps(protocol)}"
+        name, protocol = session.server_name or "", session.protocol or b""
+        yield f"{session.version} for {json.dumps(name)}, protocol {quoted(protocol)}"
         for certificate in peer.certificates():
             yield f"certificate of {len(certificate)} bytes"

@@ -11,10 +11,13 @@ import traceback
 # What the guest runs on.
 GUEST = (3, 14)
 # What later versions have changed: code in strings (PEP 701, 750), type parameters and
-# aliases (PEP 695), `except` without parentheses (PEP 758), `match` (PEP 634).
+# aliases (PEP 695), `except` without parentheses (PEP 758), `match` (PEP 634), groups of
+# exceptions (PEP 654), `*` in an index and before an annotation (PEP 646), asynchronous
+# comprehensions in others.
 NEWER = re.compile(
     r"""\b(?:[ft]r?|r[ft])['"]"""
-    r"""|^\s*(?:type\s+\w|match\b|case\b|except\b[^:]*,|(?:async\s+)?(?:def|class)\s+\w+\s*\[)""",
+    r"""|^\s*(?:type\s+\w|match\b|case\b|except\b[^:]*[*,]|(?:async\s+)?(?:def|class)\s+\w+\s*\[)"""
+    r"""|\[(?:[^\]]*,)?\s*\*|^\s*\*\w|\*\w+\s*:\s*\*|\basync\s+for\b""",
     re.IGNORECASE,
 )
 
@@ -22,7 +25,8 @@ NEWER = re.compile(
 def counts(error: SyntaxError, source: str) -> bool:
     if sys.version_info >= GUEST or isinstance(error, IndentationError):
         return True
-    lines = source.splitlines()[: error.end_lineno or error.lineno]
+    # Python 3.9 knows no end.
+    lines = source.splitlines()[: getattr(error, "end_lineno", None) or error.lineno]
     return not any(NEWER.search(line) for line in lines)
 
 

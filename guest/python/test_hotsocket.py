@@ -1,8 +1,6 @@
 """What of the package can be tested without a server."""
 
 import io
-import sys
-import traceback
 import types
 import unittest
 from unittest import mock
@@ -15,10 +13,10 @@ from hotsocket import (
     Refuse,
     Resumed,
     environment,
-    framing,
     glue,
     host,
     peer,
+    store,
     tls,
     topics,
 )
@@ -78,6 +76,17 @@ class Snapshots(unittest.TestCase):
         self.assertEqual(glue._state(b"abc"), (0, b"abc"))
         self.assertEqual(glue._state(None), (0, None))
 
+    def test_state_is_bytes(self):
+        for state, told in [(5, "int"), ("x", "str"), ([1], "list")]:
+            exports = glue.Exports(Handler)
+            exports.handler = types.SimpleNamespace(save=lambda: state, version=1)
+            with mock.patch.object(glue, "_fail") as fail:
+                exports.save()
+            told = f"save returns bytes or None, not {told}"
+            self.assertEqual([str(error) for error in fail.call_args.args], [told])
+        exports.handler.save = lambda: bytearray(b"x")
+        self.assertEqual(exports.save(), b"\x01\0\0\0x")
+
 
 class Glue(unittest.TestCase):
     def test_what_an_event_returns_is_written(self):
@@ -130,84 +139,6 @@ class Glue(unittest.TestCase):
             glue.find(module)
         with self.assertRaisesRegex(SystemExit, "no class in it derives"):
             glue.find(types.SimpleNamespace(__file__="x.py", __name__="x"))
-
-
-class Framing(unittest.TestCase):
-    def cut(self, make, stream, size):
-        """All frames of a stream in pieces of this size; then the half, or the error."""
-        frames, out = make(), []
-        try:
-            for at in range(0, len(stream), size):
-                out += frames.feed(stream[at : at + size])
-                # As after a swap.
-                half, frames = frames.half, make()
-                frames.half = half
-        except framing.FrameError as error:
-            with self.assertRaises(type(error)) as again:
-                next(frames)
-            self.assertIs(again.exception, error)
-            return out, str(error)
-        return out, frames.half
-
-    def test_frames_are_the_same_in_whatever_pieces_they_come(self):
-        lines = lambda: framing.Lines(max=10)
-        ends = lambda: framing.Delimited(b"--", max=10)
-        prefixed = lambda: framing.LengthPrefixed(2, max=10)
-        whole = b"".join(map(prefixed().encode, (b"one", b"", b"two"))) + b"\0"
-        long = "more than 10 bytes in one piece"
-        for size in range(1, 40):
-            self.assertEqual(
-                self.cut(lines, b"one\r\n\n\rtwo\n0123456789\r\nhalf\r", size),
-                ([b"one", b"", b"\rtwo", b"0123456789"], b"half\r"),
-            )
-            self.assertEqual(
-                self.cut(ends, b"one----0123456789--ha-", size),
-                ([b"one", b"", b"0123456789"], b"ha-"),
-            )
-            self.assertEqual(self.cut(prefixed, whole, size), ([b"one", b"", b"two"], b"\0"))
-        # Whole frames before one that is too long are given, too, if they come first.
-        self.assertEqual(self.cut(lines, b"one\n0123456789a\ntwo\n", 1)[1], long)
-        self.assertEqual(self.cut(ends, b"0123456789a-", 1)[1], long)
-        self.assertEqual(self.cut(prefixed, b"\0\x0b", 1)[1], long)
-
-    def test_after_an_error_it_stays_and_nothing_is_kept(self):
-        class Digits(framing.Frames):
-            def find(self, data, start, seen):
-                if len(data) == start:
-                    return 0
-                if not data[start:start + 1].isdigit():
-                    raise framing.FrameError("no digit")
-                return framing.Found(start, start + 1, start + 1)
-
-        for frames, begins, half, error, told in [
-            (framing.Lines(max=10), b"one\n0123456789a", b"0123456789a", framing.TooLong, "more than 10 bytes"),
-            (framing.LengthPrefixed(2, max=10), b"\0\x01x\0\x0b", b"\0\x0b", framing.TooLong, "more than"),
-            (Digits(), b"1x", b"x", framing.FrameError, "^no digit$"),
-        ]:
-            with self.assertRaisesRegex(error, told) as first:
-                list(frames.feed(begins))
-            self.assertEqual(frames.half, half)
-            places = []
-            for _ in range(16):
-                with self.assertRaises(error) as again:
-                    list(frames.feed(b"1\n" * 32_768))
-                self.assertIs(again.exception, first.exception)
-                places.append(len(traceback.extract_tb(again.exception.__traceback__)))
-            self.assertEqual(set(places), {places[0]})
-            self.assertEqual(frames.half, half)
-            self.assertLess(sys.getsizeof(frames._bytes), 1000)
-            # As after a swap.
-            frames.half = frames.half
-            with self.assertRaisesRegex(error, told):
-                list(frames.feed(b"1\n"))
-
-    def test_a_half_ends_an_error(self):
-        lines = framing.Lines(max=10)
-        with self.assertRaises(framing.TooLong):
-            next(lines.feed(b"0123456789a"))
-        lines.half = b"tw"
-        self.assertEqual(list(lines.feed(b"o\nth")), [b"two"])
-        self.assertEqual(lines.half, b"th")
 
 
 class Writing(unittest.TestCase):
@@ -279,6 +210,18 @@ class Topics(unittest.TestCase):
             with self.assertRaisesRegex(topics.TooLarge, "more than 64 KiB"):
                 topics.publish("a.b", b"x")
 
+    def test_topics_that_are_no_text_are_not_taken_for_another(self):
+        server = mock.MagicMock()
+        with mock.patch.object(topics, "_topics", server):
+            for ask in (topics.subscribe, lambda name: topics.publish(name, b"x"), lambda name: topics.set_will(name, b"x")):
+                with self.assertRaises(topics.Invalid):
+                    ask("caf\udce9")
+            topics.unsubscribe("caf\udce9")
+            self.assertEqual(topics.subscribers("caf\udce9"), 0)
+            self.assertEqual(server.method_calls, [])
+            topics.unsubscribe("caf\xe9")
+        server.unsubscribe.assert_called_once_with("caf\xe9")
+
     def test_what_message_returns_is_written(self):
         class Shouting(topics.Subscriber):
             def message(self, conn, topic, data, sender):
@@ -290,6 +233,22 @@ class Topics(unittest.TestCase):
             exports.message("a.b", 7, b"x")
             exports.lagged(3)
         write.assert_called_once_with(b"a.b 7 X")
+
+
+class Store(unittest.TestCase):
+    def test_keys_that_are_no_text_are_not_taken_for_another(self):
+        server = mock.MagicMock()
+        with mock.patch.multiple(store, _keyvalue=server, _store=server, _atomics=server):
+            bucket = store.Bucket("caf\xe9")
+            server.open.assert_called_once_with("caf\xe9")
+            server.reset_mock()
+            for ask in (store.Bucket, bucket.get, bucket.delete, bucket.increment, bucket.ttl):
+                with self.assertRaisesRegex(store.StoreError, "lone surrogates"):
+                    ask("caf\udce9")
+            with self.assertRaises(store.StoreError):
+                bucket.set("caf\udce9", b"x")
+        for call in (server.open, server.set, server.delete, server.increment, server.life):
+            call.assert_not_called()
 
 
 class Peer(unittest.TestCase):

@@ -31,7 +31,8 @@ fn the_python_package_passes_its_tests() {
     }
     let mut python = Command::new("python3");
     python
-        .args(["-B", "-m", "unittest", "-q", "test_hotsocket"])
+        .args(["-B", "-m", "unittest", "-q"])
+        .args(["test_build", "test_framing", "test_hotsocket"])
         .current_dir(repo("guest/python"));
     let ran = run(&mut python);
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -44,8 +45,8 @@ import codecs
 import datetime
 import random
 import socket
-from hotsocket import Handler, Refuse
-from helper import half
+from  hotsocket  import Handler, Refuse, topics
+from parts.helper import half
 
 CODECS = "utf-16 utf-32 utf-8-sig cp1251 koi8-r gbk shift_jis idna punycode"
 clients = []
@@ -82,6 +83,8 @@ class Mishaps(Base):
                 return b"%d" % conn.write(b"too late")
             case b"late":
                 return late("ab")
+            case b"publish":
+                return publish()
             case _ if data.startswith(b"connect "):
                 return connect(int(data[8:]))
             case _:
@@ -97,7 +100,20 @@ def late(text):
     for name in CODECS.split():
         assert text.encode(name).decode(name) == text, name
     day = datetime.datetime.strptime("26 Nov 2026", "%d %b %Y")
-    return f"{day:%Y-%m-%d} {codecs.encode(text.encode(), 'hex')} {mean([1, 2, 3])}".encode()
+    numbers = codecs.encode(text.encode(), 'hex')
+    return f"{day:%Y-%m-%d} {numbers} {mean([1, 2, 3])} {Late().quoted}".encode()
+
+class Late:
+    @property
+    def quoted(self):
+        from urllib import parse
+        return parse.quote("a b")
+
+def publish():
+    try:
+        topics.publish("no topic", b"")
+    except topics.Invalid:
+        return b"no topic"
 
 def connect(port):
     try:
@@ -114,8 +130,10 @@ pub fn mishaps() -> PathBuf {
     static WRITING: Mutex<()> = Mutex::new(());
     let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = kept("mishaps");
-    fs::create_dir_all(&dir).expect("a directory");
-    fs::write(dir.join("helper.py"), "def half(x):\n    return x / 2\n").expect("written");
+    // A package without `__init__.py`.
+    let parts = dir.join("parts");
+    fs::create_dir_all(&parts).expect("a directory");
+    fs::write(parts.join("helper.py"), "def half(x):\n    return x / 2\n").expect("written");
     let source = dir.join("my-mishaps.1.py");
     fs::write(&source, MISHAPS).expect("written");
     source
@@ -228,7 +246,17 @@ fn what_python_imports_late_is_there() {
         return;
     };
     let server = serve_large(component).start();
-    server.connect().ask("late", "2026-11-26 b'6162' 2");
+    server.connect().ask("late", "2026-11-26 b'6162' 2 a%20b");
+}
+
+/// Where the build does not see that a guest imports them, it gets none.
+#[test]
+fn topics_are_there_however_they_are_imported() {
+    let Some(component) = built(&mishaps()) else {
+        return;
+    };
+    let server = serve_large(component).start();
+    server.connect().ask("publish", "no topic");
 }
 
 /// With the grant, a guest has Python's own sockets.
@@ -271,6 +299,8 @@ fn syntax_that_only_newer_python_has_is_not_refused() {
         "x = f'{a['b']}'\n",
         "x = t'{a}'\n",
         "try:\n    pass\nexcept A, B:\n    pass\n",
+        "try:\n    pass\nexcept* A:\n    pass\n",
+        "x = a[*b]\n",
     ] {
         assert_eq!(check(newer), 0, "{newer}");
     }

@@ -69,12 +69,12 @@ class Full(WriteError):
     """More would wait for the peer than the server allows one connection."""
 
 
-def _bytes(data: bytes) -> bytes:
+def _bytes(data: bytes, wanted: str = "write takes bytes") -> bytes:
     if type(data) is bytes:
         return data
-    if isinstance(data, (bytearray, memoryview)):
+    if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
-    raise TypeError(f"write takes bytes, not {type(data).__name__}")
+    raise TypeError(f"{wanted}, not {type(data).__name__}")
 
 
 class Connection:

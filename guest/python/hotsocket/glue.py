@@ -7,15 +7,14 @@ variable is all the state there is.
 
 import dis
 import gc
-import importlib
 import importlib.util
 import io
 import os
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 
-from . import Address, Connection, Handler, Refuse, Resumed, host
+from . import Address, Connection, Handler, Refuse, Resumed, _bytes, host
 
 
 class _Output(io.TextIOBase):
@@ -50,6 +49,14 @@ class _Output(io.TextIOBase):
 # What waits for a newline must not grow without bound.
 _LONGEST = 1 << 20
 
+# The guest may have put something else in the place of `sys.stdout`.
+_OUTPUTS = (_Output(host.print), _Output(host.error))
+
+
+def _finish_outputs() -> None:
+    for output in _OUTPUTS:
+        output.finish()
+
 
 def find(module: ModuleType) -> type[Handler]:
     """The one class of a guest's file that derives from `Handler`."""
@@ -60,8 +67,10 @@ def find(module: ModuleType) -> type[Handler]:
         and issubclass(value, Handler)
         and value.__module__ == module.__name__
     ]
-    # A base class that another one derives from is not meant.
-    found = [one for one in found if not any(one in other.__mro__[1:] for other in found)]
+    # A base class that another one derives from is not meant, and a class may have two
+    # names.
+    bases = {base for one in found for base in one.__mro__[1:]}
+    found = [one for one in dict.fromkeys(found) if one not in bases]
     if len(found) == 1:
         return found[0]
     file = os.path.basename(module.__file__)
@@ -76,6 +85,9 @@ def load(file: str) -> type[Handler]:
     handler. Its name need not be one that Python can import."""
     path = os.path.join(os.path.dirname(os.path.dirname(__file__)), file)
     name = file.removesuffix(".py")
+    # A module that is called like this one stays what others import.
+    while name in sys.modules or name in sys.stdlib_module_names:
+        name += "_"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -95,45 +107,60 @@ def _import_what_comes_late(guest: ModuleType) -> None:
     """Import now what would be imported in the middle of an event, when no file is
     there any more: every codec, and what functions import when they are called, those
     of the guest's files and of the modules that they name. The image that all
-    instances start from is made after this. What fails here is left out, and fails
-    when it is needed, with its own message."""
+    instances start from is made after this."""
     import encodings
     import pkgutil
 
-    late = [f"encodings.{codec.name}" for codec in pkgutil.iter_modules(encodings.__path__)]
-    late += _LATE
-    here = os.path.dirname(guest.__file__)
-    own = [one for one in list(sys.modules.values()) if _file_of(one).startswith(here + os.sep)]
-    named = [value for one in own for value in vars(one).values() if isinstance(value, ModuleType)]
-    for module in {id(one): one for one in own + named}.values():
-        late += _imports_of_functions(module)
-    for name in late:
-        try:
-            importlib.import_module(name)
-        except (Exception, SystemExit):
-            pass
+    for codec in pkgutil.iter_modules(encodings.__path__):
+        _import(f"encodings.{codec.name}")
+    for name in _LATE:
+        _import(name)
+    here = os.path.dirname(guest.__file__) + os.sep
+    known = set()
+    while True:
+        own = [one for one in list(sys.modules.values()) if _file_of(one).startswith(here)]
+        named = [value for one in own for value in vars(one).values() if isinstance(value, ModuleType)]
+        new = {id(vars(one)) for one in own + named} - known
+        if not new:
+            return
+        known |= new
+        for statement in _imports_of_functions(new):
+            _import(*statement)
+
+
+def _import(name: str, space: dict | None = None, names: tuple = (), level: int = 0) -> None:
+    """What an import statement does. What fails here is left out, and fails when it is
+    needed, with its own message."""
+    try:
+        __import__(name, space, None, names, level)
+    except (Exception, SystemExit):
+        pass
 
 
 def _file_of(module: ModuleType) -> str:
     return getattr(module, "__file__", None) or ""
 
 
-def _imports_of_functions(module: ModuleType) -> list[str]:
-    """The modules that the functions of this one import when they are called."""
+def _imports_of_functions(spaces: set[int]) -> list[tuple]:
+    """The import statements in functions whose global variables are one of these
+    dictionaries, wherever the function is: in a property, a nested class, a decorator."""
     found = []
-    values = [value for value in vars(module).values() if hasattr(value, "__module__")]
-    own = [value for value in values if value.__module__ == module.__name__]
-    methods = [method for one in own if isinstance(one, type) for method in vars(one).values()]
-    functions = [getattr(one, "__func__", one) for one in own + methods]
-    codes = [one.__code__ for one in functions if hasattr(one, "__code__")]
+    functions = [one for one in gc.get_objects() if type(one) is FunctionType]
+    codes = [
+        (one.__code__, one.__globals__) for one in functions if id(one.__globals__) in spaces
+    ]
     while codes:
-        code = codes.pop()
-        codes += [const for const in code.co_consts if hasattr(const, "co_code")]
-        if _IMPORT in code.co_code[::2]:
-            operations = dis.get_instructions(code)
-            found += [one.argval for one in operations if one.opname == "IMPORT_NAME"]
-    # An empty name is a relative import, of the guest's own package.
-    return [name for name in found if name]
+        code, space = codes.pop()
+        codes += [(const, space) for const in code.co_consts if type(const) is CodeType]
+        if _IMPORT not in code.co_code[::2]:
+            continue
+        operations = [one for one in dis.get_instructions(code) if one.opname != "EXTENDED_ARG"]
+        for at, one in enumerate(operations):
+            if one.opname == "IMPORT_NAME":
+                # Both were loaded just before.
+                level, names = (loaded.argval for loaded in operations[at - 2 : at])
+                found.append((one.argval, space, names or (), level))
+    return found
 
 
 _IMPORT = dis.opmap["IMPORT_NAME"]
@@ -184,8 +211,7 @@ def _told(error: BaseException) -> str:
 def _fail(error: BaseException) -> None:
     """Tell the server why, and end this instance: nobody knows what state it is
     in."""
-    sys.stdout.finish()
-    sys.stderr.finish()
+    _finish_outputs()
     host.panic(host.sendable(_told(error)))
     os.abort()
 
@@ -276,8 +302,7 @@ class Exports:
             written = self.handler.close(self.conn, host.words(reason))
             if written is not None:
                 self.conn.write(written)
-            sys.stdout.finish()
-            sys.stderr.finish()
+            _finish_outputs()
         except BaseException as error:
             _fail(error)
 
@@ -304,7 +329,8 @@ class Exports:
             state = self.handler.save()
             if state is None:
                 return None
-            return self.handler.version.to_bytes(4, "little") + bytes(state)
+            state = _bytes(state, "save returns bytes or None")
+            return self.handler.version.to_bytes(4, "little") + state
         except BaseException as error:
             _fail(error)
 
@@ -322,8 +348,8 @@ def export(file: str) -> Callable[[], Exports]:
     of what is there afterwards."""
     exports = Exports(load(file))
     # Not before: while the component is built there is nobody to print to.
-    sys.stdout = sys.__stdout__ = _Output(host.print)
-    sys.stderr = sys.__stderr__ = _Output(host.error)
+    sys.stdout, sys.stderr = _OUTPUTS
+    sys.__stdout__, sys.__stderr__ = _OUTPUTS
     # A collection would look at, and so copy, everything the interpreter has
     # loaded, in each instance anew.
     gc.collect()

@@ -38,6 +38,17 @@ except ImportError:
     _environment = None
 
 
+def without(module: str) -> None:
+    """For a module of this package whose part of the contract is not there. In a unit test
+    or an editor that is nothing to tell. In a component its functions would do nothing,
+    though the guest calls them: then the build has not found its import."""
+    if types is not None:
+        raise ImportError(
+            f"this component was built without hotsocket.{module}, because no file of the "
+            f"guest imports it in words: write `from hotsocket import {module}`"
+        ) from None
+
+
 def log(level: str, message: str, fields: dict[str, object]) -> None:
     """A line with a level and fields."""
     if _environment is None:
@@ -62,6 +73,12 @@ def sendable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def is_text(name: str) -> bool:
+    """Whether it can be sent as it is. What names something is not made sendable: two
+    names would be one."""
+    return sendable(name) == name
 
 
 def write_error(err: Err) -> tuple[str, str]:

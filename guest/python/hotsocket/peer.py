@@ -14,12 +14,13 @@ that imports this module imports `hotsocket:peer`.
 
 from typing import NamedTuple
 
-from . import Address
+from . import Address, host
 
 try:
     from wit_world.imports import peer as _peer
 except ImportError:
     # In a unit test or an editor there is no server, and nothing is known.
+    host.without("peer")
     _peer = None
 
 __all__ = [

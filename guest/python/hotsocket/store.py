@@ -24,13 +24,14 @@ try:
     from wit_world.imports import wasi_keyvalue_store as _keyvalue
 except ImportError:
     # In a unit test or an editor there is no server.
+    host.without("store")
     _atomics = _store = _keyvalue = None
 
 __all__ = ["AccessDenied", "Bucket", "NoSuchBucket", "StoreError"]
 
 
 class StoreError(Exception):
-    """A call has failed: a limit, or what the file system says."""
+    """A call has failed: a limit, a name that is no text, or what the file system says."""
 
 
 class NoSuchBucket(StoreError):
@@ -56,6 +57,12 @@ def _error(value: object) -> StoreError:
     return known(known.__doc__) if known else StoreError(value.value)
 
 
+def _name(text: str) -> str:
+    if not host.is_text(text):
+        raise StoreError("the name of a bucket or key has lone surrogates, so it is no text")
+    return text
+
+
 def _bytes(value: bytes) -> bytes:
     if not isinstance(value, (bytes, bytearray, memoryview)):
         raise TypeError(f"a value is bytes, not {type(value).__name__}")
@@ -78,14 +85,14 @@ class Bucket:
     def __init__(self, name: str = "default") -> None:
         if _keyvalue is None:
             raise StoreError("there is no store without a server")
-        self._bucket = _ask(_keyvalue.open, host.sendable(name))
+        self._bucket = _ask(_keyvalue.open, _name(name))
 
     def get(self, key: str) -> bytes | None:
         """The value of a key."""
-        return _ask(self._bucket.get, host.sendable(key))
+        return _ask(self._bucket.get, _name(key))
 
     def __contains__(self, key: str) -> bool:
-        return _ask(self._bucket.exists, host.sendable(key))
+        return _ask(self._bucket.exists, _name(key))
 
     def set(
         self,
@@ -101,21 +108,21 @@ class Bucket:
         Returns whether it was set."""
         condition = _store.Condition[when.upper().replace("-", "_")]
         life = _life(ttl, keep_ttl)
-        return _ask(_store.set, self._bucket, host.sendable(key), _bytes(value), condition, life)
+        return _ask(_store.set, self._bucket, _name(key), _bytes(value), condition, life)
 
     def delete(self, key: str) -> bool:
         """Remove a key. Returns whether it had a value."""
-        return _ask(_store.delete, self._bucket, host.sendable(key))
+        return _ask(_store.delete, self._bucket, _name(key))
 
     def increment(self, key: str, delta: int = 1) -> int:
         """Add to a number in decimal digits, and return the sum."""
-        return _ask(_atomics.increment, self._bucket, host.sendable(key), delta)
+        return _ask(_atomics.increment, self._bucket, _name(key), delta)
 
     def cas(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
         """Set what `change` makes of the value, and again with the new value if another
         connection has changed it meanwhile. None leaves it as it is. Returns what was
         set."""
-        seen = _ask(_atomics.Cas.new, self._bucket, host.sendable(key))
+        seen = _ask(_atomics.Cas.new, self._bucket, _name(key))
         while True:
             value = change(_ask(seen.current))
             if value is None:
@@ -131,7 +138,7 @@ class Bucket:
     def ttl(self, key: str) -> float | None:
         """How many seconds a key still lives: `inf` if for ever, None if it has no
         value."""
-        life = _ask(_store.life, self._bucket, host.sendable(key))
+        life = _ask(_store.life, self._bucket, _name(key))
         if life is None:
             return None
         milliseconds = getattr(life, "value", None)
@@ -140,13 +147,13 @@ class Bucket:
     def expire(self, key: str, ttl: float | None) -> bool:
         """Give a key another time to live, in seconds; None for ever. Returns whether it
         has a value."""
-        return _ask(_store.set_life, self._bucket, host.sendable(key), _life(ttl))
+        return _ask(_store.set_life, self._bucket, _name(key), _life(ttl))
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """The keys that begin with this, in no order."""
         cursor = None
         while True:
-            page = _ask(_store.keys, self._bucket, host.sendable(prefix), cursor, 1000)
+            page = _ask(_store.keys, self._bucket, _name(prefix), cursor, 1000)
             yield from page.keys
             cursor = page.cursor
             if cursor is None:

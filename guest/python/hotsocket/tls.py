@@ -20,6 +20,7 @@ try:
     from wit_world.imports import upgrade as _upgrade
 except ImportError:
     # In a unit test or an editor there is no server, and no TLS.
+    host.without("tls")
     _upgrade = None
 
 __all__ = [

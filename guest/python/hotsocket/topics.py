@@ -30,6 +30,7 @@ try:
     from wit_world.imports import topics as _topics
 except ImportError:
     # In a unit test or an editor there is no server.
+    host.without("topics")
     _topics = None
 
 __all__ = [
@@ -73,7 +74,7 @@ class TopicError(Exception):
 
 
 class Invalid(TopicError):
-    """It is no topic, or no pattern: tokens joined by dots."""
+    """It is no topic, or no pattern: tokens joined by dots, without lone surrogates."""
 
 
 class TooLarge(TopicError):
@@ -121,6 +122,12 @@ def _ask(request: str, *args: object) -> object:
         raise kind(kind.__doc__) from None
 
 
+def _name(topic: str) -> str:
+    if not host.is_text(topic):
+        raise Invalid(Invalid.__doc__)
+    return topic
+
+
 def _bytes(data: bytes) -> bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(f"a message is bytes, not {type(data).__name__}")
@@ -136,30 +143,31 @@ def subscribe(
     if _topics is not None:
         delivery = _topics.Delivery[delivery.name]
         full = _topics.WhenFull[full.name]
-    _ask("subscribe", host.sendable(pattern), delivery, full)
+    _ask("subscribe", _name(pattern), delivery, full)
 
 
 def unsubscribe(pattern: str) -> None:
     """Messages that wait still come. If the connection has not subscribed to this
     pattern, nothing happens."""
-    _ask("unsubscribe", host.sendable(pattern))
+    if host.is_text(pattern):
+        _ask("unsubscribe", pattern)
 
 
 def publish(topic: str, data: bytes) -> None:
     """Send bytes to all other connections that have subscribed to the topic. A publisher
     never waits for a subscriber and learns nothing about one. Raises a `TopicError`."""
-    _ask("publish", host.sendable(topic), _bytes(data))
+    _ask("publish", _name(topic), _bytes(data))
 
 
 def subscribers(topic: str) -> int:
     """How many connections have subscribed to a topic now, this one included."""
-    return _ask("subscribers", host.sendable(topic))
+    return _ask("subscribers", topic) if host.is_text(topic) else 0
 
 
 def set_will(topic: str, data: bytes) -> None:
     """What the server publishes when this connection is over, however it ends; not when
     it migrates. The last one counts. Raises a `TopicError`."""
-    _ask("set_will", host.sendable(topic), _bytes(data))
+    _ask("set_will", _name(topic), _bytes(data))
 
 
 def clear_will() -> None:

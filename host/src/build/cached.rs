@@ -26,7 +26,8 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     let stem = path.file_stem().unwrap_or_default();
     let component = dir.join(stem).with_extension("wasm");
     let (list, said) = (dir.join("inputs"), dir.join("remarks"));
-    if component.exists() && fs::read_to_string(&list).is_ok_and(|list| is_fresh(&list)) {
+    let stamp = stamp(source);
+    if component.exists() && fs::read_to_string(&list).is_ok_and(|list| is_fresh(&list, &stamp)) {
         for remark in fs::read_to_string(&said).unwrap_or_default().lines() {
             super::print_progress(remark);
         }
@@ -42,11 +43,14 @@ pub fn cached(source: &Path) -> Result<PathBuf, Error> {
     // A file saved during the build may be in the component or not: build again at
     // the next start.
     let changed = |input: &PathBuf| changed_since(input, started);
-    if built.inputs.iter().any(changed) || sources::of_input(source).ok() != before {
+    if built.inputs.iter().any(changed)
+        || sources::of_input(source).ok() != before
+        || self::stamp(source) != stamp
+    {
         let _ = fs::remove_file(&list);
         return Ok(component);
     }
-    let mut text = format!("{}\n", tools());
+    let mut text = format!("{stamp}\n");
     for input in &built.inputs {
         let hash = sources::of_input(input).map_err(|error| Error::read(input, error))?;
         // With its symlinks, which may lead elsewhere next time.
@@ -104,16 +108,29 @@ fn tools() -> String {
     tools.hex()
 }
 
-/// Whether nothing has changed since the list was written: the tools in its
+/// The first line of a list: what a component depends on besides the files in it. In
+/// Python that is also which files there are: one that has come since may be imported, too.
+fn stamp(source: &Path) -> String {
+    let mut stamp = Hashed::default();
+    stamp.add("tools", tools().as_bytes());
+    if super::extension(source) == "py" {
+        // What cannot be read is an error of the build.
+        let files = sources::of_file(source).unwrap_or_default();
+        stamp.add("files", files.as_bytes());
+    }
+    stamp.hex()
+}
+
+/// Whether nothing has changed since the list was written: the stamp in its
 /// first line, then a hash and a path in each.
-fn is_fresh(list: &str) -> bool {
+fn is_fresh(list: &str, stamp: &str) -> bool {
     let mut lines = list.lines();
     let same = |line: &str| {
         line.split_once(' ').is_some_and(|(hash, path)| {
             sources::of_input(Path::new(path)).is_ok_and(|found| found == hash)
         })
     };
-    lines.next() == Some(tools().as_str()) && lines.clone().next().is_some() && lines.all(same)
+    lines.next() == Some(stamp) && lines.clone().next().is_some() && lines.all(same)
 }
 
 #[cfg(test)]
@@ -157,13 +174,27 @@ mod tests {
         let path = dir.path().join("x y.js");
         fs::write(&path, "1").expect("writable");
         let hash = sources::of_input(&path).expect("readable");
-        let list = format!("{}\n{hash} {}\n", tools(), path.display());
-        assert!(is_fresh(&list));
-        assert!(!is_fresh(&list.replacen(&tools(), "other tools", 1)));
-        assert!(!is_fresh(&format!("{}\n", tools())), "no sources");
+        let stamp = stamp(&path);
+        let list = format!("{stamp}\n{hash} {}\n", path.display());
+        assert!(is_fresh(&list, &stamp));
+        assert!(!is_fresh(&list, "other tools"));
+        assert!(!is_fresh(&format!("{stamp}\n"), &stamp), "no sources");
         fs::write(&path, "2").expect("writable");
-        assert!(!is_fresh(&list));
+        assert!(!is_fresh(&list, &stamp));
         fs::remove_file(&path).expect("removable");
-        assert!(!is_fresh(&list));
+        assert!(!is_fresh(&list, &stamp));
+    }
+
+    #[test]
+    fn a_module_in_python_that_was_not_there_before_is_seen() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let source = dir.path().join("guest.py");
+        let content = "try:\n    import local_settings\nexcept ImportError:\n    pass\n";
+        fs::write(&source, content).expect("writable");
+        let before = stamp(&source);
+        fs::write(dir.path().join("other.py"), "").expect("writable");
+        assert_eq!(stamp(&source), before);
+        fs::write(dir.path().join("local_settings.py"), "").expect("writable");
+        assert_ne!(stamp(&source), before);
     }
 }

@@ -16,6 +16,7 @@ use hotsocket_sandbox::write_whole;
 use sha2::{Digest, Sha256};
 
 use super::super::sources::Hashed;
+use super::Generated;
 use super::sources::Sources;
 
 /// Components of some 20 MB each; the one that was used last is kept longest.
@@ -27,10 +28,15 @@ const CHECKSUM: usize = 32;
 pub(super) struct Kept(PathBuf);
 
 impl Kept {
-    pub(super) fn of(cache: &Path, sources: &Sources) -> Self {
+    /// It depends on the sources, on what is generated for them, and on what this version
+    /// makes of the program's output.
+    pub(super) fn of(cache: &Path, sources: &Sources, generated: &[Generated]) -> Self {
         let mut key = Hashed::default();
+        key.add("version", env!("CARGO_PKG_VERSION").as_bytes());
         key.add("sources", sources.hash().as_bytes());
-        key.add("main", sources.main().as_bytes());
+        for (path, content) in generated {
+            key.add(path, content.as_bytes());
+        }
         Kept(cache.join("python-built").join(key.hex()))
     }
 
@@ -97,6 +103,20 @@ mod tests {
             assert_eq!(kept.component(), None);
         }
         assert_eq!(kept.keep(b"two".to_vec()), b"two");
+    }
+
+    #[test]
+    fn what_is_generated_counts() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("guest.py");
+        fs::write(&path, "").expect("written");
+        let sources = Sources::of(&path).expect("readable");
+        let place = |world: &str| {
+            let generated = [("world.wit".to_owned(), world.to_owned())];
+            Kept::of(dir.path(), &sources, &generated).0
+        };
+        assert_eq!(place("one"), place("one"));
+        assert_ne!(place("one"), place("two"));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! A guest that is a Python file: `componentize-py` makes a component of it, with
 //! the interpreter inside.
 //!
-//! `tool` installs that program, `sources` finds the files that the guest imports,
-//! `packages` which packages of the contract they ask for, and this module copies them
-//! and the embedded SDK into a directory of their own: the program reads everything in a
-//! source's directory, and that may be a home directory. `missing` says what to do about
-//! a module that was not found, and `kept` keeps what was built.
+//! `tool` installs that program, `imports` reads the statements of that name, `sources`
+//! finds the files that the guest imports, `packages` which packages of the contract they
+//! ask for, and this module copies them and the embedded SDK into a directory of their
+//! own: the program reads everything in a source's directory, and that may be a home
+//! directory. `missing` says what to do about a module that was not found, and `kept`
+//! keeps what was built.
 
+mod imports;
 mod kept;
 mod missing;
 mod packages;
@@ -164,7 +166,7 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     };
     let stem = file.file_stem().and_then(|stem| stem.to_str());
     let stem = stem.ok_or_else(not_utf8)?;
-    let sources = Sources::of(file).map_err(|error| Error::read(file, error))?;
+    let sources = Sources::of(file).map_err(|(path, error)| Error::read(&path, error))?;
     let cache = single::cache_dir()?;
     fs::create_dir_all(&cache).map_err(|error| Error::write(&cache, error))?;
     let tool = tool::find(&cache)?;
@@ -180,10 +182,11 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
         super::remark(&mut remarks, format!("warning: {warning}"));
     }
 
-    let kept = Kept::of(&cache, &sources);
+    let generated = generated(&sources);
+    let kept = Kept::of(&cache, &sources, &generated);
     let component = match kept.component() {
         Some(component) => component,
-        None => kept.keep(make(file, &sources, &tool)?),
+        None => kept.keep(make(file, &sources, &generated, &tool)?),
     };
     Ok(Compiled {
         component,
@@ -202,8 +205,29 @@ pub(super) fn compile(file: &Path) -> Result<Compiled, Error> {
     })
 }
 
+/// A file in the stage: path and content.
+type Generated = (String, String);
+
+/// The module that the program compiles, and the world of the component.
+fn generated(sources: &Sources) -> [Generated; 2] {
+    // A JSON string is a Python string.
+    let name = serde_json::Value::from(sources.main());
+    let packages = Packages::of(sources);
+    let classes = packages.classes();
+    let entry = format!("from hotsocket.glue import export\n\n{classes} = export({name})\n");
+    [
+        (format!("guest/{ENTRY}.py"), entry),
+        ("wit/component.wit".to_owned(), packages.world()),
+    ]
+}
+
 /// Run the program on these files.
-fn make(file: &Path, sources: &Sources, tool: &Tool) -> Result<Vec<u8>, Error> {
+fn make(
+    file: &Path,
+    sources: &Sources,
+    generated: &[Generated],
+    tool: &Tool,
+) -> Result<Vec<u8>, Error> {
     let stage = Stage::new("python")?;
     for (path, content) in FILES {
         stage.put(path, content.as_bytes())?;
@@ -211,15 +235,9 @@ fn make(file: &Path, sources: &Sources, tool: &Tool) -> Result<Vec<u8>, Error> {
     for (path, content) in sources.files() {
         stage.put(&format!("guest/{path}"), content)?;
     }
-    // A JSON string is a Python string.
-    let name = serde_json::Value::from(sources.main());
-    let packages = Packages::of(sources);
-    let classes = packages.classes();
-    let entry = format!("from hotsocket.glue import export\n\n{classes} = export({name})\n");
-    stage.put(&format!("guest/{ENTRY}.py"), entry.as_bytes())?;
-
-    stage.put("wit/component.wit", packages.world().as_bytes())?;
-
+    for (path, content) in generated {
+        stage.put(path, content.as_bytes())?;
+    }
     if let Some(errors) = tool.run(&stage, ENTRY)? {
         tool.check_again()?;
         super::print_progress(&sources.with_real_paths(&errors));
@@ -250,7 +268,8 @@ pub(super) fn of_embedded() -> String {
 
 /// The hash of what a guest is made of.
 pub(super) fn sources(file: &Path) -> std::io::Result<String> {
-    Sources::of(file).map(|sources| sources.hash())
+    let sources = Sources::of(file).map_err(|(_, error)| error)?;
+    Ok(sources.hash())
 }
 
 fn sdk_version() -> &'static str {

@@ -2,6 +2,7 @@
 //! in Python has. Python calls by name at run time, so a world must be chosen before the
 //! component is made; the names of the SDK's modules in the sources decide.
 
+use super::imports::{self, Import};
 use super::sources::Sources;
 
 /// The name of the world in [`Packages::world`].
@@ -30,11 +31,15 @@ impl Packages {
         let mut packages = Packages::default();
         for text in texts {
             let text = text.as_ref();
-            let topics = imports(text, "topics");
+            let imports = imports::of(text);
+            let uses = |module| {
+                is_named(text, module) || imports.iter().any(|import| takes(import, module))
+            };
+            let topics = uses("topics");
             packages.topics |= topics;
-            packages.store |= imports(text, "store");
-            packages.peer |= imports(text, "peer");
-            packages.tls |= imports(text, "tls");
+            packages.store |= uses("store");
+            packages.peer |= uses("peer");
+            packages.tls |= uses("tls");
             packages.subscriber |= topics && words(text).any(|word| word == "Subscriber");
         }
         packages
@@ -71,25 +76,19 @@ impl Packages {
     }
 }
 
-/// Whether a file imports this module of the SDK.
-fn imports(text: &str, module: &str) -> bool {
-    let dotted = text.split("hotsocket.").skip(1);
-    let from = text.split("from hotsocket import").skip(1);
-    dotted
-        .map(|rest| words(rest).next())
-        .any(|word| word == Some(module))
-        || from
-            .map(imported)
-            .any(|names| words(names).any(|word| word == module))
+/// Whether a file names this module of the SDK, be it in a string.
+fn is_named(text: &str, module: &str) -> bool {
+    let mut dotted = text.split("hotsocket.").skip(1);
+    dotted.any(|rest| words(rest).next() == Some(module))
 }
 
-/// The names after `import`: the rest of the line, or what is in parentheses.
-fn imported(rest: &str) -> &str {
-    let end = match rest.trim_start().starts_with('(') {
-        true => ')',
-        false => '\n',
-    };
-    rest.split(end).next().unwrap_or_default()
+/// Whether a statement imports this module of the SDK.
+fn takes(import: &Import<'_>, module: &str) -> bool {
+    match import.module.as_slice() {
+        ["hotsocket"] => import.level == 0 && import.names.contains(&module),
+        ["hotsocket", first, ..] => import.level == 0 && *first == module,
+        _ => false,
+    }
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -118,7 +117,19 @@ mod tests {
                 &["from hotsocket import (\n  a,\n  topics as t,\n)"],
                 &["guest", TOPICS],
             ),
+            (
+                &["from hotsocket import (\n  a,  # the peer (remote)\n  topics,\n)"],
+                &["guest", TOPICS],
+            ),
+            (
+                &["from hotsocket import a, \\\n  topics"],
+                &["guest", TOPICS],
+            ),
+            (&["from  hotsocket  import topics"], &["guest", TOPICS]),
+            (&["from .hotsocket import topics"], &["guest"]),
             (&["import hotsocket.topics"], &["guest", TOPICS]),
+            (&["import os, hotsocket . topics"], &["guest", TOPICS]),
+            (&["load('hotsocket.topics')"], &["guest", TOPICS]),
             (
                 &["from hotsocket.store import Bucket"],
                 &["guest", "hotsocket:store/imports@0.1.0"],

@@ -2,13 +2,14 @@
 //! its directory or from the active virtual environment. The standard library is
 //! part of the interpreter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::super::sources::Hashed;
+use super::imports::{self, Import};
 
 /// More than any guest needs: such imports are a mistake.
 const MAX_FILES: usize = 10_000;
@@ -21,8 +22,9 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn of(file: &Path) -> io::Result<Self> {
-        let file = std::path::absolute(file)?;
+    /// An error comes with the path of the file that could not be read.
+    pub(super) fn of(file: &Path) -> Result<Self, (PathBuf, io::Error)> {
+        let file = std::path::absolute(file).map_err(|error| (file.to_owned(), error))?;
         let main = file.file_name().unwrap_or_default().to_string_lossy();
         let mut sources = Sources {
             main: main.into_owned(),
@@ -30,20 +32,23 @@ impl Sources {
         };
         let mut roots = vec![file.parent().unwrap_or(Path::new("/")).to_owned()];
         roots.extend(env::var_os("VIRTUAL_ENV").and_then(|venv| packages(Path::new(&venv))));
-        let mut waiting = vec![(sources.main.clone(), file)];
+        let mut taken = BTreeSet::new();
+        let mut waiting = vec![(sources.main.clone(), file.clone())];
         while let Some((name, path)) = waiting.pop() {
             if sources.files.contains_key(&name) {
                 continue;
             }
             if sources.files.len() == MAX_FILES {
-                return Err(io::Error::other(format!(
-                    "it imports more than {MAX_FILES} files"
-                )));
+                let error = format!("it imports more than {MAX_FILES} files");
+                return Err((file, io::Error::other(error)));
             }
-            let content = super::super::sources::read(&path)?;
-            for module in imported(&String::from_utf8_lossy(&content)) {
-                if let Some(found) = roots.iter().find_map(|root| find(root, module)) {
-                    waiting.extend(found);
+            let content = match super::super::sources::read(&path) {
+                Ok(content) => content,
+                Err(error) => return Err((path, error)),
+            };
+            for import in imports::of(&String::from_utf8_lossy(&content)) {
+                for module in modules(&name, &import) {
+                    waiting.extend(find(&roots, "", &module, &mut taken));
                 }
             }
             sources.files.insert(name, (path, content));
@@ -102,84 +107,172 @@ fn packages(venv: &Path) -> Option<PathBuf> {
         .find(|dir| dir.is_dir())
 }
 
-/// The files of a module, if it lies in this directory: one, or all of a
-/// package.
-fn find(root: &Path, module: &str) -> Option<Vec<(String, PathBuf)>> {
+/// The names of all modules that an import in this file may mean, in parts: what is taken
+/// from a package may be a module of it.
+fn modules<'a>(file: &'a str, import: &Import<'a>) -> Vec<Vec<&'a str>> {
+    let mut module: Vec<&str> = Vec::new();
+    if import.level > 0 {
+        module.extend(file.split('/'));
+        // Without the file, and without a package for each dot but the first.
+        module.truncate(module.len().saturating_sub(import.level));
+        if module.is_empty() {
+            return Vec::new();
+        }
+    }
+    module.extend(&import.module);
     // The SDK's own name is never the guest's.
-    if module == "hotsocket" {
-        return None;
+    if module.first() == Some(&"hotsocket") {
+        return Vec::new();
     }
-    let name = format!("{module}.py");
-    let file = root.join(&name);
-    if file.is_file() {
-        return Some(vec![(name, file)]);
+    let with = |name: &&'a str| [module.as_slice(), &[*name]].concat();
+    match import.names.is_empty() {
+        true => vec![module],
+        false => import.names.iter().map(with).collect(),
     }
-    let mut found = Vec::new();
-    let dir = root.join(module);
-    if dir.join("__init__.py").is_file() {
-        add_package(&mut found, &dir, module);
+}
+
+/// The files that importing a module needs, if it lies in one of these directories: one,
+/// or all of a package that is not among those taken already. As in Python, the first
+/// directory that has it counts; only if none has, one without `__init__.py` is a package.
+fn find(
+    roots: &[PathBuf],
+    prefix: &str,
+    module: &[&str],
+    taken: &mut BTreeSet<PathBuf>,
+) -> Vec<(String, PathBuf)> {
+    let Some((first, rest)) = module.split_first() else {
+        return Vec::new();
+    };
+    let name = format!("{prefix}{first}");
+    for root in roots {
+        let dir = root.join(first);
+        if dir.join("__init__.py").is_file() {
+            let mut found = Vec::new();
+            if taken.insert(dir.clone()) {
+                add_package(&mut found, &dir, &name);
+            }
+            return found;
+        }
+        let file = root.join(format!("{first}.py"));
+        if file.is_file() {
+            return vec![(format!("{name}.py"), file)];
+        }
     }
-    (!found.is_empty()).then_some(found)
+    let parts = roots.iter().map(|root| root.join(first));
+    let parts: Vec<PathBuf> = parts.filter(|dir| dir.is_dir()).collect();
+    match parts.is_empty() {
+        true => Vec::new(),
+        false => find(&parts, &format!("{name}/"), rest, taken),
+    }
 }
 
 fn add_package(found: &mut Vec<(String, PathBuf)>, dir: &Path, prefix: &str) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        // Neither caches nor links that may lead around in circles.
-        if path.is_symlink() || name.starts_with("__pycache__") || found.len() > MAX_FILES {
+        if name.starts_with("__pycache__") || found.len() > MAX_FILES {
             continue;
         }
         let name = format!("{prefix}/{name}");
         if path.is_dir() {
-            add_package(found, &path, &name);
+            // A link to a directory may lead around in circles.
+            if !path.is_symlink() {
+                add_package(found, &path, &name);
+            }
         } else if name.ends_with(".py") && path.is_file() {
             found.push((name, path));
         }
     }
 }
 
-/// The first parts of the names of all modules that a file may import. What
-/// only looks like an import does no harm: it names no file, or one too many.
-fn imported(source: &str) -> Vec<&str> {
-    let mut modules = Vec::new();
-    for statement in source.split(['\n', ';', ':']) {
-        let words = statement.trim_start();
-        let names = if let Some(names) = words.strip_prefix("import ") {
-            names.split(',').collect()
-        } else if let Some(rest) = words.strip_prefix("from ") {
-            vec![rest]
-        } else {
-            continue;
-        };
-        let ends = |c: char| c.is_whitespace() || matches!(c, '.' | '#' | '\\');
-        let firsts = names
-            .into_iter()
-            .filter_map(|name| name.trim_start().split(ends).next());
-        modules.extend(firsts.filter(|name| !name.is_empty() && !name.contains('/')));
-    }
-    modules
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn put(dir: &Path, name: &str, content: &str) {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("ours");
+        fs::write(path, content).expect("ours");
+    }
+
+    fn of(file: &Path) -> Sources {
+        Sources::of(file).expect("readable")
+    }
 
     #[test]
-    fn imports_are_found_in_every_form() {
-        let source = "import a\nimport b.c as d, e # f\nif x: import g; from h.i import j\n\
-                      try:\n    from k import (\n        l,\n    )\nfrom . import m\nimports = 1\n";
-        assert_eq!(imported(source), ["a", "b", "e", "g", "h", "k"]);
+    fn a_directory_is_a_package_without_a_file_that_says_so() {
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path();
+        put(
+            dir,
+            "guest.py",
+            "import a.deep.one, b\nfrom a import two\nimport c.x\n",
+        );
+        put(
+            dir,
+            "a/deep/one.py",
+            "from .three import x\nfrom ..two import y\n",
+        );
+        put(dir, "a/deep/three.py", "from .... import x\n");
+        put(dir, "a/deep/other.py", "");
+        put(dir, "a/two.py", "from . import four\n");
+        put(dir, "a/four/__init__.py", "");
+        put(dir, "a/four/x.py", "");
+        put(dir, "b/other.py", "");
+        // A package comes before a file of the same name.
+        put(dir, "c.py", "");
+        put(dir, "c/__init__.py", "");
+        let sources = of(&dir.join("guest.py"));
+        let names: Vec<_> = sources.files().map(|(name, _)| name).collect();
+        assert_eq!(
+            names,
+            [
+                "a/deep/one.py",
+                "a/deep/three.py",
+                "a/four/__init__.py",
+                "a/four/x.py",
+                "a/two.py",
+                "c/__init__.py",
+                "guest.py",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_of_a_package_may_be_a_symlink() {
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path();
+        put(dir, "guest.py", "import a");
+        put(dir, "a/__init__.py", "");
+        put(dir, "b.py", "");
+        symlink("../b.py", dir.join("a/link.py")).expect("ours");
+        symlink("nowhere", dir.join("a/broken.py")).expect("ours");
+        symlink("../a", dir.join("a/circle")).expect("ours");
+        let sources = of(&dir.join("guest.py"));
+        let names: Vec<_> = sources.files().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a/__init__.py", "a/link.py", "guest.py"]);
+    }
+
+    #[test]
+    fn an_error_names_the_file_that_cannot_be_read() {
+        let kept = tempfile::tempdir().expect("a directory");
+        let dir = kept.path();
+        put(dir, "guest.py", "import helper");
+        let helper = dir.join("helper.py");
+        let file = fs::File::create(&helper).expect("ours");
+        // Of no size on the disk.
+        file.set_len((64 << 20) + 1).expect("ours");
+        let found = Sources::of(&dir.join("guest.py")).map(|sources| sources.main);
+        let (path, error) = found.expect_err("too large");
+        assert_eq!(path, helper);
+        assert!(error.to_string().contains("64 MiB"), "{error}");
     }
 
     #[test]
     fn only_what_is_imported_is_taken() {
         let dir = tempfile::tempdir().expect("a directory");
-        let put = |name: &str, content: &str| {
-            let path = dir.path().join(name);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("ours");
-            fs::write(path, content).expect("ours");
-        };
+        let put = |name: &str, content: &str| put(dir.path(), name, content);
         put("guest-1.py", "import one, two.deep\nimport os\n");
         put("one.py", "import one, guest_2");
         put("other.py", "");
@@ -187,7 +280,7 @@ mod tests {
         put("two/deep/__init__.py", "from . import x");
         put("two/deep/data.so", "");
         put("two/__pycache__/x.py", "");
-        let sources = Sources::of(&dir.path().join("guest-1.py")).expect("readable");
+        let sources = of(&dir.path().join("guest-1.py"));
         let names: Vec<_> = sources.files().map(|(name, _)| name).collect();
         assert_eq!(
             names,

@@ -229,7 +229,9 @@ fn install_error(output: &Output) -> String {
         "from versions: none",
     ];
     if offline.iter().any(|sign| stderr.contains(sign)) {
-        return "PyPI cannot be reached; try again with a network".to_owned();
+        // pip says the same of both.
+        return "PyPI cannot be reached, or has no wheel for this machine; try again with a network"
+            .to_owned();
     }
     let error = stderr.lines().find_map(|line| line.strip_prefix("ERROR: "));
     error.map_or_else(|| last_line(output), str::to_owned)
