@@ -9,7 +9,7 @@ import { COMMON } from './bundle_script.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 
 // The shim and the packages that it stands upon, around the script.
-export async function bundleGuest({ code, places, asked, missing, topics, peer, tls }, { trial = false, intoImage = false }) {
+export async function bundleGuest({ path, code, places, asked, missing, topics, peer, tls }, { trial = false, intoImage = false }) {
   const named = namedIn({ code, asked });
   const entry = `
     import { ${trial ? 'tryOut' : 'start'}, setPlaces } from './shim/main.js';
@@ -29,6 +29,7 @@ export async function bundleGuest({ code, places, asked, missing, topics, peer, 
     ${named.map(([name, [owner, from]]) => `lazily(${owner}, ${JSON.stringify(name)}, () => ${from});`).join('\n')}
     const script = new Function('require', 'module', 'exports', ${JSON.stringify(code)});
     setPlaces(${JSON.stringify(places)});
+    process.argv.push(${JSON.stringify(path)});
     const run = () => {
       const module = { exports: {} };
       script.call(module.exports, (name) => modules[name](), module, module.exports);

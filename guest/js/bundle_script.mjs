@@ -25,7 +25,8 @@ export const COMMON = {
 // The script and all it asks for, but for Node's modules, as the body of a
 // function (require, module, exports).
 export async function bundleScript(source) {
-  const name = basename(source);
+  // Where the script is told that it is.
+  const path = `/${basename(source)}`;
   const asked = new Set();
   // Those that Node has and a guest hasn't, and the file that asks for each.
   const missing = new Map();
@@ -64,14 +65,14 @@ export async function bundleScript(source) {
       outfile: 'script.js',
       format: 'cjs',
       sourcemap: 'external',
-      define: { __filename: JSON.stringify(`/${name}`), __dirname: '"/"',
-        'import.meta.url': JSON.stringify(`file:///${name}`), 'import.meta.dirname': '"/"', 'import.meta.filename': JSON.stringify(`/${name}`) },
+      define: { __filename: JSON.stringify(path), __dirname: '"/"',
+        'import.meta.url': JSON.stringify(`file://${path}`), 'import.meta.dirname': '"/"', 'import.meta.filename': JSON.stringify(path) },
     });
     const output = (ending) => result.outputFiles.find(({ path }) => path.endsWith(ending)).text;
     const code = output('.js');
     const inputs = Object.keys(result.metafile.inputs).map((path) => resolve(dirname(source), path));
     const own = await ownFiles(source, result.metafile.inputs);
-    return { code, places: placesOf(code, output('.map')), asked, missing, inputs, own, topics: topicsOf(code), peer: asksForPeer(code), tls: startsTls(code) };
+    return { path, code, places: placesOf(code, output('.map')), asked, missing, inputs, own, topics: topicsOf(code), peer: asksForPeer(code), tls: startsTls(code) };
   } catch (error) {
     const [first] = error.errors ?? [];
     if (!first) throw error;

@@ -3,6 +3,7 @@ import net from 'node:net';
 import { EventEmitter, once } from 'node:events';
 import { Transform, pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const rooms = new EventEmitter();
@@ -59,4 +60,5 @@ await_(server);
 async function await_(server) {
   await once(server, 'listening');
   console.log('listening on', server.address().port);
+  console.log('it is what was started', process.argv.length, process.argv[1] === fileURLToPath(import.meta.url));
 }

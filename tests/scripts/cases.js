@@ -132,7 +132,7 @@ const cases = {
   'decoder of nothing': () => new TextDecoder('nope'),
   'encodeInto': () => new TextEncoder().encodeInto('a€b', new Uint8Array(4)),
   // ---- net
-  'isIP': () => [net.isIP('1.2.3.4'), net.isIP('::1'), net.isIP('1.2.3'), net.isIPv6('::ffff:1.2.3.4'), net.isIP('fe80::1%eth0')],
+  'isIP': () => [net.isIP('1.2.3.4'), net.isIP('::1'), net.isIP('1.2.3'), net.isIPv6('::ffff:1.2.3.4'), net.isIP('fe80::1%eth0'), net.isIP('1.2.3.4::'), net.isIP('::1.2.3.4'), net.isIP('1:2:3:4:5:6:7.8.9.10')],
   'a bad port': () => net.createServer().listen(65536),
   'a server that is not listening': () => [net.createServer().address(), net.createServer().listening],
   'without new': () => [net.Server() instanceof net.Server, net.Socket() instanceof stream.Duplex],

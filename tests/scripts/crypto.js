@@ -1,5 +1,5 @@
 // `crypto`: what is derived, and what is refused.
-const net = require('net'); const crypto = require('crypto'); const util = require('util');
+const net = require('net'); const crypto = require('crypto'); const util = require('util'); const stream = require('stream');
 const steps = [
   () => crypto.createHash('sha256').update('a').digest('hex'),
   () => crypto.createHash('nope'), () => crypto.createHash(5), () => crypto.createHash('md5').update(5),
@@ -12,6 +12,8 @@ const steps = [
   () => Buffer.from(crypto.hkdfSync('sha256', 'key', 'salt', 'info', 20)).toString('hex'),
   () => util.promisify(crypto.pbkdf2)('a', 'b', 2, 8, 'sha1'), () => util.promisify(crypto.scrypt)('a', 'b', 8, { N: 2 }),
   () => [crypto.randomBytes(4).length, crypto.randomUUID().length, crypto.randomInt(1, 2), globalThis.crypto.randomUUID().length, globalThis.crypto.getRandomValues(new Uint8Array(3)).length],
+  () => new Promise((resolve) => { const hash = crypto.createHash('sha1').setEncoding('hex'); hash.on('data', resolve); hash.write('a'); hash.end(Buffer.from('bc')); }),
+  async () => (await stream.Readable.from(['a', 'bc']).pipe(crypto.createHmac('md5', 'key')).toArray()).map((x) => x.toString('hex')),
   () => crypto.randomBytes('5'), () => crypto.randomBytes(-1), () => crypto.timingSafeEqual(Buffer.from('a'), Buffer.from('ab')), () => crypto.timingSafeEqual(Buffer.from('a'), Buffer.from('a')),
 ];
 const server = net.createServer((socket) => {

@@ -24,6 +24,8 @@ const server = net.createServer((s) => { s.on('data', async () => {
   const als = new ah.AsyncLocalStorage();
   als.run({ id: 7 }, () => { setTimeout(() => console.log('timer', als.getStore()), 1); Promise.resolve().then(() => console.log('then', als.getStore())); process.nextTick(() => console.log('tick', als.getStore())); (async () => { await null; console.log('await', als.getStore()); })(); });
   console.log(als.getStore());
+  // Text in pieces, of which one ends within a character.
+  process.stdout.write(Buffer.from([0x61, 0xc3])); process.stdout.write(Buffer.from([0xa4, 0x0a])); process.stdout.write('c3b60a', 'hex');
   const ch = dc.channel('c'); ch.subscribe((m, n) => console.log(m, n)); ch.publish({ x: 1 });
   t(() => typeof ph.performance.now());
   setTimeout(() => { console.log("over"); s.end("done"); }, 20);

@@ -5,12 +5,18 @@ const net = require('net');
 const util = require('util');
 const events = require('events');
 const stream = require('stream');
+const dns = require('dns');
+const readline = require('readline');
 const { EventEmitter } = events;
 const { StringDecoder } = require('string_decoder');
 const { Console } = require('console');
 
 const b = Buffer.from('0102030405060708', 'hex');
 const nothing = () => {};
+const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
+const reader = () => { const input = new stream.PassThrough(); return { input, lines: readline.createInterface({ input }) }; };
+// The lines of a text that comes in these pieces.
+const readLines = async (pieces) => { const { input, lines } = reader(); const s = []; lines.on('line', (line) => s.push(line)); for (const piece of pieces) input.emit('data', piece); input.end(); await events.once(lines, 'close'); return s; };
 // A stream that keeps what is written to it.
 const sink = () => {
   const it = new stream.Writable({ write(chunk, _, done) { it.text += chunk; done(); } });
@@ -289,6 +295,16 @@ const later = {
   'AbortSignal.timeout': async () => { const s = AbortSignal.timeout(5); await events.once(s, 'abort'); return [s.aborted, s.reason.name, s.reason.code]; },
   'timers/promises': async () => { const t = require('timers/promises'); const s = [await t.setTimeout(1, 'v'), await t.setImmediate('i')]; for await (const x of t.setInterval(1, 'n')) { s.push(x); if (s.length === 4) break; } return s; },
   'timers/promises that are aborted': async () => { const c = new AbortController(); const p = require('timers/promises').setTimeout(1000, null, { signal: c.signal }); c.abort(); return p; },
+  'promises of timers leave no listener': async () => { const t = require('timers/promises'); const c = new AbortController(); await t.setTimeout(1, null, { signal: c.signal }); await t.setImmediate(null, { signal: c.signal }); return events.getEventListeners(c.signal, 'abort').length; },
+  'an interval that is aborted': async () => { const c = new AbortController(); const s = []; try { for await (const x of require('timers/promises').setInterval(1, 'n', { signal: c.signal })) { s.push(x); if (s.length === 2) c.abort(); } } catch (e) { s.push(e.name); } return s; },
+  'scheduler.wait that is aborted': async () => { const c = new AbortController(); const p = require('timers/promises').scheduler.wait(1e6, { signal: c.signal }); c.abort(); return p; },
+  'refresh': async () => { const s = []; const timer = (name) => setTimeout(() => s.push(name), 1); const [cleared, again] = [timer('cleared'), timer('again')]; clearTimeout(cleared); cleared.refresh(); await soon(); again.refresh(); await soon(); return s; },
+  'events.on that pauses': async () => { const e = new EventEmitter(); const s = []; e.pause = () => s.push('pause'); e.resume = () => s.push('resume'); const all = events.on(e, 'x', { highWaterMark: 2, lowWaterMark: 1 }); for (const x of [1, 2, 3, 4]) e.emit('x', x); for (const x of [1, 2, 3, 4]) s.push(x, (await all.next()).value); return s; },
+  'readline: halves of lines': () => readLines(['a\r', '\n', '\n', 'b\u2028', 'c', 'd\n\r', 'e']),
+  // With the whole line searched again for each piece this is beyond any budget.
+  'readline: a long line in pieces': async () => (await readLines(['x'.repeat(1 << 18), ...'y'.repeat(500), '\n'])).map((line) => line.length),
+  'readline: pauses': async () => { const { input, lines } = reader(); const all = lines[Symbol.asyncIterator](); const s = []; const put = (count) => { input.emit('data', 'x\n'.repeat(count)); s.push(lines.paused === true); }; put(1024); put(1); for (let at = 0; at < 1024; at++) { if (at % 100 === 0) await new Promise(setImmediate); await all.next(); } s.push(lines.paused === true); await all.next(); s.push(lines.paused === true); return s; },
+  'dns.lookup': async () => [await util.promisify(dns.lookup)('127.0.0.1'), await util.promisify(dns.lookup)('::1', { all: true })],
   'promisify': async () => [await util.promisify((a, done) => done(null, a + 1))(1), await util.promisify(setTimeout)(1, 'v')],
   'callbackify, later': () => new Promise((resolve) => util.callbackify(async () => { throw null; })((e) => resolve([e.code, e.message, e.reason]))),
   'util.aborted': async () => { const c = new AbortController(); setImmediate(() => c.abort()); await util.aborted(c.signal, {}); return c.signal.aborted; },

@@ -61,6 +61,11 @@ const server = net.createServer({ pauseOnConnect: true }, (s) => {
         break;
       }
       case 'idle': s.setTimeout(50, () => { log('timed out', s.timeout); s.end('slow'); }); break;
+      case 'quiet': {
+        s.setTimeout(20);
+        setTimeout(() => { s.setTimeout(0); s.end('quiet'); }, 200);
+        break;
+      }
       case 'soon': s.write('last'); s.destroySoon(); log('destroyed', s.destroyed); break;
       case 'readable': {
         s.removeAllListeners('data');

@@ -5,6 +5,8 @@ const { hmac } = require('@noble/hashes/hmac.js');
 const { md5, ripemd160, sha1 } = require('@noble/hashes/legacy.js');
 const { sha224, sha256, sha384, sha512, sha512_256 } = require('@noble/hashes/sha2.js');
 const { sha3_224, sha3_256, sha3_384, sha3_512 } = require('@noble/hashes/sha3.js');
+// Without the rest of the library; sockets have Duplex, which is most of it.
+const Transform = require('readable-stream/lib/internal/streams/transform.js');
 const { fill, randomUUID } = require('./random_bytes.js');
 const { absent, coded } = require('./errors.js');
 const { checkString, wrongType } = require('./checks.js');
@@ -28,12 +30,16 @@ const named = (name) => HASHES[String(name).toLowerCase().replace(/^rsa-/, '').r
 
 const finished = () => coded(Error, 'ERR_CRYPTO_HASH_FINALIZED', 'Digest already called');
 
-// What `createHash` and `createHmac` have in common.
-class Digest {
+// What `createHash` and `createHmac` have in common: a stream that gives the digest when it
+// has ended.
+class Digest extends Transform {
   #state;
   #done = false;
 
-  constructor(state) { this.#state = state; }
+  constructor(state, options) {
+    super(options);
+    this.#state = state;
+  }
 
   update(data, encoding) {
     if (this.#done) throw finished();
@@ -41,8 +47,12 @@ class Digest {
     return this;
   }
 
-  // For `pipe`.
-  write(data, encoding) { this.update(data, encoding); return true; }
+  _transform(chunk, encoding, done) {
+    this.#state.update(bytesOf(chunk, encoding));
+    done();
+  }
+
+  _flush(done) { done(null, this.digest()); }
 
   digest(encoding) {
     if (this.#done) throw finished();
@@ -51,20 +61,20 @@ class Digest {
     return encoding && encoding !== 'buffer' ? digest.toString(encoding) : digest;
   }
 
-  copy() {
+  copy(options) {
     if (this.#done) throw finished();
-    return new this.constructor(this.#state.clone());
+    return new this.constructor(this.#state.clone(), options);
   }
 }
 
 class Hash extends Digest {}
 class Hmac extends Digest {}
 
-function createHash(name) {
+function createHash(name, options) {
   checkString(name, 'algorithm');
   const hash = named(name);
   if (!hash) throw new Error('Digest method not supported');
-  return new Hash(hash.create());
+  return new Hash(hash.create(), options);
 }
 
 function hashOf(name) {
@@ -74,9 +84,9 @@ function hashOf(name) {
   return hash;
 }
 
-function createHmac(name, key) {
+function createHmac(name, key, options) {
   checkString(name, 'hmac');
-  return new Hmac(hmac.create(hashOf(name), bytesOf(key, undefined, 'key')));
+  return new Hmac(hmac.create(hashOf(name), bytesOf(key, undefined, 'key')), options);
 }
 
 // With a callback the result comes later.

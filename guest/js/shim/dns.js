@@ -37,6 +37,8 @@ const QUESTIONS = { reverse: 'getHostByAddr', lookupService: 'getnameinfo', reso
   resolve6: 'queryAaaa', resolveAny: 'queryAny', resolveCaa: 'queryCaa', resolveCname: 'queryCname', resolveMx: 'queryMx',
   resolveNaptr: 'queryNaptr', resolveNs: 'queryNs', resolvePtr: 'queryPtr', resolveSoa: 'querySoa', resolveSrv: 'querySrv', resolveTxt: 'queryTxt' };
 const promises = { lookup: async (name, options) => addressOf(name, options) };
+// `util.promisify` gives both as one value.
+Object.defineProperty(lookup, Symbol.for('nodejs.util.promisify.custom'), { value: promises.lookup });
 const dns = { lookup };
 for (const [name, syscall] of Object.entries(QUESTIONS)) {
   dns[name] = (asked, ...rest) => {

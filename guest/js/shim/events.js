@@ -4,7 +4,8 @@
 
 const EventEmitter = require('events-from-npm');
 const { coded } = require('./errors.js');
-const { checkFunction, outOfRange, wrongType } = require('./checks.js');
+const { checkFunction, checkInteger, outOfRange, wrongType } = require('./checks.js');
+const { Queue } = require('./loop.js');
 
 const proto = EventEmitter.prototype;
 const errorMonitor = Symbol('events.errorMonitor');
@@ -175,18 +176,29 @@ async function once(emitter, name, options) {
   });
 }
 
-// An async iterator over the arguments of each event.
+// An async iterator over the arguments of each event. The emitter is paused while more than
+// `highWaterMark` wait, until fewer than `lowWaterMark` do.
 function on(emitter, name, options = {}) {
   const signal = options.signal;
   checkSignal(signal, 'options.signal');
   if (signal?.aborted) throw abortError(signal);
-  const values = [];
+  const { highWaterMark = Number.MAX_SAFE_INTEGER, lowWaterMark = 1 } = options;
+  checkInteger(highWaterMark, 'options.highWaterMark', 1);
+  checkInteger(lowWaterMark, 'options.lowWaterMark', 1);
+  const values = new Queue();
   const waiting = [];
+  let paused = false;
   let error;
   let over = false;
   const event = (...args) => {
-    if (waiting.length > 0) waiting.shift().resolve({ value: args, done: false });
-    else values.push(args);
+    if (waiting.length > 0) {
+      waiting.shift().resolve({ value: args, done: false });
+      return;
+    }
+    values.put(args);
+    if (paused || values.length <= highWaterMark) return;
+    paused = true;
+    emitter.pause();
   };
   const failed = (reason) => {
     if (waiting.length > 0) waiting.shift().reject(reason);
@@ -211,7 +223,14 @@ function on(emitter, name, options = {}) {
   signal?.addEventListener('abort', aborted, { once: true });
   return {
     next() {
-      if (values.length > 0) return Promise.resolve({ value: values.shift(), done: false });
+      if (values.length > 0) {
+        const value = values.take();
+        if (paused && values.length < lowWaterMark) {
+          paused = false;
+          emitter.resume();
+        }
+        return Promise.resolve({ value, done: false });
+      }
       if (error) {
         const { reason } = error;
         error = undefined;

@@ -7,7 +7,8 @@
 // character waits for the rest) they go along: then bit 31 of the version is
 // set, and before the state come their length in four bytes and they. Code that
 // doesn't know of that refuses such a snapshot, and the connection stays with
-// the code that holds its bytes.
+// the code that holds its bytes. The same goes for a connection on HTTP in the middle
+// of a request: the two upper bits of the length tell where.
 'use strict';
 
 const { absent, coded } = require('./errors.js');
@@ -16,23 +17,31 @@ const { log, setting } = require('./capabilities.js');
 const { checkpoint, label } = require('./session.js');
 
 const UNREAD = 0x80000000;
+// Where a connection on HTTP is: between requests, in one that nothing has been answered
+// to, or in one that has a part of its answer (or none is possible).
+const MIDWAY = { no: 0, asked: 1, answered: 2 };
+// There is never as much that is not read: see socket.js.
+const LENGTH = 0x3fffffff;
 
-function pack(version, state, unread) {
-  const head = new DataView(new ArrayBuffer(unread.length > 0 ? 8 : 4));
-  head.setUint32(0, (version | (unread.length > 0 ? UNREAD : 0)) >>> 0, true);
-  if (unread.length > 0) head.setUint32(4, unread.length, true);
+function pack(version, state, unread, midway) {
+  const more = unread.length > 0 || midway !== MIDWAY.no;
+  const head = new DataView(new ArrayBuffer(more ? 8 : 4));
+  head.setUint32(0, (version | (more ? UNREAD : 0)) >>> 0, true);
+  if (more) head.setUint32(4, (unread.length | (midway << 30)) >>> 0, true);
   return join(join(new Uint8Array(head.buffer), unread), state);
 }
 
 function unpack(bytes) {
   const none = new Uint8Array(0);
-  if (bytes.length < 4) return { version: 0, state: bytes, unread: none };
+  const midway = MIDWAY.no;
+  if (bytes.length < 4) return { version: 0, state: bytes, unread: none, midway };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const version = view.getUint32(0, true);
-  if (version < UNREAD) return { version, state: bytes.subarray(4), unread: none };
-  const length = bytes.length >= 8 ? view.getUint32(4, true) : Infinity;
+  if (version < UNREAD) return { version, state: bytes.subarray(4), unread: none, midway };
+  const word = bytes.length >= 8 ? view.getUint32(4, true) : LENGTH;
+  const length = word & LENGTH;
   if (8 + length > bytes.length) throw new Error('the snapshot is cut off');
-  return { version: version - UNREAD, state: bytes.subarray(8 + length), unread: bytes.subarray(8, 8 + length) };
+  return { version: version - UNREAD, state: bytes.subarray(8 + length), unread: bytes.subarray(8, 8 + length), midway: word >>> 30 };
 }
 
 // `socket.hotsocket`. Scripts write `socket.hotsocket?.…`, since Node has none.
@@ -43,6 +52,8 @@ class Handover {
   // `resumed` of the one connection that this instance serves, and its socket.
   static resumed;
   static socket;
+  // Set by http.js.
+  static midway = () => MIDWAY.no;
 
   constructor(id, resumed, succession) {
     Handover.resumed = resumed;
@@ -56,9 +67,11 @@ class Handover {
     this.state = undefined;
     this.version = undefined;
     Object.defineProperty(this, 'unread', { value: new Uint8Array(0), writable: true, enumerable: false });
+    Object.defineProperty(this, 'midway', { value: MIDWAY.no, writable: true, enumerable: false });
     if (succession?.snapshot) {
-      const { version, state, unread } = unpack(succession.snapshot);
+      const { version, state, unread, midway } = unpack(succession.snapshot);
       this.unread = unread;
+      this.midway = midway;
       if (version > 0 || state.length > 0) {
         this.version = version;
         this.state = Buffer.from(state);
@@ -85,10 +98,11 @@ class Handover {
   // The snapshot, or null: nothing to keep.
   snapshot(unread) {
     const state = this.#save?.();
+    const midway = Handover.midway();
     if (state === undefined || state === null) {
-      return unread.length > 0 ? pack(0, new Uint8Array(0), unread) : null;
+      return unread.length > 0 || midway !== MIDWAY.no ? pack(0, new Uint8Array(0), unread, midway) : null;
     }
-    return pack(this.#saveVersion, bytesOf(state), unread);
+    return pack(this.#saveVersion, bytesOf(state), unread, midway);
   }
 }
 Object.assign(Handover.prototype, { checkpoint, label, log, setting });
@@ -106,4 +120,4 @@ function bytesOf(state) {
   return encode(json);
 }
 
-module.exports = { Handover };
+module.exports = { Handover, MIDWAY };

@@ -1,21 +1,18 @@
-// `http`: servers on `net`. Requests are parsed by npm's http-parser-js; http_incoming.js
-// has requests, http_outgoing.js responses. There are no clients.
+// `http`: servers on `net`. http_parser.js parses requests, http_incoming.js has them,
+// http_response.js and http_outgoing.js responses. There are no clients.
 'use strict';
 
-const { HTTPParser } = require('http-parser-from-npm');
 const { net } = require('./net.js');
 const { absent } = require('./errors.js');
+const { Handover, MIDWAY } = require('./handover.js');
+const { HTTPParser, RequestParser } = require('./http_parser.js');
 const { IncomingMessage } = require('./http_incoming.js');
-const { OutgoingMessage, ServerResponse, STATUS_CODES, hide, validateHeaderName, validateHeaderValue } = require('./http_outgoing.js');
+const { OutgoingMessage, hide, validateHeaderName, validateHeaderValue } = require('./http_outgoing.js');
+const { ServerResponse, STATUS_CODES } = require('./http_response.js');
 
 // Node's.
 const MOST_HEAD = 16 * 1024;
 const MOST_HEADERS = 2000;
-HTTPParser.encoding = 'latin1';
-// Heads are counted below: the package adds bodies to them, and forgets the limit of a
-// parser after its first request.
-HTTPParser.maxHeaderSize = Infinity;
-const { consumeLine, parseHeader } = HTTPParser.prototype;
 
 function Server(options, onRequest) {
   if (!(this instanceof Server)) return new Server(options, onRequest);
@@ -46,11 +43,12 @@ Server.prototype.closeIdleConnections = function closeIdleConnections() {};
 function connected(socket) {
   const server = this;
   const { IncomingMessage: Request = IncomingMessage, ServerResponse: Response = ServerResponse } = server.options_;
-  const parser = new HTTPParser(HTTPParser.REQUEST);
-  const mostHead = server.options_.maxHeaderSize || MOST_HEAD;
-  // The bytes of the head, the trailers or the size of a chunk that is being read, with
-  // those of a line that has not ended.
-  let size = 0;
+  const left = midwayOf(socket);
+  if (left !== MIDWAY.no) {
+    cutOff(socket, left);
+    return;
+  }
+  const parser = new RequestParser(server.options_.maxHeaderSize || MOST_HEAD);
   // Responses whose turn has not come, in order of their requests; the first is being sent.
   const turns = [];
   let request = null;
@@ -65,22 +63,9 @@ function connected(socket) {
     if (!heard) socket.destroy();
   });
 
-  parser.consumeLine = function () {
-    const start = this.offset;
-    const line = consumeLine.call(this);
-    size += this.offset - start;
-    const ofChunk = this.state === 'BODY_CHUNKHEAD';
-    if (ofChunk && size > MOST_HEAD) wrong(this, 'HPE_CHUNK_EXTENSIONS_OVERFLOW', 'Chunk extensions overflow');
-    if (!ofChunk && size > mostHead) wrong(this, 'HPE_HEADER_OVERFLOW', 'Header overflow');
-    // An empty line ends a head and trailers, or is no part of them.
-    if (line === '' || (ofChunk && line !== undefined)) size = 0;
-    return line;
-  };
-  parser.parseHeader = header;
-  parser.BODY_CHUNKHEAD = chunkHead;
   parser[HTTPParser.kOnHeaders] = (trailers) => { request?.rawTrailers.push(...trailers); };
   parser[HTTPParser.kOnHeadersComplete] = function (info) {
-    check(this, info);
+    const isChunked = this.check(info);
     clearTimeout(idle);
     request = new Request(socket, server.options_.joinDuplicateHeaders);
     request.httpVersionMajor = info.versionMajor;
@@ -93,7 +78,11 @@ function connected(socket) {
     if (request.upgrade) {
       upgraded = server.listenerCount(request.method === 'CONNECT' ? 'connect' : 'upgrade') > 0 || request.method === 'CONNECT';
       if (upgraded) return 2;
+      // A request like others. The package would take it to have no chunks, and leave out
+      // what has come after it: the next bytes would be read from the middle of something.
       request.upgrade = false;
+      info.upgrade = false;
+      this.isChunked = isChunked;
     }
     answer(request, info.shouldKeepAlive);
     return 0;
@@ -175,7 +164,7 @@ function connected(socket) {
       else socket.end();
     } else if (turns.length > 0) {
       turn();
-    } else if (request.complete && server.keepAliveTimeout > 0 && !socket.destroyed) {
+    } else if (server.keepAliveTimeout > 0 && !socket.destroyed) {
       idle = setTimeout(() => socket.destroySoon(), server.keepAliveTimeout);
     }
   }
@@ -193,6 +182,7 @@ function connected(socket) {
   }
 
   function data(chunk) {
+    idle?.refresh();
     const taken = parser.execute(chunk);
     if (taken instanceof Error) {
       socket.removeListener('data', data);
@@ -207,23 +197,32 @@ function connected(socket) {
       else socket.destroy();
     }
   }
+  // Node ends its side, whatever it has not answered: the peer is not there any more.
   function end() {
-    const left = parser.finish();
-    if (left instanceof Error && request !== null && !request.complete) {
-      failed(Object.assign(left, { code: 'HPE_INVALID_EOF_STATE' }));
-    } else if (!server.httpAllowHalfOpen) {
-      if (turns.length > 0) turns.at(-1).last = true;
-      else if (socket.writable) socket.end();
-    }
+    const error = parser.finish();
+    if (error !== undefined) failed(error);
+    else if (!server.httpAllowHalfOpen) socket.end();
+    else if (turns.length > 0) turns.at(-1).last = true;
+    else socket.end();
   }
   function drain() { socket._httpMessage?.drained(); }
   function close() {
     clearTimeout(idle);
-    for (const response of turns.splice(0)) {
-      response.destroyed = true;
-      response.emit('close');
-    }
-    if (request !== null && !request.complete && !upgraded) request.destroy();
+    const [response] = turns;
+    for (const { req } of turns.splice(0)) req.destroy(aborted());
+    if (request !== null && !request.complete && !upgraded) request.destroy(aborted());
+    // The others have never had the socket.
+    if (response === undefined) return;
+    response.destroyed = true;
+    process.nextTick(() => response.emit('close'));
+  }
+  if (socket === Handover.socket) Handover.midway = midway;
+  // What the successor would not know: the rest of this would be requests to it.
+  function midway() {
+    if (upgraded || socket.destroyed || parser.hadError) return MIDWAY.answered;
+    if (turns.length > 0) return turns[0].headersSent ? MIDWAY.answered : MIDWAY.asked;
+    if (parser.isBetween) return socket.writable ? MIDWAY.no : MIDWAY.answered;
+    return parser.isInHead ? MIDWAY.asked : MIDWAY.answered;
   }
   socket.on('data', data);
   socket.on('end', end);
@@ -234,56 +233,26 @@ function connected(socket) {
   });
 }
 
-function wrong(parser, code, message) {
-  // Not the script's fault: see `execute`.
-  parser.isUserCall = false;
-  throw Object.assign(new Error(`Parse Error: ${message}`), { code });
+const aborted = () => Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
+
+// Where the instance before was in a request that this one has not seen.
+function midwayOf(socket) {
+  const { hotsocket } = socket;
+  // What has come since its last snapshot is lost.
+  return hotsocket?.resumed === 'restarted' ? MIDWAY.answered : hotsocket?.midway ?? MIDWAY.no;
 }
 
-// A line of a head or of trailers must be a header. The package skips what has no name
-// right before its colon, and joins lines that are folded: a proxy may read them in
-// another way, and so another length (RFC 9112, 5.1 and 5.2). It refuses carriage returns
-// itself.
-function header(line, headers) {
-  if (!/^[\^_`a-zA-Z\-0-9!#$%&'*+.|~]+:[\t\r\x20-\x7e\x80-\xff]*$/.test(line)) {
-    const first = this.state === 'HEADER' && headers.length === 0;
-    if (first && line.startsWith(' ')) wrong(this, 'HPE_UNEXPECTED_SPACE', 'Unexpected space after start line');
-    wrong(this, 'HPE_INVALID_HEADER_TOKEN', 'Invalid header token');
-  }
-  parseHeader.call(this, line, headers);
-}
-
-// The size of a chunk must be one: the package takes anything else for the last.
-function chunkHead() {
-  const line = this.consumeLine();
-  if (line === undefined) return;
-  if (!/^[\da-f]{1,8}[ \t]*(;.*)?$/i.test(line)) wrong(this, 'HPE_INVALID_CHUNK_SIZE', 'Invalid character in chunk size');
-  this.body_bytes = parseInt(line, 16);
-  this.state = this.body_bytes === 0 ? 'BODY_CHUNKTRAILERS' : 'BODY_CHUNK';
-}
-
-// What the package lets through and Node doesn't: two lengths, and a length that is no
-// number (RFC 9112, 6.3).
-function check(parser, { headers, versionMajor, versionMinor }) {
-  let length = false;
-  let encoding = false;
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at].toLowerCase();
-    if (name === 'content-length') {
-      if (!/^\d+$/.test(headers[at + 1])) wrong(parser, 'HPE_INVALID_CONTENT_LENGTH', 'Invalid character in Content-Length');
-      length = true;
-    } else if (name === 'transfer-encoding') {
-      encoding = true;
-      if (!/(?:^|,)\s*chunked\s*$/i.test(headers[at + 1])) wrong(parser, 'HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`');
-      if (!parser.isChunked) wrong(parser, 'HPE_INVALID_TRANSFER_ENCODING', 'Request has invalid `Transfer-Encoding`');
-    }
-  }
-  if (length && encoding) wrong(parser, 'HPE_INVALID_TRANSFER_ENCODING', 'Transfer-Encoding can\'t be present with Content-Length');
-  if (versionMajor !== 1 || versionMinor > 1) wrong(parser, 'HPE_INVALID_VERSION', 'Invalid HTTP version');
+// Once the connection callback has run, whose writes are not sent, as it runs again.
+function cutOff(socket, left) {
+  socket.on('error', () => {});
+  setTimeout(() => {
+    if (left === MIDWAY.asked && socket.writable) socket.write(`HTTP/1.1 400 ${STATUS_CODES[400]}\r\nConnection: close\r\n\r\n`);
+    socket.destroy();
+  }, 0);
 }
 
 module.exports = absent({
-  METHODS: [...HTTPParser.methods, 'QUERY'].sort(),
+  METHODS: [...HTTPParser.methods].sort(),
   STATUS_CODES,
   IncomingMessage,
   OutgoingMessage,

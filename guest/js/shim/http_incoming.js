@@ -14,7 +14,7 @@ function joined(raw, join) {
     const name = raw[at].toLowerCase();
     const value = raw[at + 1];
     if (name === 'set-cookie') (headers[name] ??= []).push(value);
-    else if (headers[name] === undefined) headers[name] = value;
+    else if (!Object.hasOwn(headers, name)) headers[name] = value;
     else if (name === 'cookie') headers[name] += `; ${value}`;
     else if (join || !ONCE.has(name)) headers[name] += `, ${value}`;
   }
@@ -91,9 +91,6 @@ IncomingMessage.prototype._destroy = function _destroy(error, done) {
     this.emit('aborted');
   }
   if (this.socket && !this.socket.destroyed && this.aborted) this.socket.destroy(error);
-  if (!error && !this.readableEnded && !this.complete) {
-    error = Object.assign(new Error('aborted'), { code: 'ECONNRESET' });
-  }
   if (error && this.listenerCount('error') === 0) error = null;
   process.nextTick(done, error);
 };

@@ -17,6 +17,8 @@ class Queue {
     const item = this.items[this.at];
     this.items[this.at++] = undefined;
     if (this.at === this.items.length) { this.items.length = 0; this.at = 0; }
+    // For one that never gets empty.
+    else if (this.at > 1024 && 2 * this.at > this.items.length) { this.items.splice(0, this.at); this.at = 0; }
     return item;
   }
 }
@@ -78,6 +80,7 @@ function runImmediates() {
 }
 
 module.exports = {
+  Queue,
   drain,
   run,
   runImmediates,

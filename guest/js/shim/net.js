@@ -152,7 +152,8 @@ function isIPv6(text) {
   if (halves.length > 2) return false;
   const groups = halves.flatMap((half) => (half === '' ? [] : half.split(':')));
   let count = groups.length;
-  if (groups.length > 0 && groups.at(-1).includes('.')) {
+  // The last four bytes may be written as those of IPv4, and no others.
+  if (halves.at(-1).includes('.')) {
     if (!isIPv4(groups.pop())) return false;
     count++;
   }

@@ -10,6 +10,7 @@ const { checkFunction } = require('./checks.js');
 const clock = require('./clock.js');
 const loop = require('./loop.js');
 const Promise = require('./promise.js');
+const { StringDecoder } = require('./string_decoder.js');
 const lines = require('./console.js');
 
 class Process extends events.EventEmitter {}
@@ -19,6 +20,8 @@ let env;
 
 function stream(fd, name) {
   const it = new events.EventEmitter();
+  // A character may come in two pieces.
+  const decoder = new StringDecoder('utf8');
   return Object.assign(it, {
     fd,
     isTTY: false,
@@ -26,7 +29,8 @@ function stream(fd, name) {
     columns: undefined,
     write(chunk, encoding, callback) {
       if (typeof encoding === 'function') [callback, encoding] = [encoding, undefined];
-      lines.write(name, typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString());
+      const isText = typeof chunk === 'string' && (encoding ?? 'utf8') === 'utf8' && decoder.rest.length === 0;
+      lines.write(name, isText ? chunk : decoder.write(Buffer.from(chunk, encoding)));
       if (typeof callback === 'function') process.nextTick(callback);
       return true;
     },
@@ -65,7 +69,8 @@ const exit = (code = process.exitCode ?? 0) =>
 
 Object.assign(process, {
   title: 'hotsocket',
-  argv: ['hotsocket', 'guest'],
+  // The build puts the script's name in.
+  argv: ['hotsocket'],
   execArgv: [],
   execPath: 'hotsocket',
   pid: 1,

@@ -7,16 +7,17 @@ const { absent } = require('./errors.js');
 const later = (set, clear) => (...args) => {
   const { value, signal } = args.pop();
   return new Promise((resolve, reject) => {
-    const aborted = () => {
-      clear(timer);
-      reject(Object.assign(new Error('The operation was aborted', { cause: signal.reason }), { name: 'AbortError', code: 'ABORT_ERR' }));
-    };
     const timer = set(() => {
+      signal?.removeEventListener('abort', aborted);
       goesOn();
       resolve(value);
     }, ...args);
+    function aborted() {
+      clear(timer);
+      reject(Object.assign(new Error('The operation was aborted', { cause: signal.reason }), { name: 'AbortError', code: 'ABORT_ERR' }));
+    }
     if (signal?.aborted) aborted();
-    else signal?.addEventListener('abort', aborted);
+    else signal?.addEventListener('abort', aborted, { once: true });
   });
 };
 const setTimer = later(timers.setTimeout, timers.clearTimeout);
@@ -25,13 +26,13 @@ const setNow = later(timers.setImmediate, timers.clearImmediate);
 const timersPromises = absent({
   setTimeout: (after, value, options) => setTimer(after, { value, ...options }),
   setImmediate: (value, options) => setNow({ value, ...options }),
-  async *setInterval(after, value) {
+  async *setInterval(after, value, options) {
     while (true) {
-      await timersPromises.setTimeout(after);
+      await timersPromises.setTimeout(after, undefined, options);
       yield value;
     }
   },
-  scheduler: { wait: (after) => timersPromises.setTimeout(after), yield: () => timersPromises.setImmediate() },
+  scheduler: { wait: (after, options) => timersPromises.setTimeout(after, undefined, options), yield: () => timersPromises.setImmediate() },
 }, 'timers/promises', []);
 
 // `util.promisify(setTimeout)` is the usual way to have a `sleep`.

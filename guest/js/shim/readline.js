@@ -7,6 +7,9 @@ const { StringDecoder } = require('./string_decoder.js');
 const { absent, coded } = require('./errors.js');
 const { wrongValue } = require('./checks.js');
 
+// Node's: the input is paused while more lines wait for who iterates over them.
+const MOST_LINES = 1024;
+
 function Interface(input, output, completer, terminal) {
   if (!(this instanceof Interface)) return new Interface(input, output, completer, terminal);
   EventEmitter.call(this);
@@ -23,11 +26,10 @@ function Interface(input, output, completer, terminal) {
   this.history = options.history ?? [];
   this.crlfDelay = Math.max(100, crlfDelay);
   if (this.input === undefined || this.input === null) throw wrongValue('input', this.input);
-  hide(this, { decoder: new StringDecoder('utf8'), rest: '', sawReturn: 0, asked: undefined, promptText: prompt });
+  hide(this, { decoder: new StringDecoder('utf8'), rest: [], sawReturn: 0, asked: undefined, promptText: prompt });
   const data = (chunk) => this.write_(typeof chunk === 'string' ? chunk : this.decoder.write(chunk));
   const end = () => {
-    const rest = this.rest + this.decoder.end();
-    this.rest = '';
+    const rest = this.rest.splice(0).join('') + this.decoder.end();
     if (rest.length > 0) line(this, rest);
     this.close();
   };
@@ -64,14 +66,39 @@ function line(it, text) {
   }
 }
 
+// As `split(/\r\n|\n|\r/)`, which the engine tries at each character.
+function linesOf(text) {
+  const lines = [];
+  let from = 0;
+  let feed = text.indexOf('\n');
+  let back = text.indexOf('\r');
+  while (feed >= 0 || back >= 0) {
+    const isBack = back >= 0 && (feed < 0 || back < feed);
+    const at = isBack ? back : feed;
+    lines.push(text.slice(from, at));
+    from = at + (isBack && feed === at + 1 ? 2 : 1);
+    if (feed >= 0 && feed < from) feed = text.indexOf('\n', from);
+    if (isBack) back = text.indexOf('\r', from);
+  }
+  lines.push(text.slice(from));
+  return lines;
+}
+
 const methods = {
   write_(text) {
     // The line feed of a pair whose other half came before.
-    if (this.sawReturn > 0 && text.startsWith('\n') && performance.now() - this.sawReturn <= this.crlfDelay) text = text.slice(1);
-    if (text === '') return;
+    if (this.sawReturn > 0 && performance.now() - this.sawReturn <= this.crlfDelay) {
+      if (text.startsWith('\n')) text = text.slice(1);
+      this.sawReturn = 0;
+    }
+    // Only what is new is searched, and what there was is not copied for it: a line may
+    // come byte by byte.
+    if (text !== '') this.rest.push(text);
+    if (!text.includes('\n') && !text.includes('\r')) return;
     this.sawReturn = text.endsWith('\r') ? performance.now() : 0;
-    const lines = (this.rest + text).split(/\r\n|\n|\r|\u2028|\u2029/);
-    this.rest = lines.pop();
+    const lines = linesOf(this.rest.splice(0).join(''));
+    const begun = lines.pop();
+    if (begun !== '') this.rest.push(begun);
     for (const each of lines) line(this, each);
   },
   getPrompt() { return this.promptText; },
@@ -120,7 +147,7 @@ const methods = {
   },
   getCursorPos: () => ({ rows: 0, cols: 0 }),
   [Symbol.asyncIterator]() {
-    const lines = EventEmitter.on(this, 'line', { close: ['close'] });
+    const lines = EventEmitter.on(this, 'line', { close: ['close'], highWaterMark: MOST_LINES });
     const closes = this;
     return {
       async next() {

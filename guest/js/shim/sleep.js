@@ -8,6 +8,7 @@
 'use strict';
 
 const { hibernation } = require('./host.js');
+const { Handover, MIDWAY } = require('./handover.js');
 const lines = require('./console.js');
 const loop = require('./loop.js');
 const timers = require('./timers.js');
@@ -29,7 +30,9 @@ function sameListeners(socket) {
 function whyAwake(socket, saves) {
   if (!saves) return 'the script keeps no state with socket.hotsocket.save';
   if (loop.hasImmediates()) return 'a setImmediate waits';
+  if (socket.destroyed) return 'the script has destroyed its socket';
   if (!sameListeners(socket)) return 'the script has changed its listeners after the connection callback';
+  if (Handover.midway() !== MIDWAY.no) return 'a request on HTTP is in progress';
   return timers.whyAwake();
 }
 

@@ -10,6 +10,7 @@
 const { connection } = require('./host.js');
 const { absent, coded, system } = require('./errors.js');
 const { wrongType } = require('./checks.js');
+const clock = require('./clock.js');
 const loop = require('./loop.js');
 const session = require('./session.js');
 const { family, install } = require('./socket_ends.js');
@@ -27,6 +28,9 @@ Stream._uint8ArrayToBuffer ??= (bytes) => Buffer.from(bytes.buffer, bytes.byteOf
 const MOST_UNREAD = 4 << 20;
 // Node's high-water mark of a socket.
 const MARK = 16 * 1024;
+// How long, in milliseconds, a peer may go on sending to a socket that was destroyed. Node's
+// kernel resets the connection at once, and what was written may be lost (RFC 9112, 9.6).
+const LINGERS = 5000;
 
 // What main.js and net.js tell a socket. Not its methods: a script may give it
 // properties of any name.
@@ -57,6 +61,7 @@ class Parts extends Base {
   #held = false;
   #idle = new Idle(this);
   #written = 0;
+  #destroyedAt;
 
   static {
     host = {
@@ -100,7 +105,8 @@ class Parts extends Base {
   #takeOver(peerEnded, unread) {
     this.#replaying = true;
     this.#isFed = undefined;
-    if (unread.length > 0) this.#unread.put(unread);
+    // They are this script's own: no copy.
+    if (unread.length > 0) this.#unread.put(Object.setPrototypeOf(unread, Buffer.prototype));
     if (peerEnded) {
       this.#peerEnded = true;
       if (unread.length === 0) {
@@ -125,7 +131,10 @@ class Parts extends Base {
   // ---- from the host
 
   #receive(bytes) {
-    if (this.destroyed) return;
+    if (this.destroyed) {
+      if (clock.now() - this.#destroyedAt > LINGERS) connection.abort();
+      return;
+    }
     this.#idle.moved();
     this.bytesRead += bytes.length;
     // They are this script's own: no copy.
@@ -173,10 +182,14 @@ class Parts extends Base {
     else this.destroy();
   }
 
-  // What the next instance must be given, besides the script's own state.
+  // What the next instance must be given, besides the script's own state: what waits in the
+  // stream, half a character, and what has not got there.
   #leave() {
-    const half = this._readableState.decoder?.rest ?? new Uint8Array(0);
-    return this.#unread.after(half);
+    // Nobody reads it any more, but the stream keeps it.
+    if (this.destroyed) return new Uint8Array(0);
+    const { buffer, decoder, encoding } = this._readableState;
+    const waiting = Array.from(buffer, (chunk) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk));
+    return this.#unread.after(Buffer.concat([...waiting, decoder?.rest ?? new Uint8Array(0)]));
   }
 
   // What a woken instance must know besides the timers.
@@ -306,6 +319,7 @@ class Parts extends Base {
   _destroy(error, done) {
     this.#idle.stop();
     this.#unread.clear();
+    this.#destroyedAt = clock.now();
     // As the kernel does for a process that closes its socket: what was written
     // still goes out.
     connection.end();

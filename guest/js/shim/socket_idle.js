@@ -1,4 +1,4 @@
-// `socket.setTimeout`: 'timeout' when nothing has been read or written for so long.
+// `socket.setTimeout`: 'timeout' when nothing has been read or written for so long, once.
 // `socket.timeout` says how long; scripts may read it.
 'use strict';
 
@@ -8,9 +8,12 @@ const { timers, restart } = require('./timers.js');
 
 class Idle {
   #socket;
-  // One for the socket's life: see sleep.js.
+  // One for the socket's life: see sleep.js. None in an instance that was woken, if it was
+  // set after the connection callback.
   #timer;
   #lastMoved = 0;
+  // 'timeout' was emitted, and nothing has moved since.
+  #told = false;
 
   constructor(socket) { this.#socket = socket; }
 
@@ -23,8 +26,7 @@ class Idle {
     socket.timeout = after;
     if (after > 0) {
       this.#lastMoved = clock.now();
-      if (this.#timer === undefined) this.#timer = timers.setTimeout(() => this.#look(), after);
-      else restart(this.#timer, after);
+      this.#start(after);
       if (callback !== undefined) socket.once('timeout', callback);
     } else if (callback !== undefined) {
       socket.removeListener('timeout', callback);
@@ -33,27 +35,38 @@ class Idle {
 
   // Bytes have come or gone.
   moved() {
-    if (this.#socket.timeout > 0) this.#lastMoved = clock.now();
+    if (!(this.#socket.timeout > 0)) return;
+    this.#lastMoved = clock.now();
+    if (!this.#told) return;
+    this.#told = false;
+    this.#start(this.#socket.timeout);
   }
 
-  stop() { timers.clearTimeout(this.#timer); }
+  #start(after) {
+    if (this.#timer === undefined) this.#timer = timers.setTimeout(() => this.#look(), after);
+    else restart(this.#timer, after);
+  }
+
+  stop() {
+    this.#told = false;
+    timers.clearTimeout(this.#timer);
+  }
 
   #look() {
     const socket = this.#socket;
     const left = socket.timeout - (clock.now() - this.#lastMoved);
     if (left > 0.5) {
-      restart(this.#timer, left);
+      this.#start(left);
     } else {
-      this.#lastMoved = clock.now();
-      restart(this.#timer, socket.timeout);
+      this.#told = true;
       socket.emit('timeout');
     }
   }
 
   // What a woken instance must know besides the timer.
-  left() { return [this.#socket.timeout, this.#lastMoved]; }
+  left() { return [this.#socket.timeout, this.#lastMoved, this.#told]; }
 
-  resume(left) { [this.#socket.timeout, this.#lastMoved] = left; }
+  resume(left) { [this.#socket.timeout, this.#lastMoved, this.#told] = left; }
 }
 
 module.exports = { Idle };

@@ -66,6 +66,8 @@ class Timeout {
   #call;
   #id;
   #active = false;
+  // Cleared, and not just due: `refresh` does nothing then.
+  #isCleared = false;
   #ref = true;
   // For those of the connection callback: what tells it from others.
   #source;
@@ -94,11 +96,12 @@ class Timeout {
       left: (timer) => [checksum(timer.#source), timer.#active ? timer.due : null],
       source: (timer) => checksum(timer.#source),
       setDue(timer, due) {
-        timer.close();
+        timer.#stop();
         if (due !== null) timer.#start(due);
       },
       restart(timer, after) {
         timer.#after = after;
+        timer.#isCleared = false;
         timer.refresh();
       },
     };
@@ -123,14 +126,20 @@ class Timeout {
     loop.run(this.#call);
   }
 
-  close() {
+  #stop() {
     if (this.#active) remove(this);
     this.#active = false;
     byId.delete(this.#id);
+  }
+
+  close() {
+    this.#stop();
+    this.#isCleared = true;
     return this;
   }
 
   refresh() {
+    if (this.#isCleared) return this;
     if (this.#active) remove(this);
     this.#start();
     return this;

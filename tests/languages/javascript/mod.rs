@@ -2,14 +2,17 @@
 //!
 //! They are built as `hotsocket serve FILE.js` builds them, into the user's
 //! cache, where the next run finds them. The packages for that come from npm,
-//! once. `same_as_node` compares scripts with what Node makes of them, `sleep` puts them to sleep, `swap` swaps
-//! them, `packages` has servers made of packages from npm,
-//! `errors` has those that fail, `build` the command line.
+//! once. `same_as_node` compares scripts with what Node makes of them, `http` those with
+//! servers on HTTP; `sleep` puts them to sleep, `swap` swaps them, `midway` does both in the
+//! middle of something; `packages` has servers made of packages from npm, `errors` has those
+//! that fail, `build` the command line.
 
 mod build;
 mod errors;
+mod http;
 mod image;
 mod long_text;
+mod midway;
 mod packages;
 mod same_as_node;
 mod sleep;
@@ -19,7 +22,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::harness::{Fetched, Serve, kept, lacks_tools_for, repo, serve};
+use crate::harness::{
+    Fetched, Serve, hotsocket, kept, lacks_tools_for, repo, run, serve, temp_dir,
+};
 
 /// One build at a time: two of one file would write the same component.
 static BUILDING: Mutex<()> = Mutex::new(());
@@ -66,4 +71,18 @@ fn serve_script(component: Vec<u8>) -> Serve {
 /// A server of a script that is given as text.
 fn serve_text(name: &str, text: &str) -> Option<Serve> {
     Some(serve_script(component_of(name, text)?))
+}
+
+/// Hold a conversation, written for `hotsocket test`, on its simulated clock. Instances are
+/// put to sleep after 100 ms.
+fn converse(component: Vec<u8>, conversation: &str) {
+    let dir = temp_dir();
+    let path = |name| dir.path().join(name);
+    fs::write(path("it.wasm"), component).expect("written");
+    fs::write(path("it.test"), conversation).expect("written");
+    let ran = run(hotsocket()
+        .args(["test", "--hibernate-after", "100ms"])
+        .args(["--compile-timeout", "10m"])
+        .args([path("it.wasm"), path("it.test")]));
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
 }

@@ -47,7 +47,7 @@ fn converse(address: SocketAddr, printed: &Lines, steps: &[Step]) -> Vec<u8> {
 }
 
 /// Let the conversations be held, one after the other, and compare.
-fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
+pub(super) fn same_as_node(script: &str, last: &str, conversations: &[&[Step]]) {
     let script = repo(&format!("tests/scripts/{script}"));
     same_with(&script, last, conversations, &[], |serve| serve);
 }
@@ -167,30 +167,6 @@ fn a_hex_dump_is_the_same() {
 }
 
 #[test]
-fn a_small_http_server_is_the_same() {
-    same_as_node(
-        "http.js",
-        "gone",
-        &[
-            &[
-                Send(b"GET / HTTP/1.1\r\nHost: x\r\n"),
-                Taken,
-                Send(b"Connection: close\r\n\r\n"),
-            ],
-            &[
-                Send(b"GET /data HTTP/1.1\r\n\r\nGET /no HTTP/1.1\r\n\r\n"),
-                Printed("sent 404", 1),
-                Send(b"POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe"),
-                Taken,
-                Send(b"llo"),
-                Printed("sent 200", 3),
-                End,
-            ],
-        ],
-    );
-}
-
-#[test]
 fn timers_and_promises_come_in_the_same_order() {
     same_as_node(
         "timers.js",
@@ -280,142 +256,10 @@ fn the_events_of_a_socket_come_in_the_same_order() {
             &[Send(b"cork"), Read(2), End],
             &[Send(b"bad")],
             &[Send(b"idle")],
+            &[Send(b"quiet")],
             &[Send(b"soon")],
             &[Send(b"readable"), Read(2), Send(b"abcdef"), Taken, End],
             &[End],
-        ],
-    );
-}
-
-#[test]
-fn a_server_on_http_is_the_same() {
-    const LAST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    same_as_node(
-        "node_http.js",
-        "gone",
-        &[
-            &[
-                Send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /head HTTP/1.1\r\nHost: x\r\n\r\n"),
-                Printed("close /head", 1),
-                Send(b"GET /chunks HTTP/1.1\r\nHost: x\r\n\r\nGET /empty HTTP/1.1\r\nHost: x\r\n\r\n"),
-                Printed("close /empty", 1),
-                Send(LAST),
-            ],
-            &[
-                // Together: what comes after the answer would be another order.
-                Send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
-            ],
-            &[
-                Send(b"HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /204 HTTP/1.1\r\nHost: x\r\n\r\n"),
-                Printed("close /204", 1),
-                Send(LAST),
-            ],
-            &[
-                Send(b"POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhe"),
-                Taken,
-                Send(b"llo"),
-            ],
-            &[
-                Send(b"POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab"),
-                Taken,
-                Send(b"c\r\n2\r\nde\r\n0\r\n\r\n"),
-            ],
-            &[
-                Send(b"POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
-                Read(25),
-                Send(b"ok"),
-            ],
-            &[Send(b"GET /hello HTTP/1.0\r\n\r\n")],
-            &[Send(b"GET /hello HTTP/1.1\r\n\r\n")],
-            &[
-                Send(b"GET /throw HTTP/1.1\r\nHost: x\r\nCookie: a=1\r\nCookie: b=2\r\nX: 1\r\nX: 2\r\nContent-Type: a\r\nContent-Type: b\r\n\r\n"),
-                Printed("close /throw", 1),
-                Send(LAST),
-            ],
-            &[Send(b"garbage\r\n\r\n")],
-            &[Send(b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")],
-        ],
-    );
-}
-
-#[test]
-fn what_is_large_or_malformed_on_http_is_the_same() {
-    const LAST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    let get = |header: &str| format!("GET /hello HTTP/1.1\r\nHost: x\r\n{header}\r\n");
-    let post = |header: &str, body: &str| {
-        format!("POST /length HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\r\n{body}")
-    };
-    let chunks = format!("400\r\n{}\r\n", "x".repeat(1024)).repeat(20) + "0\r\n\r\n";
-    let pipelined = get(&format!("X: {}\r\n", "x".repeat(700))).repeat(28);
-    // Each comes in one read. The first two are answered, and the others refused.
-    let alone = [
-        post("Content-Length: 20000\r\n", &"x".repeat(20_000)),
-        post("Transfer-Encoding: chunked\r\n", &chunks),
-        post("Content-Length : 34\r\n", &"x".repeat(34)),
-        post("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"),
-        post("Content-Length: 3\r\n 4\r\n", &"x".repeat(34)),
-        get("no colon\r\n"),
-        get(": no name\r\n"),
-        get("X(Y): 1\r\n"),
-        get("X: \0\r\n"),
-        "GET /hello HTTP/1.1\r\n Host: x\r\nHost: x\r\n\r\n".to_owned(),
-        get(&format!("X: {}\r\n", "x".repeat(17_000))),
-    ];
-    let mut conversations = Vec::from(alone.map(|text| vec![Send(leaked(text))]));
-    conversations.push(vec![
-        Send(leaked(pipelined)),
-        Printed("close /hello", 28),
-        Send(LAST),
-    ]);
-    let conversations: Vec<&[Step]> = conversations.iter().map(Vec::as_slice).collect();
-    same_as_node("node_http.js", "gone", &conversations);
-}
-
-#[test]
-fn the_limit_of_a_head_holds_for_each_request_as_in_node() {
-    const LAST: &str = "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    let header = |size: usize| format!("X: {}\r\n", "x".repeat(size));
-    let get = |header: &str| format!("GET /get HTTP/1.1\r\nHost: x\r\n{header}");
-    // After the first chunk.
-    let chunked = |more: &str| {
-        let head = "POST /chunks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-        leaked(format!("{head}3\r\nabc\r\n{more}"))
-    };
-    let (head, body) = (header(800), "x".repeat(2000));
-    let long = format!("POST /p HTTP/1.1\r\nHost: x\r\n{head}Content-Length: 2000\r\n\r\n{body}");
-    same_as_node(
-        "http_heads.js",
-        "gone",
-        &[
-            &[Send(leaked(long.repeat(2) + LAST))],
-            &[
-                Send(leaked(get("\r\n"))),
-                Printed("answered /get", 1),
-                Send(leaked(get(&(header(1200) + "\r\n")))),
-            ],
-            // In pieces, of which none is too long.
-            &[
-                Send(leaked(get(&header(500)))),
-                Taken,
-                Send(leaked(header(400))),
-                Taken,
-                Send(leaked(header(300))),
-            ],
-            // A line that does not end.
-            &[
-                Send(leaked(get("X: 1"))),
-                Taken,
-                Send(leaked("x".repeat(1200))),
-            ],
-            &[Send(chunked(&format!("0\r\n{head}\r\n{LAST}")))],
-            &[Send(chunked(&format!("0\r\n{head}{head}\r\n")))],
-            &[Send(chunked("0\r\nX : 1\r\n\r\n"))],
-            // What comes with the size of a chunk has a limit of its own.
-            &[Send(chunked(&format!("0;{body}\r\n{head}\r\n{LAST}")))],
-            &[Send(chunked(&format!("3;{}\r\nabc\r\n", body.repeat(9))))],
-            // Node says what was wrong with a request after its connection has gone; of this
-            // one there is nothing to say.
-            &[Send(LAST.as_bytes())],
         ],
     );
 }
@@ -442,11 +286,6 @@ fn hashes_and_keys_are_the_same() {
         &[],
         |serve| serve.args(&["--cpu-budget", "2s"]),
     );
-}
-
-/// To be sent, by steps that have no owner.
-fn leaked(text: String) -> &'static [u8] {
-    text.leak().as_bytes()
 }
 
 /// A head that the server makes by itself has the time in it.

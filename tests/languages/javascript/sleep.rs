@@ -1,10 +1,8 @@
 //! Scripts whose instance is put to sleep while they are quiet: their timers ring as if
 //! it had been awake, and what cannot be carried keeps it awake.
 
-use std::fs;
-
 use super::{component_of, serve_script};
-use crate::harness::{hotsocket, run, temp_dir, wait_for};
+use crate::harness::wait_for;
 
 /// Timers of all kinds. An answer tells whether the instance has slept before.
 const SCRIPT: &str = r#"
@@ -26,19 +24,10 @@ net.createServer((s) => {
 }).listen(3000);
 "#;
 
-fn converse(script: &str) {
-    let Some(component) = component_of("sleeps", SCRIPT) else {
-        return;
-    };
-    let dir = temp_dir();
-    let path = |name| dir.path().join(name);
-    fs::write(path("it.wasm"), component).expect("written");
-    fs::write(path("it.test"), script).expect("written");
-    let ran = run(hotsocket()
-        .args(["test", "--hibernate-after", "100ms"])
-        .args(["--compile-timeout", "10m"])
-        .args([path("it.wasm"), path("it.test")]));
-    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+fn converse(conversation: &str) {
+    if let Some(component) = component_of("sleeps", SCRIPT) {
+        super::converse(component, conversation);
+    }
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
     file!("shim/http.js"),
     file!("shim/http_incoming.js"),
     file!("shim/http_outgoing.js"),
+    file!("shim/http_parser.js"),
+    file!("shim/http_response.js"),
     file!("shim/key_derivation.js"),
     file!("shim/lazily.js"),
     file!("shim/locale.js"),
