@@ -6,7 +6,7 @@
 use socket2::{SockFilter, SockRef};
 
 use crate::guests::guest;
-use crate::harness::{Client, Server, TcpRow, serve};
+use crate::harness::{Client, Server, TcpRow, serve, wait_for};
 
 /// `ret #0`: keep nothing of a packet.
 fn vanish(client: &Client) {
@@ -32,14 +32,33 @@ fn a_peer_that_vanishes_in_silence_is_noticed() {
 
 #[test]
 fn a_peer_that_vanishes_with_a_reply_on_its_way_is_noticed() {
-    // Long before keepalive would ask.
-    let server = start(&["--keepalive", "1h", "--write-timeout", "1s"]);
+    let server = start(&["--keepalive", "1s", "--write-timeout", "1s"]);
     let mut client = server.connect();
     client.ask("x", "x");
     vanish(&client);
     client.send("y");
     server.stdout.wait("closed 1");
     server.wait_open(0);
+}
+
+#[test]
+fn one_probe_that_is_lost_ends_no_connection() {
+    // More than a second between the probe that is lost and the last one.
+    let server = start(&["--keepalive", "6s", "--write-timeout", "1s"]);
+    let mut client = server.connect();
+    client.ask("x", "x");
+    let peer = client.stream.local_addr().expect("an address");
+    let probes = || {
+        let socket = TcpRow::find(server.addresses[0], peer);
+        socket.map(|socket| socket.unanswered_probes())
+    };
+    vanish(&client);
+    wait_for("a probe that is lost", || probes() == Some(1));
+    SockRef::from(&client.stream)
+        .detach_filter()
+        .expect("a filter");
+    wait_for("a probe that is answered", || probes() != Some(1));
+    client.ask("x", "x");
 }
 
 #[test]

@@ -151,6 +151,11 @@ impl TcpRow {
         Some((hex(sent)?, hex(come)?))
     }
 
+    /// Probes of keepalive that the peer has not answered.
+    pub fn unanswered_probes(&self) -> u64 {
+        self.0[7 + 1].parse().expect("a number")
+    }
+
     /// Which timer runs, as proc(5) numbers them, and what is left of it in
     /// hundredths of a second.
     pub fn timer(&self) -> (&str, u64) {

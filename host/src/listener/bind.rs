@@ -32,7 +32,8 @@ pub struct SocketOptions {
     /// Silence after which a peer is probed; a third of it passes between two
     /// probes.
     pub keepalive: Duration,
-    /// How long sent bytes may go unacknowledged.
+    /// How long sent bytes may go unacknowledged, at least: no shorter than it takes to probe
+    /// a silent peer.
     pub user_timeout: Duration,
     /// Send at once instead of gathering small writes.
     pub nodelay: bool,
@@ -368,5 +369,8 @@ fn inherited(socket: &Socket, options: SocketOptions) -> io::Result<()> {
         .with_interval(interval)
         .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(options.user_timeout))
+    // It takes the place of the number of probes as well (tcp(7)): were it shorter than all of
+    // them, a peer that is silent and one packet that is lost would end the connection.
+    let probes = options.keepalive + interval * KEEPALIVE_PROBES;
+    socket.set_tcp_user_timeout(Some(options.user_timeout.max(probes)))
 }
