@@ -4,15 +4,15 @@
 //! Who listens on it, and what is said, is up to [`crate::control`] and
 //! [`crate::listener`].
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// How long a process that listens already may take to show it. One whose queue
@@ -116,9 +116,18 @@ impl SocketFile {
     /// Who may connect: those who may write to it.
     ///
     /// # Errors
-    /// As chmod(2).
+    /// As open(2) and chmod(2); [`io::ErrorKind::AddrInUse`] when something else is in its
+    /// place, whose mode is left alone.
     pub fn allow(&self, mode: u32) -> io::Result<()> {
-        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
+        if device_inode(&file.metadata()?) != self.device_inode {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        // What the descriptor is of, and not what has the path by now. fchmod(2) takes none
+        // that was opened with O_PATH, but this link leads to its file (proc(5)).
+        let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+        fs::set_permissions(link, fs::Permissions::from_mode(mode))
     }
 }
 
@@ -196,6 +205,28 @@ mod tests {
         let error = listening(&path).expect_err("a file is there");
         let error = error.to_string();
         assert!(error.contains("there is a file of that name"), "{error}");
+    }
+
+    #[test]
+    fn only_the_socket_that_was_made_gets_a_mode() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, target) = (dir.path().join("it.sock"), dir.path().join("target"));
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        let (_socket, file) = bind(&path).expect("ours");
+        file.allow(0o660).expect("ours");
+        assert_eq!(mode(&path), 0o660);
+        // Another server has taken it for dead, as it did not listen yet.
+        let (_other, theirs) = bind(&path).expect("ours");
+        let error = file.allow(0o666).expect_err("theirs");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(mode(&path), 0o600);
+        // Somebody else who may write the directory has put a link there.
+        fs::write(&target, "").expect("ours");
+        let before = mode(&target);
+        fs::remove_file(&path).expect("ours");
+        std::os::unix::fs::symlink(&target, &path).expect("ours");
+        theirs.allow(0o666).expect_err("a link");
+        assert_eq!(mode(&target), before);
     }
 
     #[test]
