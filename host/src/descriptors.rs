@@ -1,4 +1,5 @@
-//! File descriptors: every connection is one.
+//! File descriptors: every connection takes one, and one for each directory that its guest may
+//! use.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -13,8 +14,9 @@ const RESERVED: u64 = 64;
 static INHERITED: OnceLock<Rlimit> = OnceLock::new();
 
 /// Raise the soft limit of open files to the hard one, and lower the `max_connections` of
-/// all services to what fits in it together, with a warning.
-pub fn raise_limit<'a>(max_connections: impl Iterator<Item = &'a mut usize>) {
+/// all services to what fits in it together, with a warning. With each comes how many
+/// descriptors one connection takes.
+pub fn raise_limit<'a>(max_connections: impl Iterator<Item = (&'a mut usize, usize)>) {
     let limit = *INHERITED.get_or_init(|| getrlimit(Resource::Nofile));
     let raised = Rlimit {
         current: limit.maximum,
@@ -29,11 +31,9 @@ pub fn raise_limit<'a>(max_connections: impl Iterator<Item = &'a mut usize>) {
     let fitting = usize::try_from(files.saturating_sub(RESERVED))
         .unwrap_or(usize::MAX)
         .max(1);
-    let all: Vec<_> = max_connections.collect();
-    let together = all
-        .iter()
-        .fold(0, |sum: usize, max| sum.saturating_add(**max));
-    if fitting < together {
+    let mut all: Vec<_> = max_connections.collect();
+    let before = together(&all);
+    if let Some(needed) = lower(&mut all, fitting) {
         let of_all = match all.len() {
             0 | 1 => "",
             _ => " of all services together",
@@ -41,14 +41,32 @@ pub fn raise_limit<'a>(max_connections: impl Iterator<Item = &'a mut usize>) {
         tracing::warn!(
             kind = "limit",
             limit = "descriptors",
-            "--max-connections{of_all} is lowered from {together} to {fitting}: this process may open \
+            "--max-connections{of_all} is lowered from {before} to {}: this process may open \
              {files} files; raise that with `ulimit -n {}`",
-            (together as u64).saturating_add(RESERVED)
+            together(&all),
+            (needed as u64).saturating_add(RESERVED)
         );
-        for max in all {
-            *max = share(*max, fitting, together);
-        }
     }
+}
+
+fn together(all: &[(&mut usize, usize)]) -> usize {
+    all.iter()
+        .fold(0, |sum: usize, (max, _)| sum.saturating_add(**max))
+}
+
+/// Lower limits to what fits into so many descriptors. How many would be needed, if that is
+/// more.
+fn lower(all: &mut [(&mut usize, usize)], fitting: usize) -> Option<usize> {
+    let needed = all.iter().fold(0, |sum: usize, (max, each)| {
+        sum.saturating_add(max.saturating_mul(*each))
+    });
+    if needed <= fitting {
+        return None;
+    }
+    for (max, _) in all {
+        **max = share(**max, fitting, needed);
+    }
+    Some(needed)
 }
 
 /// What is left of a limit when all of them together are lowered.
@@ -83,6 +101,17 @@ mod tests {
     }
 
     #[test]
+    fn directories_count() {
+        let (mut plain, mut with_dirs) = (1000, 1000);
+        let fit = |plain: &mut usize, with_dirs: &mut usize, fitting| {
+            lower(&mut [(plain, 1), (with_dirs, 3)], fitting)
+        };
+        assert_eq!(fit(&mut plain, &mut with_dirs, 4000), None);
+        assert_eq!(fit(&mut plain, &mut with_dirs, 2000), Some(4000));
+        assert_eq!((plain, with_dirs), (500, 500));
+    }
+
+    #[test]
     fn programs_get_the_limit_from_before() {
         let before = getrlimit(Resource::Nofile);
         let asked = |command: &mut Command| {
@@ -93,7 +122,7 @@ mod tests {
             String::from_utf8(output.stdout).expect("a number")
         };
         let fresh = asked(&mut Command::new("sh"));
-        raise_limit(std::iter::once(&mut 1));
+        raise_limit(std::iter::once((&mut 1, 1)));
         assert_eq!(asked(inherit_limit(&mut Command::new("sh"))), fresh);
         // Other tests of this process may have been under way, but they need no more.
         let _ = setrlimit(Resource::Nofile, before);

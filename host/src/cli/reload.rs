@@ -150,7 +150,10 @@ fn options(loaded: &mut Loaded, inherited: &[Inherited]) -> Result<Options, Stri
         }
     }
     let services = options.services.iter_mut();
-    descriptors::raise_limit(services.map(|service| &mut service.limits.max_connections));
+    descriptors::raise_limit(services.map(|service| {
+        let each = 1 + service.grants.dirs.len();
+        (&mut service.limits.max_connections, each)
+    }));
     serve::adopt(&mut options.services, inherited)?;
     Ok(options)
 }
