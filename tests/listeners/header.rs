@@ -161,6 +161,21 @@ fn a_server_that_speaks_first_waits_for_an_optional_header_until_the_timeout() {
 }
 
 #[test]
+fn an_optional_header_is_waited_for_less_long_than_a_handshake() {
+    let args = |policy: &str| {
+        let policy = format!("127.0.0.1={policy}");
+        Serve::prebuilt("echo").args(&["--proxy-protocol", &policy, "--handshake-timeout", "3s"])
+    };
+    // Else a client that is silent at first would be closed before it was over.
+    let ran = args("optional").fail();
+    let error =
+        "--handshake-timeout: 3s is out of range: it must be longer than --proxy-timeout (3s)";
+    assert!(ran.failure(2).contains(error), "{}", ran.stderr);
+    args("optional").args(&["--proxy-timeout", "2s"]).start();
+    args("require").start();
+}
+
+#[test]
 fn a_header_from_elsewhere_closes_the_connection() {
     let server = server("10.0.0.0/8=require,127.0.0.2=require", &[]);
     for header in [v1("192.0.2.7:4000").into_bytes(), v2(0, 0, b"")] {

@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationList,
+    CertificateRevocationListParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 use super::client::ClientConfig;
@@ -68,10 +70,31 @@ impl Authority {
 
     /// A list on which these are revoked.
     pub fn revoke(&self, revoked: &[&Issued]) -> String {
+        self.list(revoked, None).pem().expect("PEM")
+    }
+
+    /// A list that is whole, but for the entry of this one: its reason is none that there is
+    /// (RFC 5280, section 5.3.1).
+    pub fn revoke_wrongly(&self, revoked: &Issued) -> String {
+        let list = self.list(&[revoked], Some(RevocationReason::KeyCompromise));
+        let mut list = list.der().to_vec();
+        // An ENUMERATED in an OCTET STRING, after the identifier 2.5.29.21.
+        let reason = b"\x06\x03\x55\x1d\x15\x04\x03\x0a\x01\x01";
+        let at = list.windows(reason.len()).position(|part| part == reason);
+        list[at.expect("a reason") + reason.len() - 1] = 7;
+        let list = STANDARD.encode(list);
+        format!("-----BEGIN X509 CRL-----\n{list}\n-----END X509 CRL-----\n")
+    }
+
+    fn list(
+        &self,
+        revoked: &[&Issued],
+        reason: Option<RevocationReason>,
+    ) -> CertificateRevocationList {
         let revoked = revoked.iter().map(|issued| RevokedCertParams {
             serial_number: issued.serial.clone(),
             revocation_time: date_time_ymd(2020, 1, 1),
-            reason_code: None,
+            reason_code: reason,
             invalidity_date: None,
         });
         let list = CertificateRevocationListParams {
@@ -82,8 +105,7 @@ impl Authority {
             revoked_certs: revoked.collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        let list = list.signed_by(&self.issuer).expect("a list");
-        list.pem().expect("PEM")
+        list.signed_by(&self.issuer).expect("a list")
     }
 
     /// What a client needs to trust it.

@@ -27,14 +27,9 @@ fn a_guest_sees_what_was_agreed_on() {
     client.expect(format!("{}{line}\n", you(&client)));
     let issued = own.issue(&["client"]);
     let config = ClientConfig::new(&servers.pem, Some(&issued), &[&TLS12]);
-    // A session that is resumed has them, too.
-    for _ in 0..2 {
-        let mut client = config.connect(&server);
-        let line = r#"TLSv1.2 for "a.test", protocol """#;
-        client.expect(format!("{}{line}\ncertificate of ", you(&client)));
-        client.end();
-        let _ = client.rest();
-    }
+    let mut client = config.connect(&server);
+    let line = r#"TLSv1.2 for "a.test", protocol """#;
+    client.expect(format!("{}{line}\ncertificate of ", you(&client)));
 }
 
 #[test]

@@ -64,12 +64,26 @@ impl ListenerOptions {
         ]
     }
 
-    /// Check that every limit is in its range.
+    /// Check that every limit is in its range, and fits to this `--handshake-timeout`.
     ///
     /// # Errors
-    /// Names the first one that isn't.
-    pub fn validate(&self) -> Result<(), LimitError> {
+    /// Names the first one that doesn't.
+    pub fn validate(&self, handshake_timeout: Duration) -> Result<(), LimitError> {
         self.settings().iter().try_for_each(Setting::validate)?;
+        let policies = self.proxy_protocol.as_ref();
+        let is_waited_for = policies.is_some_and(|all| all.has(HeaderPolicy::Optional));
+        // Else a client that waits until the server speaks would be closed instead of served.
+        if is_waited_for && handshake_timeout <= self.proxy_timeout {
+            return Err(LimitError {
+                flag: "handshake-timeout",
+                value: crate::duration::show(handshake_timeout),
+                expected: format!(
+                    "longer than --proxy-timeout ({}), for which an optional PROXY header is \
+                     waited for",
+                    crate::duration::show(self.proxy_timeout)
+                ),
+            });
+        }
         let proxies = self.proxy_protocol.as_ref().map_or(0, Ranges::len);
         for (flag, count) in [("allow", self.access.len()), ("proxy-protocol", proxies)] {
             if count > MAX_RANGES {

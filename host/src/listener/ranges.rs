@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use hotsocket_sandbox::Endpoint;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// Ranges of one listener: each is looked at for each connection.
 pub const MAX_RANGES: usize = 1024;
@@ -45,7 +45,7 @@ impl Range {
             format!("{text:?} is no range of addresses; try 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32")
         })?;
         match range.trunc() == range {
-            true => Ok(Range::Ip(range)),
+            true => Ok(Range::Ip(to_canonical(range))),
             false => Err(format!(
                 "{text} has bits beyond its prefix; the range is {}",
                 range.trunc()
@@ -70,6 +70,17 @@ impl Range {
             Range::Unix => 0,
         }
     }
+}
+
+/// A range in `::ffff:0:0/96` is one of IPv4, as the addresses in it are.
+fn to_canonical(range: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = range else {
+        return range;
+    };
+    let address = mapped.addr().to_ipv4_mapped();
+    let parts = address.zip(mapped.prefix_len().checked_sub(96));
+    let range_v4 = parts.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    range_v4.map_or(range, IpNet::V4)
 }
 
 /// See the module's documentation.
@@ -156,6 +167,21 @@ mod tests {
         let unix = ranges(&[("unix", 7), ("::/0", 6)]);
         assert_eq!(unix.get(&Endpoint::Unix(None)), Some(7));
         assert_eq!(unix.get(&peer("::1")), Some(6));
+    }
+
+    #[test]
+    fn a_range_of_mapped_addresses_is_one_of_ipv4() {
+        let all = [("::ffff:10.0.0.0/104", 1), ("::ffff:0:0/96", 0)];
+        let mapped = ranges(&all);
+        assert_eq!(mapped, ranges(&[("10.0.0.0/8", 1), ("0.0.0.0/0", 0)]));
+        assert_eq!(mapped.get(&peer("10.1.2.3")), Some(1));
+        assert_eq!(mapped.get(&peer("::ffff:192.0.2.1")), Some(0));
+        assert_eq!(mapped.get(&peer("::1")), None);
+        // Those around it stay what they are.
+        let wider = ranges(&[("::/64", 2), ("2001:db8::/104", 3)]);
+        assert_eq!(wider.get(&peer("::1")), Some(2));
+        assert_eq!(wider.get(&peer("2001:db8::1")), Some(3));
+        assert_eq!(wider.get(&peer("10.1.2.3")), None);
     }
 
     #[test]

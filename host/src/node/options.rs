@@ -245,7 +245,7 @@ impl ServiceOptions {
         self.limits.validate()?;
         for listener in &self.listeners {
             listener.sockets.validate()?;
-            listener.layers.validate()?;
+            listener.layers.validate(self.limits.handshake_timeout)?;
         }
         self.rules.validate()
     }

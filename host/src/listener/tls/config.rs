@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{
-    NoClientAuth, ProducesTickets, ServerSessionMemoryCache, StoresServerSessions,
-    WebPkiClientVerifier,
+    NoClientAuth, NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache,
+    StoresServerSessions, WebPkiClientVerifier,
 };
 use rustls::version::{TLS12, TLS13};
 
@@ -26,7 +26,8 @@ pub struct Config {
     pub material: Material,
 }
 
-/// What makes sessions resumable. It is this process' own, in its memory only.
+/// What makes sessions resumable, where clients have no certificates. It is this process'
+/// own, in its memory only.
 struct Resumption {
     /// Encrypts sessions into tickets with a key that is changed every six hours; a key is
     /// good for twice as long.
@@ -48,19 +49,11 @@ impl Material {
 }
 
 impl Config {
-    /// One with other certificates. Sessions stay resumable, unless other clients are
-    /// trusted now: resuming a session does not verify its certificate again.
+    /// One with other certificates. Sessions stay resumable.
     ///
     /// # Errors
     /// When it does not fit together.
     pub fn replaced(&self, material: Material, options: &TlsOptions) -> Result<Self, TlsError> {
-        let is_same = match (&self.material.clients, &material.clients) {
-            (Some(before), Some(now)) => before.is_same(now),
-            _ => true,
-        };
-        if !is_same {
-            return material.config(options);
-        }
         let resumption = Resumption {
             tickets: Arc::clone(&self.template.ticketer),
             sessions: Arc::clone(&self.template.session_storage),
@@ -96,8 +89,16 @@ impl Config {
             .iter()
             .map(|name| name.as_bytes().to_vec())
             .collect();
-        template.ticketer = resumption.tickets;
-        template.session_storage = resumption.sessions;
+        if material.clients.is_none() {
+            template.ticketer = resumption.tickets;
+            template.session_storage = resumption.sessions;
+        } else {
+            // Resuming a session verifies no certificate: one that has expired since, or
+            // is revoked by now, would be good for ever, as each resumption gives a new
+            // ticket. By default rustls makes no tickets, but remembers sessions.
+            template.session_storage = Arc::new(NoServerSessionStorage {});
+            template.send_tls13_tickets = 0;
+        }
         Ok(Config {
             template,
             resolver,

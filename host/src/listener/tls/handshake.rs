@@ -5,7 +5,8 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 
-use hotsocket_sandbox::{Stream, TlsFacts};
+use arc_swap::ArcSwap;
+use hotsocket_sandbox::{Stream, TlsFacts, let_others_run};
 use rustls::server::UnbufferedServerConnection;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -41,59 +42,53 @@ pub struct Failed {
     last: Vec<u8>,
 }
 
-/// Both sides of a handshake.
-struct Handshake {
+/// The peer's side of a handshake.
+struct Peer {
     stream: Stream,
-    records: Records,
+    /// What it has sent first.
     first: Vec<u8>,
 }
 
 /// Do the handshake, with a permit that `slot` waits for once the peer has sent a whole
-/// first record: who is silent takes none from others. Whoever computes has one of the
-/// permits of `turns` meanwhile.
+/// first record: who is silent takes none from others. Only then is `config` looked at.
+/// Whoever computes has one of the permits of `turns` meanwhile.
 pub async fn handshake<P>(
     stream: Stream,
-    config: &Config,
+    config: &ArcSwap<Config>,
     slot: impl Future<Output = P>,
     turns: &Semaphore,
 ) -> Result<Done, Box<Failed>> {
-    let (config, resolved) = config.for_connection();
-    let connection = match UnbufferedServerConnection::new(config) {
-        Ok(connection) => connection,
-        Err(error) => {
-            return Err(Box::new(Failed {
-                failure: Failure::Tls(error),
-                first: Vec::new(),
-                stream,
-                last: Vec::new(),
-            }));
-        }
-    };
-    let mut handshake = Handshake {
+    let mut peer = Peer {
         stream,
-        records: Records::new(connection),
         first: Vec::new(),
     };
-    match handshake.run(slot, turns).await {
+    let hello = match peer.first_record().await {
+        Ok(hello) => hello,
+        Err(failure) => return Err(peer.failed(failure, Vec::new())),
+    };
+    let _slot = slot.await;
+    // Not before: a peer could be silent until its certificate is revoked, and be judged by
+    // the list from when it connected.
+    let (config, resolved) = config.load().for_connection();
+    let connection = match UnbufferedServerConnection::new(config) {
+        Ok(connection) => connection,
+        Err(error) => return Err(peer.failed(Failure::Tls(error), Vec::new())),
+    };
+    let mut records = Records::new(connection);
+    match peer.agree(&mut records, hello, turns).await {
         Ok(()) => {
-            let facts = facts(&handshake.records, resolved.name.get());
-            let connection = &handshake.records.connection;
-            let outcome = match connection.handshake_kind() {
+            let facts = facts(&records, resolved.name.get());
+            let outcome = match records.connection.handshake_kind() {
                 Some(HandshakeKind::Resumed) => Outcome::Resumed,
                 _ => Outcome::Full,
             };
             Ok(Done {
-                stream: Box::new(TlsTransport::new(handshake.stream, handshake.records)),
+                stream: Box::new(TlsTransport::new(peer.stream, records)),
                 facts,
                 outcome,
             })
         }
-        Err(failure) => Err(Box::new(Failed {
-            failure,
-            first: handshake.first,
-            stream: handshake.stream,
-            last: handshake.records.outgoing,
-        })),
+        Err(failure) => Err(peer.failed(failure, records.outgoing)),
     }
 }
 
@@ -115,82 +110,89 @@ fn is_part_of_record(bytes: &[u8]) -> bool {
     }
 }
 
-impl Handshake {
-    async fn run<P>(
+impl Peer {
+    /// Read until there is a whole record, or what is none.
+    async fn first_record(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut received = Vec::new();
+        while is_part_of_record(&received) {
+            received = self.read(&received).await?;
+        }
+        Ok(received)
+    }
+
+    /// Go on after the first record until both sides have agreed.
+    async fn agree(
         &mut self,
-        slot: impl Future<Output = P>,
+        records: &mut Records,
+        hello: Vec<u8>,
         turns: &Semaphore,
     ) -> Result<(), Failure> {
-        let mut first = self.first_record().await?;
-        let _slot = slot.await;
-        self.process(&mut first, turns).await?;
-        drop(first);
-        while self.records.connection.is_handshaking() {
-            let (mut buffer, length) = self.read().await?;
-            let received = buffer.all().get_mut(..length).unwrap_or_default();
-            self.process(received, turns).await?;
+        self.process(records, hello, turns).await?;
+        while records.connection.is_handshaking() {
+            let received = self.read(&records.incoming).await?;
+            self.process(records, received, turns).await?;
         }
         Ok(())
     }
 
-    /// Read until there is a whole record, or what is none.
-    async fn first_record(&mut self) -> Result<Vec<u8>, Failure> {
-        loop {
-            let (mut buffer, length) = self.read().await?;
-            let received = buffer.all().get(..length).unwrap_or_default().to_vec();
-            if !is_part_of_record(&received) {
-                self.records.incoming = Vec::new();
-                return Ok(received);
-            }
-            self.records.incoming = received;
-        }
-    }
-
     /// Let rustls process what has come, and send what it answers.
-    async fn process(&mut self, received: &mut [u8], turns: &Semaphore) -> Result<(), Failure> {
-        {
-            // Never closed.
-            let _turn = turns.acquire().await;
-            let mut plain = Vec::new();
-            let processed = self.records.receive(received, |bytes| {
-                plain.extend_from_slice(bytes);
-            });
-            processed.map_err(Failure::Tls)?;
-            self.records.plain = plain;
-        }
-        self.send().await.map_err(Failure::Io)
+    async fn process(
+        &mut self,
+        records: &mut Records,
+        mut received: Vec<u8>,
+        turns: &Semaphore,
+    ) -> Result<(), Failure> {
+        // Never closed.
+        let turn = turns.acquire().await;
+        let mut plain = Vec::new();
+        let processed = records.receive(&mut received, |bytes| plain.extend_from_slice(bytes));
+        records.plain = plain;
+        drop(received);
+        // Who waits for the turn begins only then. Else there would never be one who waits,
+        // and all handshakes that are ready would compute before a session runs.
+        let_others_run().await;
+        drop(turn);
+        processed.map_err(Failure::Tls)?;
+        let outgoing = std::mem::take(&mut records.outgoing);
+        write_all(&mut self.stream, &outgoing)
+            .await
+            .map_err(Failure::Io)
     }
 
-    /// Wait for more, and read it behind what has come before.
-    async fn read(&mut self) -> Result<(ReadBuffer, usize), Failure> {
-        let kept = self.records.incoming.len();
-        if kept >= WIRE {
+    /// Wait for more, and read it behind what has come before. It is copied: hundreds may
+    /// wait for their turn, and would each keep a whole buffer of the thread's.
+    async fn read(&mut self, before: &[u8]) -> Result<Vec<u8>, Failure> {
+        if before.len() >= WIRE {
             return Err(Failure::TooLong);
         }
         let read = poll_fn(|cx| {
             let mut buffer = ReadBuffer::take();
             let all = buffer.all().get_mut(..WIRE).unwrap_or_default();
             let mut space = ReadBuf::new(all);
-            space.put_slice(&self.records.incoming);
+            space.put_slice(before);
             let read = Pin::new(&mut self.stream).poll_read(cx, &mut space);
-            let length = space.filled().len();
-            read.map_ok(|()| (buffer, length))
+            read.map_ok(|()| space.filled().to_vec())
         });
-        let (mut buffer, length) = read.await.map_err(Failure::Io)?;
-        if length == kept {
+        let received = read.await.map_err(Failure::Io)?;
+        let new = received.get(before.len()..).unwrap_or_default();
+        if new.is_empty() {
             return Err(Failure::Ended);
         }
         if self.first.len() < FIRST {
-            let new = buffer.all().get(kept..length).unwrap_or_default();
             let room = FIRST - self.first.len();
             self.first.extend_from_slice(new.get(..room).unwrap_or(new));
         }
-        Ok((buffer, length))
+        Ok(received)
     }
 
-    async fn send(&mut self) -> io::Result<()> {
-        let outgoing = std::mem::take(&mut self.records.outgoing);
-        write_all(&mut self.stream, &outgoing).await
+    /// The handshake has failed. `last` is what is still to be sent.
+    fn failed(self, failure: Failure, last: Vec<u8>) -> Box<Failed> {
+        Box::new(Failed {
+            failure,
+            first: self.first,
+            stream: self.stream,
+            last,
+        })
     }
 }
 
@@ -260,5 +262,98 @@ fn iana_name(suite: CipherSuite) -> &'static str {
         CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
         CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
         other => other.as_str().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
+    use hotsocket_sandbox::Transport;
+    use tokio::task::yield_now;
+
+    use super::super::material::Material;
+    use super::super::options::TlsOptions;
+    use super::*;
+
+    /// A peer that has sent this, and takes all that it is sent.
+    struct Sent(&'static [u8]);
+
+    impl AsyncRead for Sent {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(std::mem::take(&mut self.0));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Sent {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Transport for Sent {
+        fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn reset(self: Box<Self>) {}
+    }
+
+    #[tokio::test]
+    async fn sessions_run_between_two_handshakes_that_are_ready() {
+        let material = Material {
+            pairs: Vec::new(),
+            clients: None,
+        };
+        let config = material.config(&TlsOptions::default());
+        let config = Arc::new(ArcSwap::from_pointee(config.expect("a configuration")));
+        let turns = Arc::new(Semaphore::new(1));
+        let times = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&times);
+        let session = tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        });
+        let flood: Vec<_> = (0..10)
+            .map(|_| {
+                let (config, turns) = (Arc::clone(&config), Arc::clone(&turns));
+                let times = Arc::clone(&times);
+                tokio::spawn(async move {
+                    let stream = Box::new(Sent(b"GET / HTTP/1.0\r\n\r\n"));
+                    let done = handshake(stream, &config, ready(()), &turns).await;
+                    assert!(done.is_err());
+                    times.load(Ordering::Relaxed)
+                })
+            })
+            .collect();
+        let mut ended = Vec::new();
+        for handshake in flood {
+            ended.push(handshake.await.expect("it ends"));
+        }
+        session.abort();
+        ended.sort_unstable();
+        assert!(ended.is_sorted_by(|one, next| one < next), "{ended:?}");
     }
 }

@@ -122,12 +122,6 @@ impl<T> Clone for Source<T> {
     }
 }
 
-impl<T> Source<T> {
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.hash == other.hash
-    }
-}
-
 impl Clients {
     fn parse(options: &TlsOptions, read: &ClientFiles) -> Result<Self, TlsError> {
         let path = options.client_ca.as_deref().unwrap_or(Path::new(""));
@@ -150,9 +144,10 @@ impl Clients {
                 .collect::<Result<_, _>>()
                 .map_err(|error| TlsError::pem(path, &error))?;
             // Else what is wrong in one would be found when all of the material is put
-            // together, and keep new certificates out.
+            // together, and keep new certificates out. Its entries are read by `to_owned`.
             for list in &lists {
                 webpki::BorrowedCertRevocationList::from_der(list)
+                    .and_then(|list| list.to_owned())
                     .map_err(|error| TlsError::invalid(path, of_list(&error)))?;
             }
             match lists.is_empty() {

@@ -13,7 +13,8 @@
 //! - [`records`]: rustls, without a socket; [`transport`]: with one
 //!
 //! Handshakes are bounded in time by `--handshake-timeout`, in number by
-//! `--max-handshakes`, and no more of them compute at once than there are threads.
+//! `--max-handshakes`. No more of them compute at once than there are threads, and what
+//! else is ready runs in between.
 
 mod certificate;
 mod config;
@@ -63,8 +64,8 @@ pub struct Tls {
     /// A permit for each handshake that may be going on; others wait.
     slots: Semaphore,
     max_handshakes: usize,
-    /// A permit for each handshake that may compute, so that a session waits for a few of
-    /// them at most.
+    /// A permit for each handshake that may compute. It is kept until sessions have run, so
+    /// one of them waits for a few handshakes at most.
     turns: Semaphore,
     failures: RateLimitedLog,
 }
@@ -203,10 +204,7 @@ impl Tls {
             outcome: None,
         };
         let slot = self.slot(&service.limit_counters);
-        let config = self.config.load_full();
-        let done = handshake::handshake(stream, &config, slot, &self.turns).await;
-        drop(config);
-        match done {
+        match handshake::handshake(stream, &self.config, slot, &self.turns).await {
             Ok(done) => {
                 attempt.outcome = Some(done.outcome);
                 Ok(done)
