@@ -50,8 +50,10 @@ pub async fn accept(
     let mut bucket = layers.limits.as_ref().and_then(ListenerLimits::bucket);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            // Another listener may have the same socket by now, with other options.
+            biased;
             _ = intake.wait_for(|it| *it != Intake::Open) => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok(incoming) => {

@@ -69,7 +69,7 @@ impl RunningListener {
 
     /// Let it accept no more. Connections that have a session go on; `intake` says what
     /// becomes of one that waits for a permit.
-    pub(super) async fn stop(self, intake: Intake) {
+    pub(super) fn close(&self, intake: Intake) {
         self.intake.send_if_modified(|now| {
             // A drain has closed it for good.
             let changes = *now == Intake::Open;
@@ -78,6 +78,11 @@ impl RunningListener {
             }
             changes
         });
+    }
+
+    /// The same, and wait until it is over.
+    pub(super) async fn stop(self, intake: Intake) {
+        self.close(intake);
         let _ = self.acceptor.await;
     }
 }
