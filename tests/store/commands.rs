@@ -34,6 +34,25 @@ fn keys_are_read_and_changed_from_outside() {
     assert_eq!(listed.lines().count(), 2500);
 }
 
+/// Names of buckets are never given back.
+#[test]
+fn to_ask_for_a_bucket_takes_no_place() {
+    let server = start(&[]);
+    let ask = |args: &[&str]| server.ask(&[&["store"], args].concat());
+    assert_eq!(ask(&["list", "--bucket", "typo1"]).success(), "");
+    let value = ask(&["get", "k", "--bucket", "typo2"]);
+    assert_eq!(value.failure(1), "the key has no value");
+    let deleted = ask(&["delete", "k", "--bucket", "typo3"]);
+    assert_eq!(deleted.success(), "there was nothing\n");
+    // Nor does the default bucket, which `listening` opens and cannot change.
+    let mut a = server.connect();
+    a.orders(&[
+        ("open-many 500 a", "500"),
+        ("open-many 500 b", "500"),
+        ("in c", "error: the store has 1000 buckets already"),
+    ]);
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     let server = start(&["--max-store-size", "1K"]);

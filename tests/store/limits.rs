@@ -66,6 +66,7 @@ fn there_are_only_so_many_buckets() {
     let server = start(&[]);
     let mut a = server.connect();
     a.orders(&[
+        ("in ", "ok"),
         ("open-many 500 a", "500"),
         // The default bucket is one, too.
         ("open-many 499 b", "499"),

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Orders, connect, start};
-use crate::harness::wait_for;
+use crate::guests::guest;
+use crate::harness::{serve, wait_for};
 
 #[test]
 fn too_many_subscriptions_end_the_connection() {
@@ -163,4 +164,72 @@ fn a_connection_that_is_held_is_not_idle() {
     // In two seconds.
     a.ask("?\n", "what?\n");
     assert_eq!(server.limit_reached("max-fan-out"), 1);
+}
+
+/// It sets three timers that are due together, and publishes so many messages as each of
+/// them rings.
+fn ringing(messages: usize) -> Vec<u8> {
+    guest()
+        .data(
+            "(call $set-timer (i32.const 1) (i64.const 0))
+             (call $set-timer (i32.const 2) (i64.const 0))
+             (call $set-timer (i32.const 3) (i64.const 0))
+             (call $say \"set \")",
+        )
+        .body(
+            "timer",
+            &format!(
+                r#"(local $n i32)
+                   (local.set $n (i32.const {messages}))
+                   (loop $more
+                     (call $publish "t" (i32.const 0) (i32.const 0) (i32.const 0))
+                     (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                     (br_if $more (local.get $n)))
+                   (call $say "rang ")"#
+            ),
+        )
+        .change(
+            ";; further imports",
+            r#"(import "hotsocket:topics/topics@0.1.0" (instance $the-topics
+                 (type $error' (enum "invalid" "too-large" "too-much" "no-subscriber"))
+                 (export "topic-error" (type $error (eq $error')))
+                 (type $message (list u8))
+                 (type $published (result (error $error)))
+                 (export "publish"
+                   (func (param "topic" string) (param "bytes" $message) (result $published)))))"#,
+        )
+        .change(
+            "(core module $guest",
+            r#"(core func $publish (canon lower (func $the-topics "publish") (memory $memory)))
+               (core module $guest"#,
+        )
+        .change(
+            r#"(import "host" "end" (func $end))"#,
+            r#"(import "host" "end" (func $end))
+               (import "host" "publish" (func $publish (param i32 i32 i32 i32 i32)))"#,
+        )
+        .change(
+            r#"(export "panic" (func $panic))"#,
+            r#"(export "panic" (func $panic)) (export "publish" (func $publish))"#,
+        )
+        .build()
+}
+
+/// Or who sets thousands for the same moment would publish as much as they all may.
+#[test]
+fn a_timer_does_not_ring_while_its_connection_is_held() {
+    let server = serve(ringing(2000)).args(&["--max-fan-out", "1K"]).start();
+    let mut client = server.connect();
+    client.ask("x", "set rang ");
+    let published = || server.ask_topics()["published"].as_u64();
+    wait_for("messages", || published() > Some(0));
+    // Now it is held for two minutes.
+    assert_eq!(published(), Some(2000));
+}
+
+#[test]
+fn timers_that_were_held_ring_later() {
+    let server = serve(ringing(20)).args(&["--max-fan-out", "1K"]).start();
+    let mut client = server.connect();
+    client.ask("x", "set rang rang rang ");
 }

@@ -24,26 +24,39 @@ pub async fn execute(
     if bucket.len() > MAX_BUCKET_NAME {
         return Err(failed(StoreError::NoSuchStore));
     }
-    let bucket = store.open(bucket).map_err(failed)?;
+    let known = || store.find(bucket).map_err(failed);
     match operation {
         StoreOperation::Get { key } => {
-            let found = store.get(bucket, checked(&key)?).wait().await;
+            let key = checked(&key)?;
+            let Some(bucket) = known()? else {
+                return Ok(Answer::Value { value: None });
+            };
+            let found = store.get(bucket, key).wait().await;
             let value = found.map_err(failed)?.map(|found| hex(&found.value));
             Ok(Answer::Value { value })
         }
         StoreOperation::Set { key, life_ms, .. } => {
-            let life = life_ms.map_or(Life::Forever, |life| Life::For(Duration::from_millis(life)));
             let key = checked(&key)?;
+            let bucket = store.open(bucket).map_err(failed)?;
+            let life = life_ms.map_or(Life::Forever, |life| Life::For(Duration::from_millis(life)));
             let set = store.set(bucket, key, &body, Condition::Always, life);
             set.wait().await.map_err(failed)?;
             Ok(Answer::Set)
         }
         StoreOperation::Delete { key } => {
-            let deleted = store.delete(bucket, checked(&key)?).wait().await;
+            let key = checked(&key)?;
+            let Some(bucket) = known()? else {
+                return Ok(Answer::Deleted { deleted: false });
+            };
+            let deleted = store.delete(bucket, key).wait().await;
             let deleted = deleted.map_err(failed)?;
             Ok(Answer::Deleted { deleted })
         }
         StoreOperation::List { prefix, cursor } => {
+            let Some(bucket) = known()? else {
+                let (keys, cursor) = (Vec::new(), None);
+                return Ok(Answer::Keys { keys, cursor });
+            };
             let listed = store.keys(bucket, &prefix, cursor.as_deref(), MAX_KEYS);
             let Listing { keys, cursor } = listed.wait().await.map_err(failed)?;
             let keys = keys.iter().map(|key| key.to_string()).collect();

@@ -41,6 +41,10 @@ impl Session {
             self.channel.hold(is_held);
             if !is_held {
                 self.ring_timers().await?;
+                // What they have published may hold the guest from here on.
+                if self.is_held() {
+                    continue;
+                }
             }
             // The guest has just asked for it: nothing more in plain text.
             if self.awaits_tls() {
@@ -111,13 +115,18 @@ impl Session {
         Ok(())
     }
 
+    /// Those that are due, until the guest may have no more events.
     async fn ring_timers(&mut self) -> Result<(), CloseCause> {
         if self.timers.next().is_some() {
             let now = Instant::now();
             while !self.awaits_tls()
+                && !self.is_held()
                 && let Some(id) = self.timers.due(now)
             {
                 self.deliver(Event::Timer(id)).await?;
+                // Each may publish as much as an event may: it is charged, and given
+                // back, before the next one.
+                self.carry_out_requests().await?;
                 self.give_way().await;
             }
         }

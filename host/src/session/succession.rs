@@ -36,12 +36,8 @@ impl Session {
         timers: Timers,
         entrance: Entrance,
     ) -> Result<Effects, Fault> {
-        let service = Arc::clone(&self.service);
-        let made =
-            service
-                .sandbox
-                .instantiate(&generation.guest, Some(self.served()), generation.number);
-        let instance = made.await?;
+        // Where many instances die at once, the places are free only a moment later.
+        let instance = self.wait_for_room(generation).await?;
         self.enter_with(instance, generation, origin, timers, entrance)
             .await
     }
@@ -59,6 +55,8 @@ impl Session {
         let number = generation.number;
         let mut recording = Recording::of_open(self.entry.handle(), number, &mut instance, &origin);
         let opened = instance.open(origin).await;
+        // What `open` has not asked for is nobody's any more.
+        instance.give_kept(None);
         if let Some(recording) = &mut recording {
             recording.stop(&instance);
         }

@@ -29,14 +29,10 @@ impl Buckets {
     /// # Errors
     /// When there are too many.
     pub fn open(&self, name: &str) -> Result<BucketId, StoreError> {
-        let name = if name.is_empty() {
-            DEFAULT_BUCKET
-        } else {
-            name
-        };
-        if let Some(bucket) = self.0.read().ids.get(name) {
-            return Ok(*bucket);
+        if let Some(bucket) = self.find(name) {
+            return Ok(bucket);
         }
+        let name = full(name);
         let mut known = self.0.write();
         // Another call may have come before this one.
         if let Some(bucket) = known.ids.get(name) {
@@ -53,6 +49,12 @@ impl Buckets {
         Ok(bucket)
     }
 
+    /// The bucket of this name, if it exists. Names are never given back, so one that is only
+    /// asked for takes no place.
+    pub fn find(&self, name: &str) -> Option<BucketId> {
+        self.0.read().ids.get(full(name)).copied()
+    }
+
     pub fn name(&self, bucket: BucketId) -> Option<Arc<str>> {
         self.0.read().names.get(bucket.0 as usize).cloned()
     }
@@ -60,5 +62,30 @@ impl Buckets {
     /// All of them, by their numbers.
     pub fn names(&self) -> Vec<Arc<str>> {
         self.0.read().names.clone()
+    }
+}
+
+fn full(name: &str) -> &str {
+    match name {
+        "" => DEFAULT_BUCKET,
+        name => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_looked_up_takes_no_place() -> Result<(), StoreError> {
+        let buckets = Buckets::default();
+        assert_eq!(buckets.find(""), None);
+        for number in 0..MAX_BUCKETS {
+            assert_eq!(buckets.find("other"), None);
+            buckets.open(&number.to_string())?;
+        }
+        assert_eq!(buckets.find("7"), Some(BucketId(7)));
+        assert!(buckets.open("other").is_err());
+        Ok(())
     }
 }

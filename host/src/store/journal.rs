@@ -19,8 +19,8 @@ use super::memory::Table;
 use super::shard::{Changes, Time};
 use super::usage::size_of;
 
-/// Between the first change and its batch, with [`StoreSync::EverySecond`]. The rest of
-/// the second is for writing it.
+/// Between the first change and its batch, with [`StoreSync::EverySecond`]; what it takes to
+/// write the batch before is a part of it. The rest of the second is for writing it.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Between a batch that could not be written and the next.
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub enum StoreSync {
     /// Before its call returns.
     Always,
-    /// A second later, at the latest.
+    /// About a second later, and what it takes to write a batch twice.
     #[default]
     #[value(name = "1s")]
     EverySecond,
@@ -164,7 +164,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        let mut is_failing = false;
+        let (mut is_failing, mut took) = (false, Duration::ZERO);
         loop {
             let Some(table) = self.table.upgrade() else {
                 return;
@@ -188,14 +188,12 @@ impl Writer {
                 // Not to keep it, should nobody else.
                 drop(table);
                 thread::park();
+                // What changes from now on has not waited for a batch.
+                took = Duration::ZERO;
                 continue;
             }
-            let pause = match (is_failing, journal.sync) {
-                (true, _) => RETRY,
-                (false, StoreSync::EverySecond) => INTERVAL,
-                (false, StoreSync::Always) => Duration::ZERO,
-            };
-            wait(journal, pause);
+            wait(journal, pause(is_failing, journal.sync, took));
+            let began = Instant::now();
             journal.is_dirty.store(false, Ordering::Release);
             let (batch, changes) = cut(&table, journal);
             let written = self.write(&table, &changes);
@@ -226,6 +224,7 @@ impl Writer {
                 tracing::info!(kind = "store", "{path} is written again");
             }
             is_failing = written.is_err();
+            took = began.elapsed();
         }
     }
 
@@ -242,6 +241,16 @@ impl Writer {
             let now = now.map(|saved| (saved.end.map(|end| clock.wall(end)), &*saved.value));
             Some((&**bucket, key.as_str(), now))
         }))
+    }
+}
+
+/// Before the next batch, if the one before took so long.
+fn pause(is_failing: bool, sync: StoreSync, took: Duration) -> Duration {
+    match (is_failing, sync) {
+        (true, _) => RETRY,
+        // Changes have waited while it was written.
+        (false, StoreSync::EverySecond) => INTERVAL.saturating_sub(took),
+        (false, StoreSync::Always) => Duration::ZERO,
     }
 }
 
@@ -306,5 +315,18 @@ impl WallClock {
     pub fn store(self, end: u64) -> Option<Time> {
         let from_now = end.checked_sub(self.system).filter(|left| *left > 0)?;
         Some(self.store.saturating_add(from_now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_takes_long_delays_the_next_one_no_more() {
+        let pause = |took| pause(false, StoreSync::EverySecond, Duration::from_millis(took));
+        assert_eq!(pause(0), INTERVAL);
+        assert_eq!(pause(400), INTERVAL - Duration::from_millis(400));
+        assert_eq!(pause(5000), Duration::ZERO);
     }
 }

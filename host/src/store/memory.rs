@@ -1,6 +1,7 @@
 //! A store in memory, which may be kept in a file. No call waits for more than the lock of
 //! a shard, unless it is to wait for the file.
 
+use std::cell::OnceCell;
 use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -101,7 +102,10 @@ impl Memory {
             error,
         })?;
         let journal = self.0.journal.get_or_init(|| Journal::new(file));
-        journal::start(&self.0, journal, kept).map_err(OpenError::Thread)
+        journal::start(&self.0, journal, kept).map_err(OpenError::Thread)?;
+        // Keys whose time was over are still in the file, and count until they are not.
+        journal.wake();
+        Ok(())
     }
 
     /// Take over what a file has. From then on changes are kept for it.
@@ -125,7 +129,7 @@ impl Memory {
         }
         for (bucket, key) in &over {
             let (mut shard, at) = table.shard(*bucket, key)?;
-            shard.note_gone(at, &table.usage);
+            shard.note(at, &table.usage);
         }
         Ok(file)
     }
@@ -164,12 +168,12 @@ impl Table {
     }
 
     /// When a key with this life is gone, if it would have been gone then.
-    fn end(&self, life: Life, was: Option<Time>) -> Option<Time> {
+    fn end(&self, life: Life, was: Option<Time>, now: impl Fn() -> Time) -> Option<Time> {
         match life {
             Life::Forever => None,
             Life::Unchanged => was,
             Life::For(time) => Some(match millis(time).min(MAX_LIFE) {
-                0 => self.now(),
+                0 => now(),
                 time => self.now_rounded_up() + time,
             }),
         }
@@ -187,39 +191,36 @@ impl Table {
     fn change<T: Send + 'static>(
         &self,
         (bucket, key): (BucketId, &str),
-        run: impl FnOnce(&mut Shard, At<'_>) -> Result<(T, bool), StoreError>,
+        run: impl FnOnce(&mut Shard, At<'_>, &dyn Fn() -> Time) -> Result<(T, bool), StoreError>,
     ) -> Reply<T> {
-        let changed = self.shard(bucket, key).and_then(|(mut shard, at)| {
-            let (result, is_changed) = run(&mut shard, at)?;
-            let journal = self.journal.get().filter(|_| is_changed);
-            Ok((result, journal.map(|journal| (journal, journal.batch()))))
-        });
-        let (result, journal, batch) = match changed {
-            Ok((result, Some((journal, batch)))) => (result, journal, batch),
-            Ok((result, None)) => return Reply::Ready(Ok(result)),
+        let (mut shard, at) = match self.shard(bucket, key) {
+            Ok(found) => found,
             Err(error) => return Reply::Ready(Err(error)),
         };
+        let result = run(&mut shard, at, &once(|| self.now()));
+        // A call that fails may have removed a key whose time was over.
+        let is_changed = match &result {
+            Ok((_, is_changed)) => *is_changed,
+            Err(_) => shard.has_changes(),
+        };
+        let journal = self.journal.get().filter(|_| is_changed);
+        let journal = journal.map(|journal| (journal, journal.batch()));
+        drop(shard);
+        let result = result.map(|(result, _)| result);
+        let Some((journal, batch)) = journal else {
+            return Reply::Ready(result);
+        };
         journal.wake();
-        match journal.sync() {
-            StoreSync::EverySecond => Reply::Ready(Ok(result)),
-            StoreSync::Always => {
+        match (journal.sync(), result) {
+            (StoreSync::Always, Ok(result)) => {
                 let written = journal.written(batch);
                 Reply::Pending(Box::pin(async move {
                     written.await?;
                     Ok(result)
                 }))
             }
+            (_, result) => Reply::Ready(result),
         }
-    }
-
-    fn increment(&self, shard: &mut Shard, at: At<'_>, delta: i64) -> Result<i64, StoreError> {
-        let now = || self.now();
-        let number = shard.find(at, now).map(|entry| &*entry.value);
-        let sum = sum(number, delta)?;
-        let (value, always) = (sum.to_string(), Condition::Always);
-        let (value, now) = (value.as_bytes(), (now, &self.usage));
-        shard.set(at, value, always, |was| was, now)?;
-        Ok(sum)
     }
 
     fn keys(
@@ -234,24 +235,42 @@ impl Table {
             Some(Some((shard, key))) => (shard, Start::After(key)),
             Some(None) => return Err(StoreError::other("not a cursor")),
         };
-        let (now, most) = (self.now(), most.max(1));
-        let mut keys = Vec::new();
+        // Of all shards together, whether they are still there or not: one call must not
+        // look at all that has ever been set.
+        let mut room = most.max(1);
+        let (now, mut keys) = (self.now(), Vec::new());
         for (number, shard) in self.shards.iter().enumerate().skip(first) {
-            let room = most - keys.len();
             let from = std::mem::replace(&mut after, Start::First);
-            let last = shard
-                .lock()
-                .list(bucket, prefix, from, (room, now), &mut keys);
+            let room = (&mut room, now);
+            let last = shard.lock().list(bucket, prefix, from, room, &mut keys);
             if let Some(last) = last {
                 let cursor = Some(format!("{number}:{last}"));
                 return Ok(Listing { keys, cursor });
             }
-            if keys.len() >= most {
-                break;
-            }
         }
         Ok(Listing { keys, cursor: None })
     }
+}
+
+/// A clock that is read when it is first asked, and shows the same time from then on. A call
+/// that reads it twice may find a key, and find that its time is over after that.
+fn once(now: impl Fn() -> Time) -> impl Fn() -> Time {
+    let read = OnceCell::new();
+    move || *read.get_or_init(&now)
+}
+
+/// Add to a number, with a clock that shows one time.
+fn increment(
+    shard: &mut Shard,
+    at: At<'_>,
+    delta: i64,
+    (now, usage): (impl Fn() -> Time, &Usage),
+) -> Result<i64, StoreError> {
+    let number = shard.find(at, &now).map(|entry| &*entry.value);
+    let sum = sum(number, delta)?;
+    let (value, always) = (sum.to_string(), Condition::Always);
+    shard.set(at, value.as_bytes(), always, |was| was, (now, usage))?;
+    Ok(sum)
 }
 
 /// The number of a shard, and the last key of it that was looked at.
@@ -275,6 +294,10 @@ impl KeyValue for Memory {
         self.0.buckets.open(name)
     }
 
+    fn find(&self, name: &str) -> Result<Option<BucketId>, StoreError> {
+        Ok(self.0.buckets.find(name))
+    }
+
     fn get(&self, bucket: BucketId, key: &str) -> Reply<Option<Found>> {
         let shard = self.0.shard(bucket, key);
         Reply::Ready(shard.map(|(shard, at)| shard.get(at, || self.0.now())))
@@ -289,10 +312,9 @@ impl KeyValue for Memory {
         life: Life,
     ) -> Reply<bool> {
         let table = &self.0;
-        let reply = table.change((bucket, key), |shard, at| {
-            let end = |was| table.end(life, was);
-            let now = (|| table.now(), &table.usage);
-            let set = shard.set(at, value, when, end, now)?;
+        let reply = table.change((bucket, key), |shard, at, now| {
+            let end = |was| table.end(life, was, now);
+            let set = shard.set(at, value, when, end, (now, &table.usage))?;
             Ok((set, set))
         });
         if matches!(life, Life::For(_)) {
@@ -302,16 +324,17 @@ impl KeyValue for Memory {
     }
 
     fn delete(&self, bucket: BucketId, key: &str) -> Reply<bool> {
-        self.0.change((bucket, key), |shard, at| {
-            let was_there = shard.find(at, || self.0.now()).is_some();
+        self.0.change((bucket, key), |shard, at, now| {
+            let was_there = shard.find(at, now).is_some();
             let is_removed = shard.remove(at, &self.0.usage);
             Ok((was_there, is_removed))
         })
     }
 
     fn increment(&self, bucket: BucketId, key: &str, delta: i64) -> Reply<i64> {
-        self.0.change((bucket, key), |shard, at| {
-            Ok((self.0.increment(shard, at, delta)?, true))
+        self.0.change((bucket, key), |shard, at, now| {
+            let sum = increment(shard, at, delta, (now, &self.0.usage))?;
+            Ok((sum, true))
         })
     }
 
@@ -327,12 +350,11 @@ impl KeyValue for Memory {
 
     fn set_life(&self, bucket: BucketId, key: &str, life: Life) -> Reply<bool> {
         let table = &self.0;
-        let now = || table.now();
-        let reply = table.change((bucket, key), |shard, at| {
+        let reply = table.change((bucket, key), |shard, at, now| {
             let Some(entry) = shard.find(at, now) else {
                 return Ok((false, false));
             };
-            let end = table.end(life, entry.end);
+            let end = table.end(life, entry.end, now);
             let is_set = shard.set_end(at, end, (now, &table.usage));
             Ok((is_set, is_set))
         });
@@ -373,3 +395,6 @@ impl Store for Memory {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,8 @@ use super::memory::Table;
 
 /// Between two rounds.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Keys that are removed before others run, under one lock: about 100 µs.
-const SLICE: usize = 256;
+/// Keys that are removed before others run: about 100 µs.
+pub(super) const SLICE: usize = 256;
 
 /// Sweep from now on, if nobody does yet.
 pub fn start(table: &Arc<Table>) {
@@ -49,18 +49,7 @@ async fn run(mut sweeper: Sweeper) {
         let Some(table) = sweeper.0.upgrade() else {
             return;
         };
-        for shard in &table.shards {
-            loop {
-                let swept = shard.lock().sweep(table.now(), SLICE, &table.usage);
-                if swept > 0 {
-                    table.note_changes();
-                }
-                if swept < SLICE {
-                    break;
-                }
-                let_others_run().await;
-            }
-        }
+        round(&table).await;
         let has_ends = || table.shards.iter().any(|shard| shard.lock().has_ends());
         if has_ends() {
             continue;
@@ -71,6 +60,27 @@ async fn run(mut sweeper: Sweeper) {
         if !has_ends() || table.is_swept.swap(true, Ordering::AcqRel) {
             sweeper.0 = Weak::new();
             return;
+        }
+    }
+}
+
+/// Remove all keys whose time is over.
+pub(super) async fn round(table: &Table) {
+    // Since others have run, of all shards.
+    let mut swept = 0;
+    for shard in &table.shards {
+        loop {
+            let most = SLICE - swept;
+            let removed = shard.lock().sweep(table.now(), most, &table.usage);
+            if removed > 0 {
+                table.note_changes();
+            }
+            if removed < most {
+                swept += removed;
+                break;
+            }
+            swept = 0;
+            let_others_run().await;
         }
     }
 }

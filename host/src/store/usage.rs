@@ -58,17 +58,19 @@ impl Usage {
     /// # Errors
     /// When there is no room for it.
     pub fn add_key(&self, size: usize) -> Result<(), StoreError> {
-        if !add(&self.keys, 1, self.limits.max_keys) {
-            self.reached.count(Limit::StoreKeys);
-            let most = self.limits.max_keys;
-            let why = format!("the store has {most} keys already (--max-store-keys)");
-            return Err(StoreError::other(why));
+        let most = self.limits.max_keys;
+        // Looked at before its bytes are taken: what fails takes nothing meanwhile from
+        // others that would fit, unless the last place goes just now.
+        if self.keys() < most {
+            self.resize(0, size)?;
+            if add(&self.keys, 1, most) {
+                return Ok(());
+            }
+            self.bytes.fetch_sub(size, Ordering::Relaxed);
         }
-        let resized = self.resize(0, size);
-        if resized.is_err() {
-            self.keys.fetch_sub(1, Ordering::Relaxed);
-        }
-        resized
+        self.reached.count(Limit::StoreKeys);
+        let why = format!("the store has {most} keys already (--max-store-keys)");
+        Err(StoreError::other(why))
     }
 
     /// A key of this size is gone.
@@ -120,9 +122,47 @@ impl Usage {
 
 /// Whether so much more is still within the limit; then it is added.
 fn add(to: &AtomicUsize, more: usize, limit: usize) -> bool {
-    let sum = to.fetch_add(more, Ordering::Relaxed).saturating_add(more);
-    if sum > limit {
-        to.fetch_sub(more, Ordering::Relaxed);
+    let sum = |now: usize| now.checked_add(more).filter(|sum| *sum <= limit);
+    to.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum)
+        .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn usage(max_size: usize, max_keys: usize) -> Usage {
+        let limits = StoreLimits { max_size, max_keys };
+        Usage::new(limits, Arc::new(LimitCounters::default()))
     }
-    sum <= limit
+
+    /// Neither of its bytes nor of the last key.
+    #[test]
+    fn what_does_not_fit_disturbs_nobody() {
+        const TIMES: usize = 100_000;
+        for (usage, size) in [(usage(1000, 10), 2000), (usage(1000, 1), 2000)] {
+            thread::scope(|scope| {
+                scope.spawn(|| (0..TIMES).for_each(|_| assert!(usage.add_key(size).is_err())));
+                for _ in 0..TIMES {
+                    assert!(usage.add_key(500).is_ok(), "{usage:?}");
+                    usage.remove_key(500);
+                }
+            });
+            assert_eq!((usage.keys(), usage.bytes()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_key_beyond_a_limit_takes_nothing() {
+        let usage = usage(1000, 2);
+        assert!(usage.add_key(600).is_ok());
+        let full = usage.add_key(401).expect_err("too many bytes").to_string();
+        assert!(full.contains("--max-store-size"), "{full}");
+        assert!(usage.add_key(400).is_ok());
+        let full = usage.add_key(1).expect_err("too many keys").to_string();
+        assert!(full.contains("--max-store-keys"), "{full}");
+        assert_eq!((usage.keys(), usage.bytes()), (2, 1000));
+    }
 }

@@ -96,6 +96,20 @@ fn messages_wait_for_nats() {
     assert_eq!(server.nats_count("dropped"), 0);
 }
 
+/// The client has taken it, but nobody else.
+#[test]
+fn a_message_that_still_waits_at_the_end_is_said() {
+    let Some(mut nats) = NatsServer::start(&[]) else {
+        return;
+    };
+    nats.kill();
+    let server = node(&nats, &[]).start();
+    let [mut a] = connect(&server);
+    a.order("publish t x");
+    let log = server.stop().stderr;
+    assert_eq!(count_lines(&log, "did not reach NATS"), 1, "{log}");
+}
+
 #[test]
 fn a_server_without_the_flag_says_nothing_of_nats() {
     let server = served(&[]).start();

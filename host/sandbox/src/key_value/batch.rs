@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::{ComponentType, Lower, WasmList};
 
 use super::parameters::{
-    Begun, Bytes, Caller, In, Refused, Text, key_of, key_value, may_change, value_of,
+    Begun, Bytes, Caller, In, Refused, Text, bucket_id, key_of, key_value, may_change, value_of,
 };
 use super::{BucketId, Condition, Found, KeyValue, Life, MAX_KEYS, Reply, StoreError};
 
@@ -147,7 +147,7 @@ fn all<T: wasmtime::component::Lift>(
 }
 
 fn opened(caller: &Caller<'_>, bucket: &In) -> Result<(Arc<dyn KeyValue>, BucketId), Refused> {
-    let bucket = caller.data().handles.get(bucket)?.0;
+    let bucket = bucket_id(caller, bucket)?;
     Ok((Arc::clone(key_value(caller)?), bucket))
 }
 

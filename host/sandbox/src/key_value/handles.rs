@@ -7,8 +7,12 @@ use super::BucketId;
 use crate::wasi::MAX_HANDLES;
 
 /// `wasi:keyvalue/store.bucket`.
-#[derive(Clone, Copy, Debug)]
-pub struct Bucket(pub BucketId);
+#[derive(Clone, Debug)]
+pub enum Bucket {
+    Known(BucketId),
+    /// Of a name that the store did not know, opened where nothing may be changed.
+    Unknown(Box<str>),
+}
 
 /// `wasi:keyvalue/atomics.cas`: a key, and the value that it was seen with.
 #[derive(Clone, Debug)]

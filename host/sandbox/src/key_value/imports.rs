@@ -12,10 +12,12 @@ use wasmtime::component::{
 };
 
 use super::parameters::{
-    Answer, Begun, Bytes, Caller, In, Refused, Text, at, bucket_name, change, key_value,
-    may_change, place, value_of,
+    Answer, Begun, Bytes, Caller, In, Refused, Text, at, bucket_id, bucket_name, change, key_value,
+    may_change, open, place, value_of,
 };
-use super::{Bucket, Cas, Condition, Found, KeyValue, Life, Listing, MAX_KEYS, Reply, StoreError};
+use super::{
+    Bucket, BucketId, Cas, Condition, Found, KeyValue, Life, Listing, MAX_KEYS, Reply, StoreError,
+};
 use crate::bindings::store::wasi::keyvalue::atomics::CasError;
 use crate::bindings::store::wasi::keyvalue::store::Error;
 use crate::store_data::StoreData;
@@ -89,11 +91,14 @@ pub fn link_store(
         "open",
         |caller, (name,): (Text,)| {
             let name = bucket_name(caller, &name)?;
-            let opened = key_value(caller)?.open(&name)?;
-            Ok(Reply::Ready(Ok(opened)))
+            let bucket = match open(caller, &name)? {
+                BucketId::NONE => Bucket::Unknown(name.into()),
+                bucket => Bucket::Known(bucket),
+            };
+            Ok(Reply::Ready(Ok(bucket)))
         },
         |caller, opened| match opened {
-            Ok(bucket) => Ok(Ok(caller.data_mut().handles.add(Bucket(bucket))?)),
+            Ok(bucket) => Ok(Ok(caller.data_mut().handles.add(bucket)?)),
             Err(error) => Ok(Err(Error::from(error))),
         },
     )?;
@@ -225,6 +230,10 @@ pub fn link_atomics(
             let cas = caller.data_mut().handles.remove(cas)?;
             let value = value_of(caller, &value)?;
             may_change(caller)?;
+            if cas.bucket == BucketId::NONE {
+                // It was made where nothing may be changed.
+                return Err(StoreError::AccessDenied.into());
+            }
             let store = Arc::clone(key_value(caller)?);
             let when = Condition::IfRevision(cas.revision);
             let swapped = store.set(cas.bucket, &cas.key, value, when, Life::Unchanged);
@@ -304,7 +313,7 @@ pub(super) fn list(
     cursor: Option<&Text>,
     most: usize,
 ) -> Begun<Listing> {
-    let Bucket(bucket) = *caller.data().handles.get(bucket)?;
+    let bucket = bucket_id(caller, bucket)?;
     let cursor = cursor
         .map(|cursor| cursor.text.to_str(caller))
         .transpose()?;

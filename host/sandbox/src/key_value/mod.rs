@@ -33,6 +33,11 @@ pub const MAX_KEYS: usize = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketId(pub u32);
 
+impl BucketId {
+    /// Of none: no key is ever in it. For names that a store does not know.
+    pub(crate) const NONE: Self = BucketId(u32::MAX);
+}
+
 /// A store. Calls on one key are linearizable, and a call that fails has changed
 /// nothing, unless its error says otherwise.
 ///
@@ -43,7 +48,14 @@ pub trait KeyValue: Send + Sync {
     /// fibers only. It must not change.
     fn may_wait(&self) -> bool;
 
+    /// The bucket of a name, which may take one of few places.
     fn open(&self, name: &str) -> Result<BucketId, StoreError>;
+
+    /// The same for reading only: `None` if there is no key in such a bucket. A store with
+    /// keys that others have set does not know that.
+    fn find(&self, name: &str) -> Result<Option<BucketId>, StoreError> {
+        self.open(name).map(Some)
+    }
 
     fn get(&self, bucket: BucketId, key: &str) -> Reply<Option<Found>>;
 

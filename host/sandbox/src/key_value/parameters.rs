@@ -79,6 +79,24 @@ pub fn bucket_name(caller: &Caller<'_>, name: &Text) -> Result<String, Refused> 
     }
 }
 
+/// The bucket of a name. Where nothing may be changed it is only looked up: a name takes a
+/// place for good.
+pub fn open(caller: &Caller<'_>, name: &str) -> Result<BucketId, StoreError> {
+    let store = key_value(caller)?;
+    match may_change(caller) {
+        Ok(()) => store.open(name),
+        Err(_) => Ok(store.find(name)?.unwrap_or(BucketId::NONE)),
+    }
+}
+
+/// The bucket that a handle stands for; [`BucketId::NONE`] only where nothing may be changed.
+pub fn bucket_id(caller: &Caller<'_>, bucket: &In) -> Result<BucketId, Refused> {
+    match caller.data().handles.get(bucket)? {
+        Bucket::Known(bucket) => Ok(*bucket),
+        Bucket::Unknown(name) => Ok(open(caller, name)?),
+    }
+}
+
 /// A key as the guest has it in its memory.
 pub fn key_of<'a>(
     caller: &'a Caller<'_>,
@@ -104,8 +122,7 @@ pub fn place<'a>(
     bucket: &In,
     key: &Text,
 ) -> Result<(BucketId, std::borrow::Cow<'a, str>), Refused> {
-    let Bucket(bucket) = *caller.data().handles.get(bucket)?;
-    Ok((bucket, key_of(caller, key)?))
+    Ok((bucket_id(caller, bucket)?, key_of(caller, key)?))
 }
 
 /// Do something with a key.

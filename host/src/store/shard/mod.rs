@@ -253,8 +253,8 @@ impl Shard {
         true
     }
 
-    /// A key has changed.
-    fn note(&mut self, at: At<'_>, usage: &Usage) {
+    /// A key has changed, or the file has it and it is not there any more.
+    pub fn note(&mut self, at: At<'_>, usage: &Usage) {
         if self.unsaved.is_none() {
             return;
         }
@@ -280,14 +280,14 @@ impl Shard {
         }
     }
 
-    /// A key that the file has, and that is not there any more.
-    pub fn note_gone(&mut self, at: At<'_>, usage: &Usage) {
-        self.note(at, usage);
-    }
-
     /// From now on changes are kept, until they are taken.
     pub fn keep_changes(&mut self) {
         self.unsaved.get_or_insert_default();
+    }
+
+    /// Whether any change is kept.
+    pub fn has_changes(&self) -> bool {
+        self.unsaved.as_ref().is_some_and(|all| !all.is_empty())
     }
 
     /// What has changed since this was last asked.
@@ -345,14 +345,15 @@ impl Shard {
         !self.ends.is_empty()
     }
 
-    /// Look at so many keys of a bucket that begin with a prefix, at most, and keep those
-    /// that are there. Returns the last one looked at, if there may be more.
+    /// Look at keys of a bucket that begin with a prefix, and keep those that are there.
+    /// `room` is how many it may look at, at least 1, and gets less with each. Returns the
+    /// last one, if that has used it up.
     pub fn list(
         &self,
         bucket: BucketId,
         prefix: &str,
         from: Start<'_>,
-        (most, now): (usize, Time),
+        (room, now): (&mut usize, Time),
         keys: &mut Vec<Arc<str>>,
     ) -> Option<Key> {
         let of = self.buckets.get(bucket.0 as usize)?;
@@ -362,12 +363,13 @@ impl Shard {
         };
         let listed = of.order.range::<str, _>((start, Bound::Unbounded));
         let listed = listed.take_while(|key| key.starts_with(prefix));
-        for (count, key) in listed.enumerate() {
+        for key in listed {
             let at = At::new(&self.hasher, bucket, key);
             if self.find(at, || now).is_some() {
                 keys.push(Arc::from(key.as_str()));
             }
-            if count + 1 >= most {
+            *room = room.saturating_sub(1);
+            if *room == 0 {
                 return Some(key.clone());
             }
         }

@@ -5,6 +5,7 @@
 //! sessions after as many deliveries as other long work does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
@@ -30,6 +31,8 @@ pub struct Nats {
     client: Client,
     prefix: String,
     outbox: Outbox,
+    /// NATS was away when the client took the last message: it may still have it.
+    waits_in_client: AtomicBool,
     interest: Interest,
     health: Arc<Health>,
 }
@@ -67,7 +70,11 @@ impl Nats {
         let payload = message.bytes.to_vec().into();
         let sent = self.client.publish(subject, payload).await;
         match sent.map_err(|error| error.kind()) {
-            Ok(()) => self.health.published(1),
+            Ok(()) => {
+                let is_away = self.client.connection_state() != State::Connected;
+                self.waits_in_client.store(is_away, Ordering::Relaxed);
+                self.health.published(1);
+            }
             Err(PublishErrorKind::MaxPayloadExceeded) => {
                 self.health.too_large(self.client.max_payload());
             }
@@ -97,6 +104,7 @@ impl Link {
             client,
             prefix: options.prefix.clone(),
             outbox: Outbox::default(),
+            waits_in_client: AtomicBool::new(false),
             interest: Interest::default(),
             health,
         });
@@ -123,7 +131,9 @@ impl Link {
         };
         let is_sent = match self.nats.client.connection_state() {
             State::Connected => timeout(LAST_MESSAGES, sent).await == Ok(true),
-            State::Pending | State::Disconnected => outbox.is_idle(),
+            State::Pending | State::Disconnected => {
+                outbox.is_idle() && !self.nats.waits_in_client.load(Ordering::Relaxed)
+            }
         };
         if !is_sent {
             tracing::warn!(
@@ -183,24 +193,81 @@ async fn receive(
         let NatsMessage {
             subject, payload, ..
         } = message;
-        let topic = subject.strip_prefix(nats.prefix.as_str());
-        let topic = topic.and_then(|topic| topic.strip_prefix('.'));
-        let topic = topic.filter(|topic| is_topic(topic) && payload.len() <= MAX_MESSAGE);
-        let delivered = match topic {
-            Some(topic) => topics.deliver(&pattern, topic, &payload).await,
-            None => None,
-        };
-        match delivered {
-            Some(Published { receivers, visited }) => {
-                nats.health.received();
-                filled += receivers + visited;
+        let (health, prefix) = (&nats.health, nats.prefix.as_str());
+        let Published { receivers, visited } = match topic(prefix, &subject, payload.len()) {
+            Some(topic) => take(health, &topics, &pattern, topic, &payload).await,
+            None => {
+                health.invalid(&subject, payload.len());
+                Published::default()
             }
-            None => nats.health.invalid(&subject, payload.len()),
-        }
-        filled += 1;
+        };
+        filled += 1 + receivers + visited;
         if filled >= SLICE {
             filled = 0;
             let_others_run().await;
         }
+    }
+}
+
+/// The topic of a message under this subject, of so many bytes; `None` if it is none here.
+fn topic<'a>(prefix: &str, subject: &'a str, bytes: usize) -> Option<&'a str> {
+    let topic = subject.strip_prefix(prefix)?.strip_prefix('.')?;
+    (is_topic(topic) && bytes <= MAX_MESSAGE).then_some(topic)
+}
+
+/// Deliver a message. The last who has subscribed may have left while it was on its way: then
+/// nothing comes of it, and nothing is wrong with it.
+async fn take(
+    health: &Health,
+    topics: &Topics,
+    pattern: &str,
+    topic: &str,
+    payload: &[u8],
+) -> Published {
+    match topics.deliver(pattern, topic, payload).await {
+        Some(published) => {
+            health.received();
+            published
+        }
+        None => Published::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hotsocket_sandbox::{Delivery, WhenFull};
+
+    use super::*;
+    use crate::topics::{Mailbox, Subscriber};
+
+    #[test]
+    fn what_is_none_here_has_no_topic() {
+        assert_eq!(topic("a.b", "a.b.t.x", MAX_MESSAGE), Some("t.x"));
+        for (subject, bytes) in [
+            ("a.b.t", MAX_MESSAGE + 1),
+            ("a.b.", 0),
+            ("a.bt", 0),
+            ("b.t", 0),
+            ("a.b.t\u{7}", 0),
+        ] {
+            assert_eq!(topic("a.b", subject, bytes), None, "{subject:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_whose_last_subscriber_has_left_is_not_invalid() {
+        let (health, topics) = (Health::new(Use::Topics, String::new()), Topics::default());
+        let subscriber = Subscriber {
+            mailbox: Mailbox::for_tests(1),
+            delivery: Delivery::Event,
+            when_full: WhenFull::Close,
+            number: 1,
+        };
+        topics.subscribe("t", subscriber);
+        assert_eq!(take(&health, &topics, "t", "t", b"x").await.receivers, 1);
+        topics.unsubscribe("t", 1);
+        assert_eq!(take(&health, &topics, "t", "t", b"x").await.receivers, 0);
+        let status = health.status("", 0);
+        assert_eq!((status.received, status.invalid), (1, 0));
     }
 }
