@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Error, extension, is_source_file, sources};
 
 /// Names that a guest in a directory may have, the first first.
-const ENTRY_FILES: [&str; 10] = [
+const ENTRY_FILES: [&str; 12] = [
     "server.js",
     "server.mjs",
     "server.cjs",
@@ -25,6 +25,8 @@ const ENTRY_FILES: [&str; 10] = [
     "server.py",
     "handler.rs",
     "handler.c",
+    "server.rs",
+    "server.c",
 ];
 
 /// Directory entries that are looked at; one with more is no guest's.
@@ -163,7 +165,13 @@ mod tests {
         put("other.ts", "");
         assert!(told().contains("lines.c and other.ts"), "{}", told());
         // Known names come first, then what a manifest names.
-        for name in ["handler.c", "handler.py", "server.js"] {
+        for name in [
+            "server.c",
+            "server.rs",
+            "handler.c",
+            "handler.py",
+            "server.js",
+        ] {
             put(name, "");
             assert_eq!(found().expect(name), dir.join(name));
         }
