@@ -169,13 +169,20 @@ fn a_connection_that_is_held_is_not_idle() {
 /// It sets three timers that are due together, and publishes so many messages as each of
 /// them rings.
 fn ringing(messages: usize) -> Vec<u8> {
+    publishing(
+        "(call $set-timer (i32.const 1) (i64.const 0))
+         (call $set-timer (i32.const 2) (i64.const 0))
+         (call $set-timer (i32.const 3) (i64.const 0))
+         (call $say \"set \")",
+        messages,
+        "(call $say \"rang \")",
+    )
+}
+
+/// It publishes so many messages as a timer rings, then does this.
+fn publishing(data: &str, messages: usize, then: &str) -> Vec<u8> {
     guest()
-        .data(
-            "(call $set-timer (i32.const 1) (i64.const 0))
-             (call $set-timer (i32.const 2) (i64.const 0))
-             (call $set-timer (i32.const 3) (i64.const 0))
-             (call $say \"set \")",
-        )
+        .data(data)
         .body(
             "timer",
             &format!(
@@ -185,7 +192,7 @@ fn ringing(messages: usize) -> Vec<u8> {
                      (call $publish "t" (i32.const 0) (i32.const 0) (i32.const 0))
                      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
                      (br_if $more (local.get $n)))
-                   (call $say "rang ")"#
+                   {then}"#
             ),
         )
         .change(
@@ -225,6 +232,23 @@ fn a_timer_does_not_ring_while_its_connection_is_held() {
     wait_for("messages", || published() > Some(0));
     // Now it is held for two minutes.
     assert_eq!(published(), Some(2000));
+}
+
+/// It publishes more every millisecond than is given back in a tenth of a second.
+#[test]
+fn a_guest_that_is_always_held_again_gets_what_its_peer_sends() {
+    let set = "(call $set-timer (i32.const 1) (i64.const 1))";
+    let ticking = publishing(&format!("{set} (call $say \"x\")"), 20, set);
+    let server = serve(ticking).args(&["--max-fan-out", "8K"]).start();
+    let mut client = server.connect();
+    client.ask("x", "x");
+    wait_for("messages", || {
+        server.ask_topics()["published"].as_u64() > Some(200)
+    });
+    client.ask("x", "x");
+    client.end();
+    client.expect_rest("");
+    server.settle();
 }
 
 #[test]

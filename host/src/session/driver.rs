@@ -41,10 +41,6 @@ impl Session {
             self.channel.hold(is_held);
             if !is_held {
                 self.ring_timers().await?;
-                // What they have published may hold the guest from here on.
-                if self.is_held() {
-                    continue;
-                }
             }
             // The guest has just asked for it: nothing more in plain text.
             if self.awaits_tls() {
@@ -115,18 +111,17 @@ impl Session {
         Ok(())
     }
 
-    /// Those that are due, until the guest may have no more events.
+    /// Those that are due, until one has published: it may do as much as any event may, which
+    /// is charged and given back before the next. Not here, as a guest that is held again at
+    /// once would never get what its peer sends.
     async fn ring_timers(&mut self) -> Result<(), CloseCause> {
         if self.timers.next().is_some() {
             let now = Instant::now();
             while !self.awaits_tls()
-                && !self.is_held()
+                && !self.has_requests()
                 && let Some(id) = self.timers.due(now)
             {
                 self.deliver(Event::Timer(id)).await?;
-                // Each may publish as much as an event may: it is charged, and given
-                // back, before the next one.
-                self.carry_out_requests().await?;
                 self.give_way().await;
             }
         }

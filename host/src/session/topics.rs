@@ -89,6 +89,12 @@ impl Session {
         topics.due.append(&mut requests);
     }
 
+    /// Whether the last events have asked for something that is not carried out.
+    pub fn has_requests(&self) -> bool {
+        let topics = self.topics.as_ref();
+        topics.is_some_and(|topics| !topics.due.is_empty())
+    }
+
     /// Carry out what the last events have asked for, and take what is in the mailbox:
     /// all that is for the peer, and one event at most.
     pub async fn exchange_messages(&mut self) -> Result<(), CloseCause> {
