@@ -100,8 +100,7 @@ impl Channel {
             return None;
         }
         let write = (!is_sent).then(|| (self.taken + limits.write_timeout, ChannelTimeout::Write));
-        // Of a peer whose bytes the guest does not want now, nobody knows whether it is silent.
-        let half_close = (self.fin_sent() && !self.is_paused).then(|| {
+        let half_close = self.fin_sent().then(|| {
             let due = self.moved + limits.half_close_timeout;
             (due, ChannelTimeout::HalfClose)
         });
