@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hotsocket_sandbox::{Stream, TlsFacts, let_others_run};
@@ -56,7 +57,7 @@ pub async fn handshake<P>(
     stream: Stream,
     config: &ArcSwap<Config>,
     slot: impl Future<Output = P>,
-    turns: &Semaphore,
+    turns: &Arc<Semaphore>,
 ) -> Result<Done, Box<Failed>> {
     let mut peer = Peer {
         stream,
@@ -125,7 +126,7 @@ impl Peer {
         &mut self,
         records: &mut Records,
         hello: Vec<u8>,
-        turns: &Semaphore,
+        turns: &Arc<Semaphore>,
     ) -> Result<(), Failure> {
         self.process(records, hello, turns).await?;
         while records.connection.is_handshaking() {
@@ -140,18 +141,22 @@ impl Peer {
         &mut self,
         records: &mut Records,
         mut received: Vec<u8>,
-        turns: &Semaphore,
+        turns: &Arc<Semaphore>,
     ) -> Result<(), Failure> {
         // Never closed.
-        let turn = turns.acquire().await;
+        let turn = Arc::clone(turns).acquire_owned().await;
         let mut plain = Vec::new();
         let processed = records.receive(&mut received, |bytes| plain.extend_from_slice(bytes));
         records.plain = plain;
         drop(received);
-        // Who waits for the turn begins only then. Else there would never be one who waits,
-        // and all handshakes that are ready would compute before a session runs.
-        let_others_run().await;
-        drop(turn);
+        // Who waits for the turn begins only when all that is ready has run. Else there would
+        // never be one who waits, and all handshakes that are ready would compute before a
+        // session runs. Not here: a session that does its handshake in between may be busy with
+        // a swap for seconds.
+        tokio::spawn(async move {
+            let_others_run().await;
+            drop(turn);
+        });
         processed.map_err(Failure::Tls)?;
         let outgoing = std::mem::take(&mut records.outgoing);
         write_all(&mut self.stream, &outgoing)
@@ -268,7 +273,6 @@ fn iana_name(suite: CipherSuite) -> &'static str {
 #[cfg(test)]
 mod tests {
     use std::future::ready;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Poll};
 

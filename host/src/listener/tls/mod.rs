@@ -66,7 +66,7 @@ pub struct Tls {
     max_handshakes: usize,
     /// A permit for each handshake that may compute. It is kept until sessions have run, so
     /// one of them waits for a few handshakes at most.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     failures: RateLimitedLog,
 }
 
@@ -158,7 +158,7 @@ impl Tls {
             config: ArcSwap::from_pointee(config),
             slots: Semaphore::new(max_handshakes),
             max_handshakes,
-            turns: Semaphore::new(threads),
+            turns: Arc::new(Semaphore::new(threads)),
             failures: RateLimitedLog::default(),
         });
         tokio::spawn(Reload::new(&tls).run());
