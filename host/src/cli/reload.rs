@@ -149,11 +149,7 @@ fn options(loaded: &mut Loaded, inherited: &[Inherited]) -> Result<Options, Stri
             ));
         }
     }
-    let services = options.services.iter_mut();
-    descriptors::raise_limit(services.map(|service| {
-        let each = 1 + service.grants.dirs.len();
-        (&mut service.limits.max_connections, each)
-    }));
+    descriptors::raise_limit(options.connections());
     serve::adopt(&mut options.services, inherited)?;
     Ok(options)
 }

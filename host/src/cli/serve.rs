@@ -289,11 +289,7 @@ pub(super) fn run_in_runtime(
     };
     let mut options = config.options;
     log::start(&output, config.log_format, config.log_level);
-    let services = options.services.iter_mut();
-    descriptors::raise_limit(services.map(|service| {
-        let each = 1 + service.grants.dirs.len();
-        (&mut service.limits.max_connections, each)
-    }));
+    descriptors::raise_limit(options.connections());
     let runtime = start_runtime(THREAD_STACK + options.pool().max_stack);
     let code = match runtime {
         Ok(runtime) => {

@@ -156,6 +156,15 @@ impl From<PathBuf> for Guest {
 }
 
 impl Options {
+    /// `--max-connections` of each service, and how many descriptors one of its connections
+    /// takes: an instance that uses WASI opens the directories that it may use.
+    pub fn connections(&mut self) -> impl Iterator<Item = (&mut usize, usize)> {
+        self.services.iter_mut().map(|service| {
+            let each = 1 + service.grants.dirs.len();
+            (&mut service.limits.max_connections, each)
+        })
+    }
+
     /// Check that every limit and setting is in its range, and that services can be
     /// told apart.
     ///

@@ -250,9 +250,8 @@ impl Node {
             service.log_serving(true, began);
         }
         for listener in stopped {
-            // Now, and not when the task begins: whoever connects once it is said that the
-            // configuration has been read finds the new listener.
-            listener.close(Intake::Closing);
+            // Whoever connects once it is said that the configuration has been read finds the
+            // new listener.
             self.stopping.spawn(listener.stop(Intake::Closing));
         }
         for mut service in before {

@@ -68,8 +68,9 @@ impl RunningListener {
     }
 
     /// Let it accept no more. Connections that have a session go on; `intake` says what
-    /// becomes of one that waits for a permit.
-    pub(super) fn close(&self, intake: Intake) {
+    /// becomes of one that waits for a permit. It holds from now on, and not when what is
+    /// returned, which waits until it is over, is polled.
+    pub(super) fn stop(self, intake: Intake) -> impl Future<Output = ()> {
         self.intake.send_if_modified(|now| {
             // A drain has closed it for good.
             let changes = *now == Intake::Open;
@@ -78,12 +79,9 @@ impl RunningListener {
             }
             changes
         });
-    }
-
-    /// The same, and wait until it is over.
-    pub(super) async fn stop(self, intake: Intake) {
-        self.close(intake);
-        let _ = self.acceptor.await;
+        async move {
+            let _ = self.acceptor.await;
+        }
     }
 }
 
